@@ -1,0 +1,37 @@
+/* Growing text with a limit from birth and a sticky failure that is tested once, at the end. */
+#ifndef PASSERELLE_BUF_H
+#define PASSERELLE_BUF_H
+
+#include "mappers/base/str.h"
+
+struct buf {
+	char *data; /* NUL-terminated when not NULL */
+	size_t size;
+	size_t capacity;
+	size_t size_max;
+	bool failed; /* out of memory or past size_max; what came after is lost */
+};
+
+/* An empty buf that grows to at most size_max bytes. Nothing is allocated yet. Free with buf_free. */
+void buf_init(struct buf *buf, size_t size_max);
+void buf_free(struct buf *buf);
+
+/* Empties it and forgets a failure; keeps the memory. */
+void buf_clear(struct buf *buf);
+
+/* Room for size more bytes: the place to write to, or NULL (and failed is set). Follow with buf_advance. */
+char *buf_reserve(struct buf *buf, size_t size);
+void buf_advance(struct buf *buf, size_t size);
+
+void buf_add(struct buf *buf, struct str s);
+void buf_add_char(struct buf *buf, char c);
+void buf_add_u64(struct buf *buf, uint64_t value);
+void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What was written so far; valid until the next write. */
+static inline struct str buf_str(const struct buf *buf)
+{
+	return (struct str){ buf->data ? buf->data : "", buf->size };
+}
+
+#endif
