@@ -1,0 +1,23 @@
+/* The embedded XDS domain: a Document Registry and a Document Repository in one process, on SQLite and plain files,
+ * spoken to over SOAP 1.2 only. Serves ITI-41 and ITI-43 (MTOM), ITI-42 and ITI-18. Source: ITI TF-2 3.18, 3.41, 3.42,
+ * 3.43, TF-3 4. The gateway never calls it as a function. */
+#ifndef PASSERELLE_DOMAIN_H
+#define PASSERELLE_DOMAIN_H
+
+#include "mappers/base/error.h"
+
+struct config;
+struct domain;
+
+/* Opens the data directory (section domain of config; created when missing, its parent must exist), removes what a
+ * crash left, and serves from now on in threads of its own. config   must outlive the domain Errors: ERR_STORAGE
+ * (directory, taken by another process), ERR_INTERNAL (port taken). Close with domain_close. */
+bool domain_open(const struct config *config, struct domain **domain, struct outcome *outcome) MUST_CHECK;
+
+/* The TCP port it listens on, also when the configuration said 0. */
+uint16_t domain_port(const struct domain *domain);
+
+/* Takes no new requests, lets those in flight finish, closes. NULL is allowed. */
+void domain_close(struct domain *domain);
+
+#endif
