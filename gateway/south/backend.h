@@ -1,0 +1,37 @@
+/* A back-end is data: where one XDS domain is, and how much may be asked of it at once. Nothing here does I/O. */
+#ifndef PASSERELLE_BACKEND_H
+#define PASSERELLE_BACKEND_H
+
+#include <stdatomic.h>
+
+#include "mappers/base/str.h"
+
+struct backend_repository {
+	struct str unique_id; /* OID, without urn:oid: */
+	const char *url;      /* its ITI-43 endpoint */
+};
+
+/* Made from the configuration at start and unchanged afterwards, but for the counter. Strings belong to the
+ * configuration. */
+struct backend {
+	struct str name;
+	const char *registry_url; /* ITI-18 */
+	const char *provide_url;  /* ITI-41 */
+	struct backend_repository *repositories;
+	size_t repository_count;
+	long connect_timeout_ms;
+	long timeout_ms;        /* one exchange, if the request's deadline does not end it before */
+	size_t reply_bytes_max; /* the SOAP part of a reply; documents beside it are bounded by the caller */
+	unsigned requests_max;  /* admitted at the same time */
+	atomic_uint request_count;
+};
+
+/* Admission: counts one request in, or returns false when requests_max are inside. Any thread. Every true is paired
+ * with one backend_leave. */
+bool backend_enter(struct backend *backend) MUST_CHECK;
+void backend_leave(struct backend *backend);
+
+/* The endpoint of a repository; NULL for one that the configuration does not name. */
+const char *backend_repository_url(const struct backend *backend, struct str unique_id);
+
+#endif
