@@ -1,0 +1,88 @@
+/* The configuration: one YAML file, checked against the one table config.def. The structs below are made from its
+ * rows, so member, key, default, bounds and description cannot drift apart. */
+#ifndef PASSERELLE_CONFIG_H
+#define PASSERELLE_CONFIG_H
+
+#include "mappers/base/arena.h"
+#include "mappers/base/buf.h"
+#include "mappers/base/error.h"
+
+/* The order of the enumerators is the order of the names in config.def. */
+enum config_log_format { CONFIG_LOG_AUTO, CONFIG_LOG_JSON, CONFIG_LOG_TEXT };
+enum config_log_level { CONFIG_LOG_DEBUG, CONFIG_LOG_INFO, CONFIG_LOG_WARN, CONFIG_LOG_ERROR };
+enum config_profile { /* bits of config.profiles */
+		      CONFIG_MINIMAL = 1,
+		      CONFIG_COMPREHENSIVE = 2,
+		      CONFIG_UNCONTAINED = 4
+};
+enum config_minimal_policy { CONFIG_MINIMAL_FILL, CONFIG_MINIMAL_REFUSE };
+enum config_metadata_level { CONFIG_LEVEL_MINIMAL, CONFIG_LEVEL_COMPREHENSIVE };
+enum config_back_end_kind { CONFIG_KIND_XDS };
+
+struct config_strs {
+	struct str *items;
+	size_t count;
+};
+
+/* A member per row: the type of the row decides what it is. */
+#define CONFIG_MEMBER_TEXT(field)    struct str field;
+#define CONFIG_MEMBER_URL(field)     struct str field; /* absolute http or https, no final slash */
+#define CONFIG_MEMBER_OID(field)     struct str field; /* dotted, without "urn:oid:" */
+#define CONFIG_MEMBER_PATH(field)    struct str field; /* NUL-terminated; relative to the file's directory */
+#define CONFIG_MEMBER_SECRET(field)  struct str field; /* the content of the named file */
+#define CONFIG_MEMBER_INTEGER(field) uint64_t field;
+#define CONFIG_MEMBER_BYTES(field)   uint64_t field; /* written as a number, or with KiB, MiB, GiB */
+#define CONFIG_MEMBER_SWITCH(field)  bool field;
+#define CONFIG_MEMBER_CHOICE(field)  unsigned field; /* index of the name in the row */
+#define CONFIG_MEMBER_FLAGS(field)   unsigned field; /* one bit per name in the row */
+#define CONFIG_MEMBER_OFFSET(field)  int field;      /* minutes east of UTC */
+#define CONFIG_MEMBER_TEXTS(field)   struct config_strs field;
+#define CONFIG_MEMBER_URLS(field)    struct config_strs field;
+#define CONFIG_MEMBER_REPOSITORIES(field)        \
+	struct {                                 \
+		struct config_repository *items; \
+		size_t count;                    \
+	} field;
+#define CONFIG_MEMBER_BACK_ENDS(field)         \
+	struct {                               \
+		struct config_back_end *items; \
+		size_t count;                  \
+	} field;
+#define CONFIG_MEMBER_KEYS(field)         \
+	struct {                          \
+		struct config_key *items; \
+		size_t count;             \
+	} field;
+
+#define CONFIG_ROW(field, key, type, ...) CONFIG_MEMBER_##type(field)
+struct config_key {
+#define KEY_ROW CONFIG_ROW
+#include "gateway/run/config.def"
+};
+struct config_repository {
+#define REPOSITORY_ROW CONFIG_ROW
+#include "gateway/run/config.def"
+};
+struct config_back_end {
+#define BACK_END_ROW CONFIG_ROW
+#include "gateway/run/config.def"
+};
+struct config {
+#define ROOT_ROW CONFIG_ROW
+#include "gateway/run/config.def"
+};
+
+/* Which keys must be there depends on who reads the file; both sections may stand in one file. */
+enum config_role { CONFIG_GATEWAY = 1, CONFIG_DOMAIN = 2 };
+
+/* Reads and checks the file. Everything is in the arena. Every issue's path is "file:line: key" (line 0: a missing
+ * key), its text says what to do; checking goes on after the first. Also checked here: what no single row can say
+ * (names of back-ends are unique, public_base gets its default from listen.*). False with an error. */
+bool config_load(const char *path, enum config_role role, struct arena *arena, struct config *config,
+		 struct outcome *outcome) MUST_CHECK;
+
+/* All keys as a Markdown table, and as an annotated YAML file with every key: generated from config.def. */
+void config_reference_write(struct buf *out);
+void config_sample_write(struct buf *out);
+
+#endif

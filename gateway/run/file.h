@@ -1,0 +1,52 @@
+/* Our own calls to the file system go through this one door, where tests can make them fail. */
+#ifndef PASSERELLE_FILE_H
+#define PASSERELLE_FILE_H
+
+#include <sys/types.h>
+
+#include "mappers/base/arena.h"
+#include "mappers/base/error.h"
+
+/* What the system offers; a test replaces single functions to inject faults. */
+struct file_calls {
+	int (*open)(const char *path, int flags, mode_t mode);
+	ssize_t (*write)(int descriptor, const void *bytes, size_t size);
+	ssize_t (*read)(int descriptor, void *bytes, size_t size);
+	int (*fsync)(int descriptor);
+	int (*rename)(const char *from, const char *to);
+	int (*unlink)(const char *path);
+	int (*close)(int descriptor);
+};
+
+/* For tests: use these calls from now on; NULL restores the system's. */
+void file_replace(const struct file_calls *calls);
+const struct file_calls *file_system_calls(void);
+
+/* Writes all bytes, going on after short writes and EINTR. Returns false with errno set. */
+bool file_write_all(int descriptor, const void *bytes, size_t size) MUST_CHECK;
+
+/* Reads a whole regular file of at most size_max bytes into the arena (NUL-terminated). Errors: ERR_STORAGE with the
+ * path and the reason, ERR_TOO_LONG, ERR_NO_MEMORY. */
+bool file_read(const char *path, size_t size_max, struct arena *arena, struct str *content,
+	       struct outcome *outcome) MUST_CHECK;
+
+/* Puts content under directory/name so that after a crash at any moment there is the old file, or the whole new one:
+ * written to a temporary name beside it, fsynced, renamed, directory fsynced. Only after it returned true may anyone
+ * say "stored". Errors: ERR_STORAGE (full disk, no permission ...), nothing is left behind then. */
+bool file_write_durable(const char *directory, const char *name, struct str content,
+			struct outcome *outcome) MUST_CHECK;
+
+/* Removes a file and fsyncs its directory; a file that is not there is success. */
+bool file_remove_durable(const char *directory, const char *name, struct outcome *outcome) MUST_CHECK;
+
+/* Makes a directory and its missing parents (mode 0700); one that exists is success. */
+bool file_make_directory(const char *path, struct outcome *outcome) MUST_CHECK;
+
+/* An open descriptor of an empty file without a name in directory: it vanishes with the descriptor, also after a
+ * crash. Returns -1 with errno set. */
+int file_temporary(const char *directory) MUST_CHECK;
+
+/* True when there is a regular file of that name. */
+bool file_exists(const char *path);
+
+#endif

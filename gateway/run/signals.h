@@ -1,0 +1,18 @@
+/* Process-wide settings made once, before any thread exists. */
+#ifndef PASSERELLE_SIGNALS_H
+#define PASSERELLE_SIGNALS_H
+
+#include <stdbool.h>
+
+/* Blocks SIGTERM, SIGINT and SIGHUP in this thread and those it will start, ignores SIGPIPE, and raises the limit of
+ * open files as far as the system allows. Call first in serve and domain. */
+void signals_prepare(void);
+
+/* Waits until the process is asked to stop by SIGTERM or SIGINT, and returns that signal. SIGHUP is ignored. */
+int signals_wait(void);
+
+/* From now on a second SIGTERM or SIGINT ends the process at once: for an operator who does not want to wait for
+ * requests in flight. */
+void signals_hurry(void);
+
+#endif
