@@ -1,6 +1,8 @@
 #include "gateway/south/soap_client.h"
 
 #include <curl/curl.h>
+#include <pthread.h>
+#include <stdlib.h>
 
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
@@ -11,6 +13,7 @@
 #define REPLY_PARTS_MAX       64
 #define DOCUMENT_BYTES_PER_MS 256
 #define ENVELOPE_BYTES_MAX    (64u * 1024 * 1024)
+#define INLINE_BYTES_MAX      UINT32_MAX
 
 struct soap_client {
 	CURL *easy;
@@ -37,7 +40,6 @@ struct incoming {
 	struct buf root;
 	struct spool *inline_documents[REPLY_PARTS_MAX];
 	size_t inline_count;
-	struct spool_limits inline_limits;
 	struct xds_message *message;
 	struct outcome *outcome; /* for the caller's sink: it adds its own issues */
 	bool begun;              /* the first bytes of the body are here */
@@ -49,26 +51,33 @@ struct incoming {
 	char wrong[128]; /* what is wrong with the answer; empty when nothing is */
 };
 
-struct soap_client *soap_client_open(void)
-{
-	struct soap_client *client = calloc(1, sizeof(*client));
+static pthread_key_t client_key;
 
+static void client_close(void *client)
+{
+	curl_easy_cleanup(((struct soap_client *)client)->easy);
+	free(client);
+}
+
+bool south_start(void)
+{
+	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && pthread_key_create(&client_key, client_close) == 0;
+}
+
+struct soap_client *soap_client_here(void)
+{
+	struct soap_client *client = pthread_getspecific(client_key);
+
+	if (client)
+		return client;
+	client = calloc(1, sizeof(*client));
 	if (!client)
 		return NULL;
 	client->easy = curl_easy_init();
-	if (!client->easy) {
-		free(client);
-		return NULL;
-	}
-	return client;
-}
-
-void soap_client_close(struct soap_client *client)
-{
-	if (!client)
-		return;
-	curl_easy_cleanup(client->easy);
-	free(client);
+	if (client->easy && pthread_setspecific(client_key, client) == 0)
+		return client;
+	client_close(client);
+	return NULL;
 }
 
 static size_t send_bytes(char *out, size_t size, size_t count, void *ctx)
@@ -126,7 +135,7 @@ static bool inline_begin(void *ctx, size_t index)
 
 	if (index >= REPLY_PARTS_MAX)
 		return answer_wrong(incoming, "too many documents");
-	incoming->inline_documents[index] = spool_new(&incoming->inline_limits);
+	incoming->inline_documents[index] = spool_new(incoming->south->spools, INLINE_BYTES_MAX, false);
 	if (!incoming->inline_documents[index]) {
 		incoming->no_memory = true;
 		return false;
@@ -139,7 +148,7 @@ static bool inline_data(void *ctx, const void *bytes, size_t size)
 {
 	struct incoming *incoming = ctx;
 
-	if (spool_write(incoming->inline_documents[incoming->inline_count - 1], bytes, size))
+	if (spool_write(incoming->inline_documents[incoming->inline_count - 1], bytes, size) == SPOOL_OK)
 		return true;
 	return answer_wrong(incoming, "a document that is too large");
 }
@@ -391,9 +400,9 @@ static struct curl_slist *headers_build(const struct south *south, const struct 
 	else
 		buf_printf(&line, "application/soap+xml; charset=UTF-8; action=\"%.*s\"", STR_ARG(request->action));
 	headers = header_add(headers, &line);
-	if (headers && !str_is_empty(south->traceparent)) {
+	if (headers && south->traceparent) {
 		buf_clear(&line);
-		buf_printf(&line, "traceparent: %.*s", STR_ARG(south->traceparent));
+		buf_printf(&line, "traceparent: %s", south->traceparent);
 		headers = header_add(headers, &line);
 	}
 	buf_free(&line);
@@ -404,7 +413,7 @@ static struct curl_slist *headers_build(const struct south *south, const struct 
 static long exchange_time(const struct south *south, const struct soap_request *request, uint64_t bytes_out)
 {
 	uint64_t time = (uint64_t)south->backend->timeout_ms;
-	uint64_t left = deadline_left_ms(&south->deadline);
+	uint64_t left = deadline_left_ms(south->deadline);
 
 	time += (bytes_out + request->reply_bytes_expected) / DOCUMENT_BYTES_PER_MS;
 	if (time > left)
@@ -477,9 +486,9 @@ static void failure_explain(struct incoming *incoming, const struct outgoing *ou
 	long status = 0;
 
 	curl_easy_getinfo(incoming->easy, CURLINFO_RESPONSE_CODE, &status);
-	LOG(WARN, "south.failed", "backend=%.*s curl=%d http=%ld sent=%llu wrong=%s",
-	    STR_ARG(incoming->south->backend->name), (int)code, status, (unsigned long long)outgoing->sent,
-	    incoming->wrong);
+	LOG(WARN, LOG_SOUTH_ERROR, incoming->south->request_id, LOG_TEXT("backend", incoming->south->backend->name),
+	    LOG_TEXT("action", incoming->request->action), LOG_NUMBER("curl", code), LOG_NUMBER("http", status),
+	    LOG_NUMBER("bytes_sent", outgoing->sent), LOG_C("wrong", incoming->wrong));
 	if (incoming->refused)
 		return;
 	if (incoming->no_memory)
@@ -512,8 +521,8 @@ static enum soap_end exchange_end(struct incoming *incoming, const struct outgoi
 	}
 	if (message->kind != SOAP_FAULT)
 		return SOAP_ANSWERED;
-	LOG(WARN, "south.fault", "backend=%.*s reason=%.*s", STR_ARG(incoming->south->backend->name),
-	    STR_ARG(message->fault.reason));
+	LOG(WARN, LOG_SOUTH_ERROR, incoming->south->request_id, LOG_TEXT("backend", incoming->south->backend->name),
+	    LOG_TEXT("action", incoming->request->action), LOG_TEXT("fault", message->fault.reason));
 	outcome_add(incoming->outcome, ERR_BACKEND_REFUSED, "",
 		    "The back-end answered with a SOAP fault; give its operator the id of this request.");
 	return message->fault.code == FAULT_RECEIVER ? wrong : SOAP_FAILED;
@@ -554,7 +563,7 @@ enum soap_end soap_exchange(const struct south *south, const struct soap_request
 	uuid_format(random, message_id);
 	incoming.message_id = str_from_c(message_id);
 	memset(message, 0, sizeof(*message));
-	if (deadline_left_ms(&south->deadline) == 0) {
+	if (deadline_left_ms(south->deadline) == 0) {
 		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "There was no time left; try again later.");
 		return SOAP_FAILED;
 	}
