@@ -20,7 +20,7 @@ struct codes {
 
 /* One author Classification. At most one person; the lists are not linked by position. TF-3 4.2.3.1.4 */
 struct author {
-	struct str person; /* XCN */
+	struct str person;        /* XCN */
 	struct strs institutions; /* XON */
 	struct strs roles;
 	struct strs specialties;
@@ -46,8 +46,8 @@ typedef struct code ATTR_ONE_CODE;
 typedef struct codes ATTR_MANY_CODE;
 typedef struct authors ATTR_MANY_AUTHOR;
 typedef struct strs ATTR_MANY_STRING;
-typedef struct strs ATTR_MANY_PID;	 /* sourcePatientInfo */
-typedef struct strs ATTR_MANY_CXI;	 /* referenceIdList */
+typedef struct strs ATTR_MANY_PID;       /* sourcePatientInfo */
+typedef struct strs ATTR_MANY_CXI;       /* referenceIdList */
 typedef struct strs ATTR_MANY_RECIPIENT; /* intendedRecipient */
 
 #define ATTR(field, type, many, ...) ATTR_##many##_##type field;
@@ -86,8 +86,8 @@ struct association {
 	struct str source;
 	struct str target;
 	struct str submission_set_status; /* Original, Reference or absent */
-	struct str previous_version;	  /* ITI-57 */
-	struct str original_status;	  /* ITI-57 UpdateAvailabilityStatus */
+	struct str previous_version;      /* ITI-57 */
+	struct str original_status;       /* ITI-57 UpdateAvailabilityStatus */
 	struct str new_status;
 	struct str availability_status;
 	struct str home_community_id;

@@ -38,8 +38,8 @@ struct rim_texts {
 struct rim_classification {
 	struct str id;
 	struct str classified_object;
-	struct str scheme;		/* classificationScheme */
-	struct str node;		/* classificationNode */
+	struct str scheme;              /* classificationScheme */
+	struct str node;                /* classificationNode */
 	struct str node_representation; /* data != NULL, size 0 when present and empty */
 	struct str object_type;
 	struct str lid;
@@ -73,8 +73,8 @@ struct rim_object {
 	struct str home;
 	struct str object_type;
 	struct str status;
-	struct str mime_type;	     /* ExtrinsicObject */
-	struct str is_opaque;	     /* ExtrinsicObject */
+	struct str mime_type;        /* ExtrinsicObject */
+	struct str is_opaque;        /* ExtrinsicObject */
 	struct str association_type; /* Association */
 	struct str source_object;    /* Association */
 	struct str target_object;    /* Association */

@@ -8,14 +8,10 @@
 #include "mappers/xds_message.h"
 
 struct spool;
-struct spool_limits;
 
-/* Called once by main, before threads exist. False when libcurl cannot start. */
-bool south_start(void) MUST_CHECK;
-
-/* The calling thread's own client, made on first use and closed when the thread ends: it keeps connections warm. NULL
- * without memory. */
-struct soap_client *soap_client_here(void) MUST_CHECK;
+/* One per worker, for the worker's life: it keeps connections warm. Never used by two threads. NULL without memory. */
+struct soap_client *soap_client_open(void) MUST_CHECK;
+void soap_client_close(struct soap_client *client);
 
 /* What every exchange of one request needs. */
 struct south {
@@ -23,9 +19,7 @@ struct south {
 	struct backend *backend;
 	struct arena *arena;
 	struct deadline deadline;
-	struct spool_limits *spools;
-	const char *request_id;  /* for the log */
-	const char *traceparent; /* W3C Trace Context, sent on; NULL: none */
+	struct str traceparent; /* W3C Trace Context; sent on when not empty */
 };
 
 /* How an exchange ended. */

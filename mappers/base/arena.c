@@ -158,7 +158,7 @@ struct str arena_copy(struct arena *arena, struct str s)
 		return STR_NONE;
 	if (s.size)
 		memcpy(copy, s.data, s.size);
-	return (struct str){ copy, s.size };
+	return (struct str) { copy, s.size };
 }
 
 struct str arena_printf(struct arena *arena, const char *format, ...)
@@ -176,7 +176,7 @@ struct str arena_printf(struct arena *arena, const char *format, ...)
 	if (text)
 		vsnprintf(text, (size_t)size + 1, format, again);
 	va_end(again);
-	return text ? (struct str){ text, (size_t)size } : STR_NONE;
+	return text ? (struct str) { text, (size_t)size } : STR_NONE;
 }
 
 bool arena_defer(struct arena *arena, void (*release)(void *object), void *object)
@@ -187,7 +187,7 @@ bool arena_defer(struct arena *arena, void (*release)(void *object), void *objec
 		release(object);
 		return false;
 	}
-	*d = (struct deferred){ .next = arena->deferred, .release = release, .object = object };
+	*d = (struct deferred) { .next = arena->deferred, .release = release, .object = object };
 	arena->deferred = d;
 	return true;
 }

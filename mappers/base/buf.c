@@ -6,13 +6,13 @@
 
 void buf_init(struct buf *buf, size_t size_max)
 {
-	*buf = (struct buf){ .size_max = size_max };
+	*buf = (struct buf) { .size_max = size_max };
 }
 
 void buf_free(struct buf *buf)
 {
 	free(buf->data);
-	*buf = (struct buf){ .size_max = buf->size_max };
+	*buf = (struct buf) { .size_max = buf->size_max };
 }
 
 void buf_clear(struct buf *buf)
@@ -84,7 +84,7 @@ void buf_add_u64(struct buf *buf, uint64_t value)
 		digits[--at] = (char)('0' + value % 10);
 		value /= 10;
 	} while (value);
-	buf_add(buf, (struct str){ digits + at, sizeof digits - at });
+	buf_add(buf, (struct str) { digits + at, sizeof digits - at });
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)

@@ -31,7 +31,7 @@ void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(
 /* What was written so far; valid until the next write. */
 static inline struct str buf_str(const struct buf *buf)
 {
-	return (struct str){ buf->data ? buf->data : "", buf->size };
+	return (struct str) { buf->data ? buf->data : "", buf->size };
 }
 
 #endif

@@ -26,7 +26,7 @@ static void trim_utf8(char *text)
 		start--;
 	if (start > 0 && (unsigned char)text[start - 1] >= 0xC0)
 		start--;
-	if (!str_is_utf8((struct str){ text + start, size - start }))
+	if (!str_is_utf8((struct str) { text + start, size - start }))
 		text[start] = '\0';
 }
 
@@ -39,7 +39,7 @@ static struct issue *issue_next(struct outcome *outcome, enum error_code code, e
 		/* An error must not be lost behind sixteen warnings. */
 		for (size_t i = 0; severity == SEVERITY_ERROR && i < outcome->count; i++) {
 			if (outcome->issues[i].severity != SEVERITY_ERROR) {
-				outcome->issues[i] = (struct issue){ .code = code, .severity = severity };
+				outcome->issues[i] = (struct issue) { .code = code, .severity = severity };
 				return &outcome->issues[i];
 			}
 		}
@@ -47,7 +47,7 @@ static struct issue *issue_next(struct outcome *outcome, enum error_code code, e
 	}
 	struct issue *issue = &outcome->issues[outcome->count++];
 
-	*issue = (struct issue){ .code = code, .severity = severity };
+	*issue = (struct issue) { .code = code, .severity = severity };
 	return issue;
 }
 

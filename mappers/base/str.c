@@ -34,7 +34,7 @@ bool str_next(struct str *rest, char separator, struct str *part)
 		return false;
 	size_t end = str_find(*rest, separator);
 
-	*part = (struct str){ rest->data, end };
+	*part = (struct str) { rest->data, end };
 	*rest = end == rest->size ? STR_NONE : str_from(*rest, end + 1);
 	return true;
 }

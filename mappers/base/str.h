@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK      __attribute__((warn_unused_result))
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 struct str {
@@ -15,15 +15,15 @@ struct str {
 	size_t size;
 };
 
-#define STR(literal) ((struct str){ .data = "" literal "", .size = sizeof(literal) - 1 })
-#define STR_NONE ((struct str){ .data = NULL, .size = 0 })
+#define STR(literal) ((struct str) { .data = "" literal "", .size = sizeof(literal) - 1 })
+#define STR_NONE     ((struct str) { .data = NULL, .size = 0 })
 /* for printf: "%.*s", STR_ARG(s) */
 #define STR_ARG(s) (int)(s).size, (s).data ? (s).data : ""
 
 /* A slice of a C string, which must outlive it; STR_NONE for NULL. */
 static inline struct str str_from_c(const char *text)
 {
-	return text ? (struct str){ text, strlen(text) } : STR_NONE;
+	return text ? (struct str) { text, strlen(text) } : STR_NONE;
 }
 
 static inline bool str_is_empty(struct str s)
@@ -52,7 +52,7 @@ static inline struct str str_from(struct str s, size_t offset)
 {
 	if (offset > s.size)
 		offset = s.size;
-	return (struct str){ s.data ? s.data + offset : NULL, s.size - offset };
+	return (struct str) { s.data ? s.data + offset : NULL, s.size - offset };
 }
 
 /* s without prefix, or s itself when it does not begin so. */

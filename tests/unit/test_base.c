@@ -18,11 +18,11 @@ static void test_str__utf8(void **state)
 		{ STR("plain ascii, longer than eight bytes"), true },
 		{ STR("M\xC3\xBCller"), true },
 		{ STR("\xF0\x9F\x98\x80"), true },
-		{ STR("\xC0\xAF"), false },		/* overlong slash */
-		{ STR("\xE0\x80\xAF"), false },		/* overlong, three bytes */
-		{ STR("\xED\xA0\x80"), false },		/* surrogate */
-		{ STR("\xF4\x90\x80\x80"), false },	/* above U+10FFFF */
-		{ STR("12345678\xC3"), false },		/* cut */
+		{ STR("\xC0\xAF"), false },         /* overlong slash */
+		{ STR("\xE0\x80\xAF"), false },     /* overlong, three bytes */
+		{ STR("\xED\xA0\x80"), false },     /* surrogate */
+		{ STR("\xF4\x90\x80\x80"), false }, /* above U+10FFFF */
+		{ STR("12345678\xC3"), false },     /* cut */
 		{ STR("\x80"), false },
 	};
 
