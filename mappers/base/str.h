@@ -16,7 +16,12 @@ struct str {
 };
 
 #define STR(literal) ((struct str) { .data = "" literal "", .size = sizeof(literal) - 1 })
-#define STR_NONE     ((struct str) { .data = NULL, .size = 0 })
+/* the same for static tables: static const struct str names[] = { STR_INIT("a"), STR_INIT("b") }; */
+#define STR_INIT(literal)                                          \
+	{                                                          \
+		.data = "" literal "", .size = sizeof(literal) - 1 \
+	}
+#define STR_NONE ((struct str) { .data = NULL, .size = 0 })
 /* for printf: "%.*s", STR_ARG(s) */
 #define STR_ARG(s) (int)(s).size, (s).data ? (s).data : ""
 
