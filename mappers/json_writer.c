@@ -1,0 +1,177 @@
+#include "mappers/json_writer.h"
+
+void json_writer_init(struct json_writer *writer, struct buf *out)
+{
+	*writer = (struct json_writer) { .out = out };
+}
+
+/* A comma where one is due, before a key or a value that stands in an array. */
+static void separate(struct json_writer *writer)
+{
+	uint64_t bit = (uint64_t)1 << (writer->depth % JSON_WRITER_DEPTH_MAX);
+
+	if (writer->after_key) {
+		writer->after_key = false;
+		return;
+	}
+	if (writer->filled & bit && writer->depth)
+		buf_add_char(writer->out, ',');
+	writer->filled |= bit;
+}
+
+static void begin(struct json_writer *writer, char bracket)
+{
+	separate(writer);
+	buf_add_char(writer->out, bracket);
+	if (writer->depth + 1 >= JSON_WRITER_DEPTH_MAX) {
+		writer->misused = true;
+		return;
+	}
+	writer->depth++;
+	writer->filled &= ~((uint64_t)1 << writer->depth);
+}
+
+static void end(struct json_writer *writer, char bracket)
+{
+	if (writer->depth == 0 || writer->after_key) {
+		writer->misused = true;
+		return;
+	}
+	writer->depth--;
+	buf_add_char(writer->out, bracket);
+}
+
+void json_begin_object(struct json_writer *writer)
+{
+	begin(writer, '{');
+}
+
+void json_end_object(struct json_writer *writer)
+{
+	end(writer, '}');
+}
+
+void json_begin_array(struct json_writer *writer)
+{
+	begin(writer, '[');
+}
+
+void json_end_array(struct json_writer *writer)
+{
+	end(writer, ']');
+}
+
+static void add_escape(struct buf *out, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	static const char letters[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r' };
+	char text[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+
+	if (c == '"' || c == '\\') {
+		text[1] = (char)c;
+		buf_add(out, (struct str) { text, 2 });
+	} else if (c < sizeof letters && letters[c]) {
+		text[1] = letters[c];
+		buf_add(out, (struct str) { text, 2 });
+	} else {
+		buf_add(out, (struct str) { text, sizeof text });
+	}
+}
+
+/* Copies runs of harmless bytes at once. */
+static void add_escaped(struct buf *out, struct str text)
+{
+	size_t start = 0;
+
+	for (size_t i = 0; i < text.size; i++) {
+		unsigned char c = (unsigned char)text.data[i];
+
+		if (c >= 0x20 && c != '"' && c != '\\')
+			continue;
+		buf_add(out, (struct str) { text.data + start, i - start });
+		add_escape(out, c);
+		start = i + 1;
+	}
+	buf_add(out, str_from(text, start));
+}
+
+void json_key(struct json_writer *writer, struct str key)
+{
+	separate(writer);
+	buf_add_char(writer->out, '"');
+	add_escaped(writer->out, key);
+	buf_add(writer->out, STR("\":"));
+	writer->after_key = true;
+}
+
+void json_begin_text(struct json_writer *writer)
+{
+	separate(writer);
+	buf_add_char(writer->out, '"');
+}
+
+void json_text_part(struct json_writer *writer, struct str part)
+{
+	add_escaped(writer->out, part);
+}
+
+void json_end_text(struct json_writer *writer)
+{
+	buf_add_char(writer->out, '"');
+}
+
+void json_text(struct json_writer *writer, struct str text)
+{
+	json_begin_text(writer);
+	json_text_part(writer, text);
+	json_end_text(writer);
+}
+
+void json_u64(struct json_writer *writer, uint64_t value)
+{
+	separate(writer);
+	buf_add_u64(writer->out, value);
+}
+
+void json_bool(struct json_writer *writer, bool value)
+{
+	json_raw(writer, value ? STR("true") : STR("false"));
+}
+
+void json_raw(struct json_writer *writer, struct str json)
+{
+	separate(writer);
+	buf_add(writer->out, json);
+}
+
+void json_member(struct json_writer *writer, struct str key, struct str text)
+{
+	if (text.size == 0)
+		return;
+	json_key(writer, key);
+	json_text(writer, text);
+}
+
+void json_member_object(struct json_writer *writer, struct str key)
+{
+	json_key(writer, key);
+	json_begin_object(writer);
+}
+
+void json_member_array(struct json_writer *writer, struct str key)
+{
+	json_key(writer, key);
+	json_begin_array(writer);
+}
+
+bool json_writer_finish(const struct json_writer *writer, struct outcome *outcome)
+{
+	if (writer->misused || writer->depth || writer->after_key)
+		return outcome_add(outcome, ERR_INTERNAL, "",
+				   "The answer could not be written; report this as a fault");
+	if (!writer->out->failed)
+		return true;
+	if (writer->out->size >= writer->out->size_max / 2)
+		return outcome_add(outcome, ERR_TOO_COSTLY, "", "The answer is too long; ask for less at once");
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "There is no memory for the answer; try again later");
+}
