@@ -1,0 +1,239 @@
+#include "gateway/run/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_SIZE 4096
+
+static int system_open(const char *path, int flags, mode_t mode)
+{
+	return open(path, flags | O_CLOEXEC, mode);
+}
+
+static const struct file_calls system_calls = { system_open, write, read, fsync, rename, unlink, close };
+static const struct file_calls *calls_now = &system_calls;
+
+void file_replace(const struct file_calls *calls)
+{
+	calls_now = calls ? calls : &system_calls;
+}
+
+const struct file_calls *file_system_calls(void)
+{
+	return &system_calls;
+}
+
+static bool failed(struct outcome *outcome, const char *what, const char *path)
+{
+	char reason[128];
+	int error = errno;
+
+	return outcome_add(outcome, ERR_STORAGE, "", "Cannot %s %s: %s. Check the disk and the permissions.", what,
+			   path, strerror_r(error, reason, sizeof reason));
+}
+
+bool file_write_all(int descriptor, const void *bytes, size_t size)
+{
+	const char *at = bytes;
+
+	while (size) {
+		ssize_t done = calls_now->write(descriptor, at, size);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0) {
+			errno = done == 0 ? ENOSPC : errno;
+			return false;
+		}
+		at += done;
+		size -= (size_t)done;
+	}
+	return true;
+}
+
+/* Fills up to size bytes; returns how many there were before the end, or -1. */
+static ssize_t read_up_to(int descriptor, char *bytes, size_t size)
+{
+	size_t got = 0;
+
+	while (got < size) {
+		ssize_t part = calls_now->read(descriptor, bytes + got, size - got);
+
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part < 0)
+			return -1;
+		if (part == 0)
+			break;
+		got += (size_t)part;
+	}
+	return (ssize_t)got;
+}
+
+static bool descriptor_read(int descriptor, const char *path, size_t size_max, struct arena *arena, struct str *content,
+			    struct outcome *outcome)
+{
+	struct stat status;
+
+	if (fstat(descriptor, &status) != 0)
+		return failed(outcome, "look at", path);
+	if (!S_ISREG(status.st_mode))
+		return outcome_add(outcome, ERR_STORAGE, "", "%s is not a regular file: name one.", path);
+	if ((uint64_t)status.st_size > size_max)
+		return outcome_add(outcome, ERR_TOO_LONG, "", "%s has more than %zu bytes: name a smaller file.", path,
+				   size_max);
+	/* One byte more than expected shows a file that grows while it is read. */
+	size_t expected = (size_t)status.st_size;
+	char *bytes = arena_alloc(arena, expected + 1);
+
+	if (!bytes)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "There is no memory for %s: retry later.", path);
+	ssize_t got = read_up_to(descriptor, bytes, expected + 1);
+
+	if (got < 0)
+		return failed(outcome, "read", path);
+	if ((size_t)got != expected)
+		return outcome_add(outcome, ERR_STORAGE, "", "%s changed while it was read: retry.", path);
+	bytes[expected] = '\0';
+	*content = (struct str) { bytes, expected };
+	return true;
+}
+
+bool file_read(const char *path, size_t size_max, struct arena *arena, struct str *content, struct outcome *outcome)
+{
+	/* O_NONBLOCK: a FIFO in place of the file must not hold us. */
+	int descriptor = calls_now->open(path, O_RDONLY | O_NONBLOCK, 0);
+
+	if (descriptor < 0)
+		return failed(outcome, "open", path);
+	bool ok = descriptor_read(descriptor, path, size_max, arena, content, outcome);
+
+	calls_now->close(descriptor);
+	return ok;
+}
+
+static bool sync_directory(const char *directory, struct outcome *outcome)
+{
+	int descriptor = calls_now->open(directory, O_RDONLY | O_DIRECTORY, 0);
+
+	if (descriptor < 0)
+		return failed(outcome, "open", directory);
+	bool ok = calls_now->fsync(descriptor) == 0;
+
+	if (!ok)
+		failed(outcome, "make durable", directory);
+	calls_now->close(descriptor);
+	return ok;
+}
+
+/* Writes and fsyncs a new file; it is removed again when that fails. */
+static bool write_new(const char *path, struct str content, struct outcome *outcome)
+{
+	int descriptor = calls_now->open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+	if (descriptor < 0)
+		return failed(outcome, "create", path);
+	bool ok = file_write_all(descriptor, content.data, content.size) && calls_now->fsync(descriptor) == 0;
+
+	if (!ok)
+		failed(outcome, "write", path);
+	if (calls_now->close(descriptor) != 0 && ok)
+		ok = failed(outcome, "write", path);
+	if (!ok)
+		calls_now->unlink(path);
+	return ok;
+}
+
+bool file_write_durable(const char *directory, const char *name, struct str content, struct outcome *outcome)
+{
+	static _Atomic unsigned counter;
+	char temporary[PATH_SIZE];
+	char path[PATH_SIZE];
+	int size = snprintf(temporary, sizeof temporary, "%s/.%s.%ld.%u.new", directory, name, (long)getpid(),
+			    atomic_fetch_add(&counter, 1));
+
+	if (size < 0 || (size_t)size >= sizeof temporary)
+		return outcome_add(outcome, ERR_STORAGE, "", "A file name is too long: use a shorter directory.");
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	if (!write_new(temporary, content, outcome))
+		return false;
+	if (calls_now->rename(temporary, path) != 0) {
+		failed(outcome, "rename to", path);
+		calls_now->unlink(temporary);
+		return false;
+	}
+	return sync_directory(directory, outcome);
+}
+
+bool file_remove_durable(const char *directory, const char *name, struct outcome *outcome)
+{
+	char path[PATH_SIZE];
+	int size = snprintf(path, sizeof path, "%s/%s", directory, name);
+
+	if (size < 0 || (size_t)size >= sizeof path)
+		return outcome_add(outcome, ERR_STORAGE, "", "A file name is too long: use a shorter directory.");
+	if (calls_now->unlink(path) != 0 && errno != ENOENT)
+		return failed(outcome, "remove", path);
+	return sync_directory(directory, outcome);
+}
+
+static bool make_one(const char *path, struct outcome *outcome)
+{
+	struct stat status;
+
+	if (mkdir(path, 0700) == 0)
+		return true;
+	if (errno == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+		return true;
+	return failed(outcome, "make the directory", path);
+}
+
+bool file_make_directory(const char *path, struct outcome *outcome)
+{
+	char part[PATH_SIZE];
+	size_t size = strlen(path);
+
+	if (size == 0 || size >= sizeof part)
+		return outcome_add(outcome, ERR_STORAGE, "", "A directory name is empty or too long: change it.");
+	for (size_t i = 1; i < size; i++) {
+		if (path[i] != '/')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (!make_one(part, outcome))
+			return false;
+	}
+	return make_one(path, outcome);
+}
+
+int file_temporary(const char *directory)
+{
+	char path[PATH_SIZE];
+	int descriptor = calls_now->open(directory, O_TMPFILE | O_RDWR | O_EXCL, 0600);
+
+	if (descriptor >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+		return descriptor;
+	/* A file system without O_TMPFILE: a name for a moment. */
+	int size = snprintf(path, sizeof path, "%s/passerelle-XXXXXX", directory);
+
+	if (size < 0 || (size_t)size >= sizeof path) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	descriptor = mkostemp(path, O_CLOEXEC);
+	if (descriptor >= 0)
+		calls_now->unlink(path);
+	return descriptor;
+}
+
+bool file_exists(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}

@@ -1,0 +1,320 @@
+#include "gateway/run/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "gateway/run/clock.h"
+#include "gateway/run/log.h"
+
+/* libxml2 and OpenSSL are at home in this; sanitizers put red zones around every local. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STACK_BYTES (4 * 1024 * 1024)
+#else
+#define STACK_BYTES (256 * 1024)
+#endif
+
+#define IDLE_MS_DEFAULT   5000
+#define GROWTH_US_DEFAULT 1000
+
+struct worker {
+	struct worker_pool *pool;
+	pthread_t thread;
+	pthread_cond_t wake;
+	struct worker_job *job; /* handed over by worker_submit */
+	struct worker *below;   /* in the stack of idle workers, or in the list of ended ones */
+};
+
+struct worker_pool {
+	struct worker_options options;
+	pthread_mutex_t lock;
+	pthread_cond_t manage; /* wakes the manager */
+	pthread_t manager;
+	struct worker *idle;  /* the last one that became idle on top */
+	struct worker *ended; /* to be joined */
+	struct worker_job *first;
+	struct worker_job **last;
+	size_t waiting;
+	size_t thread_count;
+	size_t idle_count;
+	size_t starting_count; /* threads that have not asked for a job yet */
+	bool stopping;
+};
+
+static void cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+/* Returns false when the time is over. These waits are the pool's own business, so they use the system's clock even
+ * when a test has replaced ours. */
+static bool cond_wait_us(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t wait_us)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(wait_us / 1000000);
+	until.tv_nsec += (long)(wait_us % 1000000) * 1000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	return pthread_cond_timedwait(cond, lock, &until) != ETIMEDOUT;
+}
+
+static struct worker_job *queue_take(struct worker_pool *pool)
+{
+	struct worker_job *job = pool->first;
+
+	if (!job)
+		return NULL;
+	pool->first = job->next;
+	if (!pool->first)
+		pool->last = &pool->first;
+	pool->waiting--;
+	job->next = NULL;
+	return job;
+}
+
+static void idle_remove(struct worker_pool *pool, struct worker *worker)
+{
+	struct worker **at = &pool->idle;
+
+	while (*at && *at != worker)
+		at = &(*at)->below;
+	if (!*at)
+		return;
+	*at = worker->below;
+	pool->idle_count--;
+}
+
+/* The next job, or NULL when this worker should end. Called and returns with the lock held. */
+static struct worker_job *next_job(struct worker_pool *pool, struct worker *self)
+{
+	struct worker_job *job = queue_take(pool);
+
+	if (job || pool->stopping)
+		return job;
+	self->below = pool->idle;
+	pool->idle = self;
+	pool->idle_count++;
+	while (!self->job && !pool->stopping) {
+		if (!cond_wait_us(&self->wake, &pool->lock, pool->options.idle_ms * 1000) && !self->job)
+			break;
+	}
+	job = self->job;
+	self->job = NULL;
+	if (!job) {
+		idle_remove(pool, self);
+		/* Stopping: what is still queued has been accepted and must run. */
+		job = queue_take(pool);
+	}
+	return job;
+}
+
+static void *worker_main(void *argument)
+{
+	struct worker *self = argument;
+	struct worker_pool *pool = self->pool;
+
+	pthread_mutex_lock(&pool->lock);
+	pool->starting_count--;
+	for (;;) {
+		struct worker_job *job = next_job(pool, self);
+
+		if (!job)
+			break;
+		pthread_mutex_unlock(&pool->lock);
+		job->run(job, deadline_passed(job->deadline));
+		pthread_mutex_lock(&pool->lock);
+	}
+	pool->thread_count--;
+	self->below = pool->ended;
+	pool->ended = self;
+	pthread_cond_signal(&pool->manage);
+	pthread_mutex_unlock(&pool->lock);
+	return NULL;
+}
+
+/* Called with the lock held. */
+static bool worker_start(struct worker_pool *pool)
+{
+	struct worker *worker = calloc(1, sizeof *worker);
+	pthread_attr_t attributes;
+
+	if (!worker)
+		return false;
+	worker->pool = pool;
+	cond_init(&worker->wake);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	int failed = pthread_create(&worker->thread, &attributes, worker_main, worker);
+
+	pthread_attr_destroy(&attributes);
+	if (failed) {
+		pthread_cond_destroy(&worker->wake);
+		free(worker);
+		return false;
+	}
+	pool->thread_count++;
+	pool->starting_count++;
+	return true;
+}
+
+/* Joins and frees workers that have ended. Called with the lock held, which is given up meanwhile. */
+static void join_ended(struct worker_pool *pool)
+{
+	while (pool->ended) {
+		struct worker *worker = pool->ended;
+
+		pool->ended = worker->below;
+		pthread_mutex_unlock(&pool->lock);
+		pthread_join(worker->thread, NULL);
+		pthread_cond_destroy(&worker->wake);
+		free(worker);
+		pthread_mutex_lock(&pool->lock);
+	}
+}
+
+/* Starts a thread for each job that has waited longer than the growth time. Called with the lock held. */
+static void grow(struct worker_pool *pool)
+{
+	uint64_t now_us = clock_monotonic_us();
+	size_t late = 0;
+
+	for (struct worker_job *job = pool->first; job; job = job->next) {
+		if (now_us - job->queued_us < pool->options.growth_us)
+			break;
+		late++;
+	}
+	while (late > pool->starting_count && pool->thread_count < pool->options.threads_max) {
+		if (worker_start(pool))
+			continue;
+		LOG(WARN, LOG_WORKERS, NULL, LOG_C("problem", "cannot start a thread"),
+		    LOG_NUMBER("threads", pool->thread_count));
+		break;
+	}
+}
+
+/* Jobs whose deadline passed while every thread is busy are refused here, so that their clients do not wait in vain.
+ * The queue is in order of arrival; the first one that still has time ends the walk. Called with the lock held. */
+static void expire(struct worker_pool *pool)
+{
+	while (pool->first && deadline_passed(pool->first->deadline)) {
+		struct worker_job *job = queue_take(pool);
+
+		pthread_mutex_unlock(&pool->lock);
+		job->run(job, true);
+		pthread_mutex_lock(&pool->lock);
+	}
+}
+
+static void *manager_main(void *argument)
+{
+	struct worker_pool *pool = argument;
+
+	pthread_mutex_lock(&pool->lock);
+	for (;;) {
+		join_ended(pool);
+		expire(pool);
+		grow(pool);
+		if (pool->stopping && pool->thread_count == 0 && !pool->first && !pool->ended)
+			break;
+		if (pool->ended)
+			continue;
+		if (!pool->first)
+			pthread_cond_wait(&pool->manage, &pool->lock);
+		else if (pool->thread_count < pool->options.threads_max)
+			cond_wait_us(&pool->manage, &pool->lock, pool->options.growth_us);
+		else
+			cond_wait_us(&pool->manage, &pool->lock, 20000);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return NULL;
+}
+
+struct worker_pool *worker_pool_new(const struct worker_options *options)
+{
+	struct worker_pool *pool = calloc(1, sizeof *pool);
+
+	if (!pool)
+		return NULL;
+	pool->options = *options;
+	if (!pool->options.idle_ms)
+		pool->options.idle_ms = IDLE_MS_DEFAULT;
+	if (!pool->options.growth_us)
+		pool->options.growth_us = GROWTH_US_DEFAULT;
+	pool->last = &pool->first;
+	pthread_mutex_init(&pool->lock, NULL);
+	cond_init(&pool->manage);
+	if (pthread_create(&pool->manager, NULL, manager_main, pool) != 0) {
+		pthread_cond_destroy(&pool->manage);
+		pthread_mutex_destroy(&pool->lock);
+		free(pool);
+		return NULL;
+	}
+	return pool;
+}
+
+bool worker_submit(struct worker_pool *pool, struct worker_job *job)
+{
+	bool taken = true;
+
+	job->next = NULL;
+	job->queued_us = clock_monotonic_us();
+	pthread_mutex_lock(&pool->lock);
+	if (pool->stopping) {
+		taken = false;
+	} else if (pool->idle) {
+		struct worker *worker = pool->idle;
+
+		pool->idle = worker->below;
+		pool->idle_count--;
+		worker->job = job;
+		pthread_cond_signal(&worker->wake);
+	} else if (pool->waiting < pool->options.queue_max) {
+		*pool->last = job;
+		pool->last = &job->next;
+		pool->waiting++;
+		/* The first thread is needed at once; for more, the manager looks whether the job really waits. */
+		if (pool->thread_count == 0)
+			worker_start(pool);
+		if (pool->waiting == 1)
+			pthread_cond_signal(&pool->manage);
+	} else {
+		taken = false;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return taken;
+}
+
+void worker_pool_free(struct worker_pool *pool)
+{
+	if (!pool)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	pool->stopping = true;
+	for (struct worker *worker = pool->idle; worker; worker = worker->below)
+		pthread_cond_signal(&worker->wake);
+	pthread_cond_signal(&pool->manage);
+	pthread_mutex_unlock(&pool->lock);
+	pthread_join(pool->manager, NULL);
+	pthread_cond_destroy(&pool->manage);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+struct worker_counts worker_pool_counts(struct worker_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	struct worker_counts counts = { pool->thread_count, pool->idle_count, pool->waiting };
+
+	pthread_mutex_unlock(&pool->lock);
+	return counts;
+}
