@@ -1,0 +1,89 @@
+/* The use cases, each a straight-line function that reads like its sequence diagram: facts in, back-ends asked, FHIR
+ * JSON out. They know no HTTP message. All return true with the answer written, or false with an error in
+ * t->outcome, which may carry warnings in either case. */
+#ifndef PASSERELLE_TRANSACTIONS_H
+#define PASSERELLE_TRANSACTIONS_H
+
+#include <jansson.h>
+
+#include "gateway/run/config.h"
+#include "gateway/run/seal.h"
+#include "gateway/south/xds_client.h"
+#include "mappers/fhir_body.h"
+
+struct entry_cache;
+
+/* What a gateway is: made at start, shared by all requests, unchanged but for counters and the cache. */
+struct gateway {
+	const struct config *config;
+	struct backend *backend; /* the default one */
+	const struct config_back_end *backend_config;
+	struct seal *seal;
+	struct spool_limits *spools;
+	struct entry_cache *entry_cache;
+	struct str base; /* public base URL without a final slash */
+	struct str started; /* FHIR dateTime */
+};
+
+/* One request on its way through a transaction. */
+struct transaction {
+	const struct gateway *gateway;
+	struct south south; /* arena and deadline of the request are in here */
+	int64_t now_s;	    /* seconds since 1970 */
+	struct outcome *outcome;
+};
+
+/* ITI-65: the Bundle, and the documents that were cut out of it, in the order of their marks. */
+struct provide_request {
+	json_t *bundle;
+	enum fhir_format format;
+	struct spool **documents; /* finished, with SHA-1 */
+	size_t document_count;
+};
+bool provide_bundle(const struct transaction *t, const struct provide_request *request, struct buf *answer) MUST_CHECK;
+
+/* ITI-67, ITI-66: parameters of the URL and of a form, as they came (STR_NONE when absent). */
+struct search_request {
+	struct str query;
+	struct str form;
+	bool strict; /* Prefer: handling=strict */
+};
+bool find_document_references(const struct transaction *t, const struct search_request *request,
+			      struct buf *answer) MUST_CHECK;
+bool find_document_lists(const struct transaction *t, const struct search_request *request,
+			 struct buf *answer) MUST_CHECK;
+
+/* Reads by sealed id. etag gets the text between the quotes of a weak ETag, in the arena. */
+bool read_document_reference(const struct transaction *t, struct str id, struct buf *answer,
+			     struct str *etag) MUST_CHECK;
+bool read_list(const struct transaction *t, struct str id, struct buf *answer, struct str *etag) MUST_CHECK;
+bool read_patient(const struct transaction *t, struct str id, struct buf *answer) MUST_CHECK;
+
+/* ITI-68. Who takes the document: head once, then bytes until the function returns. */
+struct document_head {
+	struct str media_type;
+	uint64_t size;
+	struct str etag; /* between the quotes of a strong ETag: the SHA-1 in hex; empty for an on-demand document */
+};
+struct document_receiver {
+	void *ctx;
+	/* The media type of the document: does the client want it? False: 406. */
+	bool (*accepts)(void *ctx, struct str media_type);
+	/* True: the client has these bytes already (If-None-Match), the answer ends here. */
+	bool (*has)(void *ctx, struct str etag);
+	/* A document that was read and verified as a whole; it is taken over. */
+	bool (*whole)(void *ctx, const struct document_head *head, struct spool *document);
+	/* A large document, verified while it passes: begin, write, end. What ends before `end` was not good, and the
+	 * client must notice. False from any of them: the client is gone. */
+	bool (*begin)(void *ctx, const struct document_head *head);
+	bool (*write)(void *ctx, const void *bytes, size_t size);
+	bool (*end)(void *ctx);
+	bool head_only; /* HEAD: answered by `described` from the metadata, the repository is not asked */
+	bool (*described)(void *ctx, const struct document_head *head);
+};
+bool retrieve_document(const struct transaction *t, struct str id, const struct document_receiver *receiver) MUST_CHECK;
+
+/* The CapabilityStatement. */
+bool capability(const struct transaction *t, struct buf *answer) MUST_CHECK;
+
+#endif
