@@ -2,7 +2,7 @@
 
 /* One media range of an Accept header, or a Content-Type. */
 struct media_range {
-	struct str type; /* "application/fhir+json", "application/" + "*", without parameters */
+	struct str type;  /* "application/fhir+json", "application/" + "*", without parameters */
 	unsigned quality; /* thousandths */
 	struct str fhir_version;
 	struct str charset;
@@ -89,7 +89,8 @@ static bool charset_known(struct str charset)
 static bool format_find(struct str name, bool short_forms, enum fhir_format *format)
 {
 	for (size_t i = 0; i < COUNT_OF(format_names); i++) {
-		if ((short_forms || !format_names[i].short_form) && str_equal_nocase(str_from_c(format_names[i].name), name)) {
+		if ((short_forms || !format_names[i].short_form) &&
+		    str_equal_nocase(str_from_c(format_names[i].name), name)) {
 			*format = format_names[i].format;
 			return true;
 		}
@@ -141,8 +142,7 @@ bool negotiate_form(struct str content_type)
 {
 	struct media_range range = range_read(content_type);
 
-	return charset_known(range.charset) &&
-	       str_equal_nocase(range.type, STR("application/x-www-form-urlencoded"));
+	return charset_known(range.charset) && str_equal_nocase(range.type, STR("application/x-www-form-urlencoded"));
 }
 
 static struct str type_only(struct str media_type)

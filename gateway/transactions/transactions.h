@@ -21,7 +21,7 @@ struct gateway {
 	struct seal *seal;
 	struct spool_limits *spools;
 	struct entry_cache *entry_cache;
-	struct str base; /* public base URL without a final slash */
+	struct str base;    /* public base URL without a final slash */
 	struct str started; /* FHIR dateTime */
 };
 
@@ -29,7 +29,7 @@ struct gateway {
 struct transaction {
 	const struct gateway *gateway;
 	struct south south; /* arena and deadline of the request are in here */
-	int64_t now_s;	    /* seconds since 1970 */
+	int64_t now_s;      /* seconds since 1970 */
 	struct outcome *outcome;
 };
 

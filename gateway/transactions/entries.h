@@ -1,0 +1,29 @@
+/* Reading registered objects by what a sealed id holds, and the ids of what was read. Ids carry the logicalID, so that
+ * they survive a metadata update, which gives the new version another entryUUID. Source: ITI TF-2 3.57, 3.18. */
+#ifndef PASSERELLE_ENTRIES_H
+#define PASSERELLE_ENTRIES_H
+
+#include "gateway/transactions/transactions.h"
+#include "mappers/metadata.h"
+
+/* Sends a stored query to the back-end and reads the objects of the answer. */
+bool registry_ask(const struct transaction *t, const struct stored_query *query, struct metadata *metadata) MUST_CHECK;
+
+/* The home that queries must carry: "urn:oid:..." or STR_NONE. */
+struct str registry_home(const struct transaction *t);
+
+/* The id of a resource for the object with these ids (logical_id wins when it is there); the data is NULL when the
+ * object has no UUID, or without memory. */
+struct str resource_id(const struct transaction *t, enum seal_kind kind, struct str logical_id, struct str entry_uuid);
+
+/* The "urn:uuid:" text in an id that this deployment made; false for every other id. */
+bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct str id, struct str *urn) MUST_CHECK;
+
+/* The current version of the document entry with this logicalID (or entryUUID); *entry is NULL when there is none. */
+bool document_entry_current(const struct transaction *t, struct str urn,
+			    const struct document_entry **entry) MUST_CHECK;
+
+/* True for ...StatusType:Deprecated. */
+bool status_is_deprecated(struct str status);
+
+#endif

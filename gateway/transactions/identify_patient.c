@@ -1,0 +1,102 @@
+#include "gateway/transactions/identify_patient.h"
+
+#include "gateway/south/fhir_fetch.h"
+#include "mappers/base/hl7v2.h"
+
+/* Number of the affinity domain's authority in sealed patient ids. */
+#define AFFINITY_DOMAIN 0
+
+static bool system_is_ours(const struct transaction *t, struct str system)
+{
+	const struct str urn = STR("urn:oid:");
+
+	return str_starts_with_nocase(system, urn) &&
+	       str_equal(str_from(system, urn.size), t->gateway->config->patient_assigning_authority);
+}
+
+static enum identified patient_id_write(const struct transaction *t, struct str value, struct str *patient_id)
+{
+	struct hl7_cx cx = { .id = value,
+			     .authority = { .universal_id = t->gateway->config->patient_assigning_authority,
+					    .universal_id_type = STR("ISO") } };
+
+	if (str_is_empty(str_trim(value)))
+		return PATIENT_NOBODY;
+	*patient_id = hl7_cx_write(&cx, t->south.arena);
+	if (patient_id->data)
+		return PATIENT_IDENTIFIED;
+	outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	return PATIENT_FAILED;
+}
+
+/* The identifier of the affinity domain that a Patient resource carries. */
+static enum identified identify_by_resource(const struct transaction *t, const json_t *patient, struct str *patient_id)
+{
+	const json_t *identifiers = json_object_get(patient, "identifier");
+	size_t i;
+	json_t *identifier;
+
+	json_array_foreach(identifiers, i, identifier)
+	{
+		if (i >= PATIENT_IDENTIFIERS_MAX)
+			break;
+		if (system_is_ours(t, fhir_text(json_object_get(identifier, "system"))))
+			return patient_id_write(t, fhir_text(json_object_get(identifier, "value")), patient_id);
+	}
+	return PATIENT_NOBODY;
+}
+
+static enum identified identify_by_url(const struct transaction *t, const struct patient_claim *claim,
+				       struct str *patient_id)
+{
+	struct str base = t->gateway->config->patient_identity_base;
+	struct strs bases = { &base, 1 };
+	json_t *patient = NULL;
+
+	if (str_is_empty(base) || !fhir_fetch_allowed(claim->url, base))
+		return PATIENT_NOBODY;
+	switch (fhir_fetch(&t->south, claim->url, &bases, claim->path, &patient, t->outcome)) {
+	case FHIR_FETCHED:
+		return identify_by_resource(t, patient, patient_id);
+	case FHIR_FETCH_NOTHING:
+		return PATIENT_NOBODY;
+	case FHIR_FETCH_FAILED:
+		break;
+	}
+	return PATIENT_FAILED;
+}
+
+enum identified identify_patient(const struct transaction *t, const struct patient_claim *claim, bool any_system,
+				 struct str *patient_id)
+{
+	uint8_t authority = 0;
+	struct str value = STR_NONE;
+
+	for (size_t i = 0; i < claim->identifier_count; i++) {
+		const struct patient_identifier *identifier = &claim->identifiers[i];
+
+		if (identifier->system.data ? system_is_ours(t, identifier->system) : any_system)
+			return patient_id_write(t, identifier->value, patient_id);
+	}
+	if (!str_is_empty(claim->own_id)) {
+		if (!seal_patient_open(t->gateway->seal, claim->own_id, t->south.arena, &authority, &value) ||
+		    authority != AFFINITY_DOMAIN)
+			return PATIENT_NOBODY;
+		return patient_id_write(t, value, patient_id);
+	}
+	if (!str_is_empty(claim->url))
+		return identify_by_url(t, claim, patient_id);
+	return PATIENT_NOBODY;
+}
+
+struct str patient_resource_id(const struct transaction *t, struct str patient_id)
+{
+	char id[SEAL_ID_SIZE];
+	struct hl7_cx cx;
+
+	if (!hl7_cx_parse(patient_id, t->south.arena, &cx) ||
+	    !str_equal(cx.authority.universal_id, t->gateway->config->patient_assigning_authority) ||
+	    !seal_patient(t->gateway->seal, AFFINITY_DOMAIN, cx.id, id))
+		return STR_NONE;
+	return arena_copy(t->south.arena, str_from_c(id));
+}

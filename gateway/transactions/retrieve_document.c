@@ -1,0 +1,252 @@
+/* Retrieve Document [ITI-68] over Retrieve Document Set [ITI-43]. What the client gets is what the registry says it
+ * is, byte for byte, or it notices. Source: MHD 4.2.4 3.68, ITI TF-2 3.43. */
+#include <openssl/evp.h>
+
+#include "gateway/run/log.h"
+#include "gateway/run/spool.h"
+#include "gateway/transactions/entries.h"
+#include "gateway/transactions/transactions.h"
+
+#define SHA1_SIZE 20
+/* Hash of no bytes at all: with size 0 it marks an entry whose document is assembled when it is retrieved. */
+#define SHA1_OF_NOTHING "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+/* The end of a streamed document is held back until the whole is known to be right. */
+#define HELD_BACK_MAX 4096
+
+static const char hex_digits[] = "0123456789abcdef";
+
+/* A document on its way from the repository to the client. */
+struct passage {
+	const struct transaction *t;
+	const struct document_entry *entry;
+	const struct document_receiver *receiver;
+	struct document_head head;
+	bool verifiable; /* size and hash of the entry say something about the bytes */
+	bool streaming;  /* bytes leave before the last has come */
+	bool begun;
+	struct spool *spool; /* unless streaming */
+	EVP_MD_CTX *sha1;    /* when streaming */
+	uint64_t size;       /* so far, when streaming */
+	unsigned char held[HELD_BACK_MAX];
+	size_t held_size;
+};
+
+static bool corrupt(const struct passage *passage, const char *what)
+{
+	LOG(ERROR, LOG_REQUEST_ERROR, passage->t->south.request_id, LOG_C("document", what),
+	    LOG_TEXT("entry", passage->entry->entry_uuid));
+	return outcome_add(passage->t->outcome, ERR_DOCUMENT_CORRUPT, "",
+			   "The repository's document has another %s than the registry says; it is not delivered. "
+			   "Report "
+			   "it to the operator.",
+			   what);
+}
+
+static bool type_equal(struct str a, struct str b)
+{
+	struct str a_type = str_trim((struct str) { a.data, str_find(a, ';') });
+	struct str b_type = str_trim((struct str) { b.data, str_find(b, ';') });
+
+	return str_equal_nocase(a_type, b_type);
+}
+
+static bool document_begin(void *ctx, const struct document_response *response)
+{
+	struct passage *passage = ctx;
+
+	if (!str_is_empty(response->mime_type) && !type_equal(response->mime_type, passage->entry->mime_type))
+		return corrupt(passage, "media type");
+	return true;
+}
+
+/* Passes bytes on, but for the last few. */
+static bool stream_pass(struct passage *passage, const unsigned char *bytes, size_t size)
+{
+	size_t keep = size < HELD_BACK_MAX ? size : HELD_BACK_MAX;
+	size_t out_of_held = passage->held_size + keep > HELD_BACK_MAX ? passage->held_size + keep - HELD_BACK_MAX : 0;
+
+	if (!passage->begun) {
+		passage->begun = true;
+		if (!passage->receiver->begin(passage->receiver->ctx, &passage->head))
+			return false;
+	}
+	if (out_of_held > 0 && !passage->receiver->write(passage->receiver->ctx, passage->held, out_of_held))
+		return false;
+	memmove(passage->held, passage->held + out_of_held, passage->held_size - out_of_held);
+	passage->held_size -= out_of_held;
+	if (size > keep && !passage->receiver->write(passage->receiver->ctx, bytes, size - keep))
+		return false;
+	memcpy(passage->held + passage->held_size, bytes + (size - keep), keep);
+	passage->held_size += keep;
+	return true;
+}
+
+static bool client_gone(const struct passage *passage)
+{
+	return outcome_add(passage->t->outcome, ERR_TIMEOUT_CLIENT, "", "The client took the document too slowly.");
+}
+
+static bool stream_data(struct passage *passage, const void *bytes, size_t size)
+{
+	passage->size += size;
+	if (passage->size > passage->head.size)
+		return corrupt(passage, "size");
+	if (EVP_DigestUpdate(passage->sha1, bytes, size) != 1)
+		return outcome_add(passage->t->outcome, ERR_INTERNAL, "", "Try again later.");
+	return stream_pass(passage, bytes, size) || client_gone(passage);
+}
+
+static bool document_data(void *ctx, const void *bytes, size_t size)
+{
+	struct passage *passage = ctx;
+
+	if (passage->streaming)
+		return stream_data(passage, bytes, size);
+	switch (spool_write(passage->spool, bytes, size)) {
+	case SPOOL_OK:
+		return true;
+	case SPOOL_TOO_LONG:
+		return corrupt(passage, "size");
+	case SPOOL_EXHAUSTED:
+	case SPOOL_FAILED:
+		break;
+	}
+	return outcome_add(passage->t->outcome, ERR_STORAGE, "",
+			   "There is no room for the document now; try again later.");
+}
+
+static void hash_write(const unsigned char sha1[SHA1_SIZE], char out[2 * SHA1_SIZE + 1])
+{
+	for (size_t i = 0; i < SHA1_SIZE; i++) {
+		out[2 * i] = hex_digits[sha1[i] >> 4];
+		out[2 * i + 1] = hex_digits[sha1[i] & 15];
+	}
+	out[2 * SHA1_SIZE] = 0;
+}
+
+static bool hash_matches(const struct passage *passage, const unsigned char sha1[SHA1_SIZE])
+{
+	char hash[2 * SHA1_SIZE + 1];
+
+	hash_write(sha1, hash);
+	return str_is_empty(passage->entry->hash) || str_equal_nocase(passage->entry->hash, str_from_c(hash));
+}
+
+static bool stream_end(struct passage *passage)
+{
+	unsigned char sha1[EVP_MAX_MD_SIZE];
+
+	if (passage->size != passage->head.size)
+		return corrupt(passage, "size");
+	if (EVP_DigestFinal_ex(passage->sha1, sha1, NULL) != 1)
+		return outcome_add(passage->t->outcome, ERR_INTERNAL, "", "Try again later.");
+	if (!hash_matches(passage, sha1))
+		return corrupt(passage, "hash");
+	if (!passage->receiver->write(passage->receiver->ctx, passage->held, passage->held_size) ||
+	    !passage->receiver->end(passage->receiver->ctx))
+		return client_gone(passage);
+	return true;
+}
+
+/* The whole document is here and nothing has left yet. */
+static bool whole_end(struct passage *passage)
+{
+	struct spool *spool = passage->spool;
+
+	if (!spool_finish(spool))
+		return outcome_add(passage->t->outcome, ERR_STORAGE, "", "Try again later.");
+	if (passage->verifiable && spool_size(spool) != passage->head.size)
+		return corrupt(passage, "size");
+	if (passage->verifiable && !hash_matches(passage, spool_sha1(spool)))
+		return corrupt(passage, "hash");
+	passage->head.size = spool_size(spool);
+	passage->spool = NULL; /* taken over */
+	return passage->receiver->whole(passage->receiver->ctx, &passage->head, spool) || client_gone(passage);
+}
+
+static bool fetch(struct passage *passage)
+{
+	const struct transaction *t = passage->t;
+	const struct document_entry *entry = passage->entry;
+	struct document_request request = { .home = entry->home_community_id,
+					    .repository_unique_id = entry->repository_unique_id,
+					    .document_unique_id = entry->unique_id };
+	struct retrieve_sink sink = { passage, document_begin, document_data };
+
+	if (str_is_empty(request.home))
+		request.home = registry_home(t);
+	if (!xds_retrieve(&t->south, &request, passage->head.size, &sink, t->outcome))
+		return false;
+	return passage->streaming ? stream_end(passage) : whole_end(passage);
+}
+
+static bool passage_open(struct passage *passage)
+{
+	const struct transaction *t = passage->t;
+	uint64_t size_max = passage->verifiable ? passage->head.size : t->gateway->config->limits_spool_bytes;
+
+	passage->streaming = passage->verifiable && passage->head.size > t->gateway->config->limits_verify_bytes;
+	if (passage->streaming) {
+		passage->sha1 = EVP_MD_CTX_new();
+		return passage->sha1 && EVP_DigestInit_ex(passage->sha1, EVP_sha1(), NULL) == 1;
+	}
+	passage->spool = spool_new(t->gateway->spools, size_max, true);
+	return passage->spool != NULL;
+}
+
+/* What the registry says of the document, as the head of the answer. */
+static bool head_read(struct passage *passage)
+{
+	const struct document_entry *entry = passage->entry;
+	bool nothing = str_equal_nocase(entry->hash, STR(SHA1_OF_NOTHING));
+	char *etag;
+
+	passage->head.media_type = entry->mime_type;
+	passage->verifiable = str_to_u64(entry->size, &passage->head.size) && !nothing;
+	if (!passage->verifiable)
+		passage->head.size = 0;
+	passage->head.etag = STR_NONE;
+	if (!passage->verifiable || entry->hash.size != 2 * SHA1_SIZE)
+		return true;
+	etag = arena_alloc(passage->t->south.arena, entry->hash.size);
+	if (!etag)
+		return outcome_add(passage->t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	for (size_t i = 0; i < entry->hash.size; i++) {
+		char c = entry->hash.data[i];
+
+		etag[i] = (char)(c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
+	}
+	passage->head.etag = (struct str) { etag, entry->hash.size };
+	return true;
+}
+
+bool retrieve_document(const struct transaction *t, struct str id, const struct document_receiver *receiver)
+{
+	struct passage passage = { .t = t, .receiver = receiver };
+	struct str urn;
+	bool ok;
+
+	if (!resource_id_open(t, SEAL_BINARY, id, &urn))
+		return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such document; search for it anew.");
+	if (!document_entry_current(t, urn, &passage.entry))
+		return false;
+	if (!passage.entry)
+		return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such document; search for it anew.");
+	if (status_is_deprecated(passage.entry->availability_status))
+		return outcome_add(t->outcome, ERR_GONE, "",
+				   "The document was replaced or withdrawn; search for its successor.");
+	if (!head_read(&passage))
+		return false;
+	if (!receiver->accepts(receiver->ctx, passage.head.media_type))
+		return outcome_add(t->outcome, ERR_NOT_ACCEPTABLE, "",
+				   "The document is %.*s: ask for that, or leave the Accept header out.",
+				   STR_ARG(passage.head.media_type));
+	if (passage.head.etag.data && receiver->has(receiver->ctx, passage.head.etag))
+		return true;
+	if (receiver->head_only && passage.verifiable)
+		return receiver->described(receiver->ctx, &passage.head);
+	ok = passage_open(&passage) ? fetch(&passage) : outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	EVP_MD_CTX_free(passage.sha1);
+	spool_free(passage.spool);
+	return ok;
+}
