@@ -8,18 +8,20 @@
 #include "mappers/xds_message.h"
 
 struct spool;
+struct spool_limits;
 
-/* One per worker, for the worker's life: it keeps connections warm. Never used by two threads. NULL without memory. */
-struct soap_client *soap_client_open(void) MUST_CHECK;
-void soap_client_close(struct soap_client *client);
+/* Called once by main, before threads exist. False when libcurl cannot start. Each thread then keeps its own handle, and
+ * with it warm connections, for its life. */
+bool south_start(void) MUST_CHECK;
 
 /* What every exchange of one request needs. */
 struct south {
-	struct soap_client *client;
 	struct backend *backend;
 	struct arena *arena;
 	struct deadline deadline;
-	struct str traceparent; /* W3C Trace Context; sent on when not empty */
+	struct spool_limits *spools;
+	const char *request_id;  /* for the log */
+	const char *traceparent; /* W3C Trace Context, sent on; NULL: none */
 };
 
 /* How an exchange ended. */
