@@ -1,0 +1,307 @@
+"""What the system tests share: real processes in directories of their own on free ports, and plain HTTP.
+
+A test file is one process (tests/run.py starts several side by side), so nothing here is shared between files but the
+built binaries. PASSERELLE_BUILD names another build directory than build-sanitize."""
+import base64
+import copy
+import fcntl
+import hashlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.parse
+import uuid
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("PASSERELLE_BUILD", "build-sanitize"))
+BINARY = os.path.join(BUILD, "passerelle")
+
+AUTHORITY = "1.3.6.1.4.1.21367.13.20.3000"
+PATIENT = "IHEBLUE-1001"
+REPOSITORY = "2.999.20.10"
+PROFILES = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/"
+START_SECONDS = 30
+
+
+def absent(why):
+    """A part that the test needs is not there: CI must have everything, elsewhere it is a loud, counted skip."""
+    if os.environ.get("CI") == "true":
+        raise AssertionError(why + " (CI must have it)")
+    raise unittest.SkipTest(why)
+
+
+def shared(*parts):
+    """A path in the public corpora that lie beside the project: PASSERELLE_SHARED, or ../shared. Skips when absent."""
+    path = os.path.join(os.environ.get("PASSERELLE_SHARED") or os.path.join(os.path.dirname(ROOT), "shared"), *parts)
+    if not os.path.exists(path):
+        absent("the public corpus %s is not there; PASSERELLE_SHARED can name its place" % os.path.join(*parts))
+    return path
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(true, what, seconds=START_SECONDS):
+    """Polls; fails after the given time. Nothing in the tests sleeps for a fixed time."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise AssertionError("still waiting after %d s: %s" % (seconds, what))
+        time.sleep(0.02)
+
+
+def accepts(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+class Process:
+    """A process of ours with its log. stop() asks it to end gracefully and insists on exit code 0 and a clean log."""
+
+    def __init__(self, name, command, directory, port, **more):
+        self.name = name
+        self.port = port
+        self.log_path = os.path.join(directory, name + ".log")
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **more)
+        wait_until(lambda: self.process.poll() is not None or accepts(port), "%s to open port %d" % (name, port),
+                   more.get("seconds", START_SECONDS))
+        if self.process.poll() is not None:
+            raise AssertionError("%s ended with %d at its start:\n%s" % (name, self.process.returncode, self.log()))
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def kill(self):
+        """The crash: nothing is flushed, no handler runs."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, seconds=40):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError("%s did not end within %d s of SIGTERM:\n%s" % (self.name, seconds, self.log()[-4000:]))
+        text = self.log()
+        if code != 0 or re.search(r"ERROR: \w+Sanitizer|runtime error:|Assertion .* failed", text):
+            raise AssertionError("%s ended with %d:\n%s" % (self.name, code, text[-8000:]))
+
+
+class Domain(Process):
+    """The embedded XDS domain on a free port; its data stays when it is started again in the same directory."""
+
+    def __init__(self, directory, port=None, name="hcm", **overrides):
+        port = port or free_port()
+        section = {
+            "listen": {"port": port},
+            "data_directory": os.path.join(directory, name),
+            "repository_unique_id": REPOSITORY,
+            "assigning_authority": AUTHORITY,
+            "patients": ["IHEBLUE-10%02d" % number for number in range(1, 11)],
+            "accept_any_code": True,
+        }
+        section.update(overrides)
+        path = os.path.join(directory, name + ".yaml")
+        write_configuration(path, {"domain": section})
+        super().__init__(name, [BINARY, "domain", "--config", path], directory, port)
+        self.registry_url = "http://127.0.0.1:%d/registry" % port
+        self.repository_url = "http://127.0.0.1:%d/repository" % port
+
+    def back_end(self, **overrides):
+        """The gateway's entry for this domain."""
+        entry = {
+            "name": self.name,
+            "source": 1,
+            "registry_url": self.registry_url,
+            "provide_url": self.repository_url,
+            "repositories": [{"unique_id": REPOSITORY, "url": self.repository_url}],
+            "source_oid": "2.999.20.6",
+        }
+        entry.update(overrides)
+        return entry
+
+
+class Gateway(Process):
+    """The gateway on a free port in front of the given back-ends (entries of back_ends)."""
+
+    def __init__(self, directory, back_ends, port=None, name="gateway", **overrides):
+        port = port or free_port()
+        key = os.path.join(directory, "seal.key")
+        if not os.path.exists(key):
+            with open(key, "wb") as file:
+                file.write(hashlib.sha512(b"tests").digest()[:32])
+            os.chmod(key, 0o600)
+        configuration = {
+            "listen": {"port": port},
+            "keys": [{"id": 1, "file": key}],
+            "back_ends": back_ends,
+            "patient": {"assigning_authority": AUTHORITY},
+            "spool_directory": directory,
+            "defaults": {
+                "class_code": "http://loinc.org|11503-0|Medical records",
+                "type_code": "http://loinc.org|34133-9|Summary of episode note",
+                "format_code": "http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode"
+                               "|urn:ihe:iti:xds:2017:mimeTypeSufficient|mimeType Sufficient",
+                "confidentiality_code": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality|N|normal",
+                "facility_type_code": "http://terminology.hl7.org/CodeSystem/v3-RoleCode|HOSP|Hospital",
+                "practice_setting_code": "http://snomed.info/sct|394802001|General medicine",
+                "content_type_code": "http://loinc.org|11503-0|Medical records",
+                "language_code": "en",
+            },
+        }
+        configuration.update(overrides)
+        path = os.path.join(directory, name + ".yaml")
+        write_configuration(path, configuration)
+        super().__init__(name, [BINARY, "serve", "--config", path], directory, port)
+        self.base = "http://127.0.0.1:%d/fhir" % port
+
+    def publish(self, bundle, accept="application/fhir+json"):
+        """ITI-65 with a Bundle as Python objects."""
+        return request("POST", self.base, {"Content-Type": "application/fhir+json", "Accept": accept},
+                       json.dumps(bundle).encode())
+
+    def find(self, kind="DocumentReference", **parameters):
+        """ITI-67 or ITI-66 for the demo patient; names with a dot or dash come as {"patient.identifier": ...}."""
+        query = {"patient.identifier": "urn:oid:%s|%s" % (AUTHORITY, PATIENT), "status": "current"}
+        query.update(parameters)
+        query = {name: value for name, value in query.items() if value is not None}
+        return request("GET", self.base + "/" + kind + "?" + urllib.parse.urlencode(query))
+
+
+def write_configuration(path, configuration):
+    """JSON is YAML too."""
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(configuration, file, indent=1)
+
+
+class Response:
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def json(self):
+        return json.loads(self.body)
+
+    def header(self, name):
+        return self.headers.get(name)
+
+    def __repr__(self):
+        return "%d %s\n%s" % (self.status, self.headers, self.body[:3000].decode("utf-8", "replace"))
+
+
+def request(method, url, headers=None, body=None, seconds=120):
+    """One HTTP exchange, redirects and errors as they come."""
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds)
+    try:
+        connection.request(method, urllib.parse.urlunsplit(("", "", parts.path, parts.query, "")), body, headers or {})
+        answer = connection.getresponse()
+        return Response(answer.status, answer.headers, answer.read())
+    finally:
+        connection.close()
+
+
+def fresh_oid(arc):
+    return "2.999.20.%d.%d" % (arc, uuid.uuid4().int >> 64)
+
+
+def demo_bundle(document, content_type="text/xml", patient=PATIENT, profile="Comprehensive"):
+    """The demo's Provide Bundle around the given bytes, with fresh ids; tests change it further. Entries: 0 the
+    SubmissionSet, 1 the DocumentReference, 2 the Binary."""
+    with open(os.path.join(ROOT, "conf/demo/provide-bundle.json"), encoding="utf-8") as file:
+        text = file.read()
+    for name in ("SUBMISSION_SET_UUID", "DOCUMENT_REFERENCE_UUID", "BINARY_UUID"):
+        text = text.replace("@%s@" % name, str(uuid.uuid4()))
+    text = text.replace("@SUBMISSION_SET_OID@", fresh_oid(7)).replace("@DOCUMENT_OID@", fresh_oid(1))
+    text = text.replace("@NOW@", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())).replace("IHEBLUE-1001", patient)
+    text = text.replace("@HASH@", base64.b64encode(hashlib.sha1(document).digest()).decode())
+    bundle = json.loads(text)
+    attachment = bundle["entry"][1]["resource"]["content"][0]["attachment"]
+    attachment["size"] = len(document)
+    attachment["contentType"] = content_type
+    bundle["entry"][2]["resource"]["contentType"] = content_type
+    bundle["entry"][2]["resource"]["data"] = base64.b64encode(document).decode()
+    if profile != "Comprehensive":
+        bundle = json.loads(json.dumps(bundle).replace("IHE.MHD.Comprehensive.", "IHE.MHD.%s." % profile))
+    return bundle
+
+
+def document_oid(bundle, entry=1):
+    return bundle["entry"][entry]["resource"]["masterIdentifier"]["value"][len("urn:oid:"):]
+
+
+def demo_letter():
+    with open(os.path.join(ROOT, "conf/demo/discharge-letter.xml"), "rb") as file:
+        return file.read()
+
+
+class Stand(unittest.TestCase):
+    """A domain and a gateway in front of it, for all tests of a class. They must end cleanly."""
+    gateway_overrides = {}
+    domain_overrides = {}
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="passerelle-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory, True)
+        cls.domain = Domain(cls.directory, **cls.domain_overrides)
+        cls.addClassCleanup(cls.domain.kill)
+        cls.gateway = Gateway(cls.directory, [cls.domain.back_end()], **copy.deepcopy(cls.gateway_overrides))
+        cls.addClassCleanup(cls.gateway.kill)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.gateway.stop()
+        cls.domain.stop()
+
+    def assertStatus(self, response, status):
+        self.assertEqual(response.status, status, repr(response))
+        return response
+
+    def publish(self, bundle, status=200):
+        return self.assertStatus(self.gateway.publish(bundle), status).json()
+
+    def find_one(self, oid):
+        """The DocumentReference with this uniqueId, found by search."""
+        found = self.assertStatus(self.gateway.find(identifier="urn:ietf:rfc:3986|urn:oid:" + oid), 200).json()
+        entries = [entry for entry in found.get("entry", []) if entry["search"]["mode"] == "match"]
+        self.assertEqual(len(entries), 1, found)
+        return entries[0]["resource"]
+
+
+def npm_clients():
+    """Installs the packages of tests/clients as its lock file says, once; returns the directory."""
+    directory = os.path.join(ROOT, "tests/clients")
+    if not shutil.which("node") or not shutil.which("npm"):
+        absent("Node.js and npm are not installed")
+    with open(os.path.join(directory, ".lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        marker = os.path.join(directory, "node_modules/.package-lock.json")
+        wanted = os.path.join(directory, "package-lock.json")
+        if not os.path.exists(marker) or os.path.getmtime(marker) < os.path.getmtime(wanted):
+            done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=directory, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                absent("npm could not install the FHIR client: " + done.stderr[-500:])
+            os.utime(marker)
+    return directory

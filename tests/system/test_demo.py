@@ -1,0 +1,91 @@
+"""./run demo as a user meets it: the round trip, again and again, taken ports, two at once, and its end."""
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+import shutil
+
+import support
+
+
+class Demo(unittest.TestCase):
+    def setUp(self):
+        self.state = tempfile.mkdtemp(prefix="passerelle-demo-")
+        self.addCleanup(shutil.rmtree, self.state, True)
+        self.environment = dict(os.environ, DEMO_STATE=self.state, GATEWAY_PORT=str(support.free_port()),
+                                HCM_PORT=str(support.free_port()))
+
+    def run_once(self, **more):
+        return subprocess.run(["./run", "demo", "--once"], cwd=support.ROOT, env=dict(self.environment, **more),
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=False)
+
+    def start(self):
+        """The demo that serves, in a session of its own; returns when it has published."""
+        log = open(os.path.join(self.state, "out"), "w+", encoding="utf-8")  # pylint: disable=consider-using-with
+        self.addCleanup(log.close)
+        process = subprocess.Popen(["./run"], cwd=support.ROOT, env=self.environment, stdin=subprocess.DEVNULL,
+                                   stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        self.addCleanup(lambda: process.poll() is None and os.killpg(process.pid, signal.SIGKILL))
+
+        def text():
+            log.seek(0)
+            return log.read()
+        support.wait_until(lambda: "Serving until Ctrl-C" in text() or process.poll() is not None, "the demo", 900)
+        self.assertIsNone(process.poll(), text())
+        return process
+
+    def ports_free(self):
+        return not any(support.accepts(int(self.environment[name])) for name in ("GATEWAY_PORT", "HCM_PORT"))
+
+    def test_once_and_again(self):
+        for _ in range(2):
+            done = self.run_once()
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            for expected in ("curl -sS -X POST", "ITI-65", "ITI-67", "ITI-68", "byte for byte"):
+                self.assertIn(expected, done.stdout)
+            self.assertTrue(self.ports_free(), "the demo left a process behind")
+        self.assertEqual(sorted(os.listdir(self.state)).count("gateway.pid"), 0)
+
+    def test_taken_port(self):
+        with support.socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = str(taken.getsockname()[1])
+            for name in ("GATEWAY_PORT", "HCM_PORT"):
+                done = self.run_once(**{name: port})
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(port, done.stderr)
+                self.assertIn(name, done.stderr)
+
+    def test_senseless_ports(self):
+        self.assertIn("GATEWAY_PORT", self.run_once(GATEWAY_PORT="http").stderr)
+        self.assertIn("GATEWAY_PORT", self.run_once(GATEWAY_PORT="70000").stderr)
+        self.assertIn("differ", self.run_once(GATEWAY_PORT="9000", HCM_PORT="9000").stderr)
+
+    def test_second_demo_is_refused(self):
+        process = self.start()
+        with open(os.path.join(self.state, "gateway.pid"), encoding="utf-8") as file:
+            os.kill(int(file.read()), 0)
+        with open(os.path.join(self.state, "hcm.pid"), encoding="utf-8") as file:
+            os.kill(int(file.read()), 0)
+        second = self.run_once(GATEWAY_PORT=str(support.free_port()), HCM_PORT=str(support.free_port()))
+        self.assertNotEqual(second.returncode, 0)
+        self.assertIn("already running", second.stderr)
+        answer = support.request("GET", "http://127.0.0.1:%s/fhir/metadata" % self.environment["GATEWAY_PORT"])
+        self.assertEqual(answer.status, 200, "the first demo goes on serving")
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+        self.assertTrue(self.ports_free())
+
+    def test_every_end_ends_all(self):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+            with self.subTest(signal=number):
+                process = self.start()
+                process.send_signal(number)
+                process.wait(60)
+                support.wait_until(self.ports_free, "all processes of the demo to end")
+
+
+if __name__ == "__main__":
+    unittest.main()
