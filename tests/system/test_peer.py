@@ -1,0 +1,96 @@
+"""An XDS back-end nobody here wrote: SOAP, MTOM and ebXML of IPF read what the gateway sends and write what it reads."""
+import shutil
+import tempfile
+import unittest
+
+import peer
+import support
+
+
+class PeerBackEnd(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="passerelle-peer-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory, True)
+        cls.peer = peer.Peer(cls.directory)
+        cls.addClassCleanup(cls.peer.kill)
+        cls.gateway = support.Gateway(cls.directory, [cls.peer.back_end()])
+        cls.addClassCleanup(cls.gateway.kill)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.gateway.stop()
+
+    def publish(self, document=None):
+        bundle = support.demo_bundle(document or support.demo_letter())
+        answer = self.gateway.publish(bundle)
+        self.assertEqual(answer.status, 200, repr(answer) + self.peer.log()[-3000:])
+        return bundle, answer.json()
+
+    def test_ipf_understands_the_metadata(self):
+        bundle, _ = self.publish()
+        reference = bundle["entry"][1]["resource"]
+        entry = self.peer.understood(support.document_oid(bundle))
+        self.assertEqual(entry["mimeType"], "text/xml")
+        self.assertEqual(entry["languageCode"], "en")
+        self.assertEqual(entry["title"]["value"], reference["content"][0]["attachment"]["title"])
+        self.assertEqual(entry["comments"]["value"], reference["description"])
+        # 10:15 in Luxembourg's winter is 09:15 UTC; XDS times are UTC (TF-3 4.2.3.1.7, table 4.2.3.1.7-2).
+        self.assertIn("2026-03-12T09:15:00", str(entry["creationTime"]))
+        self.assertIn("2026-03-08T06:15:00", str(entry["serviceStartTime"]))
+        for name, code, scheme in (("classCode", "18842-5", "2.16.840.1.113883.6.1"),
+                                   ("typeCode", "34105-7", "2.16.840.1.113883.6.1"),
+                                   ("healthcareFacilityTypeCode", "HOSP", "2.16.840.1.113883.5.111"),
+                                   ("practiceSettingCode", "394579002", "2.16.840.1.113883.6.96")):
+            self.assertEqual((entry[name]["code"], entry[name]["schemeName"]), (code, scheme), name)
+        self.assertEqual(entry["confidentialityCodes"][0]["code"], "N")
+        self.assertEqual(entry["patientId"]["id"], support.PATIENT)
+        self.assertEqual(entry["patientId"]["assigningAuthority"]["universalId"], support.AUTHORITY)
+        self.assertEqual(entry["size"], reference["content"][0]["attachment"]["size"])
+        text = str(entry)
+        for expected in ("Beispiel", "Camille", "Hôpital Fictif de la Moselle", "Muster-Fantaisie"):
+            self.assertIn(expected, text)
+        oid = bundle["entry"][0]["resource"]["identifier"][0]["value"][len("urn:oid:"):]
+        submission = self.peer.understood(oid)
+        self.assertEqual(submission["sourceId"], "2.999.20.6")
+        self.assertEqual(submission["contentTypeCode"]["code"], "18842-5")
+        self.assertEqual(submission["patientId"]["id"], support.PATIENT)
+
+    def test_publish_find_retrieve(self):
+        document = bytes(range(256)) * 1000
+        bundle, answer = self.publish(document)
+        self.assertEqual([entry["response"]["status"][:3] for entry in answer["entry"]], ["201"] * 3)
+        found = self.gateway.find(identifier="urn:ietf:rfc:3986|urn:oid:" + support.document_oid(bundle))
+        self.assertEqual(found.status, 200, repr(found))
+        entries = [entry for entry in found.json()["entry"] if entry["search"]["mode"] == "match"]
+        self.assertEqual(len(entries), 1)
+        attachment = entries[0]["resource"]["content"][0]["attachment"]
+        got = support.request("GET", attachment["url"])
+        self.assertEqual(got.status, 200, repr(got))
+        self.assertTrue(got.body == document)
+
+    def test_find_all_of_a_patient(self):
+        bundles = [self.publish()[0] for _ in range(3)]
+        found = self.gateway.find(type="http://loinc.org|34105-7")
+        self.assertEqual(found.status, 200, repr(found))
+        oids = {entry["resource"]["masterIdentifier"]["value"] for entry in found.json()["entry"]
+                if entry["search"]["mode"] == "match"}
+        for bundle in bundles:
+            self.assertIn("urn:oid:" + support.document_oid(bundle), oids)
+        lists = self.gateway.find("List", code="submissionset")
+        self.assertEqual(lists.status, 200, repr(lists))
+        self.assertGreaterEqual(lists.json()["total"], 3)
+
+    def test_unknown_document_is_not_found(self):
+        bundle, _ = self.publish()
+        attachment = None
+        found = self.gateway.find(identifier="urn:ietf:rfc:3986|urn:oid:" + support.document_oid(bundle)).json()
+        attachment = found["entry"][0]["resource"]["content"][0]["attachment"]["url"]
+        wrong = attachment[:-4] + ("aaaa" if not attachment.endswith("aaaa") else "bbbb")
+        self.assertEqual(support.request("GET", wrong).status, 404)
+
+
+if __name__ == "__main__":
+    unittest.main()
