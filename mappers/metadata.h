@@ -32,7 +32,7 @@ struct authors {
 	size_t count;
 };
 
-/* Types of attribute; each has one codec (from_fhir, to_fhir, from_rim, to_rim) in mappers/codec.c. */
+/* Datatypes of attributes; how each is read and written is in mappers/codec_rim.c and mappers/codec_fhir.h. */
 typedef struct str ATTR_ONE_STRING;
 typedef struct str ATTR_ONE_TIME;
 typedef struct str ATTR_ONE_CX;
@@ -52,22 +52,28 @@ typedef struct strs ATTR_MANY_RECIPIENT; /* intendedRecipient */
 
 #define ATTR(field, type, many, ...) ATTR_##many##_##type field;
 
+/* origin: the registry object it was read from, NULL when it is new. What the members cannot hold (several languages,
+ * ids of Classifications, attributes of other standards) is taken from there when it is written again, and what was not
+ * changed is written as it came; so origin must live as long as the object. Set it to NULL for an object of its own. */
 struct document_entry {
 #include "profiles/xds/document_entry.def"
 	bool limited_metadata;
 	struct rim_slots extra; /* slots that no row names, as they came */
+	const struct rim_object *origin;
 };
 
 struct submission_set {
 #include "profiles/xds/submission_set.def"
 	bool limited_metadata;
 	struct rim_slots extra;
+	const struct rim_object *origin;
 };
 
 struct folder {
 #include "profiles/xds/folder.def"
 	bool limited_metadata;
 	struct rim_slots extra;
+	const struct rim_object *origin;
 };
 
 #undef ATTR
@@ -93,6 +99,7 @@ struct association {
 	struct str home_community_id;
 	struct code documentation; /* abd807a3…; code.data NULL when absent */
 	struct rim_slots extra;
+	const struct rim_object *origin;
 };
 
 /* Everything one message or one answer holds. */
@@ -105,7 +112,12 @@ struct metadata {
 	size_t folder_count;
 	struct association *associations;
 	size_t association_count;
-	struct strs object_refs;
+	struct strs object_refs; /* ids of the ObjectRefs; their homes are in others */
+	/* What is none of these, as it came: packages of other kinds, ObjectRefs, Classifications of unknown objects. */
+	const struct rim_object **others;
+	size_t other_count;
+	const struct rim_classification *loose;
+	size_t loose_count;
 };
 
 #endif
