@@ -4,27 +4,8 @@
 #ifndef PASSERELLE_MTOM_H
 #define PASSERELLE_MTOM_H
 
-#include "mappers/base/arena.h"
 #include "mappers/base/buf.h"
-#include "mappers/base/error.h"
-
-/* A Content-Type header taken apart; text in the arena, absent parameters STR_NONE. */
-struct content_type {
-	struct str media_type; /* "multipart/related", lower case */
-	struct str boundary;
-	struct str start; /* without <> */
-	struct str type;
-	struct str charset;
-	struct str action; /* also when it hides inside start-info */
-};
-
-/* False with ERR_MEDIA_TYPE when it is none, has an illegal or double boundary, or multipart without boundary. */
-bool content_type_parse(struct str header, struct arena *arena, struct content_type *type,
-			struct outcome *outcome) MUST_CHECK;
-static inline bool content_type_is_multipart(const struct content_type *type)
-{
-	return str_equal(type->media_type, STR("multipart/related"));
-}
+#include "mappers/content_type.h"
 
 /* Where the bytes of a document are: in a MIME part (content_id set), inline (is_inline), or nowhere. */
 struct document_content {
@@ -33,9 +14,6 @@ struct document_content {
 	size_t inline_index;  /* the index that the inline sink was given */
 	uint64_t inline_size; /* decoded bytes */
 };
-
-/* True when a Content-ID (without <>) is the one that an href names; either side may carry percent-escapes. */
-bool content_id_matches(struct str href_id, struct str content_id);
 
 struct mtom_part {
 	size_t index; /* 0 is the first part of the package, not always the root */
@@ -70,7 +48,8 @@ bool mtom_finish(struct mtom_parser *parser, struct outcome *outcome) MUST_CHECK
 /* Writing. boundary and ids are ours: [A-Za-z0-9.-] and for ids one @, so that nothing needs escaping.
  * The value of the HTTP header Content-Type: */
 void mtom_write_content_type(struct buf *out, struct str boundary, struct str root_id, struct str action);
-/* What stands before the root part and before a document part, delimiter and headers and the empty line: */
+/* What stands before the root part and before a document part, delimiter and headers and the empty line. A content_type
+ * that is no header text becomes application/octet-stream. */
 void mtom_write_root_head(struct buf *out, struct str boundary, struct str root_id);
 void mtom_write_part_head(struct buf *out, struct str boundary, struct str content_id, struct str content_type);
 /* The last delimiter: */

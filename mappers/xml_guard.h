@@ -1,7 +1,7 @@
 /* Looks over the bytes of an XML text before libxml2 sees them, in one linear pass: what would make the parser slow or
  * open a door never reaches it. Refused: other encodings than UTF-8, DOCTYPE and with it every entity of one's own,
- * processing instructions in the text, and what goes past the limits (100,000 attributes on one element cost libxml2
- * 2.9 21 s). This is no parser: well-formedness stays libxml2's business. */
+ * and what goes past the limits (100,000 attributes on one element cost libxml2 2.9 21 s). This is no parser:
+ * well-formedness stays libxml2's business. */
 #ifndef PASSERELLE_XML_GUARD_H
 #define PASSERELLE_XML_GUARD_H
 
