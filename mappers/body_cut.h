@@ -25,8 +25,8 @@ struct cut_text {
  * text is to be freed also after a failure. Issues as in fhir_body_read. */
 bool body_cut_json(struct str body, const struct fhir_limits *limits, const struct cut_sink *sink, struct arena *arena,
 		   struct cut_text *text, struct outcome *outcome) MUST_CHECK;
-bool body_cut_xml(struct str body, const struct fhir_limits *limits, const struct cut_sink *sink, struct arena *arena,
-		  struct cut_text *text, struct outcome *outcome) MUST_CHECK;
+bool body_cut_xml(struct str body, const struct fhir_limits *limits, const struct cut_sink *sink, struct cut_text *text,
+		  struct outcome *outcome) MUST_CHECK;
 void body_cut_free(struct cut_text *text);
 
 /* Line and column (in bytes) from 1 of an offset in the body. */
@@ -35,8 +35,14 @@ void body_place(struct str body, size_t offset, size_t *line, size_t *column);
 /* The offset in the body that an offset in the shorter text came from. */
 size_t body_cut_origin(const struct cut_text *text, size_t offset);
 
-/* "Fix ... at line 3, column 14": adds one issue. text is a whole sentence without the place. Returns false. */
+/* Adds one issue with the sentence text and "(Line 3, column 14.)" after it. Returns false. */
 bool body_refuse(struct outcome *outcome, enum error_code code, struct str body, size_t offset, const char *text);
+
+/* One escape at the front of text: a backslash and what belongs to it. False when it is none of RFC 8259's. */
+bool body_json_escape(struct str text, uint32_t *point, size_t *size) MUST_CHECK;
+
+/* Notes that what is written next to the shorter text comes from this offset of the body. */
+bool body_cut_edit(struct cut_text *text, struct arena *arena, size_t body_offset, struct outcome *outcome) MUST_CHECK;
 
 /* Decodes one base64 value into the sink. XML takes character references, JSON escapes; both tolerate blanks.
  * False with an issue at its offset in the body. */

@@ -4,7 +4,7 @@
 
 #include "mappers/fhir_body.h"
 
-/* Reads one resource, as fhir_body_read does after the documents were cut out: each empty value of an element `data`
+/* Reads one resource: the second half of fhir_body_read, after the documents were cut out: each empty value of an element `data`
  * stands for the next of cut_count documents. Arrays come from the table; extensions of primitives become `_name`, and
  * arrays of both are padded with null. Order of elements is not checked.
  * text   UTF-8; the XML guard is called in here

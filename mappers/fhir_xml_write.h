@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "mappers/base/arena.h"
 #include "mappers/base/buf.h"
 #include "mappers/base/error.h"
 
@@ -13,7 +14,8 @@
  * narrative that is no XML, a document that was cut out), ERR_TOO_LONG or ERR_NO_MEMORY; out is then to be dropped. */
 bool fhir_xml_write(const json_t *resource, struct buf *out, struct outcome *outcome) MUST_CHECK;
 
-/* JSON text of one resource, as the writers of answers make it, to FHIR XML. */
-bool fhir_xml_from_json(struct str json, struct buf *out, struct outcome *outcome) MUST_CHECK;
+/* JSON text of one resource, as the writers of answers make it, to FHIR XML. The tree in between is freed with the
+ * arena. */
+bool fhir_xml_from_json(struct str json, struct arena *arena, struct buf *out, struct outcome *outcome) MUST_CHECK;
 
 #endif
