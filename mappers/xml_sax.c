@@ -20,6 +20,22 @@ static void stop(struct sax *sax)
 	xmlStopParser(sax->parser);
 }
 
+/* Without entity replacement libxml2 hands &amp; over as "&#38;" (and no other '&' ever), in memory of its own: put right
+ * in place. */
+static void ampersands_restore(const xmlChar **attribute)
+{
+	xmlChar *from = memchr(attribute[3], '&', (size_t)(attribute[4] - attribute[3]));
+	xmlChar *to = from;
+
+	if (!from)
+		return;
+	while (from < attribute[4]) {
+		*to++ = *from;
+		from += *from == '&' && attribute[4] - from >= 5 ? 5 : 1;
+	}
+	attribute[4] = to;
+}
+
 static void on_start(void *ctx, const xmlChar *local, const xmlChar *prefix, const xmlChar *uri, int namespace_count,
 		     const xmlChar **namespaces, int attribute_count, int defaulted_count, const xmlChar **attributes)
 {
@@ -36,6 +52,8 @@ static void on_start(void *ctx, const xmlChar *local, const xmlChar *prefix, con
 		stop(sax);
 		return;
 	}
+	for (int i = 0; i < attribute_count; i++)
+		ampersands_restore(attributes + (size_t)i * 5);
 	if (!sax->handler->begin(sax->ctx, (const char *)local, (const char *)uri, attributes, (size_t)attribute_count))
 		stop(sax);
 }
