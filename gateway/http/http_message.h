@@ -32,7 +32,7 @@ struct http_request {
 	bool is_head;            /* the answer's body is dropped, its Content-Length kept */
 	struct spool *body;      /* finished; NULL in accept, and when there is no body */
 	struct deadline deadline;
-	struct arena *arena; /* of the request; NULL in accept */
+	struct arena *arena; /* freed when handle returns; NULL in accept and finished */
 	void *tag;           /* the owner's, set in accept */
 	const char *what; /* the owner's name of the operation for the log line, a literal; set in accept or handle */
 };
