@@ -117,25 +117,49 @@ def fuzz_targets():
     return [os.path.basename(path)[:-2] for path in sorted(glob.glob(os.path.join(ROOT, "tests/fuzz/fuzz_*.c")))]
 
 
+# Seeds in the public corpora beside the project (PASSERELLE_SHARED or ../shared), where they are there.
+FUZZ_SHARED = {
+    "fhir_json": ("fhir/samples/**/*.json", "fhir/mhd-package/compiled-4.2.4-current/*.json"),
+    "fhir_xml": ("fhir/samples/**/*.xml",),
+    "provide_bundle": ("fhir/mhd-package/compiled-4.2.4-current/Bundle-*.json",),
+    "xds_message": ("xds/messages/**/*.xml",),
+    "mtom": ("xds/messages/**/*",),
+}
+
+
 def fuzz_seeds(target):
-    """Directories of seeds: the project's own, found crashes, and the public corpus beside the project."""
+    """Files to replay: the project's own seeds, found crashes, and the public corpus."""
     topic = target[len("fuzz_"):]
-    own = [os.path.join(ROOT, "tests/fuzz/corpus", topic), os.path.join(ROOT, "tests/regression", topic)]
-    return [path for path in own if os.path.isdir(path)]
+    shared = os.environ.get("PASSERELLE_SHARED") or os.path.join(os.path.dirname(ROOT), "shared")
+    patterns = [os.path.join(ROOT, "tests/fuzz/corpus", topic, "*"), os.path.join(ROOT, "tests/regression", topic, "*")]
+    patterns += [os.path.join(shared, pattern) for pattern in FUZZ_SHARED.get(topic, ())]
+    return sorted(path for pattern in patterns for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
 
 
 def run_fuzz(target, seconds):
-    """Replays the seeds of one target; with seconds > 0 goes on searching that long."""
-    found = os.path.join(ROOT, "build-fuzz", "found-" + target)
-    os.makedirs(found, exist_ok=True)
-    seeds = fuzz_seeds(target)
+    """Replays the seeds of one target; with seconds > 0 goes on from them searching that long."""
     binary = os.path.join(ROOT, "build-fuzz", "tests/fuzz", target)
-    common = ["-timeout=25", "-rss_limit_mb=3000", "-max_len=65536", "-artifact_prefix=" + found + "/"]
-    command = [binary, *common]
-    command += ["-max_total_time=%d" % seconds, found, *seeds] if seconds else ["-runs=0", *seeds]
+    found = os.path.join(ROOT, "build-fuzz", "found-" + target)
+    corpus = os.path.join(ROOT, "build-fuzz", "corpus-" + target)
+    seeds = fuzz_seeds(target)
+    for directory in (found, corpus):
+        os.makedirs(directory, exist_ok=True)
+    command = [binary, "-timeout=25", "-rss_limit_mb=3000", "-artifact_prefix=" + found + "/"]
+    if seconds:
+        for number, path in enumerate(seeds):
+            link = os.path.join(corpus, "seed-%04d" % number)
+            if not os.path.exists(link):
+                os.symlink(path, link)
+        command += ["-max_len=65536", "-max_total_time=%d" % seconds, corpus]
+    else:
+        command += seeds
+    if not seeds:
+        return 0, [(target, "there is not one seed in tests/fuzz/corpus")], []
     code, out = shell(command, seconds + 900)
     if code != 0:
         return 0, [("%s (%s)" % (target, "fuzzing" if seconds else "replay"), out[-6000:])], []
+    if not seconds and out.count("Executed ") != len(seeds):
+        return 0, [(target, "replayed %d of %d seeds\n%s" % (out.count("Executed "), len(seeds), out[-2000:]))], []
     return 1, [], []
 
 

@@ -64,7 +64,7 @@ static bool options_set(CURL *easy, const struct south *south, const char *url, 
 	return bad == 0;
 }
 
-static enum fhir_fetched fetch_failed(const struct south *south, enum error_code code, const char *path, int curl,
+static enum fhir_fetched fetch_failed(const struct south *south, enum error_code code, const char *path, CURLcode curl,
 				      long status, struct outcome *outcome)
 {
 	LOG(WARN, LOG_SOUTH_ERROR, south->request_id, LOG_C("fetch", path), LOG_NUMBER("curl", curl),
@@ -93,7 +93,7 @@ static enum fhir_fetched answer_read(const struct south *south, struct str url, 
 	type = (struct str) { url.data + begin, id - 1 - begin };
 	outcome_init(&reading);
 	if (!fhir_body_read(xml ? FHIR_XML : FHIR_JSON, buf_str(body), NULL, NULL, south->arena, resource, &reading))
-		return fetch_failed(south, ERR_BACKEND_ANSWER, path, 0, 200, outcome);
+		return fetch_failed(south, ERR_BACKEND_ANSWER, path, CURLE_OK, 200, outcome);
 	return str_equal(fhir_text(json_object_get(*resource, "resourceType")), type) ? FHIR_FETCHED
 										      : FHIR_FETCH_NOTHING;
 }

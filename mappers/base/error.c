@@ -51,8 +51,9 @@ static struct issue *issue_next(struct outcome *outcome, enum error_code code, e
 	return issue;
 }
 
-static void issue_add(struct outcome *outcome, enum error_code code, enum severity severity, const char *path,
-		      const char *format, va_list args)
+__attribute__((format(printf, 5, 0))) static void issue_add(struct outcome *outcome, enum error_code code,
+							    enum severity severity, const char *path,
+							    const char *format, va_list args)
 {
 	struct issue *issue = issue_next(outcome, code, severity);
 
