@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "mappers/xml_sax.h"
+
 /* Pieces of a URI value that old senders cut: at most this many. */
 #define URI_PIECES_MAX 99
 
@@ -30,30 +32,30 @@ bool gather_take(struct gather *gather, void *array_pointer, size_t *count, size
 	return true;
 }
 
-/* The i-th attribute; the value is decoded already and not NUL-terminated. */
-static enum xds_attribute attribute_at(const struct xds_attributes *attributes, size_t i, struct str *value)
+static enum xds_attribute attribute_at(const struct xds_attributes *attributes, size_t i)
 {
 	const unsigned char **raw = attributes->raw + i * 5;
 
-	*value = (struct str) { (const char *)raw[3], (size_t)(raw[4] - raw[3]) };
 	return xds_names_attribute(attributes->names, (const char *)raw[0], (const char *)raw[2]);
 }
 
-static bool copy_trimmed(struct arena *arena, struct str value, struct str *out)
+static bool value_at(const struct xds_attributes *attributes, size_t i, struct arena *arena, struct str *value)
 {
-	*out = arena_copy(arena, str_trim(value));
-	return out->data;
+	*value = xml_attribute_value(attributes->raw + i * 5, arena);
+	return value->data;
 }
 
 bool xds_attribute_copy(const struct xds_attributes *attributes, enum xds_attribute attribute, struct arena *arena,
 			struct str *value)
 {
-	struct str raw;
-
 	*value = STR_NONE;
 	for (size_t i = 0; i < attributes->count; i++) {
-		if (attribute_at(attributes, i, &raw) == attribute)
-			return copy_trimmed(arena, raw, value);
+		if (attribute_at(attributes, i) != attribute)
+			continue;
+		if (!value_at(attributes, i, arena, value))
+			return false;
+		*value = str_trim(*value);
+		return true;
 	}
 	return true;
 }
@@ -62,14 +64,14 @@ bool xds_attributes_fill(const struct xds_attributes *attributes, const unsigned
 			 void *object, struct arena *arena)
 {
 	for (size_t i = 0; i < attributes->count; i++) {
-		struct str raw;
 		struct str value;
-		unsigned short member = members[attribute_at(attributes, i, &raw)];
+		unsigned short member = members[attribute_at(attributes, i)];
 
 		if (!member)
 			continue;
-		if (!copy_trimmed(arena, raw, &value))
+		if (!value_at(attributes, i, arena, &value))
 			return false;
+		value = str_trim(value);
 		memcpy((char *)object + member - 1, &value, sizeof value);
 	}
 	return true;
@@ -174,12 +176,8 @@ static bool begin_text(struct ebrim_reader *reader, const struct xds_attributes 
 	if (!xds_attributes_fill(attributes, members, &text, reader->arena))
 		return false;
 	for (size_t i = 0; i < attributes->count; i++) {
-		struct str raw;
-
-		if (attribute_at(attributes, i, &raw) != ATTRIBUTE_VALUE)
-			continue;
-		text.value = arena_copy(reader->arena, raw);
-		if (!text.value.data)
+		if (attribute_at(attributes, i) == ATTRIBUTE_VALUE &&
+		    !value_at(attributes, i, reader->arena, &text.value))
 			return false;
 	}
 	return gather_add(&texts[reader->in_part], &text, sizeof text, reader->arena);
@@ -191,6 +189,8 @@ static bool begin_version(struct ebrim_reader *reader, bool content, const struc
 
 	if (content)
 		return xds_attribute_copy(attributes, ATTRIBUTE_VERSION_NAME, reader->arena, &object->content_version);
+	if (reader->in_part)
+		return xds_attribute_copy(attributes, ATTRIBUTE_VERSION_NAME, reader->arena, reader->part_version);
 	return xds_attribute_copy(attributes, ATTRIBUTE_VERSION_NAME, reader->arena, &object->version_name) &&
 	       xds_attribute_copy(attributes, ATTRIBUTE_COMMENT, reader->arena, &object->version_comment);
 }
@@ -207,8 +207,10 @@ bool ebrim_read_begin(struct ebrim_reader *reader, enum xds_element element, con
 	case ELEMENT_OBJECT_REF:
 		return begin_object(reader, RIM_OBJECT_REF, attributes);
 	case ELEMENT_CLASSIFICATION:
+		reader->part_version = &reader->classification.version_name;
 		return begin_classification(reader, attributes);
 	case ELEMENT_EXTERNAL_IDENTIFIER:
+		reader->part_version = &reader->external_identifier.version_name;
 		return begin_external_identifier(reader, attributes);
 	case ELEMENT_SLOT:
 		return begin_slot(reader, attributes);
@@ -345,10 +347,9 @@ bool ebrim_read_end(struct ebrim_reader *reader, enum xds_element element)
 
 bool ebrim_read_value(struct ebrim_reader *reader, struct str text)
 {
-	struct str value;
+	struct str value = arena_copy(reader->arena, str_trim(text));
 
-	return copy_trimmed(reader->arena, text, &value) &&
-	       gather_add(&reader->values, &value, sizeof value, reader->arena);
+	return value.data && gather_add(&reader->values, &value, sizeof value, reader->arena);
 }
 
 bool ebrim_read_take_slots(struct ebrim_reader *reader, struct rim_slots *slots)

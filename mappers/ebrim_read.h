@@ -35,6 +35,7 @@ struct ebrim_reader {
 	struct rim_classification classification;
 	struct rim_external_identifier external_identifier;
 	struct rim_slot slot;
+	struct str *part_version; /* of the open part */
 	bool in_object;
 	bool in_part; /* inside a Classification or ExternalIdentifier */
 	bool in_description;

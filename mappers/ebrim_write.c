@@ -42,6 +42,16 @@ static void write_common(struct xml_writer *writer, const struct rim_slots *slot
 	write_texts(writer, STR("rim:Description"), description);
 }
 
+static void write_version(struct xml_writer *writer, struct str element, struct str name, struct str comment)
+{
+	if (!name.size && !comment.size)
+		return;
+	xml_begin(writer, element);
+	xml_attribute(writer, STR("versionName"), or_absent(name));
+	xml_attribute(writer, STR("comment"), or_absent(comment));
+	xml_end(writer);
+}
+
 /* The id as it is, or one that is unique in the message: the owner's with a letter and a number behind it. */
 static void write_id(struct xml_writer *writer, struct str id, struct str owner, char letter, size_t number)
 {
@@ -80,6 +90,7 @@ static void write_classification(struct xml_writer *writer, const struct rim_cla
 	xml_attribute(writer, STR("classificationNode"), or_absent(c->node));
 	xml_attribute(writer, STR("nodeRepresentation"), c->node_representation);
 	write_common(writer, &c->slots, &c->name, &c->description);
+	write_version(writer, STR("rim:VersionInfo"), c->version_name, STR_NONE);
 	xml_end(writer);
 }
 
@@ -96,16 +107,7 @@ static void write_external_identifier(struct xml_writer *writer, const struct ri
 	xml_attribute(writer, STR("identificationScheme"), e->scheme.data ? e->scheme : STR(""));
 	xml_attribute(writer, STR("value"), e->value.data ? e->value : STR(""));
 	write_common(writer, &e->slots, &e->name, &e->description);
-	xml_end(writer);
-}
-
-static void write_version(struct xml_writer *writer, struct str element, struct str name, struct str comment)
-{
-	if (!name.size && !comment.size)
-		return;
-	xml_begin(writer, element);
-	xml_attribute(writer, STR("versionName"), or_absent(name));
-	xml_attribute(writer, STR("comment"), or_absent(comment));
+	write_version(writer, STR("rim:VersionInfo"), e->version_name, STR_NONE);
 	xml_end(writer);
 }
 

@@ -45,6 +45,7 @@ struct rim_classification {
 	struct str lid;
 	struct str home;
 	struct str status;
+	struct str version_name;
 	struct rim_slots slots;
 	struct rim_texts name;
 	struct rim_texts description;
@@ -59,6 +60,7 @@ struct rim_external_identifier {
 	struct str lid;
 	struct str home;
 	struct str status;
+	struct str version_name;
 	struct rim_slots slots;
 	struct rim_texts name;
 	struct rim_texts description;
