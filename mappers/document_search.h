@@ -6,19 +6,6 @@
 #include "mappers/search_plan.h"
 
 struct stored_query;
-struct search_filter;
-
-struct document_search {
-	struct search_needs needs;
-	struct search_view view;
-	struct str honoured;     /* the parameters that were understood, encoded for links, without those of paging */
-	struct search_key after; /* where the page begins; id.data NULL: at the start */
-	bool has_after;
-	struct search_filter *filters; /* ANDed */
-	size_t filter_count;
-	int sort_field; /* row of search.def */
-	bool sort_descending;
-};
 
 /* Reads and checks the parameters. A parameter that is not known is ignored, or refused when rules->strict; a modifier
  * that is not known is always refused (FHIR R4 3.1.1.4.4). One of patient, patient.identifier, identifier or _id must
@@ -26,16 +13,15 @@ struct document_search {
  * Errors: ERR_PARAMETER_MISSING, ERR_PARAMETER_UNKNOWN, ERR_VALUE_INVALID, ERR_TOO_COSTLY, ERR_NO_MEMORY.
  * search is filled on success; it points into params and rules. */
 bool document_search_read(const struct search_params *params, const struct search_rules *rules, struct arena *arena,
-			  struct document_search *search, struct outcome *outcome) MUST_CHECK;
+			  struct search *search, struct outcome *outcome) MUST_CHECK;
 
 /* The stored queries whose answers together hold every entry that can match; count 0 when none can. They are
  * LeafClass; for XDSTooManyResults set object_ref and follow with get_documents. */
-bool document_search_queries(const struct document_search *search, const struct search_resolved *resolved,
-			     struct arena *arena, struct stored_query **queries, size_t *count,
-			     struct outcome *outcome) MUST_CHECK;
+bool document_search_queries(const struct search *search, const struct search_resolved *resolved, struct arena *arena,
+			     struct stored_query **queries, size_t *count, struct outcome *outcome) MUST_CHECK;
 
 /* True when the entry answers every parameter. last_updated: DTM of its submission, used for _lastUpdated alone. */
-bool document_search_matches(const struct document_search *search, const struct search_resolved *resolved,
+bool document_search_matches(const struct search *search, const struct search_resolved *resolved,
 			     const struct document_entry *entry, struct str last_updated, struct arena *arena);
 
 struct document_page {
@@ -48,13 +34,17 @@ struct document_page {
 
 /* Filters the entries of all answers, keeps one version of each logical entry (the highest, Approved before
  * Deprecated), sorts and cuts the page. last_updated: parallel to entries, NULL unless needs.last_updated. */
-bool document_search_select(const struct document_search *search, const struct search_resolved *resolved,
+bool document_search_select(const struct search *search, const struct search_resolved *resolved,
 			    const struct document_entry *const *entries, const struct str *last_updated, size_t count,
 			    struct arena *arena, struct document_page *page, struct outcome *outcome) MUST_CHECK;
 
 /* Queries that both searches and reads by id need; each holds at most SEARCH_BATCH ids and one home (may be empty). */
 bool get_documents(const struct str *entry_uuids, size_t count, struct str home, struct arena *arena,
 		   struct stored_query *query) MUST_CHECK;
+/* All versions of entries, by logicalID, from a registry with the metadata update option (TF-2 3.18.4.1.2.3.7.5);
+ * another one refuses the parameter. */
+bool get_documents_by_logical_id(const struct str *logical_ids, size_t count, struct str home, struct arena *arena,
+				 struct stored_query *query) MUST_CHECK;
 bool get_associations(const struct str *uuids, size_t count, struct str home, struct arena *arena,
 		      struct stored_query *query) MUST_CHECK;
 /* Submission sets that hold these documents or folders; with the HasMember associations. */

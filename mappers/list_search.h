@@ -6,31 +6,17 @@
 #include "mappers/search_plan.h"
 
 struct stored_query;
-struct search_filter;
-
-struct list_search {
-	struct search_needs needs;
-	struct search_view view;
-	struct str honoured;
-	struct search_key after;
-	bool has_after;
-	bool submission_sets; /* code asks for them; both when there is no code */
-	bool folders;
-	struct search_filter *filters;
-	size_t filter_count;
-	bool sort_descending;
-};
 
 /* As document_search_read; a missing code or status means any, and is refused when strict. */
 bool list_search_read(const struct search_params *params, const struct search_rules *rules, struct arena *arena,
-		      struct list_search *search, struct outcome *outcome) MUST_CHECK;
+		      struct search *search, struct outcome *outcome) MUST_CHECK;
 
-bool list_search_queries(const struct list_search *search, const struct search_resolved *resolved, struct arena *arena,
+bool list_search_queries(const struct search *search, const struct search_resolved *resolved, struct arena *arena,
 			 struct stored_query **queries, size_t *count, struct outcome *outcome) MUST_CHECK;
 
-bool list_search_matches_submission_set(const struct list_search *search, const struct search_resolved *resolved,
+bool list_search_matches_submission_set(const struct search *search, const struct search_resolved *resolved,
 					const struct submission_set *set, struct arena *arena);
-bool list_search_matches_folder(const struct list_search *search, const struct search_resolved *resolved,
+bool list_search_matches_folder(const struct search *search, const struct search_resolved *resolved,
 				const struct folder *folder, struct arena *arena);
 
 /* One List of the page: exactly one of the two is not NULL. */
@@ -49,7 +35,7 @@ struct list_page {
 
 /* Filters what all answers hold, drops doubles, sorts by date and cuts the page. Document entries and associations in
  * the answers are left alone. The members (List.entry) come from get_associations over the page's ids. */
-bool list_search_select(const struct list_search *search, const struct search_resolved *resolved,
+bool list_search_select(const struct search *search, const struct search_resolved *resolved,
 			const struct metadata *answers, size_t answer_count, struct arena *arena,
 			struct list_page *page, struct outcome *outcome) MUST_CHECK;
 

@@ -61,6 +61,23 @@ struct search_resolved {
 	struct strs uuids;     /* urn:uuid: of the ids that could be opened; the others find nothing */
 };
 
+struct search_filter;
+
+/* One search, read and checked; it points into the parameters and rules it was read from. */
+struct search {
+	struct search_needs needs;
+	struct search_view view;
+	struct str honoured;     /* the parameters that were understood, encoded for a self link */
+	struct search_key after; /* the page begins behind this entry; filled from a cursor by the gateway */
+	bool has_after;          /* false: at the start */
+	bool submission_sets;    /* Lists only: what code asks for */
+	bool folders;
+	struct search_filter *filters; /* ANDed */
+	size_t filter_count;
+	struct str sort; /* parameter that is sorted by */
+	bool sort_descending;
+};
+
 /* The bytes of a next link, to be sealed: the honoured parameters and the key of the last entry shown. */
 void search_cursor_write(struct str honoured, const struct search_key *last, struct buf *bytes);
 

@@ -1,0 +1,29 @@
+/* Found objects in their order, without doubles, cut into pages. */
+#ifndef PASSERELLE_SEARCH_PAGE_H
+#define PASSERELLE_SEARCH_PAGE_H
+
+#include "mappers/search_plan.h"
+
+struct search_candidate {
+	struct search_key key;
+	struct str version; /* versionName; absent counts as 1 */
+	bool deprecated;
+	size_t index; /* of the caller's array */
+};
+
+/* Keeps one candidate of each id: the highest version, of equal ones the one that is not deprecated. Ids are compared
+ * without case. Returns how many are left at the front. */
+size_t search_candidates_unique(struct search_candidate *candidates, size_t count);
+
+struct search_window {
+	size_t first;
+	size_t count;
+	bool more;
+};
+
+/* Sorts by time, then id, in the direction of search (what has no time comes last either way), and cuts the page that
+ * search asks for. With SUMMARY_COUNT the page is empty. */
+struct search_window search_candidates_page(struct search_candidate *candidates, size_t count,
+					    const struct search *search);
+
+#endif
