@@ -15,7 +15,4 @@
  * ERR_METADATA_MISSING (required element). Returns false when it added one. */
 bool fhir_validate(const json_t *resource, const char *path, struct outcome *outcome) MUST_CHECK;
 
-/* The lexical form of one primitive as text: kind is an enum fhir_kind below FHIR_XHTML. */
-bool fhir_primitive_valid(unsigned kind, struct str text);
-
 #endif
