@@ -289,6 +289,39 @@ class Stand(unittest.TestCase):
         return entries[0]["resource"]
 
 
+class DemoStand(unittest.TestCase):
+    """Runs ./run demo with a state directory and ports of its own."""
+
+    def setUp(self):
+        self.state = tempfile.mkdtemp(prefix="passerelle-demo-")
+        self.addCleanup(shutil.rmtree, self.state, True)
+        self.environment = dict(os.environ, DEMO_STATE=self.state, GATEWAY_PORT=str(free_port()),
+                                HCM_PORT=str(free_port()))
+
+    def run_once(self, **more):
+        return subprocess.run(["./run", "demo", "--once"], cwd=ROOT, env=dict(self.environment, **more),
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=False)
+
+    def start(self):
+        """The demo that serves, in a session of its own; returns when it has published."""
+        path = os.path.join(self.state, "out")
+        with open(path, "wb") as log:
+            process = subprocess.Popen(["./run"], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=log, start_new_session=True)
+        self.addCleanup(lambda: process.poll() is None and os.killpg(process.pid, signal.SIGKILL))
+
+        def text():
+            with open(path, encoding="utf-8") as file:
+                return file.read()
+
+        wait_until(lambda: "Serving until Ctrl-C" in text() or process.poll() is not None, "the demo", 900)
+        self.assertIsNone(process.poll(), text())
+        return process
+
+    def ports_free(self):
+        return not any(accepts(int(self.environment[name])) for name in ("GATEWAY_PORT", "HCM_PORT"))
+
+
 def npm_clients():
     """Installs the packages of tests/clients as its lock file says, once; returns the directory."""
     directory = os.path.join(ROOT, "tests/clients")

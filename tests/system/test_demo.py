@@ -1,43 +1,13 @@
 """./run demo as a user meets it: the round trip, again and again, taken ports, two at once, and its end."""
 import os
 import signal
-import subprocess
-import tempfile
+import socket
 import unittest
-import shutil
 
 import support
 
 
-class Demo(unittest.TestCase):
-    def setUp(self):
-        self.state = tempfile.mkdtemp(prefix="passerelle-demo-")
-        self.addCleanup(shutil.rmtree, self.state, True)
-        self.environment = dict(os.environ, DEMO_STATE=self.state, GATEWAY_PORT=str(support.free_port()),
-                                HCM_PORT=str(support.free_port()))
-
-    def run_once(self, **more):
-        return subprocess.run(["./run", "demo", "--once"], cwd=support.ROOT, env=dict(self.environment, **more),
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=False)
-
-    def start(self):
-        """The demo that serves, in a session of its own; returns when it has published."""
-        log = open(os.path.join(self.state, "out"), "w+", encoding="utf-8")  # pylint: disable=consider-using-with
-        self.addCleanup(log.close)
-        process = subprocess.Popen(["./run"], cwd=support.ROOT, env=self.environment, stdin=subprocess.DEVNULL,
-                                   stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-        self.addCleanup(lambda: process.poll() is None and os.killpg(process.pid, signal.SIGKILL))
-
-        def text():
-            log.seek(0)
-            return log.read()
-        support.wait_until(lambda: "Serving until Ctrl-C" in text() or process.poll() is not None, "the demo", 900)
-        self.assertIsNone(process.poll(), text())
-        return process
-
-    def ports_free(self):
-        return not any(support.accepts(int(self.environment[name])) for name in ("GATEWAY_PORT", "HCM_PORT"))
-
+class Demo(support.DemoStand):
     def test_once_and_again(self):
         for _ in range(2):
             done = self.run_once()
@@ -48,7 +18,7 @@ class Demo(unittest.TestCase):
         self.assertEqual(sorted(os.listdir(self.state)).count("gateway.pid"), 0)
 
     def test_taken_port(self):
-        with support.socket.socket() as taken:
+        with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = str(taken.getsockname()[1])

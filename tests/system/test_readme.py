@@ -1,0 +1,46 @@
+"""Runs the README's tour as it stands against the demo, with only the port changed, and compares the `#=>` lines."""
+import os
+import re
+import subprocess
+import unittest
+
+import support
+
+
+def tour():
+    """[(command, [expected text])] of the README's sh blocks, in order."""
+    with open(os.path.join(support.ROOT, "README.md"), encoding="utf-8") as file:
+        text = file.read()
+    section = text[text.index("## Five minutes in curl"):text.index("## Configuration")]
+    steps = []
+    for block in re.findall(r"^```sh\n(.*?)^```$", section, re.M | re.S):
+        for command in re.split(r"(?<=\n)(?=#=> )|(?<=\n)(?!#=>|[ \t])(?<![|\\]\n)", block):
+            if command.startswith("#=> "):
+                steps[-1][1].append(command[4:].strip())
+            elif command.strip():
+                steps.append((command, []))
+    return steps
+
+
+class Readme(support.DemoStand):
+    def test_tour(self):
+        steps = tour()
+        self.assertGreater(len([step for step in steps if step[1]]), 8)
+        self.start()
+        # One shell for all, as for a reader; a line of marks after each command tells its output and status apart.
+        script = "".join("%s\nprintf '\\n@@@%%d\\n' \"$?\"\n" % command.rstrip("\n") for command, _ in steps)
+        script = script.replace("127.0.0.1:8080", "127.0.0.1:" + self.environment["GATEWAY_PORT"])
+        done = subprocess.run(["bash", "-c", "set -o pipefail\n" + script], cwd=support.ROOT, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=300, check=False)
+        outputs = re.split(r"\n@@@(\d+)\n", done.stdout)
+        self.assertEqual(len(outputs) // 2, len(steps), done.stderr + done.stdout[-2000:])
+        for number, (command, expected) in enumerate(steps):
+            with self.subTest(command=command):
+                output, status = outputs[2 * number], outputs[2 * number + 1]
+                self.assertEqual(status, "0", output + done.stderr)
+                for text in expected:
+                    self.assertIn(text, output)
+
+
+if __name__ == "__main__":
+    unittest.main()
