@@ -115,6 +115,12 @@ void xml_text(struct xml_writer *writer, struct str text)
 	add_escaped(writer, text, false);
 }
 
+void xml_raw(struct xml_writer *writer, struct str content)
+{
+	close_tag(writer);
+	buf_add(writer->out, content);
+}
+
 void xml_base64(struct xml_writer *writer, struct str bytes)
 {
 	close_tag(writer);

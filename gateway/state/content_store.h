@@ -33,7 +33,7 @@ struct content {
 /* No more bytes follow: the file is on the disk (fsync) when this returns true. */
 bool content_finish(struct content_writer *writer, struct content *content, struct outcome *outcome) MUST_CHECK;
 
-/* Gives the finished file its name; keeps the present one when the content is already there. Writer thread only. */
+/* Gives the finished file its name, in place of one with the same content. Writer thread only. */
 bool content_keep(struct content_writer *writer, struct outcome *outcome) MUST_CHECK;
 
 /* Frees the writer, and removes the temporary file when it was not kept. NULL is allowed. */

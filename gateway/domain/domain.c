@@ -1,0 +1,175 @@
+#include "gateway/domain/domain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/domain/domain_state.h"
+#include "gateway/run/config.h"
+#include "gateway/run/file.h"
+#include "gateway/run/log.h"
+
+#define ARENA_BYTES          (64U << 20)  /* of the configuration: patients and codes */
+#define REQUEST_ARENA_BYTES  (256U << 20) /* of one request: 10,000 objects of an answer fit */
+#define LEAF_CLASS_MAX       10000
+#define OBJECT_REF_MAX       200000
+#define CODES_FILE_BYTES_MAX (16U << 20)
+#define READERS_MAX          32
+#define BODY_GRACE_MS        10000
+#define RECORD_VARIABLE      "PASSERELLE_DOMAIN_RECORD"
+
+static const struct soap_action actions[] = {
+	{ ACTION_PROVIDE_AND_REGISTER, XDS_PROVIDE_REQUEST, true, "ITI-41", provide_and_register },
+	{ ACTION_REGISTER, XDS_SUBMIT_REQUEST, false, "ITI-42", register_document_set },
+	{ ACTION_STORED_QUERY, XDS_QUERY_REQUEST, false, "ITI-18", registry_stored_query },
+	{ ACTION_RETRIEVE, XDS_RETRIEVE_REQUEST, true, "ITI-43", retrieve_document_set },
+};
+
+/* Every transaction may be sent to each of them: the action says what it is. */
+static const char *const paths[] = { "/xds", "/registry", "/repository" };
+
+static const char greeting[] = "Passerelle embedded XDS domain: ITI-18 and ITI-42 at /registry, ITI-41 and ITI-43 at "
+			       "/repository, by POST with SOAP 1.2.";
+
+/* Who is known and what is allowed, from the configuration. */
+static bool rules_open(const struct config *config, struct domain *domain, struct outcome *outcome)
+{
+	const struct strs values = { config->domain_patients.items, config->domain_patients.count };
+	struct patients *patients;
+	struct code_sets *code_sets;
+	struct str json;
+
+	if (!patients_read(config->domain_assigning_authority, &values, domain->arena, &patients, outcome))
+		return false;
+	domain->rules.patients = patients;
+	domain->repository_unique_id = config->domain_repository_unique_id;
+	if (config->domain_home_community_id.size > 0) {
+		domain->rules.home_community_id =
+			arena_printf(domain->arena, "urn:oid:%.*s", STR_ARG(config->domain_home_community_id));
+		if (!domain->rules.home_community_id.data)
+			return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
+	}
+	if (config->domain_accept_any_code)
+		return true;
+	if (config->domain_codes_file.size == 0)
+		return outcome_add(outcome, ERR_PARAMETER_MISSING, "domain.codes_file",
+				   "Name the file with the codes of the affinity domain, or set domain.accept_any_code "
+				   "to "
+				   "true.");
+	if (!file_read(config->domain_codes_file.data, CODES_FILE_BYTES_MAX, domain->arena, &json, outcome) ||
+	    !code_sets_read(json, domain->arena, &code_sets, outcome))
+		return false;
+	domain->rules.code_sets = code_sets;
+	return true;
+}
+
+/* Opens what is kept on the disk, and clears away what a crash left there. */
+static bool storage_open(const struct config *config, struct domain *domain, struct outcome *outcome)
+{
+	struct str directory = config->domain_data_directory;
+	struct str contents = arena_printf(domain->arena, "%.*s/documents", STR_ARG(directory));
+	struct str path = arena_printf(domain->arena, "%.*s/registry.db", STR_ARG(directory));
+	size_t removed_count = 0;
+
+	if (!contents.data || !path.data)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
+	/* The content store holds the lock of the whole directory: it comes first. */
+	if (!file_make_directory(directory.data, outcome) ||
+	    !content_store_open(contents.data, &domain->contents, outcome))
+		return false;
+	const struct database_options options = {
+		.path = path.data,
+		.schema = registry_schema,
+		.version = REGISTRY_SCHEMA_VERSION,
+		.readers_max = READERS_MAX,
+		.before_commit = content_store_sync,
+		.context = domain->contents,
+	};
+
+	if (!database_open(&options, &domain->database, outcome) ||
+	    !content_store_sweep(domain->contents, repository_knows, domain->database, &removed_count, outcome))
+		return false;
+	if (removed_count > 0)
+		LOG(INFO, LOG_DOMAIN_EVENT, NULL, LOG_C("what", "files without a document removed"),
+		    LOG_NUMBER("files", removed_count));
+	return true;
+}
+
+static bool server_start(const struct config *config, struct domain *domain, struct outcome *outcome)
+{
+	const char *record_directory = getenv(RECORD_VARIABLE);
+	const struct soap_server_options options = {
+		.http = {
+			.name = "domain",
+			.address = config->domain_address.data,
+			.port = (uint16_t)config->domain_port,
+			.polling_threads = (unsigned)config->limits_polling_threads,
+			.connections_max = (unsigned)config->limits_connections,
+			.connections_per_address_max = (unsigned)config->limits_connections_per_address,
+			.header_ms = config->limits_header_seconds * 1000,
+			.keep_alive_ms = config->limits_keep_alive_seconds * 1000,
+			.body_rate_min = config->limits_body_rate,
+			.body_grace_ms = BODY_GRACE_MS,
+			.request_ms = config->limits_request_seconds * 1000,
+			.arena_bytes = REQUEST_ARENA_BYTES,
+			.spool = &domain->spool,
+			.workers = { .threads_max = config->limits_workers, .queue_max = config->limits_queue },
+		},
+		.actions = actions,
+		.action_count = COUNT_OF(actions),
+		.ctx = domain,
+		.paths = paths,
+		.path_count = COUNT_OF(paths),
+		.greeting = greeting,
+		.body_bytes_max = config->limits_body_bytes,
+		.root_bytes_max = config->limits_body_bytes,
+		.record_directory = record_directory,
+	};
+
+	domain->server = soap_server_open(&options, outcome);
+	return domain->server != NULL;
+}
+
+bool domain_open(const struct config *config, struct domain **domain, struct outcome *outcome)
+{
+	struct domain *opened = calloc(1, sizeof *opened);
+
+	if (!opened)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
+	opened->arena = arena_new(ARENA_BYTES);
+	if (!opened->arena) {
+		free(opened);
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
+	}
+	opened->query_limits =
+		(struct query_limits) { .leaf_class_max = LEAF_CLASS_MAX, .object_ref_max = OBJECT_REF_MAX };
+	opened->document_bytes_max = config->limits_body_bytes;
+	opened->stop_ms = config->limits_stop_seconds * 1000;
+	opened->spool = (struct spool_limits) { .directory = config->spool_directory.data,
+						.memory_bytes = config->limits_spool_memory,
+						.total_bytes_max = config->limits_spool_bytes };
+	if (!rules_open(config, opened, outcome) || !storage_open(config, opened, outcome) ||
+	    !server_start(config, opened, outcome)) {
+		domain_close(opened);
+		return false;
+	}
+	*domain = opened;
+	return true;
+}
+
+uint16_t domain_port(const struct domain *domain)
+{
+	return soap_server_port(domain->server);
+}
+
+void domain_close(struct domain *domain)
+{
+	if (!domain)
+		return;
+	/* Requests that would not end in time still use what is below: the process ends with them. */
+	if (!soap_server_close(domain->server, domain->stop_ms))
+		return;
+	database_close(domain->database);
+	content_store_close(domain->contents);
+	arena_free(domain->arena);
+	free(domain);
+}

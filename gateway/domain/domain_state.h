@@ -1,0 +1,31 @@
+/* What the transactions of the embedded domain share. Private to this room. */
+#ifndef PASSERELLE_DOMAIN_STATE_H
+#define PASSERELLE_DOMAIN_STATE_H
+
+#include "gateway/domain/registry.h"
+#include "gateway/domain/repository.h"
+#include "gateway/soap/soap_server.h"
+
+struct domain {
+	struct arena *arena; /* of what follows from the configuration */
+	struct database *database;
+	struct content_store *contents;
+	struct submission_rules rules;
+	struct query_limits query_limits;
+	struct str repository_unique_id;
+	uint64_t document_bytes_max;
+	uint64_t stop_ms;
+	struct spool_limits spool;
+	struct soap_server *server;
+};
+
+/* ITI-41, 42, 18 and 43, in the form of soap_action.handle; ctx is the struct domain. */
+bool provide_and_register(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
+bool register_document_set(void *ctx, struct soap_request *request, struct soap_answer *answer,
+			   struct outcome *outcome);
+bool registry_stored_query(void *ctx, struct soap_request *request, struct soap_answer *answer,
+			   struct outcome *outcome);
+bool retrieve_document_set(void *ctx, struct soap_request *request, struct soap_answer *answer,
+			   struct outcome *outcome);
+
+#endif

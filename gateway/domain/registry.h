@@ -1,0 +1,29 @@
+/* The Document Registry: what ITI-42 may store, and what ITI-18 finds. Source: ITI TF-2 3.18, 3.42, TF-3 4.2. */
+#ifndef PASSERELLE_REGISTRY_H
+#define PASSERELLE_REGISTRY_H
+
+#include "gateway/domain/registry_rows.h"
+#include "mappers/stored_query.h"
+
+/* Stores a submission that submission_read has passed: checks the rules that need the registry, then adds its objects,
+ * deprecates what is replaced with everything that hangs on it, and keeps folders up to date. Call inside
+ * database_write: when it returns false (XDS errors in outcome) the work must return false too, and nothing is stored. */
+bool registry_commit(struct connection *connection, const struct submission *submission, struct arena *arena,
+		     struct outcome *outcome) MUST_CHECK;
+
+struct query_limits {
+	size_t leaf_class_max; /* objects in one LeafClass answer: XDSTooManyResults beyond */
+	size_t object_ref_max;
+};
+
+struct query_answer {
+	struct rows rows;
+	bool object_ref; /* only the ids are asked for */
+};
+
+/* Answers a stored query from one snapshot. Call inside database_read. XDS errors in outcome: XDSUnknownStoredQuery,
+ * XDSStoredQueryMissingParam, XDSStoredQueryParamNumber, XDSTooManyResults, XDSResultNotSinglePatient. */
+bool registry_query(struct connection *connection, const struct stored_query *query, const struct query_limits *limits,
+		    struct arena *arena, struct query_answer *answer, struct outcome *outcome) MUST_CHECK;
+
+#endif

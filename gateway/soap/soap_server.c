@@ -1,0 +1,266 @@
+#include "gateway/soap/soap_server.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gateway/run/file.h"
+#include "gateway/run/log.h"
+#include "gateway/soap/soap_answer.h"
+#include "gateway/soap/soap_package.h"
+
+struct soap_server {
+	struct soap_server_options options;
+	struct http_server *http;
+	atomic_uint_fast64_t recorded_count;
+};
+
+static bool is_path(const struct soap_server *server, struct str path)
+{
+	for (size_t i = 0; i < server->options.path_count; i++) {
+		if (str_equal(path, str_from_c(server->options.paths[i])))
+			return true;
+	}
+	return false;
+}
+
+static bool is_greeting(const struct http_request *request)
+{
+	return str_equal(request->path, STR("/")) &&
+	       (str_equal(request->method, STR("GET")) || str_equal(request->method, STR("HEAD")));
+}
+
+static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *request,
+			   struct http_admission *admission)
+{
+	struct soap_server *server = ctx;
+
+	if (is_greeting(request))
+		return true;
+	if (!is_path(server, request->path)) {
+		http_refuse(exchange, ERR_NOT_FOUND, "Send SOAP messages to the path of the registry or repository.");
+		return false;
+	}
+	if (!str_equal(request->method, STR("POST"))) {
+		http_response_header(exchange, "Allow", STR("POST"));
+		http_refuse(exchange, ERR_METHOD, "Use POST.");
+		return false;
+	}
+	admission->body_bytes_max = server->options.body_bytes_max;
+	return true;
+}
+
+/* Errors below SOAP: they are told as faults too, with the status they have. */
+static void refuse_request(void *ctx, struct http_exchange *exchange, const struct http_request *request, int status,
+			   enum error_code code, const char *text)
+{
+	const struct soap_fault fault = { .code = status >= 500 ? FAULT_RECEIVER : FAULT_SENDER,
+					  .reason = str_from_c(text) };
+
+	(void)ctx;
+	(void)request;
+	(void)code;
+	soap_fault_send(exchange, &fault, NULL, status);
+}
+
+/* Keeps the root part for tests, numbered in the order of arrival. */
+static void record(struct soap_server *server, struct str root)
+{
+	char path[4096];
+	int size = snprintf(path, sizeof path, "%s/%06llu.xml", server->options.record_directory,
+			    (unsigned long long)atomic_fetch_add(&server->recorded_count, 1));
+	int descriptor = size > 0 && (size_t)size < sizeof path
+				 ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)
+				 : -1;
+	bool written = descriptor >= 0 && file_write_all(descriptor, root.data, root.size);
+
+	if (!written)
+		LOG(WARN, LOG_STORAGE_ERROR, NULL, LOG_C("what", "a message could not be recorded"));
+	if (descriptor >= 0)
+		close(descriptor);
+}
+
+/* True, with the fault filled, when the head or the packaging is not what a transaction may have; the action is found on
+ * the way. */
+static bool head_is_wrong(const struct soap_server *server, const struct soap_request *request,
+			  const struct soap_action **action, struct soap_fault *fault)
+{
+	const struct xds_message *message = &request->message;
+	const struct soap_head *head = &message->head;
+
+	*fault = (struct soap_fault) { .code = FAULT_SENDER };
+	if (!message->has_envelope) {
+		fault->reason = STR("Send the message in a SOAP 1.2 envelope.");
+		return true;
+	}
+	if (head->not_understood.data) {
+		fault->code = FAULT_MUST_UNDERSTAND;
+		fault->reason = STR("Leave out header blocks with mustUnderstand that this service does not know.");
+		return true;
+	}
+	if (str_is_empty(head->action) || str_is_empty(head->message_id)) {
+		fault->subcode = STR("MessageAddressingHeaderRequired");
+		fault->reason = STR("Add the header blocks wsa:Action and wsa:MessageID.");
+		return true;
+	}
+	/* Answers to another address are not offered: it would be the sender's word where we connect to. */
+	if (head->reply_to.data && !str_equal(head->reply_to, STR(SOAP_ANONYMOUS))) {
+		fault->subcode = STR("OnlyAnonymousAddressSupported");
+		fault->reason = STR("Set wsa:ReplyTo to the anonymous address.");
+		return true;
+	}
+	for (size_t i = 0; i < server->options.action_count && !*action; i++) {
+		if (str_equal(head->action, str_from_c(server->options.actions[i].action)))
+			*action = &server->options.actions[i];
+	}
+	if (!*action) {
+		fault->subcode = STR("ActionNotSupported");
+		fault->reason = STR("Use a wsa:Action that this service offers.");
+		return true;
+	}
+	if (message->kind != (*action)->kind ||
+	    (request->type.action.size > 0 && !str_equal(request->type.action, head->action))) {
+		fault->subcode = STR("ActionMismatch");
+		fault->reason = STR("Let wsa:Action, the action of the Content-Type and the body agree.");
+		return true;
+	}
+	if ((*action)->mtom && !request->is_mtom && !server->options.accepts_simple) {
+		fault->reason = STR("MTOM required: send this transaction as multipart/related with type "
+				    "application/xop+xml.");
+		return true;
+	}
+	return false;
+}
+
+/* A fault for the first error of an outcome. */
+static void outcome_send(struct http_exchange *exchange, const struct outcome *outcome, const struct soap_head *head)
+{
+	enum error_code code = ERR_INTERNAL;
+	const char *text = "Retry later.";
+	struct soap_fault fault = { .code = FAULT_RECEIVER };
+	int status;
+
+	for (size_t i = 0; i < outcome->count; i++) {
+		if (outcome->issues[i].severity == SEVERITY_ERROR) {
+			code = outcome->issues[i].code;
+			text = outcome->issues[i].text;
+			break;
+		}
+	}
+	status = error_info(code)->http_status;
+	if (status < 500)
+		fault.code = FAULT_SENDER;
+	fault.reason = str_from_c(text);
+	soap_fault_send(exchange, &fault, head, code == ERR_MEDIA_TYPE || code == ERR_TOO_LONG ? status : 0);
+}
+
+static void answer_request(struct soap_server *server, struct http_exchange *exchange, struct soap_request *request,
+			   const struct soap_action *action, struct outcome *outcome)
+{
+	struct soap_answer answer;
+	bool sent = false;
+
+	request->http->what = action->what;
+	if (soap_answer_begin(&answer, &request->message.head, request->message.head.action,
+			      action->mtom || request->is_mtom, request->arena)) {
+		sent = action->handle(server->options.ctx, request, &answer, outcome) &&
+		       soap_answer_send(&answer, exchange, outcome);
+	} else {
+		outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later: no memory left.");
+	}
+	soap_answer_free(&answer);
+	if (!sent && !http_answered(exchange))
+		outcome_send(exchange, outcome, &request->message.head);
+}
+
+static void handle_soap(struct soap_server *server, struct http_exchange *exchange, struct http_request *http)
+{
+	struct soap_request *request = arena_alloc(http->arena, sizeof *request);
+	const struct soap_action *action = NULL;
+	struct outcome outcome;
+	struct soap_fault fault;
+
+	outcome_init(&outcome);
+	if (!request) {
+		outcome_add(&outcome, ERR_NO_MEMORY, "", "Retry later: no memory left.");
+		outcome_send(exchange, &outcome, NULL);
+		return;
+	}
+	request->http = http;
+	request->arena = http->arena;
+	if (!soap_package_open(request, server->options.root_bytes_max, &outcome)) {
+		outcome_send(exchange, &outcome, NULL);
+		return;
+	}
+	if (server->options.record_directory)
+		record(server, request->root);
+	if (!xds_message_read(request->root, NULL, request->arena, &request->message, &outcome)) {
+		if (request->message.head.version_mismatch) {
+			fault = (struct soap_fault) { .code = FAULT_VERSION_MISMATCH,
+						      .reason = STR("Send SOAP 1.2, not another version.") };
+			soap_fault_send(exchange, &fault, NULL, 0);
+			return;
+		}
+		outcome_send(exchange, &outcome, NULL);
+		return;
+	}
+	if (head_is_wrong(server, request, &action, &fault)) {
+		soap_fault_send(exchange, &fault, &request->message.head, 0);
+		return;
+	}
+	answer_request(server, exchange, request, action, &outcome);
+}
+
+static void handle_request(void *ctx, struct http_exchange *exchange, struct http_request *request)
+{
+	struct soap_server *server = ctx;
+	struct buf line;
+
+	if (!is_greeting(request)) {
+		handle_soap(server, exchange, request);
+		return;
+	}
+	buf_init(&line, 4096);
+	buf_printf(&line, "%s\n", server->options.greeting);
+	http_response_header(exchange, "Content-Type", STR("text/plain; charset=UTF-8"));
+	http_respond_buf(exchange, 200, &line);
+	buf_free(&line);
+}
+
+struct soap_server *soap_server_open(const struct soap_server_options *options, struct outcome *outcome)
+{
+	struct soap_server *server = calloc(1, sizeof *server);
+
+	if (!server) {
+		outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
+		return NULL;
+	}
+	server->options = *options;
+	const struct server_handlers handlers = {
+		.ctx = server, .accept = accept_request, .handle = handle_request, .refuse = refuse_request
+	};
+
+	server->http = server_open(&server->options.http, &handlers, outcome);
+	if (!server->http) {
+		free(server);
+		return NULL;
+	}
+	return server;
+}
+
+uint16_t soap_server_port(const struct soap_server *server)
+{
+	return server_port(server->http);
+}
+
+bool soap_server_close(struct soap_server *server, uint64_t grace_ms)
+{
+	if (!server)
+		return true;
+	if (!server_close(server->http, grace_ms))
+		return false;
+	free(server);
+	return true;
+}

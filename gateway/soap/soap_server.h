@@ -1,0 +1,73 @@
+/* SOAP 1.2 with WS-Addressing and MTOM, in: takes HTTP requests apart, checks what every XDS transaction shares, finds
+ * the action, and sends answers and faults. Knows no registry. Source: W3C SOAP 1.2 part 1 and 2, WS-Addressing 1.0 SOAP
+ * Binding, ITI TF-2 Appendix V.3. */
+#ifndef PASSERELLE_SOAP_SERVER_H
+#define PASSERELLE_SOAP_SERVER_H
+
+#include "gateway/http/server.h"
+#include "mappers/xds_message.h"
+
+struct soap_server;
+struct soap_answer;
+
+/* A request that has passed all checks; lives in its arena. */
+struct soap_request {
+	struct http_request *http;
+	struct xds_message message;
+	bool is_mtom;    /* came as a package */
+	struct str root; /* text of the SOAP message */
+	struct content_type type;
+	struct arena *arena;
+};
+
+/* One transaction: which action and body it has, and who answers it. */
+struct soap_action {
+	const char *action;
+	enum xds_message_kind kind;
+	bool mtom;        /* request and answer are packages, also when nothing is attached */
+	const char *what; /* in log lines: "ITI-41" */
+	/* Writes the body's element with soap_answer_writer. Returns false for a SOAP fault, which the first error in
+	 * outcome describes: the sender's when its HTTP status is below 500. */
+	bool (*handle)(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
+};
+
+struct soap_server_options {
+	struct server_options http;
+	const struct soap_action *actions;
+	size_t action_count;
+	void *ctx;                /* of the handlers */
+	const char *const *paths; /* that take POST */
+	size_t path_count;
+	const char *greeting; /* the line of text that GET / gives */
+	uint64_t body_bytes_max;
+	uint64_t root_bytes_max;      /* of the SOAP message itself, inline documents among it */
+	bool accepts_simple;          /* actions with mtom may come as plain SOAP; otherwise they are refused */
+	const char *record_directory; /* test aid: each root part that arrives is kept there; NULL switches it off */
+};
+
+/* Serves from now on. options and what they point to are borrowed, options itself is copied. NULL after an error. */
+struct soap_server *soap_server_open(const struct soap_server_options *options, struct outcome *outcome) MUST_CHECK;
+uint16_t soap_server_port(const struct soap_server *server);
+/* Like server_close: false when requests are still under way, then nothing was freed. NULL is allowed. */
+bool soap_server_close(struct soap_server *server, uint64_t grace_ms);
+
+/* Takes the documents of message.documents, wherever their bytes are: index is that of the array. One after the other,
+ * each at most once; those without bytes are not seen. A callback that returns false ends the reading; it has added its
+ * own issue. */
+struct soap_document_sink {
+	void *ctx;
+	bool (*begin)(void *ctx, size_t index);
+	bool (*data)(void *ctx, const void *bytes, size_t size);
+	bool (*end)(void *ctx);
+};
+bool soap_documents_read(struct soap_request *request, const struct soap_document_sink *sink,
+			 struct outcome *outcome) MUST_CHECK;
+
+/* The writer of the answer, inside soap:Body. */
+struct xml_writer *soap_answer_writer(struct soap_answer *answer);
+
+/* Attaches an open file, which is streamed after the root part and then closed (closed also after an error). Returns the
+ * Content-ID to refer to it; data is NULL without memory. Only in answers of actions with mtom. */
+struct str soap_answer_attach(struct soap_answer *answer, int descriptor, uint64_t size, struct str content_type);
+
+#endif
