@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 struct reply {
 	const char *type;
+	_Atomic unsigned long count;
 	struct MHD_Response *response;
 };
 
@@ -57,6 +59,21 @@ static void *resume_when_due(void *unused)
 	return NULL;
 }
 
+static enum MHD_Result tell_counts(struct MHD_Connection *connection)
+{
+	char text[REPLIES_MAX * 80] = "";
+	size_t size = 0;
+
+	for (int i = 0; i < reply_count; i++)
+		size += (size_t)snprintf(text + size, sizeof text - size, "%.40s %lu\n", replies[i].type,
+					 replies[i].count);
+	struct MHD_Response *response = MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_COPY);
+	enum MHD_Result result = MHD_queue_response(connection, 200, response);
+
+	MHD_destroy_response(response);
+	return result;
+}
+
 static void wait_for_delay(struct request *request, struct MHD_Connection *connection)
 {
 	clock_gettime(CLOCK_MONOTONIC, &request->due);
@@ -84,7 +101,6 @@ static enum MHD_Result answer(void *unused, struct MHD_Connection *connection, c
 
 	(void)unused;
 	(void)url;
-	(void)method;
 	(void)version;
 	if (!request) {
 		request = calloc(1, sizeof *request);
@@ -100,15 +116,17 @@ static enum MHD_Result answer(void *unused, struct MHD_Connection *connection, c
 		*size = 0;
 		return MHD_YES;
 	}
+	if (strcmp(method, "GET") == 0)
+		return tell_counts(connection);
 	if (delay_ms && !request->waited) {
 		wait_for_delay(request, connection);
 		return MHD_YES;
 	}
-	const char *type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Type");
-
 	for (int i = 0; i < reply_count; i++) {
-		if ((type && strstr(type, replies[i].type)) || strstr(request->head, replies[i].type))
+		if (strstr(request->head, replies[i].type)) {
+			replies[i].count++;
 			return MHD_queue_response(connection, 200, replies[i].response);
+		}
 	}
 	return MHD_NO;
 }
