@@ -4,27 +4,6 @@
 
 #define CHUNK_BYTES (32 << 10)
 
-struct str xml_attribute_value(const unsigned char **attribute, struct arena *arena)
-{
-	static const char left[] = "&#38;";
-	struct str raw = { (const char *)attribute[3], (size_t)(attribute[4] - attribute[3]) };
-
-	if (str_find(raw, '&') == raw.size)
-		return arena_copy(arena, raw);
-	char *out = arena_alloc(arena, raw.size + 1);
-	size_t size = 0;
-
-	if (!out)
-		return STR_NONE;
-	while (raw.size) {
-		size_t skip = str_starts_with(raw, str_from_c(left)) ? sizeof left - 1 : 1;
-
-		out[size++] = raw.data[0];
-		raw = str_from(raw, skip);
-	}
-	return (struct str) { out, size };
-}
-
 struct sax {
 	const struct xml_handler *handler;
 	void *ctx;

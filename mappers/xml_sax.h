@@ -4,21 +4,16 @@
 #ifndef PASSERELLE_XML_SAX_H
 #define PASSERELLE_XML_SAX_H
 
-#include "mappers/base/arena.h"
 #include "mappers/xml_guard.h"
 
-/* attributes: five pointers each, as libxml2 has them: local name, prefix, namespace, value, end of value; the value is to
- * be read with xml_attribute_value. The same name or namespace has the same address for the whole parse. A callback that returns false
+/* attributes: five pointers each, as libxml2 has them: local name, prefix, namespace, value, end of value (decoded, not
+ * NUL-terminated). The same name or namespace has the same address for the whole parse. A callback that returns false
  * ends the parse; it has added its own issue. */
 struct xml_handler {
 	bool (*begin)(void *ctx, const char *local, const char *uri, const unsigned char **attributes, size_t count);
 	bool (*end)(void *ctx);
 	bool (*text)(void *ctx, struct str text); /* also CDATA; in pieces */
 };
-
-/* The value of the attribute whose five pointers begin here, copied into the arena. Without entity substitution libxml2
- * leaves each & in an attribute as &#38; (and nothing else): that is undone. data is NULL without memory. */
-struct str xml_attribute_value(const unsigned char **attribute, struct arena *arena);
 
 /* False with one issue: ERR_BODY_MALFORMED with the line, ERR_TOO_LONG, ERR_NO_MEMORY, or the callback's own. */
 bool xml_sax_read(struct str xml, const struct xml_limits *limits, const struct xml_handler *handler, void *ctx,
