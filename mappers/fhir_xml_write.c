@@ -100,7 +100,8 @@ static bool members_collect(struct writer *writer, const json_t *object, const s
 		if (!member_push(writer, (struct member) { element, value, sibling }))
 			return false;
 	}
-	members_sort(writer->members + first, writer->member_count - first);
+	if (writer->member_count > first)
+		members_sort(writer->members + first, writer->member_count - first);
 	return true;
 }
 

@@ -14,7 +14,7 @@ static const struct search_resolved resolved = { .patient_id =
 
 static void search_documents(const struct search_params *params, struct arena *arena)
 {
-	struct document_search search;
+	struct search search;
 	struct stored_query *queries;
 	struct outcome outcome;
 	size_t count;
@@ -31,7 +31,7 @@ static void search_documents(const struct search_params *params, struct arena *a
 
 static void search_lists(const struct search_params *params, struct arena *arena)
 {
-	struct list_search search;
+	struct search search;
 	struct stored_query *queries;
 	struct outcome outcome;
 	size_t count;
