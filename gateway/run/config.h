@@ -26,7 +26,8 @@ struct config_strs {
 
 /* A member per row: the type of the row decides what it is. */
 #define CONFIG_MEMBER_TEXT(field)    struct str field;
-#define CONFIG_MEMBER_URL(field)     struct str field; /* absolute http or https, no final slash */
+#define CONFIG_MEMBER_URL(field)     struct str field; /* absolute http or https, as written */
+#define CONFIG_MEMBER_BASE(field)    struct str field; /* the same without its final slash */
 #define CONFIG_MEMBER_OID(field)     struct str field; /* dotted, without "urn:oid:" */
 #define CONFIG_MEMBER_PATH(field)    struct str field; /* NUL-terminated; relative to the file's directory */
 #define CONFIG_MEMBER_SECRET(field)  struct str field; /* the content of the named file */
@@ -37,7 +38,7 @@ struct config_strs {
 #define CONFIG_MEMBER_FLAGS(field)   unsigned field; /* one bit per name in the row */
 #define CONFIG_MEMBER_OFFSET(field)  int field;      /* minutes east of UTC */
 #define CONFIG_MEMBER_TEXTS(field)   struct config_strs field;
-#define CONFIG_MEMBER_URLS(field)    struct config_strs field;
+#define CONFIG_MEMBER_BASES(field)   struct config_strs field;
 #define CONFIG_MEMBER_REPOSITORIES(field)        \
 	struct {                                 \
 		struct config_repository *items; \
@@ -75,9 +76,10 @@ struct config {
 /* Which keys must be there depends on who reads the file; both sections may stand in one file. */
 enum config_role { CONFIG_GATEWAY = 1, CONFIG_DOMAIN = 2 };
 
-/* Reads and checks the file. Everything is in the arena. Every issue's path is "file:line: key" (line 0: a missing
- * key), its text says what to do; checking goes on after the first. Also checked here: what no single row can say
- * (names of back-ends are unique, public_base gets its default from listen.*). False with an error. */
+/* Reads and checks the file. Everything is in the arena. Every issue's path is "file:line: key" (a missing
+ * key: the line where its section begins), its text says what to do; checking goes on after the first. Also done here:
+ * what no single row can say (names of back-ends are unique, public_base gets its default from listen.*, or stays
+ * empty when listen.port is 0). False with an error. */
 bool config_load(const char *path, enum config_role role, struct arena *arena, struct config *config,
 		 struct outcome *outcome) MUST_CHECK;
 

@@ -1,0 +1,39 @@
+#include "gateway/run/config_table.h"
+
+#define ROW(object, field, key, type, default_text, min, max, words, required, sentence) \
+	{ key, CONFIG_##type, offsetof(struct object, field), default_text, min, max, words, required, sentence },
+
+static const struct config_row root_rows[] = {
+#define ROOT_ROW(...) ROW(config, __VA_ARGS__)
+#include "gateway/run/config.def"
+};
+static const struct config_row back_end_rows[] = {
+#define BACK_END_ROW(...) ROW(config_back_end, __VA_ARGS__)
+#include "gateway/run/config.def"
+};
+static const struct config_row repository_rows[] = {
+#define REPOSITORY_ROW(...) ROW(config_repository, __VA_ARGS__)
+#include "gateway/run/config.def"
+};
+static const struct config_row key_rows[] = {
+#define KEY_ROW(...) ROW(config_key, __VA_ARGS__)
+#include "gateway/run/config.def"
+};
+
+_Static_assert(COUNT_OF(root_rows) <= CONFIG_ROWS_MAX, "one flag per row");
+
+const struct config_section config_root = { root_rows, COUNT_OF(root_rows), sizeof(struct config) };
+static const struct config_section back_end_section = { back_end_rows, COUNT_OF(back_end_rows),
+							sizeof(struct config_back_end) };
+static const struct config_section repository_section = { repository_rows, COUNT_OF(repository_rows),
+							  sizeof(struct config_repository) };
+static const struct config_section key_section = { key_rows, COUNT_OF(key_rows), sizeof(struct config_key) };
+
+const struct config_section *config_section_of(enum config_type type)
+{
+	if (type == CONFIG_BACK_ENDS)
+		return &back_end_section;
+	if (type == CONFIG_REPOSITORIES)
+		return &repository_section;
+	return type == CONFIG_KEYS ? &key_section : NULL;
+}

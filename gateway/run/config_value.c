@@ -1,0 +1,258 @@
+/* One scalar at a time: text of the file -> member of the struct. */
+#include "gateway/run/config_table.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/run/file.h"
+#include "mappers/base/oid.h"
+
+bool config_complain(const struct config_place *place, const char *format, ...)
+{
+	char path[160];
+	char text[320];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	snprintf(path, sizeof path, "%s:%zu: %s", place->file, place->line, place->key);
+	return outcome_add(place->outcome, ERR_VALUE_INVALID, path, "%s", text);
+}
+
+/* A whole value "${NAME}" is taken from the environment, so that a deployment can set it without touching the file. */
+static bool expand(struct str *text, const struct config_place *place)
+{
+	char name[128];
+
+	if (!str_starts_with(*text, STR("${")) || !str_ends_with(*text, STR("}")))
+		return true;
+	struct str inner = { text->data + 2, text->size - 3 };
+
+	if (inner.size == 0 || inner.size >= sizeof name)
+		return config_complain(place, "Write the name of an environment variable between ${ and }.");
+	memcpy(name, inner.data, inner.size);
+	name[inner.size] = '\0';
+	const char *value = getenv(name);
+
+	if (!value)
+		return config_complain(place, "Set the environment variable %s, or write the value here.", name);
+	*text = str_from_c(value);
+	return true;
+}
+
+static bool is_printable(struct str text)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7F)
+			return false;
+	}
+	return str_is_utf8(text);
+}
+
+static bool keep_text(const struct config_row *row, struct str text, const struct config_place *place, struct str *out)
+{
+	if (!is_printable(text))
+		return config_complain(place, "Remove control characters and write UTF-8.");
+	if ((int64_t)text.size > row->max)
+		return config_complain(place, "Write at most %" PRId64 " bytes.", row->max);
+	if ((int64_t)text.size < row->min)
+		return config_complain(place, "Write a value: it must not be empty.");
+	*out = arena_copy(place->arena, text);
+	return out->data || config_complain(place, "Retry with more memory.");
+}
+
+/* An absolute http or https URL without user and fragment; ours to call or to show. */
+static bool is_url(struct str url)
+{
+	struct str rest = str_without_prefix(url, STR("https://"));
+
+	if (rest.size == url.size)
+		rest = str_without_prefix(url, STR("http://"));
+	if (rest.size == url.size || rest.size == 0 || rest.data[0] == '/' || rest.data[0] == ':')
+		return false;
+	for (size_t i = 0; i < rest.size; i++) {
+		if (rest.data[i] <= ' ' || rest.data[i] >= 0x7F || strchr("#@\"<>\\^`{|}", rest.data[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool read_url(const struct config_row *row, struct str text, const struct config_place *place, struct str *out)
+{
+	if (text.size && !is_url(text))
+		return config_complain(place,
+				       "Write an absolute URL that begins with http:// or https://, without user "
+				       "and fragment.");
+	if (row->type != CONFIG_URL) {
+		while (text.size && text.data[text.size - 1] == '/')
+			text.size--;
+	}
+	return keep_text(row, text, place, out);
+}
+
+static bool read_oid(const struct config_row *row, struct str text, const struct config_place *place, struct str *out)
+{
+	text = str_without_prefix(text, STR("urn:oid:"));
+	if (text.size && !oid_valid(text))
+		return config_complain(place, "Write an OID: numbers with dots between, such as 1.3.6.1.4.1.21367.");
+	return keep_text(row, text, place, out);
+}
+
+/* Relative names begin at the directory of the configuration file. */
+static bool read_path(const struct config_row *row, struct str text, const struct config_place *place, struct str *out)
+{
+	const char *slash = strrchr(place->file, '/');
+
+	if (!keep_text(row, text, place, out))
+		return false;
+	if (text.size == 0 || text.data[0] == '/' || !slash)
+		return true;
+	*out = arena_printf(place->arena, "%.*s/%.*s", (int)(slash - place->file), place->file, STR_ARG(text));
+	return out->data || config_complain(place, "Retry with more memory.");
+}
+
+static bool read_secret(const struct config_row *row, struct str text, const struct config_place *place,
+			struct str *out)
+{
+	struct config_row path_row = { .type = CONFIG_PATH, .min = 1, .max = 4000 };
+	struct outcome reading;
+	struct str path;
+
+	outcome_init(&reading);
+	if (!read_path(&path_row, text, place, &path))
+		return false;
+	if (!file_read(path.data, (size_t)row->max, place->arena, out, &reading))
+		return config_complain(place, "%s", reading.issues[0].text);
+	if ((int64_t)out->size < row->min)
+		return config_complain(place, "Put at least %" PRId64 " random bytes into the file.", row->min);
+	return true;
+}
+
+/* Decimal, and nothing that YAML readers disagree about (010, 0x10, 1_000). */
+static bool is_decimal(struct str text)
+{
+	return text.size == 1 || (text.size > 1 && text.data[0] != '0');
+}
+
+static bool read_number(const struct config_row *row, struct str text, const struct config_place *place, uint64_t *out)
+{
+	static const struct {
+		struct str suffix;
+		uint64_t factor;
+	} units[] = { { { "KiB", 3 }, 1 << 10 }, { { "MiB", 3 }, 1 << 20 }, { { "GiB", 3 }, 1 << 30 } };
+	uint64_t factor = 1;
+	uint64_t value;
+
+	for (size_t i = 0; row->type == CONFIG_BYTES && i < COUNT_OF(units); i++) {
+		if (!str_ends_with(text, units[i].suffix))
+			continue;
+		factor = units[i].factor;
+		text = str_trim((struct str) { text.data, text.size - units[i].suffix.size });
+	}
+	if (!is_decimal(text) || !str_to_u64(text, &value) || __builtin_mul_overflow(value, factor, &value))
+		return config_complain(place, row->type == CONFIG_BYTES
+						      ? "Write a number of bytes, or a number with KiB, MiB or GiB."
+						      : "Write a decimal number without sign and leading zeros.");
+	if (value > INT64_MAX || (int64_t)value < row->min || (int64_t)value > row->max)
+		return config_complain(place, "Write a number from %" PRId64 " to %" PRId64 ".", row->min, row->max);
+	*out = value;
+	return true;
+}
+
+static bool read_name(const struct config_row *row, struct str text, const struct config_place *place, unsigned *index)
+{
+	struct str rest = str_from_c(row->words);
+	struct str name;
+
+	for (unsigned i = 0; str_next(&rest, ' ', &name); i++) {
+		if (str_equal(name, text)) {
+			*index = i;
+			return true;
+		}
+	}
+	return config_complain(place, "Write one of: %s.", row->words);
+}
+
+static bool read_switch(struct str text, const struct config_place *place, bool *out)
+{
+	*out = str_equal(text, STR("true"));
+	return *out || str_equal(text, STR("false")) || config_complain(place, "Write true or false.");
+}
+
+/* UTC, or +hh:mm, -hh:mm. */
+static bool read_offset(const struct config_row *row, struct str text, const struct config_place *place, int *out)
+{
+	uint64_t hours = 0;
+	uint64_t minutes = 0;
+
+	*out = 0;
+	if (str_equal(text, STR("UTC")))
+		return true;
+	if (text.size != 6 || (text.data[0] != '+' && text.data[0] != '-') || text.data[3] != ':' ||
+	    !str_to_u64((struct str) { text.data + 1, 2 }, &hours) ||
+	    !str_to_u64((struct str) { text.data + 4, 2 }, &minutes) || minutes > 59 ||
+	    (int64_t)(hours * 60 + minutes) > row->max)
+		return config_complain(place, "Write UTC or an offset such as +01:00.");
+	*out = (int)(hours * 60 + minutes);
+	if (text.data[0] == '-')
+		*out = -*out;
+	return true;
+}
+
+static bool read_flag(const struct config_row *row, struct str text, const struct config_place *place, unsigned *flags)
+{
+	unsigned index;
+
+	if (!read_name(row, text, place, &index))
+		return false;
+	if (*flags & (1U << index))
+		return config_complain(place, "Write each name once.");
+	*flags |= 1U << index;
+	return true;
+}
+
+bool config_value_read(const struct config_row *row, struct str text, const struct config_place *place, void *object,
+		       struct str *item)
+{
+	struct config_row item_row = { .type = row->type, .min = 1, .max = 1000 };
+	void *member = (char *)object + row->offset;
+
+	if (!expand(&text, place))
+		return false;
+	switch (row->type) {
+	case CONFIG_TEXT:
+		return keep_text(row, text, place, member);
+	case CONFIG_URL:
+	case CONFIG_BASE:
+		return read_url(row, text, place, member);
+	case CONFIG_OID:
+		return read_oid(row, text, place, member);
+	case CONFIG_PATH:
+		return read_path(row, text, place, member);
+	case CONFIG_SECRET:
+		return read_secret(row, text, place, member);
+	case CONFIG_INTEGER:
+	case CONFIG_BYTES:
+		return read_number(row, text, place, member);
+	case CONFIG_SWITCH:
+		return read_switch(text, place, member);
+	case CONFIG_CHOICE:
+		return read_name(row, text, place, member);
+	case CONFIG_OFFSET:
+		return read_offset(row, text, place, member);
+	case CONFIG_FLAGS:
+		return read_flag(row, text, place, member);
+	case CONFIG_TEXTS:
+		return keep_text(&item_row, text, place, item);
+	case CONFIG_BASES:
+		return read_url(&item_row, text, place, item);
+	case CONFIG_REPOSITORIES:
+	case CONFIG_BACK_ENDS:
+	case CONFIG_KEYS:
+		break;
+	}
+	return config_complain(place, "Write a list here.");
+}
