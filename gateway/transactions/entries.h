@@ -23,7 +23,7 @@ bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct s
 bool document_entry_current(const struct transaction *t, struct str urn,
 			    const struct document_entry **entry) MUST_CHECK;
 
-/* True for ...StatusType:Deprecated. */
+/* True for ...StatusType:Deprecated, also for the bare word that some registries send. */
 bool status_is_deprecated(struct str status);
 
 #endif

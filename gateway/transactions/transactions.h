@@ -11,8 +11,6 @@
 #include "gateway/south/xds_client.h"
 #include "mappers/fhir_body.h"
 
-struct entry_cache;
-
 /* What a gateway is: made at start, shared by all requests, unchanged but for counters and the cache. */
 struct gateway {
 	const struct config *config;
@@ -20,8 +18,8 @@ struct gateway {
 	const struct config_back_end *backend_config;
 	struct seal *seal;
 	struct spool_limits *spools;
-	struct entry_cache *entry_cache;
 	struct str base;    /* public base URL without a final slash */
+	struct str version; /* of the program */
 	struct str started; /* FHIR dateTime */
 };
 

@@ -1,0 +1,21 @@
+/* The CapabilityStatement of this gateway. Source: FHIR R4 http capabilities, MHD 4.2.4. */
+#include "mappers/capability.h"
+
+#include "gateway/transactions/transactions.h"
+#include "mappers/json_writer.h"
+
+bool capability(const struct transaction *t, struct buf *answer)
+{
+	const struct config *config = t->gateway->config;
+	struct capability_facts facts = { .base = t->gateway->base,
+					  .software_version = t->gateway->version,
+					  .date = t->gateway->started,
+					  .minimal = config->profiles & CONFIG_MINIMAL,
+					  .comprehensive = config->profiles & CONFIG_COMPREHENSIVE,
+					  .uncontained = config->profiles & CONFIG_UNCONTAINED };
+	struct json_writer writer;
+
+	json_writer_init(&writer, answer);
+	capability_write(&facts, &writer);
+	return json_writer_finish(&writer, t->outcome);
+}

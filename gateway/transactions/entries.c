@@ -1,0 +1,114 @@
+#include "gateway/transactions/entries.h"
+
+#include "mappers/base/uuid.h"
+#include "mappers/document_search.h"
+#include "mappers/metadata_rim.h"
+
+struct str registry_home(const struct transaction *t)
+{
+	struct str home = t->gateway->backend_config->home_community_id;
+
+	return str_is_empty(home) ? STR_NONE : arena_printf(t->south.arena, "urn:oid:%.*s", STR_ARG(home));
+}
+
+bool registry_ask(const struct transaction *t, const struct stored_query *query, struct metadata *metadata)
+{
+	struct rim_list objects;
+	struct strs refs;
+
+	return xds_query(&t->south, query, &objects, &refs, t->outcome) &&
+	       metadata_from_rim(&objects, t->south.arena, metadata, t->outcome);
+}
+
+struct str resource_id(const struct transaction *t, enum seal_kind kind, struct str logical_id, struct str entry_uuid)
+{
+	uint8_t uuid[16];
+	char id[SEAL_ID_SIZE];
+
+	if (!uuid_read(str_is_empty(logical_id) ? entry_uuid : logical_id, uuid) ||
+	    !seal_id(t->gateway->seal, kind, (uint8_t)t->gateway->backend_config->source, uuid, id))
+		return STR_NONE;
+	return arena_copy(t->south.arena, str_from_c(id));
+}
+
+bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct str id, struct str *urn)
+{
+	uint8_t source;
+	uint8_t uuid[16];
+	char text[UUID_URN_SIZE];
+
+	if (!seal_id_open(t->gateway->seal, kind, id, &source, uuid) || source != t->gateway->backend_config->source)
+		return false;
+	uuid_write(uuid, text);
+	*urn = arena_copy(t->south.arena, str_from_c(text));
+	return urn->data != NULL;
+}
+
+bool status_is_deprecated(struct str status)
+{
+	return str_ends_with(status, STR("Deprecated"));
+}
+
+static uint64_t version_of(const struct document_entry *entry)
+{
+	uint64_t version = 1;
+
+	return str_to_u64(entry->version, &version) ? version : 1;
+}
+
+/* Approved before Deprecated, then the highest version. */
+static bool is_newer(const struct document_entry *a, const struct document_entry *b)
+{
+	bool a_deprecated = status_is_deprecated(a->availability_status);
+	bool b_deprecated = status_is_deprecated(b->availability_status);
+
+	if (a_deprecated != b_deprecated)
+		return b_deprecated;
+	return version_of(a) > version_of(b);
+}
+
+static void entry_choose(const struct metadata *metadata, struct str urn, const struct document_entry **best)
+{
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		const struct document_entry *entry = &metadata->document_entries[i];
+
+		if (!str_equal_nocase(entry->entry_uuid, urn) && !str_equal_nocase(entry->logical_id, urn))
+			continue;
+		if (!*best || is_newer(entry, *best))
+			*best = entry;
+	}
+}
+
+/* All versions of a logical entry. Only a registry with metadata update knows this parameter; for the others what the
+ * first question gave stands. */
+static void versions_ask(const struct transaction *t, struct str urn, const struct document_entry **best)
+{
+	struct stored_query query = { .id = STR("urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"),
+				      .home = registry_home(t) };
+	struct outcome ignored;
+	struct transaction quiet = *t;
+	struct metadata metadata;
+
+	outcome_init(&ignored);
+	quiet.outcome = &ignored;
+	if (stored_query_add_one(&query, t->south.arena, STR("$XDSDocumentEntryLogicalID"), QUERY_STRING_LIST, urn) &&
+	    stored_query_add_one(&query, t->south.arena, STR("$MetadataLevel"), QUERY_NUMBER, STR("2")) &&
+	    registry_ask(&quiet, &query, &metadata))
+		entry_choose(&metadata, urn, best);
+}
+
+bool document_entry_current(const struct transaction *t, struct str urn, const struct document_entry **entry)
+{
+	struct stored_query query;
+	struct metadata metadata;
+
+	*entry = NULL;
+	if (!get_documents(&urn, 1, registry_home(t), t->south.arena, &query))
+		return outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	if (!registry_ask(t, &query, &metadata))
+		return false;
+	entry_choose(&metadata, urn, entry);
+	if (!*entry || status_is_deprecated((*entry)->availability_status))
+		versions_ask(t, urn, entry);
+	return true;
+}

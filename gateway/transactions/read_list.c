@@ -1,0 +1,65 @@
+/* Reads one List, a SubmissionSet or a Folder, by its id. Source: FHIR R4 http read; MHD 4.2.4 3.66. */
+#include "gateway/transactions/resources.h"
+#include "mappers/json_writer.h"
+#include "mappers/list_search.h"
+
+static bool not_there(const struct transaction *t)
+{
+	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such List; search for it.");
+}
+
+/* A query by id answers with the contents too: all that a List refers to is at hand. */
+static struct neighbourhood contents(const struct metadata *found)
+{
+	return (struct neighbourhood) { .associations = found->associations,
+					.association_count = found->association_count,
+					.entries = found->document_entries,
+					.entry_count = found->document_entry_count,
+					.folders = found->folders,
+					.folder_count = found->folder_count };
+}
+
+static bool read_folder(const struct transaction *t, struct str urn, struct buf *answer, struct str *etag)
+{
+	struct stored_query query;
+	struct metadata found;
+	struct neighbourhood around;
+	struct json_writer writer;
+	const struct folder *folder;
+
+	if (!get_folder_and_contents(urn, registry_home(t), t->south.arena, &query))
+		return outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	if (!registry_ask(t, &query, &found))
+		return false;
+	if (found.folder_count != 1)
+		return not_there(t);
+	folder = &found.folders[0];
+	around = contents(&found);
+	*etag = version_etag(t, folder->entry_uuid, folder->last_update_time, folder->availability_status);
+	json_writer_init(&writer, answer);
+	return folder_write(t, folder, &around, &writer) && json_writer_finish(&writer, t->outcome);
+}
+
+bool read_list(const struct transaction *t, struct str id, struct buf *answer, struct str *etag)
+{
+	struct stored_query query;
+	struct metadata found;
+	struct neighbourhood around;
+	struct json_writer writer;
+	const struct submission_set *set;
+	struct str urn;
+
+	if (!resource_id_open(t, SEAL_LIST, id, &urn))
+		return not_there(t);
+	if (!get_submission_set_and_contents(urn, registry_home(t), t->south.arena, &query))
+		return outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	if (!registry_ask(t, &query, &found))
+		return false;
+	if (found.submission_set_count != 1)
+		return read_folder(t, urn, answer, etag);
+	set = &found.submission_sets[0];
+	around = contents(&found);
+	*etag = version_etag(t, set->entry_uuid, set->version, set->availability_status);
+	json_writer_init(&writer, answer);
+	return submission_set_write(t, set, &around, &writer) && json_writer_finish(&writer, t->outcome);
+}

@@ -1,0 +1,234 @@
+#include "gateway/transactions/resources.h"
+
+#include "gateway/transactions/identify_patient.h"
+#include "mappers/association.h"
+#include "mappers/document_entry.h"
+#include "mappers/document_search.h"
+#include "mappers/json_writer.h"
+#include "mappers/list_resource.h"
+#include "mappers/list_search.h"
+
+static bool no_memory(const struct transaction *t)
+{
+	return outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+}
+
+/* Two arrays become one in the arena. */
+static bool append(const struct transaction *t, void *array_pointer, size_t *count, const void *more, size_t more_count,
+		   size_t size)
+{
+	const void *old = NULL;
+	char *joined = arena_array(t->south.arena, *count + more_count, size);
+
+	memcpy(&old, array_pointer, sizeof(old));
+	if (!joined)
+		return no_memory(t);
+	if (*count > 0)
+		memcpy(joined, old, *count * size);
+	if (more_count > 0)
+		memcpy(joined + *count * size, more, more_count * size);
+	memcpy(array_pointer, &joined, sizeof(joined));
+	*count += more_count;
+	return true;
+}
+
+bool associations_ask(const struct transaction *t, const struct str *uuids, size_t count, struct neighbourhood *around)
+{
+	for (size_t begin = 0; begin < count; begin += SEARCH_BATCH) {
+		size_t batch = count - begin < SEARCH_BATCH ? count - begin : SEARCH_BATCH;
+		struct stored_query query;
+		struct metadata found;
+
+		if (!get_associations(uuids + begin, batch, registry_home(t), t->south.arena, &query))
+			return no_memory(t);
+		if (!registry_ask(t, &query, &found))
+			return false;
+		if (!append(t, &around->associations, &around->association_count, found.associations,
+			    found.association_count, sizeof(struct association)))
+			return false;
+	}
+	return true;
+}
+
+static const struct document_entry *entry_find(const struct neighbourhood *around, struct str uuid)
+{
+	for (size_t i = 0; i < around->entry_count; i++) {
+		if (str_equal(around->entries[i].entry_uuid, uuid))
+			return &around->entries[i];
+	}
+	return NULL;
+}
+
+static const struct folder *folder_find(const struct neighbourhood *around, struct str uuid)
+{
+	for (size_t i = 0; i < around->folder_count; i++) {
+		if (str_equal(around->folders[i].entry_uuid, uuid))
+			return &around->folders[i];
+	}
+	return NULL;
+}
+
+/* The targets of HasMember that are not known yet. */
+static bool unknown_members(const struct transaction *t, const struct neighbourhood *around, struct str **uuids,
+			    size_t *count)
+{
+	*uuids = arena_array(t->south.arena, around->association_count, sizeof(struct str));
+	*count = 0;
+	if (!*uuids)
+		return no_memory(t);
+	for (size_t i = 0; i < around->association_count; i++) {
+		const struct association *association = &around->associations[i];
+
+		if (association->type == ASSOCIATION_HAS_MEMBER && !entry_find(around, association->target) &&
+		    !folder_find(around, association->target))
+			(*uuids)[(*count)++] = association->target;
+	}
+	return true;
+}
+
+bool members_ask(const struct transaction *t, struct neighbourhood *around)
+{
+	struct str *uuids;
+	size_t count;
+
+	if (!unknown_members(t, around, &uuids, &count))
+		return false;
+	for (size_t begin = 0; begin < count; begin += SEARCH_BATCH) {
+		size_t batch = count - begin < SEARCH_BATCH ? count - begin : SEARCH_BATCH;
+		struct stored_query query;
+		struct metadata found;
+
+		if (!get_documents(uuids + begin, batch, registry_home(t), t->south.arena, &query))
+			return no_memory(t);
+		if (!registry_ask(t, &query, &found) ||
+		    !append(t, &around->entries, &around->entry_count, found.document_entries,
+			    found.document_entry_count, sizeof(struct document_entry)))
+			return false;
+	}
+	if (!unknown_members(t, around, &uuids, &count))
+		return false;
+	for (size_t begin = 0; begin < count; begin += SEARCH_BATCH) {
+		size_t batch = count - begin < SEARCH_BATCH ? count - begin : SEARCH_BATCH;
+		struct stored_query query;
+		struct metadata found;
+
+		if (!get_folders(uuids + begin, batch, registry_home(t), t->south.arena, &query))
+			return no_memory(t);
+		if (!registry_ask(t, &query, &found) ||
+		    !append(t, &around->folders, &around->folder_count, found.folders, found.folder_count,
+			    sizeof(struct folder)))
+			return false;
+	}
+	return true;
+}
+
+static struct str reference(const struct transaction *t, const char *type, struct str id)
+{
+	return id.data ? arena_printf(t->south.arena, "%s/%.*s", type, STR_ARG(id)) : STR_NONE;
+}
+
+static struct str patient_reference(const struct transaction *t, struct str patient_id)
+{
+	return reference(t, "Patient", patient_resource_id(t, patient_id));
+}
+
+static struct str entry_reference(const struct transaction *t, const struct neighbourhood *around, struct str uuid)
+{
+	const struct document_entry *entry = entry_find(around, uuid);
+
+	return reference(t, "DocumentReference",
+			 resource_id(t, SEAL_DOCUMENT_REFERENCE, entry ? entry->logical_id : STR_NONE, uuid));
+}
+
+bool document_reference_write(const struct transaction *t, const struct document_entry *entry,
+			      const struct neighbourhood *around, struct json_writer *writer)
+{
+	struct str id = resource_id(t, SEAL_DOCUMENT_REFERENCE, entry->logical_id, entry->entry_uuid);
+	struct str binary = resource_id(t, SEAL_BINARY, entry->logical_id, entry->entry_uuid);
+	struct fhir_relation *relations = arena_array(t->south.arena, around->association_count, sizeof(*relations));
+	struct fhir_links links = { .id = id,
+				    .subject = patient_reference(t, entry->patient_id),
+				    .relations = relations };
+
+	if (!relations)
+		return no_memory(t);
+	if (binary.data)
+		links.attachment_url =
+			arena_printf(t->south.arena, "%.*s/Binary/%.*s", STR_ARG(t->gateway->base), STR_ARG(binary));
+	for (size_t i = 0; i < around->association_count; i++) {
+		const struct association *association = &around->associations[i];
+		struct str code = association_relates_to(association->type);
+		struct str target;
+
+		/* The edge reads "source type target"; what others say of this document is theirs. TF-3 4.2.2 */
+		if (!code.data || !str_equal(association->source, entry->entry_uuid))
+			continue;
+		target = entry_reference(t, around, association->target);
+		if (target.data)
+			relations[links.relation_count++] = (struct fhir_relation) { code, target };
+	}
+	document_entry_to_fhir(entry, &links, t->south.arena, writer);
+	return true;
+}
+
+/* The members of a List: where its HasMember associations lead, as far as that is a document or folder. */
+static bool members_link(const struct transaction *t, struct str uuid, const struct neighbourhood *around,
+			 struct fhir_links *links)
+{
+	struct str *members = arena_array(t->south.arena, around->association_count, sizeof(*members));
+
+	if (!members)
+		return no_memory(t);
+	for (size_t i = 0; i < around->association_count; i++) {
+		const struct association *association = &around->associations[i];
+		const struct folder *folder;
+		struct str member = STR_NONE;
+
+		if (association->type != ASSOCIATION_HAS_MEMBER || !str_equal(association->source, uuid))
+			continue;
+		folder = folder_find(around, association->target);
+		if (folder)
+			member =
+				reference(t, "List", resource_id(t, SEAL_LIST, folder->logical_id, folder->entry_uuid));
+		else if (entry_find(around, association->target))
+			member = entry_reference(t, around, association->target);
+		if (member.data)
+			members[links->member_count++] = member;
+	}
+	links->members = members;
+	return true;
+}
+
+bool submission_set_write(const struct transaction *t, const struct submission_set *set,
+			  const struct neighbourhood *around, struct json_writer *writer)
+{
+	struct fhir_links links = { .id = resource_id(t, SEAL_LIST, set->logical_id, set->entry_uuid),
+				    .subject = patient_reference(t, set->patient_id) };
+
+	if (!members_link(t, set->entry_uuid, around, &links))
+		return false;
+	submission_set_to_fhir(set, &links, t->south.arena, writer);
+	return true;
+}
+
+bool folder_write(const struct transaction *t, const struct folder *folder, const struct neighbourhood *around,
+		  struct json_writer *writer)
+{
+	struct fhir_links links = { .id = resource_id(t, SEAL_LIST, folder->logical_id, folder->entry_uuid),
+				    .subject = patient_reference(t, folder->patient_id) };
+
+	if (!members_link(t, folder->entry_uuid, around, &links))
+		return false;
+	folder_to_fhir(folder, &links, t->south.arena, writer);
+	return true;
+}
+
+struct str version_etag(const struct transaction *t, struct str entry_uuid, struct str version, struct str status)
+{
+	/* Metadata update gives a new version a new entryUUID and number; a status changes in place. */
+	struct str tag = resource_id(t, SEAL_CURSOR, STR_NONE, entry_uuid);
+
+	return tag.data ? arena_printf(t->south.arena, "%.*s-%.*s-%c", STR_ARG(tag), STR_ARG(version),
+				       status_is_deprecated(status) ? 'd' : 'a')
+			: STR_NONE;
+}

@@ -1,0 +1,38 @@
+/* Registered objects as FHIR resources of this gateway: with its ids, its addresses, and the relations between them. */
+#ifndef PASSERELLE_RESOURCES_H
+#define PASSERELLE_RESOURCES_H
+
+#include "gateway/transactions/entries.h"
+
+struct json_writer;
+
+/* Objects that are at hand anyway: they tell the logicalID, and so the id, of what an association names. */
+struct neighbourhood {
+	const struct association *associations;
+	size_t association_count;
+	const struct document_entry *entries;
+	size_t entry_count;
+	const struct folder *folders;
+	size_t folder_count;
+};
+
+/* Associations that begin or end at these objects, asked in batches and added to around. */
+bool associations_ask(const struct transaction *t, const struct str *uuids, size_t count,
+		      struct neighbourhood *around) MUST_CHECK;
+
+/* What the HasMember associations in around lead to: document entries and folders, which are asked for and added, so
+ * that members can be told from the associations that a SubmissionSet also holds. TF-3 4.2.1.4 */
+bool members_ask(const struct transaction *t, struct neighbourhood *around) MUST_CHECK;
+
+/* One whole resource. Errors stick in the writer; without memory links are missing and outcome has the issue. */
+bool document_reference_write(const struct transaction *t, const struct document_entry *entry,
+			      const struct neighbourhood *around, struct json_writer *writer) MUST_CHECK;
+bool submission_set_write(const struct transaction *t, const struct submission_set *set,
+			  const struct neighbourhood *around, struct json_writer *writer) MUST_CHECK;
+bool folder_write(const struct transaction *t, const struct folder *folder, const struct neighbourhood *around,
+		  struct json_writer *writer) MUST_CHECK;
+
+/* The text of a weak ETag for an object: it changes with its version and its status. */
+struct str version_etag(const struct transaction *t, struct str entry_uuid, struct str version, struct str status);
+
+#endif
