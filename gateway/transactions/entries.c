@@ -1,8 +1,25 @@
 #include "gateway/transactions/entries.h"
 
+#include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
 #include "mappers/document_search.h"
 #include "mappers/metadata_rim.h"
+
+bool no_memory(const struct transaction *t)
+{
+	return outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+}
+
+bool patient_same(const struct transaction *t, struct str a, struct str b)
+{
+	struct hl7_cx left;
+	struct hl7_cx right;
+
+	if (str_equal(a, b))
+		return true;
+	return hl7_cx_parse(a, t->south.arena, &left) && hl7_cx_parse(b, t->south.arena, &right) &&
+	       str_equal(left.id, right.id) && str_equal(left.authority.universal_id, right.authority.universal_id);
+}
 
 struct str registry_home(const struct transaction *t)
 {
@@ -104,7 +121,7 @@ bool document_entry_current(const struct transaction *t, struct str urn, const s
 
 	*entry = NULL;
 	if (!get_documents(&urn, 1, registry_home(t), t->south.arena, &query))
-		return outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+		return no_memory(t);
 	if (!registry_ask(t, &query, &metadata))
 		return false;
 	entry_choose(&metadata, urn, entry);

@@ -25,7 +25,7 @@ static enum identified patient_id_write(const struct transaction *t, struct str 
 	*patient_id = hl7_cx_write(&cx, t->south.arena);
 	if (patient_id->data)
 		return PATIENT_IDENTIFIED;
-	outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	no_memory(t);
 	return PATIENT_FAILED;
 }
 

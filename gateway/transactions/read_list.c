@@ -28,7 +28,7 @@ static bool read_folder(const struct transaction *t, struct str urn, struct buf 
 	const struct folder *folder;
 
 	if (!get_folder_and_contents(urn, registry_home(t), t->south.arena, &query))
-		return outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+		return no_memory(t);
 	if (!registry_ask(t, &query, &found))
 		return false;
 	if (found.folder_count != 1)
@@ -52,7 +52,7 @@ bool read_list(const struct transaction *t, struct str id, struct buf *answer, s
 	if (!resource_id_open(t, SEAL_LIST, id, &urn))
 		return not_there(t);
 	if (!get_submission_set_and_contents(urn, registry_home(t), t->south.arena, &query))
-		return outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+		return no_memory(t);
 	if (!registry_ask(t, &query, &found))
 		return false;
 	if (found.submission_set_count != 1)

@@ -15,7 +15,7 @@ bool read_patient(const struct transaction *t, struct str id, struct buf *answer
 		return outcome_add(t->outcome, ERR_NOT_FOUND, "",
 				   "There is no such Patient; use an id given out here.");
 	if (!hl7_cx_parse(patient_id, t->south.arena, &cx))
-		return outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+		return no_memory(t);
 	json_writer_init(&writer, answer);
 	json_begin_object(&writer);
 	json_member(&writer, STR("resourceType"), STR("Patient"));

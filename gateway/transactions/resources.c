@@ -8,11 +8,6 @@
 #include "mappers/list_resource.h"
 #include "mappers/list_search.h"
 
-static bool no_memory(const struct transaction *t)
-{
-	return outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
-}
-
 /* Two arrays become one in the arena. */
 static bool append(const struct transaction *t, void *array_pointer, size_t *count, const void *more, size_t more_count,
 		   size_t size)

@@ -245,7 +245,7 @@ bool retrieve_document(const struct transaction *t, struct str id, const struct 
 		return true;
 	if (receiver->head_only && passage.verifiable)
 		return receiver->described(receiver->ctx, &passage.head);
-	ok = passage_open(&passage) ? fetch(&passage) : outcome_add(t->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	ok = passage_open(&passage) ? fetch(&passage) : no_memory(t);
 	EVP_MD_CTX_free(passage.sha1);
 	spool_free(passage.spool);
 	return ok;

@@ -31,6 +31,9 @@ struct transaction {
 	struct outcome *outcome;
 };
 
+/* False, with the issue for want of memory. */
+bool no_memory(const struct transaction *t);
+
 /* ITI-65: the Bundle, and the documents that were cut out of it, in the order of their marks. */
 struct provide_request {
 	json_t *bundle;

@@ -1,0 +1,337 @@
+/* Provide Document Bundle [ITI-65] over Provide and Register Document Set-b [ITI-41]: read, resolve what the Bundle only
+ * names, fix all identifiers, send once, and be sure how it ended before answering.
+ * Source: MHD 4.2.4 3.65.4.1, ITI TF-2 3.41. */
+#include "mappers/provide_bundle.h"
+
+#include "gateway/run/log.h"
+#include "gateway/run/random.h"
+#include "gateway/run/spool.h"
+#include "gateway/south/fhir_fetch.h"
+#include "gateway/transactions/identify_patient.h"
+#include "gateway/transactions/provide_targets.h"
+#include "gateway/transactions/resources.h"
+#include "mappers/base/base64.h"
+#include "mappers/base/uuid.h"
+#include "mappers/base/xds_time.h"
+#include "mappers/code_system.h"
+#include "mappers/fhir_validate.h"
+#include "mappers/json_writer.h"
+#include "mappers/list_search.h"
+#include "mappers/metadata_rim.h"
+#include "mappers/transaction_response.h"
+
+/* Kept from the request's time for asking the registry after an unclear end. */
+#define ASK_TIME_MS 5000
+
+/* "system|code|display" of the configuration. */
+static struct code default_code(struct str text)
+{
+	struct code code = { 0 };
+	struct str part;
+
+	if (str_is_empty(text))
+		return code;
+	if (str_next(&text, '|', &part))
+		code.scheme = code_system_scheme(str_trim(part));
+	if (str_next(&text, '|', &part))
+		code.code = str_trim(part);
+	if (str_next(&text, '|', &part))
+		code.display = str_trim(part);
+	return code;
+}
+
+static void rules_make(const struct transaction *t, struct provide_defaults *defaults, struct provide_rules *rules)
+{
+	const struct config *config = t->gateway->config;
+
+	*defaults = (struct provide_defaults) {
+		.class_code = default_code(config->defaults_class_code),
+		.type_code = default_code(config->defaults_type_code),
+		.format_code = default_code(config->defaults_format_code),
+		.confidentiality_code = default_code(config->defaults_confidentiality_code),
+		.facility_type_code = default_code(config->defaults_facility_type_code),
+		.practice_setting_code = default_code(config->defaults_practice_setting_code),
+		.content_type_code = default_code(config->defaults_content_type_code),
+		.language_code = config->defaults_language_code,
+	};
+	*rules = (struct provide_rules) {
+		.accept_minimal = config->profiles & CONFIG_MINIMAL,
+		.accept_comprehensive = config->profiles & CONFIG_COMPREHENSIVE,
+		.accept_uncontained = config->profiles & CONFIG_UNCONTAINED,
+		.fill_minimal = config->minimal_policy == CONFIG_MINIMAL_FILL,
+		.defaults = defaults,
+		.default_offset_minutes = config->default_timezone,
+		.base = t->gateway->base,
+	};
+}
+
+/* UnContained: what the Bundle refers to elsewhere is read now and frozen into the metadata. MHD 4.2.4 3.65.4.1.2 */
+static bool externals_fetch(const struct transaction *t, struct provide_bundle *bundle)
+{
+	const struct config_strs *configured = &t->gateway->config->patient_reference_bases;
+	struct strs bases = { configured->items, configured->count };
+	bool ok = true;
+
+	/* The count may grow: a PractitionerRole refers to a Practitioner. */
+	for (size_t i = 0; i < bundle->external_count; i++) {
+		const struct provide_external *external = &bundle->externals[i];
+		json_t *resource = NULL;
+
+		switch (fhir_fetch(&t->south, external->url, &bases, external->path, &resource, t->outcome)) {
+		case FHIR_FETCHED:
+			ok = provide_bundle_fetched(bundle, i, resource, t->south.arena, t->outcome) && ok;
+			break;
+		case FHIR_FETCH_NOTHING:
+			ok = outcome_add(t->outcome, ERR_REFERENCE_UNRESOLVED, external->path,
+					 "Contain the resource, put it into the Bundle, or refer to one on a server "
+					 "that "
+					 "this gateway may read.");
+			break;
+		case FHIR_FETCH_FAILED:
+			return false;
+		}
+	}
+	return ok;
+}
+
+static bool patients_resolve(const struct transaction *t, const struct provide_bundle *bundle,
+			     struct provide_resolved *resolved)
+{
+	struct str *patient_ids = arena_array(t->south.arena, bundle->claim_count, sizeof(*patient_ids));
+	bool ok = true;
+
+	if (!patient_ids)
+		return no_memory(t);
+	for (size_t i = 0; i < bundle->claim_count; i++) {
+		switch (identify_patient(t, &bundle->claims[i], false, &patient_ids[i])) {
+		case PATIENT_IDENTIFIED:
+			break;
+		case PATIENT_NOBODY:
+			ok = outcome_add(t->outcome, ERR_PATIENT_UNKNOWN, bundle->claims[i].path,
+					 "Name the patient by an identifier of the system urn:oid:%.*s.",
+					 STR_ARG(t->gateway->config->patient_assigning_authority));
+			break;
+		case PATIENT_FAILED:
+			return false;
+		}
+	}
+	resolved->patient_ids = patient_ids;
+	return ok;
+}
+
+/* All identifiers are fixed before the first byte is sent: who repeats or asks later means the same submission. */
+static bool identifiers_fix(const struct transaction *t, const struct provide_bundle *bundle,
+			    struct provide_resolved *resolved)
+{
+	struct str *uuids = arena_array(t->south.arena, bundle->uuid_count, sizeof(*uuids));
+	char now[XDS_TIME_SIZE];
+
+	if (!uuids)
+		return no_memory(t);
+	for (size_t i = 0; i < bundle->uuid_count; i++) {
+		unsigned char random[16];
+		char uuid[UUID_URN_SIZE];
+
+		random_bytes(random, sizeof(random));
+		uuid_format(random, uuid);
+		uuids[i] = arena_copy(t->south.arena, str_from_c(uuid));
+		if (!uuids[i].data)
+			return no_memory(t);
+	}
+	xds_time_from_unix(t->now_s, now);
+	resolved->uuids = uuids;
+	resolved->now = arena_copy(t->south.arena, str_from_c(now));
+	return resolved->now.data || no_memory(t);
+}
+
+/* A short document stands in the tree as base64. */
+static struct spool *inline_document(const struct transaction *t, struct str base64)
+{
+	struct spool *spool;
+	struct str bytes;
+
+	if (!base64_decode(base64, t->south.arena, &bytes))
+		return NULL;
+	spool = spool_new(t->gateway->spools, bytes.size, true);
+	if (!spool || !arena_defer(t->south.arena, spool_release, spool))
+		return NULL;
+	return spool_write(spool, bytes.data, bytes.size) == SPOOL_OK && spool_finish(spool) ? spool : NULL;
+}
+
+/* Holds hash and size that the client claims against the bytes, and says which bytes belong to which entry. */
+static bool documents_verify(const struct transaction *t, const struct provide_request *request,
+			     const struct provide_document *documents, struct metadata *metadata,
+			     struct xds_document **outgoing)
+{
+	struct xds_document *list = arena_array(t->south.arena, metadata->document_entry_count, sizeof(*list));
+	bool ok = true;
+
+	if (!list)
+		return no_memory(t);
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		struct document_entry *entry = &metadata->document_entries[i];
+		const struct provide_document *document = &documents[i];
+		const struct spool *spool = NULL;
+
+		if (document->is_cut && document->cut_index < request->document_count)
+			spool = request->documents[document->cut_index];
+		else if (!document->is_cut)
+			spool = inline_document(t, document->inline_base64);
+		if (!spool) {
+			ok = outcome_add(t->outcome, ERR_VALUE_INVALID, document->path,
+					 "Send the document as base64 in Binary.data.");
+			continue;
+		}
+		ok = provide_document_verify(document, spool_sha1(spool), spool_size(spool), t->south.arena, entry,
+					     t->outcome) &&
+		     ok;
+		list[i] = (struct xds_document) { entry->entry_uuid, entry->mime_type, spool };
+	}
+	*outgoing = list;
+	return ok;
+}
+
+/* After an unclear end: did the registry get it? True when it has the submission set. */
+static bool submission_is_there(const struct transaction *t, struct str unique_id)
+{
+	struct stored_query query = { .id = STR("urn:uuid:e8e3cb2c-e39c-46b9-99e4-c12f57260b83"),
+				      .home = registry_home(t) };
+	struct transaction asking = *t;
+	struct outcome ignored;
+	struct metadata found = { 0 };
+	bool answered;
+
+	outcome_init(&ignored);
+	asking.outcome = &ignored;
+	asking.south.deadline = deadline_in(ASK_TIME_MS);
+	answered = stored_query_add_one(&query, t->south.arena, STR("$XDSSubmissionSetUniqueId"), QUERY_STRING,
+					unique_id) &&
+		   registry_ask(&asking, &query, &found);
+	LOG(WARN, LOG_PUBLISH_UNCLEAR, t->south.request_id, LOG_TEXT("submission_set", unique_id),
+	    LOG_C("registry", !answered                        ? "silent"
+			      : found.submission_set_count > 0 ? "has it"
+							       : "has it not"));
+	return answered && found.submission_set_count > 0;
+}
+
+/* Sends the submission once. The answer of the repository, or in its stead that of the registry, decides. */
+static bool submit(const struct transaction *t, const struct metadata *metadata, const struct xds_document *documents)
+{
+	struct south south = t->south;
+	struct outcome sending = *t->outcome;
+	struct rim_list objects;
+	uint64_t left = deadline_left_ms(south.deadline);
+
+	if (!metadata_to_rim(metadata, south.arena, &objects, t->outcome))
+		return false;
+	if (left > 2 * ASK_TIME_MS)
+		south.deadline = deadline_part(south.deadline, left - ASK_TIME_MS);
+	switch (xds_provide(&south, &objects, documents, metadata->document_entry_count, &sending)) {
+	case SOAP_ANSWERED:
+		*t->outcome = sending;
+		return true;
+	case SOAP_FAILED:
+		*t->outcome = sending;
+		return false;
+	case SOAP_UNCLEAR:
+		break;
+	}
+	if (submission_is_there(t, metadata->submission_sets[0].unique_id))
+		return outcome_warn(t->outcome, ERR_BACKEND_ANSWER, "",
+				    "The back-end stored the submission but its answer was lost: any warnings of its "
+				    "are "
+				    "not known.");
+	*t->outcome = sending;
+	outcome_inform(t->outcome, ERR_BACKEND_ANSWER, "",
+		       "It is not certain whether the submission was stored: before sending it again, look for it by "
+		       "the identifier of its SubmissionSet.");
+	return false;
+}
+
+/* Where each entry of the request is now. */
+static bool locations_make(const struct transaction *t, const struct provide_bundle *bundle,
+			   const struct provide_resolved *resolved, const struct metadata *metadata,
+			   struct transaction_answer *answers)
+{
+	for (size_t i = 0; i < bundle->entry_count; i++) {
+		const struct provide_entry *entry = &bundle->entries[i];
+		const char *type = NULL;
+		struct str id = STR_NONE;
+
+		switch (entry->role) {
+		case ROLE_SUBMISSION_SET:
+			type = "List";
+			id = resource_id(t, SEAL_LIST, STR_NONE, metadata->submission_sets[0].entry_uuid);
+			break;
+		case ROLE_DOCUMENT_REFERENCE:
+			type = "DocumentReference";
+			id = resource_id(t, SEAL_DOCUMENT_REFERENCE, STR_NONE,
+					 metadata->document_entries[entry->object].entry_uuid);
+			break;
+		case ROLE_BINARY:
+			type = "Binary";
+			id = resource_id(t, SEAL_BINARY, STR_NONE,
+					 metadata->document_entries[entry->object].entry_uuid);
+			break;
+		case ROLE_STATUS_UPDATE:
+			type = "DocumentReference";
+			id = resource_id(t, SEAL_DOCUMENT_REFERENCE, STR_NONE, resolved->target_uuids[entry->target]);
+			break;
+		case ROLE_FOLDER:
+			type = "List";
+			id = resource_id(t, SEAL_LIST, STR_NONE, metadata->folders[entry->object].entry_uuid);
+			break;
+		case ROLE_FOLDER_UPDATE:
+			type = "List";
+			id = resource_id(t, SEAL_LIST, STR_NONE, resolved->target_uuids[entry->target]);
+			break;
+		case ROLE_PATIENT:
+		case ROLE_FROZEN:
+			type = "Patient";
+			id = patient_resource_id(t, metadata->submission_sets[0].patient_id);
+			break;
+		}
+		answers[i].location = id.data ? arena_printf(t->south.arena, "%s/%.*s", type, STR_ARG(id)) : STR_NONE;
+	}
+	return true;
+}
+
+static bool answer_write(const struct transaction *t, const struct provide_bundle *bundle,
+			 const struct provide_resolved *resolved, const struct metadata *metadata, struct buf *answer)
+{
+	struct transaction_answer *answers = arena_array(t->south.arena, bundle->entry_count, sizeof(*answers));
+	char instant[FHIR_INSTANT_SIZE];
+	struct json_writer writer;
+
+	if (!answers || !locations_make(t, bundle, resolved, metadata, answers))
+		return no_memory(t);
+	fhir_instant_from_unix(t->now_s, instant);
+	json_writer_init(&writer, answer);
+	transaction_response_write(bundle, answers, t->gateway->base, str_from_c(instant), t->outcome, &writer);
+	return json_writer_finish(&writer, t->outcome);
+}
+
+bool provide_bundle(const struct transaction *t, const struct provide_request *request, struct buf *answer)
+{
+	struct provide_defaults defaults;
+	struct provide_rules rules;
+	struct provide_bundle *bundle = arena_alloc(t->south.arena, sizeof(*bundle));
+	struct provide_resolved resolved = { 0 };
+	struct metadata metadata;
+	struct provide_document *documents;
+	struct xds_document *outgoing;
+
+	if (!bundle)
+		return no_memory(t);
+	rules_make(t, &defaults, &rules);
+	if (!fhir_validate(request->bundle, "Bundle", t->outcome) ||
+	    !provide_bundle_read(request->bundle, &rules, t->south.arena, bundle, t->outcome))
+		return false;
+	if (!externals_fetch(t, bundle) || !patients_resolve(t, bundle, &resolved) ||
+	    !targets_resolve(t, bundle, &resolved) || !identifiers_fix(t, bundle, &resolved))
+		return false;
+	if (!provide_bundle_map(bundle, &rules, &resolved, t->south.arena, &metadata, &documents, t->outcome) ||
+	    !documents_verify(t, request, documents, &metadata, &outgoing))
+		return false;
+	return submit(t, &metadata, outgoing) && answer_write(t, bundle, &resolved, &metadata, answer);
+}

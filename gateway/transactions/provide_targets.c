@@ -1,0 +1,122 @@
+#include "gateway/transactions/provide_targets.h"
+
+#include "gateway/transactions/entries.h"
+#include "mappers/list_search.h"
+
+static bool unresolved(const struct transaction *t, const struct provide_target *target)
+{
+	return outcome_add(t->outcome, ERR_REFERENCE_UNRESOLVED, target->path,
+			   target->is_folder ? "Refer to a folder that is registered here."
+					     : "Refer to a document that is registered here.");
+}
+
+/* One uniqueId may have several entries: the one that is valid now is meant. ITI TF-3 4.2.3.2.26 */
+static bool document_by_unique_id(const struct transaction *t, const struct provide_target *target, struct str *uuid)
+{
+	struct stored_query query = { .id = STR("urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"),
+				      .home = registry_home(t) };
+	struct metadata found;
+
+	if (!stored_query_add_one(&query, t->south.arena, STR("$XDSDocumentEntryUniqueId"), QUERY_STRING_LIST,
+				  target->value))
+		return no_memory(t);
+	if (!registry_ask(t, &query, &found))
+		return false;
+	for (size_t i = 0; i < found.document_entry_count; i++) {
+		const struct document_entry *entry = &found.document_entries[i];
+
+		if (!uuid->data || !status_is_deprecated(entry->availability_status))
+			*uuid = entry->entry_uuid;
+	}
+	return uuid->data || unresolved(t, target);
+}
+
+static bool document_by_uuid(const struct transaction *t, const struct provide_target *target, struct str urn,
+			     struct str *uuid)
+{
+	const struct document_entry *entry;
+
+	if (!document_entry_current(t, urn, &entry))
+		return false;
+	if (!entry)
+		return unresolved(t, target);
+	*uuid = entry->entry_uuid;
+	return true;
+}
+
+static bool folder_find(const struct transaction *t, const struct provide_target *target, struct str urn,
+			struct str *uuid)
+{
+	bool by_unique_id = target->kind == TARGET_UNIQUE_ID;
+	struct stored_query query = { .id = STR("urn:uuid:5737b14c-8a1a-4539-b659-e03a34a5e1e4"),
+				      .home = registry_home(t) };
+	struct metadata found;
+
+	if (!stored_query_add_one(&query, t->south.arena,
+				  by_unique_id ? STR("$XDSFolderUniqueId") : STR("$XDSFolderEntryUUID"),
+				  QUERY_STRING_LIST, by_unique_id ? target->value : urn))
+		return no_memory(t);
+	if (!registry_ask(t, &query, &found))
+		return false;
+	if (found.folder_count == 0)
+		return unresolved(t, target);
+	*uuid = found.folders[0].entry_uuid;
+	return true;
+}
+
+static bool target_resolve(const struct transaction *t, const struct provide_target *target, struct str *uuid)
+{
+	struct str urn = target->value;
+
+	if (target->kind == TARGET_OWN_ID &&
+	    !resource_id_open(t, target->is_folder ? SEAL_LIST : SEAL_DOCUMENT_REFERENCE, target->value, &urn))
+		return unresolved(t, target);
+	if (target->is_folder)
+		return folder_find(t, target, urn, uuid);
+	if (target->kind == TARGET_UNIQUE_ID)
+		return document_by_unique_id(t, target, uuid);
+	return document_by_uuid(t, target, urn, uuid);
+}
+
+/* What an existing folder holds already: members are only added, so the difference is what is sent. */
+static bool members_read(const struct transaction *t, struct str folder_uuid, struct strs *members)
+{
+	struct stored_query query;
+	struct metadata found;
+
+	if (!get_folder_and_contents(folder_uuid, registry_home(t), t->south.arena, &query))
+		return no_memory(t);
+	if (!registry_ask(t, &query, &found))
+		return false;
+	members->items = arena_array(t->south.arena, found.document_entry_count, sizeof(*members->items));
+	if (!members->items)
+		return no_memory(t);
+	for (size_t i = 0; i < found.document_entry_count; i++)
+		members->items[members->count++] = found.document_entries[i].entry_uuid;
+	return true;
+}
+
+bool targets_resolve(const struct transaction *t, const struct provide_bundle *bundle,
+		     struct provide_resolved *resolved)
+{
+	struct str *uuids = arena_array(t->south.arena, bundle->target_count, sizeof(*uuids));
+	struct strs *members = arena_array(t->south.arena, bundle->folder_count, sizeof(*members));
+
+	if (!uuids || !members)
+		return no_memory(t);
+	for (size_t i = 0; i < bundle->target_count; i++) {
+		/* An error of the registry ends it; a target that is not there is told with the others. */
+		if (!target_resolve(t, &bundle->targets[i], &uuids[i]) && uuids[i].data == NULL &&
+		    outcome_http_status(t->outcome) >= 500)
+			return false;
+	}
+	if (t->outcome->has_error)
+		return false;
+	for (size_t i = 0; i < bundle->folder_count; i++) {
+		if (bundle->folders[i].exists && !members_read(t, uuids[bundle->folders[i].target], &members[i]))
+			return false;
+	}
+	resolved->target_uuids = uuids;
+	resolved->folder_members = members;
+	return true;
+}

@@ -1,0 +1,13 @@
+/* The registered objects that a publication speaks of: documents it replaces or relates to, folders it adds to. */
+#ifndef PASSERELLE_PROVIDE_TARGETS_H
+#define PASSERELLE_PROVIDE_TARGETS_H
+
+#include "gateway/transactions/transactions.h"
+#include "mappers/provide_bundle.h"
+
+/* Fills target_uuids (the entryUUID that each target has now) and folder_members of resolved by asking the registry.
+ * Errors: ERR_REFERENCE_UNRESOLVED with the path of each target that is not there, and those of the registry. */
+bool targets_resolve(const struct transaction *t, const struct provide_bundle *bundle,
+		     struct provide_resolved *resolved) MUST_CHECK;
+
+#endif

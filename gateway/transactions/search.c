@@ -1,0 +1,194 @@
+#include "gateway/transactions/search.h"
+
+#include "gateway/transactions/identify_patient.h"
+#include "mappers/document_search.h"
+#include "mappers/json_writer.h"
+
+#define CURSOR_BYTES_MAX 4096
+
+static bool rules_make(const struct transaction *t, bool strict, struct search_rules *rules)
+{
+	const struct config *config = t->gateway->config;
+
+	*rules = (struct search_rules) { .strict = strict,
+					 .default_offset_minutes = config->default_timezone,
+					 .page_entries = config->search_count_default,
+					 .page_entries_max = config->search_count_max,
+					 .base = t->gateway->base,
+					 .home_community_id = registry_home(t) };
+	return true;
+}
+
+/* A next link holds the whole search, sealed: what stands beside it is not looked at. */
+static bool cursor_open(const struct transaction *t, struct str token, struct search_opening *opening)
+{
+	struct str bytes;
+	struct str query;
+
+	if (!seal_token_open(t->gateway->seal, SEAL_CURSOR, token, t->south.arena, &bytes) ||
+	    !search_cursor_read(bytes, &query, &opening->after))
+		return outcome_add(t->outcome, ERR_VALUE_INVALID, SEARCH_CURSOR_PARAMETER,
+				   "Use the next link as it was given, or search anew.");
+	opening->has_after = true;
+	return search_params_read(query, STR_NONE, t->south.arena, &opening->params, t->outcome);
+}
+
+bool search_open(const struct transaction *t, const struct search_request *request, struct search_opening *opening)
+{
+	const struct search_param *cursor;
+
+	*opening = (struct search_opening) { 0 };
+	if (!rules_make(t, request->strict, &opening->rules) ||
+	    !search_params_read(request->query, request->form, t->south.arena, &opening->params, t->outcome))
+		return false;
+	cursor = search_params_find(&opening->params, STR(SEARCH_CURSOR_PARAMETER));
+	return !cursor || cursor_open(t, cursor->value, opening);
+}
+
+bool search_resolve(const struct transaction *t, const struct search_needs *needs, enum seal_kind kind,
+		    struct search_resolved *resolved)
+{
+	*resolved = (struct search_resolved) { 0 };
+	for (size_t i = 0; i < needs->claim_count; i++) {
+		struct str patient_id = STR_NONE;
+
+		switch (identify_patient(t, &needs->claims[i], true, &patient_id)) {
+		case PATIENT_IDENTIFIED:
+			resolved->nobody = resolved->nobody ||
+					   (resolved->patient_id.data && !str_equal(resolved->patient_id, patient_id));
+			resolved->patient_id = patient_id;
+			break;
+		case PATIENT_NOBODY:
+			resolved->nobody = true;
+			break;
+		case PATIENT_FAILED:
+			return false;
+		}
+	}
+	resolved->uuids.items = arena_array(t->south.arena, needs->ids.count, sizeof(struct str));
+	if (!resolved->uuids.items)
+		return no_memory(t);
+	for (size_t i = 0; i < needs->ids.count; i++) {
+		if (resource_id_open(t, kind, needs->ids.items[i], &resolved->uuids.items[resolved->uuids.count]))
+			resolved->uuids.count++;
+	}
+	return true;
+}
+
+static bool append_entries(const struct transaction *t, struct metadata *answer, const struct metadata *more)
+{
+	size_t count = answer->document_entry_count + more->document_entry_count;
+	struct document_entry *joined = arena_array(t->south.arena, count, sizeof(*joined));
+
+	if (!joined)
+		return no_memory(t);
+	if (answer->document_entry_count > 0)
+		memcpy(joined, answer->document_entries, answer->document_entry_count * sizeof(*joined));
+	if (more->document_entry_count > 0)
+		memcpy(joined + answer->document_entry_count, more->document_entries,
+		       more->document_entry_count * sizeof(*joined));
+	answer->document_entries = joined;
+	answer->document_entry_count = count;
+	return true;
+}
+
+/* ITI-18 has no pages: ids first, then the objects in batches. TF-2 3.18.4.1.2.6 */
+static bool ask_in_batches(const struct transaction *t, const struct stored_query *query, struct metadata *answer)
+{
+	struct stored_query ids = *query;
+	struct rim_list objects;
+	struct strs refs;
+
+	ids.object_ref = true;
+	*answer = (struct metadata) { 0 };
+	if (!xds_query(&t->south, &ids, &objects, &refs, t->outcome))
+		return false;
+	if (refs.count > t->gateway->config->search_results_max)
+		return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Narrow the search: it has too many results.");
+	for (size_t begin = 0; begin < refs.count; begin += SEARCH_BATCH) {
+		size_t batch = refs.count - begin < SEARCH_BATCH ? refs.count - begin : SEARCH_BATCH;
+		struct stored_query next;
+		struct metadata found;
+
+		if (!get_documents(refs.items + begin, batch, registry_home(t), t->south.arena, &next))
+			return no_memory(t);
+		if (!registry_ask(t, &next, &found) || !append_entries(t, answer, &found))
+			return false;
+	}
+	return true;
+}
+
+static bool says_too_many(const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->count; i++) {
+		if (outcome->issues[i].code == ERR_TOO_COSTLY && outcome->issues[i].xds_code[0])
+			return true;
+	}
+	return false;
+}
+
+bool search_ask(const struct transaction *t, const struct stored_query *queries, size_t count,
+		struct metadata **answers)
+{
+	*answers = arena_array(t->south.arena, count, sizeof(**answers));
+	if (!*answers)
+		return no_memory(t);
+	for (size_t i = 0; i < count; i++) {
+		struct outcome before = *t->outcome;
+		struct stored_query query = queries[i];
+
+		if (!query.home.data)
+			query.home = registry_home(t);
+		if (registry_ask(t, &query, &(*answers)[i]))
+			continue;
+		if (!says_too_many(t->outcome))
+			return false;
+		*t->outcome = before;
+		if (!ask_in_batches(t, &query, &(*answers)[i]))
+			return false;
+	}
+	return true;
+}
+
+bool search_links(const struct transaction *t, const char *type, struct str honoured, const struct search_key *last,
+		  struct searchset *set)
+{
+	struct buf cursor;
+	struct str token = STR_NONE;
+	bool sealed;
+
+	set->self = arena_printf(t->south.arena, "%.*s/%s%s%.*s", STR_ARG(t->gateway->base), type,
+				 honoured.size ? "?" : "", STR_ARG(honoured));
+	if (!set->self.data)
+		return no_memory(t);
+	if (!last)
+		return true;
+	buf_init(&cursor, CURSOR_BYTES_MAX);
+	search_cursor_write(honoured, last, &cursor);
+	if (cursor.failed) {
+		buf_free(&cursor);
+		return outcome_add(t->outcome, ERR_TOO_COSTLY, "",
+				   "Shorten the search or raise _count: its next page cannot be named in a link.");
+	}
+	sealed = seal_token(t->gateway->seal, SEAL_CURSOR, buf_str(&cursor), t->south.arena, &token);
+	buf_free(&cursor);
+	if (sealed)
+		set->next = arena_printf(t->south.arena, "%.*s/%s?%s=%.*s", STR_ARG(t->gateway->base), type,
+					 SEARCH_CURSOR_PARAMETER, STR_ARG(token));
+	return set->next.data || no_memory(t);
+}
+
+bool search_entry_write(const struct transaction *t, const struct search_view *view, const char *type, struct str id,
+			const struct buf *scratch, struct json_writer *writer)
+{
+	struct str resource = buf_str(scratch);
+
+	if (!search_view_is_whole(view) && !search_view_cut(view, resource, t->south.arena, &resource, t->outcome))
+		return false;
+	searchset_entry_begin(writer, id.data ? arena_printf(t->south.arena, "%.*s/%s/%.*s", STR_ARG(t->gateway->base),
+							     type, STR_ARG(id))
+					      : STR_NONE);
+	json_raw(writer, resource);
+	searchset_entry_end(writer);
+	return true;
+}

@@ -1,0 +1,37 @@
+/* What the two searches (ITI-66 and ITI-67) share around their plans: reading the request or the cursor of a page,
+ * settling who and what is meant, asking the registry, and the links of the answer. */
+#ifndef PASSERELLE_SEARCH_H
+#define PASSERELLE_SEARCH_H
+
+#include "gateway/transactions/resources.h"
+#include "mappers/searchset.h"
+
+/* The parameters of a request; those of a next link come out of its sealed cursor, and after is where its page begins.
+ * Errors: ERR_VALUE_INVALID for a cursor that is not ours, ERR_TOO_COSTLY, ERR_NO_MEMORY. */
+struct search_opening {
+	struct search_rules rules;
+	struct search_params params;
+	struct search_key after;
+	bool has_after;
+};
+bool search_open(const struct transaction *t, const struct search_request *request,
+		 struct search_opening *opening) MUST_CHECK;
+
+/* Who and which ids are meant. kinds: what _id may be, as a sealed id. */
+bool search_resolve(const struct transaction *t, const struct search_needs *needs, enum seal_kind kind,
+		    struct search_resolved *resolved) MUST_CHECK;
+
+/* Sends the queries one after the other; a registry that says XDSTooManyResults is asked for the ids first and then for
+ * the objects in batches (documents only). answers is parallel to queries. */
+bool search_ask(const struct transaction *t, const struct stored_query *queries, size_t count,
+		struct metadata **answers) MUST_CHECK;
+
+/* Self and next link of one page. type: "DocumentReference" or "List"; last: NULL on the last page. */
+bool search_links(const struct transaction *t, const char *type, struct str honoured, const struct search_key *last,
+		  struct searchset *set) MUST_CHECK;
+
+/* Ends an entry: resource (written into scratch) goes into the Bundle, cut down where the view asks for it. */
+bool search_entry_write(const struct transaction *t, const struct search_view *view, const char *type, struct str id,
+			const struct buf *scratch, struct json_writer *writer) MUST_CHECK;
+
+#endif
