@@ -100,16 +100,14 @@ static void entry_choose(const struct metadata *metadata, struct str urn, const 
  * first question gave stands. */
 static void versions_ask(const struct transaction *t, struct str urn, const struct document_entry **best)
 {
-	struct stored_query query = { .id = STR("urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"),
-				      .home = registry_home(t) };
+	struct stored_query query;
 	struct outcome ignored;
 	struct transaction quiet = *t;
 	struct metadata metadata;
 
 	outcome_init(&ignored);
 	quiet.outcome = &ignored;
-	if (stored_query_add_one(&query, t->south.arena, STR("$XDSDocumentEntryLogicalID"), QUERY_STRING_LIST, urn) &&
-	    stored_query_add_one(&query, t->south.arena, STR("$MetadataLevel"), QUERY_NUMBER, STR("2")) &&
+	if (get_documents_by_logical_id(&urn, 1, registry_home(t), t->south.arena, &query) &&
 	    registry_ask(&quiet, &query, &metadata))
 		entry_choose(&metadata, urn, best);
 }

@@ -56,8 +56,8 @@ static bool page_surroundings(const struct transaction *t, const struct list_pag
 	return associations_ask(t, uuids, page->count, around) && members_ask(t, around);
 }
 
-static bool page_find(const struct transaction *t, const struct list_search *search,
-		      const struct search_resolved *resolved, struct list_page *page, struct neighbourhood *around)
+static bool page_find(const struct transaction *t, const struct search *search, const struct search_resolved *resolved,
+		      struct list_page *page, struct neighbourhood *around)
 {
 	struct stored_query *queries;
 	size_t query_count;
@@ -75,7 +75,7 @@ static bool page_find(const struct transaction *t, const struct list_search *sea
 	return page_surroundings(t, page, around);
 }
 
-static bool page_write(const struct transaction *t, const struct list_search *search, const struct list_page *page,
+static bool page_write(const struct transaction *t, const struct search *search, const struct list_page *page,
 		       const struct neighbourhood *around, struct searchset *set, struct json_writer *writer)
 {
 	bool counting = search->view.summary == SUMMARY_COUNT;
@@ -104,7 +104,7 @@ static bool page_write(const struct transaction *t, const struct list_search *se
 bool find_document_lists(const struct transaction *t, const struct search_request *request, struct buf *answer)
 {
 	struct search_opening opening;
-	struct list_search search;
+	struct search search;
 	struct search_resolved resolved;
 	struct list_page page = { 0 };
 	struct neighbourhood around = { 0 };

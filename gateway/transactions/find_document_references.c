@@ -93,9 +93,8 @@ static bool page_surroundings(const struct transaction *t, const struct document
 	return associations_ask(t, uuids, page->count, around);
 }
 
-static bool page_write(const struct transaction *t, const struct document_search *search,
-		       const struct document_page *page, const struct neighbourhood *around, struct searchset *set,
-		       struct json_writer *writer)
+static bool page_write(const struct transaction *t, const struct search *search, const struct document_page *page,
+		       const struct neighbourhood *around, struct searchset *set, struct json_writer *writer)
 {
 	bool counting = search->view.summary == SUMMARY_COUNT;
 	struct buf scratch;
@@ -122,8 +121,8 @@ static bool page_write(const struct transaction *t, const struct document_search
 }
 
 /* The entries that answer the search, filtered, sorted, and cut to the page. */
-static bool page_find(const struct transaction *t, const struct document_search *search,
-		      const struct search_resolved *resolved, struct document_page *page, struct neighbourhood *around)
+static bool page_find(const struct transaction *t, const struct search *search, const struct search_resolved *resolved,
+		      struct document_page *page, struct neighbourhood *around)
 {
 	struct stored_query *queries;
 	size_t query_count;
@@ -149,7 +148,7 @@ static bool page_find(const struct transaction *t, const struct document_search 
 bool find_document_references(const struct transaction *t, const struct search_request *request, struct buf *answer)
 {
 	struct search_opening opening;
-	struct document_search search;
+	struct search search;
 	struct search_resolved resolved;
 	struct document_page page = { 0 };
 	struct neighbourhood around = { 0 };

@@ -1,0 +1,101 @@
+#include "gateway/north/corridor.h"
+
+#include "gateway/north/negotiate.h"
+#include "gateway/north/read.h"
+#include "gateway/north/respond.h"
+#include "gateway/north/respond_document.h"
+#include "gateway/run/clock.h"
+
+struct step {
+	const char *name;
+	bool (*walk)(struct fhir_request *request); /* false ends the walk; request->outcome says why */
+};
+
+/* Which format the answer shall have. A document is negotiated by its own type, and errors about it are JSON unless
+ * XML is asked for. FHIR R4 http 3.1.0.1.9 */
+static bool negotiate(struct fhir_request *request)
+{
+	struct str accept = http_request_header(request->http, STR("Accept"));
+	struct str format = STR_NONE;
+	char text[64];
+
+	format = negotiate_parameter(request->http->query, STR("_format"), text, sizeof(text));
+	if (!format.data && request->route->body == ROUTE_BODY_FORM && request->http->body)
+		format = negotiate_parameter(spool_view(request->http->body), STR("_format"), text, sizeof(text));
+	if (negotiate_answer(accept, format, &request->answer_format))
+		return true;
+	request->answer_format = FHIR_JSON;
+	return request->route->name == ROUTE_RETRIEVE_DOCUMENT ||
+	       outcome_add(&request->outcome, ERR_NOT_ACCEPTABLE, "Accept",
+			   "Ask for application/fhir+json or application/fhir+xml, FHIR version 4.0.");
+}
+
+static bool exchange(struct fhir_request *request)
+{
+	const struct transaction *t = &request->transaction;
+
+	switch (request->route->name) {
+	case ROUTE_CAPABILITIES:
+		return capability(t, &request->answer);
+	case ROUTE_PROVIDE_BUNDLE:
+		return provide_bundle(t, &request->provide, &request->answer);
+	case ROUTE_FIND_LISTS:
+	case ROUTE_FIND_LISTS_POST:
+		return find_document_lists(t, &request->search, &request->answer);
+	case ROUTE_READ_LIST:
+		return read_list(t, request->id, &request->answer, &request->etag);
+	case ROUTE_FIND_REFERENCES:
+	case ROUTE_FIND_REFERENCES_POST:
+		return find_document_references(t, &request->search, &request->answer);
+	case ROUTE_READ_REFERENCE:
+		return read_document_reference(t, request->id, &request->answer, &request->etag);
+	case ROUTE_RETRIEVE_DOCUMENT:
+		return respond_document(request);
+	case ROUTE_READ_PATIENT:
+		return read_patient(t, request->id, &request->answer);
+	case ROUTE_COUNT:
+		break;
+	}
+	return outcome_add(&request->outcome, ERR_INTERNAL, "", "Report this to the operator.");
+}
+
+/* Routing and admission have been done when the headers came (fhir_server.c), so that a stranger's body is not even
+ * read. Who asks and what they may do belongs before `read`; whether the patient consents belongs into `exchange`, which
+ * alone knows the patient and the documents (identify_patient.h, resources.h are its doors). */
+static const struct step corridor[] = {
+	{ "negotiate", negotiate },
+	{ "read", read_request },
+	{ "exchange", exchange },
+};
+
+static void transaction_begin(struct fhir_request *request)
+{
+	struct http_request *http = request->http;
+
+	trace_to_header(&http->trace, request->traceparent);
+	request->transaction = (struct transaction) { .gateway = request->gateway,
+						      .south = { .backend = request->gateway->backend,
+								 .arena = http->arena,
+								 .deadline = http->deadline,
+								 .spools = request->gateway->spools,
+								 .request_id = http->trace.span_id,
+								 .traceparent = request->traceparent },
+						      .now_s = clock_wall_ms() / 1000,
+						      .outcome = &request->outcome };
+}
+
+void corridor_walk(struct fhir_request *request)
+{
+	bool ok = true;
+
+	outcome_init(&request->outcome);
+	buf_init(&request->answer, request->gateway->config->limits_request_memory);
+	transaction_begin(request);
+	for (size_t i = 0; ok && i < COUNT_OF(corridor); i++)
+		ok = corridor[i].walk(request);
+	if (!ok)
+		respond_error(request);
+	else if (!request->answered)
+		respond_resource(request);
+	buf_free(&request->answer);
+}

@@ -1,0 +1,33 @@
+/* The corridor: every FHIR request walks the same steps in the same order, and no transaction has a way around it. */
+#ifndef PASSERELLE_CORRIDOR_H
+#define PASSERELLE_CORRIDOR_H
+
+#include "gateway/http/http_message.h"
+#include "gateway/north/route.h"
+#include "gateway/transactions/transactions.h"
+
+/* One request on its way. Made by the server on a worker's stack; nothing in it outlives the walk. */
+struct fhir_request {
+	const struct gateway *gateway;
+	struct http_exchange *exchange;
+	struct http_request *http;
+	const struct route *route;
+	struct str id; /* the {id} of the path */
+
+	enum fhir_format answer_format;
+	struct outcome outcome;
+	struct transaction transaction;
+	char traceparent[TRACEPARENT_SIZE];
+
+	struct provide_request provide; /* made by the step read, for the one route that needs it */
+	struct search_request search;
+
+	struct buf answer; /* FHIR JSON, made by the step exchange */
+	struct str etag;   /* weak, of the answer; data NULL when it has none */
+	bool answered;     /* the exchange answered by itself (documents) */
+};
+
+/* Walks all steps and answers, whatever happens. */
+void corridor_walk(struct fhir_request *request);
+
+#endif

@@ -1,0 +1,293 @@
+#include "gateway/north/fhir_server.h"
+
+#include <stdlib.h>
+
+#include "gateway/http/server.h"
+#include "gateway/north/corridor.h"
+#include "gateway/north/negotiate.h"
+#include "gateway/north/respond.h"
+#include "gateway/run/clock.h"
+#include "mappers/base/xds_time.h"
+
+#define FORM_BYTES_MAX    65536
+#define CONNECT_TIME_MS   5000
+#define REPLY_BYTES_MAX   (64u * 1024 * 1024)
+#define GATEWAY_BYTES_MAX (4u * 1024 * 1024)
+
+struct fhir_server {
+	struct gateway gateway;
+	struct backend backend;
+	struct spool_limits spools;
+	struct route_base route_base;
+	struct arena *arena; /* of the server's life */
+	struct http_server *http;
+	uint64_t stop_ms;
+	char started[FHIR_INSTANT_SIZE];
+};
+
+/* Refuses while nothing of the body has been read. */
+static bool refuse(struct http_exchange *exchange, enum error_code code, const char *text)
+{
+	http_refuse(exchange, code, text);
+	return false;
+}
+
+static bool body_admit(const struct fhir_server *server, const struct route *route, struct http_exchange *exchange,
+		       const struct http_request *http, struct http_admission *admission)
+{
+	struct str content_type = http_request_header(http, STR("Content-Type"));
+	enum fhir_format format;
+
+	switch (route->body) {
+	case ROUTE_BODY_NONE:
+		return true;
+	case ROUTE_BODY_FORM:
+		admission->body_bytes_max = FORM_BYTES_MAX;
+		if (http->content_length == 0 || negotiate_form(content_type))
+			return true;
+		return refuse(exchange, ERR_MEDIA_TYPE, "Send the parameters as application/x-www-form-urlencoded.");
+	case ROUTE_BODY_FHIR:
+		admission->body_bytes_max = server->gateway.config->limits_body_bytes;
+		if (negotiate_body(content_type, &format))
+			return true;
+		return refuse(exchange, ERR_MEDIA_TYPE, "Send application/fhir+json or application/fhir+xml in UTF-8.");
+	}
+	return false;
+}
+
+/* True when the transaction asks a back-end: those are admitted one by one, so that a slow back-end costs only its own
+ * requests. */
+static bool needs_backend(const struct route *route)
+{
+	return route->name != ROUTE_CAPABILITIES && route->name != ROUTE_READ_PATIENT;
+}
+
+static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *http,
+			   struct http_admission *admission)
+{
+	struct fhir_server *server = ctx;
+	enum error_code code = ERR_NOT_FOUND;
+	const char *allow = NULL;
+	struct str id;
+	const struct route *route = route_find(&server->route_base, http->method, http->path, &id, &allow, &code);
+
+	if (!route && code == ERR_METHOD) {
+		http_response_header(exchange, "Allow", str_from_c(allow));
+		return refuse(exchange, code, "Use one of the methods that the Allow header names.");
+	}
+	if (!route)
+		return refuse(exchange, code,
+			      "There is nothing here; the CapabilityStatement at metadata says what is.");
+	if (!body_admit(server, route, exchange, http, admission))
+		return false;
+	if (needs_backend(route) && !backend_enter(&server->backend))
+		return refuse(exchange, ERR_BUSY, "The back-end has as many requests as it can take; try again later.");
+	http->tag = (void *)(uintptr_t)route;
+	http->what = route->label;
+	return true;
+}
+
+static void handle_request(void *ctx, struct http_exchange *exchange, struct http_request *http)
+{
+	struct fhir_server *server = ctx;
+	struct fhir_request request = { .gateway = &server->gateway, .exchange = exchange, .http = http };
+	enum error_code code;
+	const char *allow;
+
+	request.route = route_find(&server->route_base, http->method, http->path, &request.id, &allow, &code);
+	if (request.route)
+		corridor_walk(&request);
+}
+
+static void finished_request(void *ctx, struct http_request *http)
+{
+	struct fhir_server *server = ctx;
+	const struct route *route = http->tag;
+
+	if (route && needs_backend(route))
+		backend_leave(&server->backend);
+}
+
+static void refuse_request(void *ctx, struct http_exchange *exchange, const struct http_request *http, int status,
+			   enum error_code code, const char *text)
+{
+	(void)ctx;
+	respond_refusal(exchange, http, status, code, text);
+}
+
+static bool out_of_memory(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+}
+
+static bool backend_make(struct fhir_server *server, const struct config_back_end *config, struct outcome *outcome)
+{
+	struct backend *backend = &server->backend;
+
+	*backend = (struct backend) { .name = config->name,
+				      .registry_url = config->registry_url.data,
+				      .provide_url = config->provide_url.data,
+				      .repository_count = config->repositories.count,
+				      .connect_timeout_ms = CONNECT_TIME_MS,
+				      .timeout_ms = (long)config->timeout_ms,
+				      .reply_bytes_max = REPLY_BYTES_MAX,
+				      .requests_max = (unsigned)config->connections_max };
+	if (backend->connect_timeout_ms > backend->timeout_ms)
+		backend->connect_timeout_ms = backend->timeout_ms;
+	backend->repositories = arena_array(server->arena, config->repositories.count, sizeof(*backend->repositories));
+	if (!backend->repositories)
+		return out_of_memory(outcome);
+	for (size_t i = 0; i < config->repositories.count; i++)
+		backend->repositories[i] = (struct backend_repository) { config->repositories.items[i].unique_id,
+									 config->repositories.items[i].url.data };
+	return true;
+}
+
+static bool seal_make(struct fhir_server *server, const struct config *config, struct outcome *outcome)
+{
+	struct seal_key *keys = arena_array(server->arena, config->keys.count, sizeof(*keys));
+
+	if (!keys)
+		return out_of_memory(outcome);
+	for (size_t i = 0; i < config->keys.count; i++)
+		keys[i] = (struct seal_key) { (uint8_t)config->keys.items[i].id, config->keys.items[i].secret };
+	server->gateway.seal = seal_new(STR("default"), keys, config->keys.count);
+	return server->gateway.seal ||
+	       outcome_add(outcome, ERR_INTERNAL, "keys", "Give each key another id and at least 32 random bytes.");
+}
+
+/* What follows scheme and host in the public base. */
+static struct str path_of(struct str url)
+{
+	size_t scheme = str_find(url, ':');
+	struct str rest = str_from(url, scheme + 3);
+
+	return str_from(rest, str_find(rest, '/'));
+}
+
+static bool gateway_make(struct fhir_server *server, const struct config *config, const char *version,
+			 struct outcome *outcome)
+{
+	fhir_instant_from_unix(clock_wall_ms() / 1000, server->started);
+	server->spools = (struct spool_limits) { .directory = config->spool_directory.data,
+						 .memory_bytes = config->limits_spool_memory,
+						 .total_bytes_max = config->limits_spool_bytes };
+	server->gateway.config = config;
+	server->gateway.backend = &server->backend;
+	server->gateway.backend_config = &config->back_ends.items[0];
+	server->gateway.spools = &server->spools;
+	server->gateway.base = config->public_base;
+	server->gateway.version = str_from_c(version);
+	server->gateway.started = str_from_c(server->started);
+	server->route_base.public_path = path_of(config->public_base);
+	server->stop_ms = config->limits_stop_seconds * 1000;
+	return backend_make(server, &config->back_ends.items[0], outcome) && seal_make(server, config, outcome);
+}
+
+/* Host names that are served: what was configured, and what the gateway is reached by anyway. NULL: all. */
+static bool hosts_make(struct fhir_server *server, struct server_options *options, struct outcome *outcome)
+{
+	const struct config *config = server->gateway.config;
+	struct str *hosts = arena_array(server->arena, config->listen_hosts.count + 4, sizeof(*hosts));
+	struct str base = config->public_base;
+	size_t count = 0;
+
+	if (!hosts)
+		return out_of_memory(outcome);
+	for (size_t i = 0; i < config->listen_hosts.count; i++) {
+		if (str_equal(config->listen_hosts.items[i], STR("*")))
+			return true;
+		hosts[count++] = config->listen_hosts.items[i];
+	}
+	base = str_from(base, str_find(base, ':') + 3);
+	base.size = str_find(base, '/');
+	if (base.size > 0 && base.data[0] == '[')
+		base.size = str_find(base, ']') + 1;
+	else
+		base.size = str_find(base, ':');
+	hosts[count++] = base;
+	hosts[count++] = config->listen_address;
+	hosts[count++] = STR("localhost");
+	hosts[count++] = STR("127.0.0.1");
+	options->hosts = hosts;
+	options->host_count = count;
+	return true;
+}
+
+static bool http_open(struct fhir_server *server, struct outcome *outcome)
+{
+	const struct config *config = server->gateway.config;
+	struct server_handlers handlers = { .ctx = server,
+					    .accept = accept_request,
+					    .handle = handle_request,
+					    .finished = finished_request,
+					    .refuse = refuse_request };
+	struct server_options options = {
+		.name = "gateway",
+		.address = config->listen_address.data,
+		.port = (uint16_t)config->listen_port,
+		.polling_threads = (unsigned)config->limits_polling_threads,
+		.connections_max = (unsigned)config->limits_connections,
+		.connections_per_address_max = (unsigned)config->limits_connections_per_address,
+		.header_ms = config->limits_header_seconds * 1000,
+		.keep_alive_ms = config->limits_keep_alive_seconds * 1000,
+		.body_rate_min = config->limits_body_rate,
+		.body_grace_ms = 10000,
+		.request_ms = config->limits_request_seconds * 1000,
+		.arena_bytes = config->limits_request_memory,
+		.spool = &server->spools,
+		.workers = { .threads_max = config->limits_workers, .queue_max = config->limits_queue },
+	};
+
+	if (!hosts_make(server, &options, outcome))
+		return false;
+	server->http = server_open(&options, &handlers, outcome);
+	return server->http != NULL;
+}
+
+static void server_free(struct fhir_server *server)
+{
+	seal_free(server->gateway.seal);
+	arena_free(server->arena);
+	free(server);
+}
+
+bool fhir_server_open(const struct config *config, const char *version, struct fhir_server **server,
+		      struct outcome *outcome)
+{
+	struct fhir_server *opened = calloc(1, sizeof(*opened));
+
+	if (!opened)
+		return out_of_memory(outcome);
+	opened->arena = arena_new(GATEWAY_BYTES_MAX);
+	if (!opened->arena) {
+		free(opened);
+		return out_of_memory(outcome);
+	}
+	if (!gateway_make(opened, config, version, outcome) || !http_open(opened, outcome)) {
+		server_free(opened);
+		return false;
+	}
+	*server = opened;
+	return true;
+}
+
+uint16_t fhir_server_port(const struct fhir_server *server)
+{
+	return server_port(server->http);
+}
+
+struct str fhir_server_base(const struct fhir_server *server)
+{
+	return server->gateway.base;
+}
+
+bool fhir_server_close(struct fhir_server *server)
+{
+	if (!server)
+		return true;
+	if (!server_close(server->http, server->stop_ms))
+		return false;
+	server_free(server);
+	return true;
+}

@@ -1,0 +1,25 @@
+/* The FHIR face of the gateway: ties the HTTP server to the corridor. */
+#ifndef PASSERELLE_FHIR_SERVER_H
+#define PASSERELLE_FHIR_SERVER_H
+
+#include "gateway/run/config.h"
+
+struct fhir_server;
+
+/* Makes the gateway of this configuration (back-ends, keys, limits) and serves from now on in threads of its own.
+ * config must outlive it. version: of the program, a literal. Errors: ERR_INTERNAL (a port that is taken), ERR_NO_MEMORY.
+ * South must have been started. Close with fhir_server_close. */
+bool fhir_server_open(const struct config *config, const char *version, struct fhir_server **server,
+		      struct outcome *outcome) MUST_CHECK;
+
+/* The TCP port it listens on, also when the configuration said 0. */
+uint16_t fhir_server_port(const struct fhir_server *server);
+
+/* The base URL that clients are told. */
+struct str fhir_server_base(const struct fhir_server *server);
+
+/* Takes no new requests, lets those in flight finish for as long as the configuration says, frees. False when some were
+ * still under way: then the process should end. NULL is allowed. */
+bool fhir_server_close(struct fhir_server *server);
+
+#endif

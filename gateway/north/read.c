@@ -1,0 +1,113 @@
+#include "gateway/north/read.h"
+
+#include "gateway/north/negotiate.h"
+
+/* Documents on their way out of a body, each into its own spool. */
+struct cutting {
+	struct fhir_request *request;
+	struct spool **documents;
+	size_t count;
+	struct outcome reason; /* why the sink refused */
+};
+
+static bool cut_begin(void *ctx, size_t index)
+{
+	struct cutting *cutting = ctx;
+	struct fhir_request *request = cutting->request;
+	struct spool *spool = spool_new(request->gateway->spools, request->gateway->config->limits_body_bytes, true);
+
+	if (!spool || !arena_defer(request->http->arena, spool_release, spool))
+		return outcome_add(&cutting->reason, ERR_NO_MEMORY, "", "Try again later.");
+	cutting->documents[index] = spool;
+	cutting->count = index + 1;
+	return true;
+}
+
+static bool cut_data(void *ctx, const void *bytes, size_t size)
+{
+	struct cutting *cutting = ctx;
+
+	switch (spool_write(cutting->documents[cutting->count - 1], bytes, size)) {
+	case SPOOL_OK:
+		return true;
+	case SPOOL_TOO_LONG:
+		return outcome_add(&cutting->reason, ERR_TOO_LONG, "", "Send smaller documents.");
+	case SPOOL_EXHAUSTED:
+	case SPOOL_FAILED:
+		break;
+	}
+	return outcome_add(&cutting->reason, ERR_STORAGE, "",
+			   "There is no room for the documents now; try again later.");
+}
+
+static bool cut_end(void *ctx)
+{
+	struct cutting *cutting = ctx;
+
+	return spool_finish(cutting->documents[cutting->count - 1]) ||
+	       outcome_add(&cutting->reason, ERR_STORAGE, "", "Try again later.");
+}
+
+static bool read_fhir(struct fhir_request *request)
+{
+	struct cutting cutting = { .request = request };
+	struct cut_sink sink = { &cutting, cut_begin, cut_data, cut_end };
+	struct outcome reading;
+
+	if (!request->http->body || spool_size(request->http->body) == 0)
+		return outcome_add(&request->outcome, ERR_BODY_MALFORMED, "", "Send a Bundle as the body.");
+	if (!negotiate_body(http_request_header(request->http, STR("Content-Type")), &request->provide.format))
+		return outcome_add(&request->outcome, ERR_MEDIA_TYPE, "Content-Type",
+				   "Send application/fhir+json or application/fhir+xml in UTF-8.");
+	cutting.documents =
+		arena_array(request->http->arena, fhir_limits_default.cut_count_max, sizeof(struct spool *));
+	if (!cutting.documents)
+		return outcome_add(&request->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	outcome_init(&cutting.reason);
+	outcome_init(&reading);
+	if (!fhir_body_read(request->provide.format, spool_view(request->http->body), NULL, &sink, request->http->arena,
+			    &request->provide.bundle, &reading)) {
+		request->outcome = cutting.reason.has_error ? cutting.reason : reading;
+		return false;
+	}
+	request->provide.documents = cutting.documents;
+	request->provide.document_count = cutting.count;
+	return true;
+}
+
+/* RFC 7240: handling=strict among the preferences of all Prefer headers. */
+static bool prefers_strict(const struct http_request *http)
+{
+	for (size_t i = 0; i < http->header_count; i++) {
+		struct str rest = http->headers[i].value;
+		struct str part;
+
+		if (!str_equal_nocase(http->headers[i].name, STR("Prefer")))
+			continue;
+		while (str_next(&rest, ',', &part)) {
+			struct str preference = str_trim((struct str) { part.data, str_find(part, ';') });
+
+			if (str_equal_nocase(preference, STR("handling=strict")) ||
+			    str_equal_nocase(preference, STR("handling=\"strict\"")))
+				return true;
+		}
+	}
+	return false;
+}
+
+bool read_request(struct fhir_request *request)
+{
+	switch (request->route->body) {
+	case ROUTE_BODY_FHIR:
+		return read_fhir(request);
+	case ROUTE_BODY_FORM:
+		if (request->http->body)
+			request->search.form = spool_view(request->http->body);
+		break;
+	case ROUTE_BODY_NONE:
+		break;
+	}
+	request->search.query = request->http->query;
+	request->search.strict = prefers_strict(request->http);
+	return true;
+}

@@ -1,0 +1,11 @@
+/* The step that turns the body of a request into what its transaction takes. */
+#ifndef PASSERELLE_READ_H
+#define PASSERELLE_READ_H
+
+#include "gateway/north/corridor.h"
+
+/* Form and query for a search; for a publication the tree, with the documents beside it in spools of their own.
+ * Errors: ERR_BODY_MALFORMED, ERR_MEDIA_TYPE, and those of fhir_body_read and of the spools. */
+bool read_request(struct fhir_request *request) MUST_CHECK;
+
+#endif
