@@ -1,0 +1,161 @@
+/* passerelle check: is the configuration right, and do its back-ends answer? */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "gateway/cli/command.h"
+#include "gateway/run/spool.h"
+#include "gateway/south/probe.h"
+
+#define CHECK_BYTES_MAX  (64u * 1024 * 1024)
+#define OUTPUT_BYTES_MAX (4u * 1024 * 1024)
+#define REPLY_BYTES_MAX  (4u * 1024 * 1024)
+
+struct check_options {
+	const char *config_path;
+	bool offline;
+	void (*print)(struct buf *out); /* a generated document instead of a check */
+};
+
+static int print_generated(void (*print)(struct buf *out))
+{
+	struct buf out;
+	bool ok;
+
+	buf_init(&out, OUTPUT_BYTES_MAX);
+	print(&out);
+	ok = !out.failed && fwrite(out.data, 1, out.size, stdout) == out.size && fflush(stdout) == 0;
+	buf_free(&out);
+	return ok ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* One line per question; true when it was answered. */
+static bool report(const struct config_back_end *config, const char *what, const char *url, bool ok,
+		   const struct outcome *outcome)
+{
+	printf("%s %.*s: %s at %s", ok ? "ok  " : "FAIL", STR_ARG(config->name), what, url);
+	if (!ok && outcome->count > 0)
+		printf(": %s%s%s", outcome->issues[0].xds_code, outcome->issues[0].xds_code[0] ? " " : "",
+		       outcome->issues[0].text);
+	putchar('\n');
+	return ok;
+}
+
+static bool back_end_check(const struct config_back_end *config, struct spool_limits *spools, struct arena *arena)
+{
+	struct backend backend = { .name = config->name,
+				   .registry_url = config->registry_url.data,
+				   .provide_url = config->provide_url.data,
+				   .connect_timeout_ms = (long)config->timeout_ms,
+				   .timeout_ms = (long)config->timeout_ms,
+				   .reply_bytes_max = REPLY_BYTES_MAX };
+	struct south south = {
+		.backend = &backend, .arena = arena, .deadline = deadline_in(config->timeout_ms), .spools = spools
+	};
+	struct outcome outcome;
+	bool ok;
+
+	outcome_init(&outcome);
+	ok = report(config, "registry", backend.registry_url, probe_registry(&south, &outcome), &outcome);
+	for (size_t i = 0; i < config->repositories.count; i++) {
+		struct backend_repository repository = { config->repositories.items[i].unique_id,
+							 config->repositories.items[i].url.data };
+
+		outcome_init(&outcome);
+		south.deadline = deadline_in(config->timeout_ms);
+		ok = report(config, "repository", repository.url, probe_repository(&south, &repository, &outcome),
+			    &outcome) &&
+		     ok;
+	}
+	outcome_init(&outcome);
+	return report(config, "publications", backend.provide_url, probe_address(&south, backend.provide_url, &outcome),
+		      &outcome) &&
+	       ok;
+}
+
+static int check(const struct check_options *options, struct arena *arena)
+{
+	struct spool_limits spools = { .directory = "/tmp", .memory_bytes = 65536, .total_bytes_max = REPLY_BYTES_MAX };
+	enum config_role role = CONFIG_GATEWAY;
+	struct config config;
+	struct outcome outcome;
+	bool ok = true;
+
+	/* A file for the embedded domain alone has no back-ends: then it is checked as one. */
+	outcome_init(&outcome);
+	if (!config_load(options->config_path, CONFIG_GATEWAY, arena, &config, &outcome)) {
+		struct outcome as_domain;
+
+		outcome_init(&as_domain);
+		role = CONFIG_DOMAIN;
+		if (!config_load(options->config_path, CONFIG_DOMAIN, arena, &config, &as_domain)) {
+			outcome_print(config.domain_data_directory.data ? &as_domain : &outcome);
+			return EXIT_FAILED;
+		}
+	}
+	printf("ok   %s: the configuration %s is right\n", options->config_path,
+	       role == CONFIG_GATEWAY ? "of a gateway" : "of a domain");
+	if (options->offline || role == CONFIG_DOMAIN)
+		return EXIT_DONE;
+	for (size_t i = 0; i < config.back_ends.count; i++)
+		ok = back_end_check(&config.back_ends.items[i], &spools, arena) && ok;
+	return ok ? EXIT_DONE : EXIT_FAILED;
+}
+
+static bool options_read(int argc, char **argv, struct check_options *options, int *exit_code)
+{
+	static const struct option names[] = {
+		{ "config", required_argument, NULL, 'c' }, { "offline", no_argument, NULL, 'o' },
+		{ "reference", no_argument, NULL, 'r' },    { "sample", no_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },         { NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	*exit_code = EXIT_USAGE;
+	while ((option = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			options->config_path = optarg;
+			break;
+		case 'o':
+			options->offline = true;
+			break;
+		case 'r':
+			options->print = config_reference_write;
+			break;
+		case 's':
+			options->print = config_sample_write;
+			break;
+		case 'h':
+			*exit_code = command_help("check");
+			return false;
+		default:
+			command_usage_error("check");
+			return false;
+		}
+	}
+	if (optind == argc && (options->config_path || options->print))
+		return true;
+	fputs("passerelle check: give the configuration: --config FILE\n", stderr);
+	command_usage_error("check");
+	return false;
+}
+
+int command_check(int argc, char **argv)
+{
+	struct check_options options = { 0 };
+	struct arena *arena;
+	int exit_code;
+
+	if (!options_read(argc, argv, &options, &exit_code))
+		return exit_code;
+	if (options.print)
+		return print_generated(options.print);
+	arena = arena_new(CHECK_BYTES_MAX);
+	exit_code = EXIT_FAILED;
+	if (arena && south_start())
+		exit_code = check(&options, arena);
+	else
+		fputs("passerelle: there is not enough memory to start\n", stderr);
+	arena_free(arena);
+	return exit_code;
+}

@@ -1,0 +1,198 @@
+#include "gateway/cli/command.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "gateway/run/log.h"
+
+#define CONFIG_OPTION_USAGE "  --config FILE    the configuration; `passerelle check --reference` lists its keys\n"
+#define PID_OPTION_USAGE                                                           \
+	"  --pid-file FILE  write the number of the process there while it runs\n" \
+	"  --help           this text\n"
+
+const struct command commands[] = {
+	{ "serve", command_serve, "serve FHIR in front of the configured XDS back-ends",
+	  "Usage: passerelle serve --config FILE [--pid-file FILE]\n"
+	  "\n"
+	  "Serves FHIR (MHD: ITI-65, 66, 67, 68) and asks the configured XDS back-ends (ITI-41, 18, 43).\n"
+	  "SIGTERM or Ctrl-C: takes no new requests, finishes those in flight, ends. A second one ends at once.\n"
+	  "\n" CONFIG_OPTION_USAGE PID_OPTION_USAGE },
+	{ "domain", command_domain, "serve the embedded XDS domain (registry and repository)",
+	  "Usage: passerelle domain --config FILE [--pid-file FILE]\n"
+	  "\n"
+	  "Serves an XDS document registry and repository over SOAP (ITI-41, 42, 18, 43), kept durably in the\n"
+	  "configured directory. SIGTERM or Ctrl-C ends it after the requests in flight.\n"
+	  "\n" CONFIG_OPTION_USAGE PID_OPTION_USAGE },
+	{ "map", command_map, "show the mapping of one message, offline",
+	  "Usage: passerelle map [--explain] [--xml] [--patient CX] FILE\n"
+	  "\n"
+	  "FHIR in: a Provide Bundle (JSON or XML) becomes the SOAP part of the ITI-41 request; a DocumentReference\n"
+	  "becomes its ebRIM. Ids that the gateway would make up are numbered.\n"
+	  "XDS in: an ebRIM or SOAP message, bare or in its MIME package or HTTP message, becomes FHIR (a Bundle of\n"
+	  "DocumentReferences and Lists, or an OperationOutcome for an answer that reports errors).\n"
+	  "FILE - is standard input. Nothing is sent anywhere.\n"
+	  "\n"
+	  "  --explain        instead of the message, a line per attribute: where it came from and where it goes\n"
+	  "  --xml            write FHIR as XML\n"
+	  "  --patient CX     patient of the affinity domain (P1^^^&1.2.3&ISO) for a Bundle that names it by a URL\n"
+	  "  --help           this text\n" },
+	{ "check", command_check, "check a configuration and try its back-ends",
+	  "Usage: passerelle check --config FILE\n"
+	  "       passerelle check --reference | --sample\n"
+	  "\n"
+	  "Checks the configuration, with file, line and key of each fault, and asks each back-end a question that\n"
+	  "changes nothing.\n"
+	  "\n" CONFIG_OPTION_USAGE "  --offline        do not ask the back-ends\n"
+	  "  --reference      print all keys as a Markdown table\n"
+	  "  --sample         print an annotated configuration with every key\n"
+	  "  --help           this text\n" },
+	{ "version", command_version, "print the version", "Usage: passerelle version\n" },
+	{ NULL, NULL, NULL, NULL },
+};
+
+static const struct command *command_find(const char *name)
+{
+	for (const struct command *command = commands; command->name; command++) {
+		if (strcmp(command->name, name) == 0)
+			return command;
+	}
+	return NULL;
+}
+
+int command_help(const char *name)
+{
+	const struct command *command = command_find(name);
+
+	fputs(command ? command->usage : "", stdout);
+	return EXIT_DONE;
+}
+
+int command_usage_error(const char *name)
+{
+	fprintf(stderr, "passerelle %s: see `passerelle %s --help`\n", name, name);
+	return EXIT_USAGE;
+}
+
+static void help_print(FILE *out)
+{
+	fputs("Usage: passerelle COMMAND [OPTION...]\n"
+	      "\n"
+	      "A FHIR (IHE MHD) gateway in front of XDS registries and repositories.\n"
+	      "\n",
+	      out);
+	for (const struct command *command = commands; command->name; command++)
+		fprintf(out, "  %-8s  %s\n", command->name, command->summary);
+	fputs("\n`passerelle COMMAND --help` tells more.\n", out);
+}
+
+int command_main(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc < 2) {
+		help_print(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "-h") == 0) {
+		if (argc > 2 && command_find(argv[2]))
+			return command_help(argv[2]);
+		help_print(stdout);
+		return EXIT_DONE;
+	}
+	if (strcmp(argv[1], "--version") == 0)
+		return command_version(argc - 1, argv + 1);
+	command = command_find(argv[1]);
+	if (!command) {
+		fprintf(stderr, "passerelle: there is no command \"%s\"; see `passerelle --help`\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	return command->run(argc - 1, argv + 1);
+}
+
+bool server_options_read(int argc, char **argv, struct server_command_options *options, int *exit_code)
+{
+	static const struct option names[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "pid-file", required_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	*options = (struct server_command_options) { 0 };
+	*exit_code = EXIT_USAGE;
+	while ((option = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			options->config_path = optarg;
+			break;
+		case 'p':
+			options->pid_path = optarg;
+			break;
+		case 'h':
+			*exit_code = command_help(argv[0]);
+			return false;
+		default:
+			command_usage_error(argv[0]);
+			return false;
+		}
+	}
+	if (options->config_path && optind == argc)
+		return true;
+	fprintf(stderr, "passerelle %s: %s\n", argv[0],
+		options->config_path ? "there are words that are no options" : "give the configuration: --config FILE");
+	command_usage_error(argv[0]);
+	return false;
+}
+
+void outcome_print(const struct outcome *outcome)
+{
+	static const char *const words[] = { "error", "warning", "note" };
+
+	for (size_t i = 0; i < outcome->count; i++) {
+		const struct issue *issue = &outcome->issues[i];
+
+		fprintf(stderr, "%s%s%s: %s\n", issue->path, issue->path[0] ? ": " : "", words[issue->severity],
+			issue->text);
+	}
+	if (outcome->lost_count > 0)
+		fprintf(stderr, "... and %zu more\n", outcome->lost_count);
+}
+
+bool command_config_load(const char *path, enum config_role role, struct arena *arena, struct config *config)
+{
+	struct outcome outcome;
+	bool ok;
+
+	outcome_init(&outcome);
+	ok = config_load(path, role, arena, config, &outcome);
+	outcome_print(&outcome);
+	if (ok)
+		log_start((enum log_level)config->log_level, (enum log_format)config->log_format, STDERR_FILENO);
+	return ok;
+}
+
+bool pid_file_write(const char *path)
+{
+	FILE *file = path ? fopen(path, "we") : NULL;
+	bool ok;
+
+	if (!path)
+		return true;
+	if (!file) {
+		perror(path);
+		return false;
+	}
+	ok = fprintf(file, "%ld\n", (long)getpid()) > 0;
+	if (fclose(file) == 0 && ok)
+		return true;
+	perror(path);
+	return false;
+}
+
+void pid_file_remove(const char *path)
+{
+	if (path)
+		unlink(path);
+}

@@ -1,0 +1,107 @@
+/* passerelle serve and passerelle domain: a server each, from its configuration until a signal. */
+#include <stdio.h>
+
+#include "gateway/cli/command.h"
+#include "gateway/domain/domain.h"
+#include "gateway/north/fhir_server.h"
+#include "gateway/run/log.h"
+#include "gateway/run/signals.h"
+#include "gateway/south/soap_client.h"
+
+#define CONFIG_BYTES_MAX (64u * 1024 * 1024)
+
+static void signal_wait(void)
+{
+	int number = signals_wait();
+
+	LOG(INFO, LOG_PROGRAM_STOP, NULL, LOG_NUMBER("signal", number), LOG_C("state", "finishing requests in flight"));
+	signals_hurry();
+}
+
+/* Everything that listens and everything that is asked, for whoever reads the first lines of the log. */
+static void serve_announce(const struct config *config, const struct fhir_server *server)
+{
+	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("role", "gateway"), LOG_C("version", PASSERELLE_VERSION),
+	    LOG_TEXT("base", fhir_server_base(server)));
+	for (size_t i = 0; i < config->back_ends.count; i++) {
+		const struct config_back_end *back_end = &config->back_ends.items[i];
+
+		LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("back_end", back_end->name),
+		    LOG_TEXT("registry", back_end->registry_url), LOG_TEXT("provide", back_end->provide_url),
+		    LOG_NUMBER("repositories", back_end->repositories.count));
+	}
+}
+
+static int serve(const struct config *config, const char *pid_path)
+{
+	struct fhir_server *server = NULL;
+	struct outcome outcome;
+	bool closed;
+
+	outcome_init(&outcome);
+	if (!fhir_server_open(config, PASSERELLE_VERSION, &server, &outcome)) {
+		outcome_print(&outcome);
+		return EXIT_FAILED;
+	}
+	serve_announce(config, server);
+	if (pid_file_write(pid_path))
+		signal_wait();
+	closed = fhir_server_close(server);
+	pid_file_remove(pid_path);
+	LOG(INFO, LOG_PROGRAM_STOP, NULL, LOG_C("state", closed ? "stopped" : "stopped with requests unfinished"));
+	return closed ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int domain(const struct config *config, const char *pid_path)
+{
+	struct domain *opened = NULL;
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	if (!domain_open(config, &opened, &outcome)) {
+		outcome_print(&outcome);
+		return EXIT_FAILED;
+	}
+	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("role", "domain"), LOG_C("version", PASSERELLE_VERSION),
+	    LOG_TEXT("repository_unique_id", config->domain_repository_unique_id),
+	    LOG_NUMBER("port", domain_port(opened)), LOG_TEXT("data_directory", config->domain_data_directory));
+	if (pid_file_write(pid_path))
+		signal_wait();
+	domain_close(opened);
+	pid_file_remove(pid_path);
+	LOG(INFO, LOG_PROGRAM_STOP, NULL, LOG_C("state", "stopped"));
+	return EXIT_DONE;
+}
+
+static int run(int argc, char **argv, enum config_role role, int (*server)(const struct config *, const char *))
+{
+	struct server_command_options options;
+	struct config config;
+	struct arena *arena;
+	int exit_code;
+
+	if (!server_options_read(argc, argv, &options, &exit_code))
+		return exit_code;
+	signals_prepare();
+	arena = arena_new(CONFIG_BYTES_MAX);
+	if (!arena || !south_start()) {
+		fputs("passerelle: there is not enough memory to start\n", stderr);
+		arena_free(arena);
+		return EXIT_FAILED;
+	}
+	exit_code = EXIT_FAILED;
+	if (command_config_load(options.config_path, role, arena, &config))
+		exit_code = server(&config, options.pid_path);
+	arena_free(arena);
+	return exit_code;
+}
+
+int command_serve(int argc, char **argv)
+{
+	return run(argc, argv, CONFIG_GATEWAY, serve);
+}
+
+int command_domain(int argc, char **argv)
+{
+	return run(argc, argv, CONFIG_DOMAIN, domain);
+}

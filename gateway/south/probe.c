@@ -1,0 +1,76 @@
+#include "gateway/south/probe.h"
+
+#include "gateway/run/random.h"
+#include "gateway/south/curl_handle.h"
+#include "gateway/south/xds_client.h"
+#include "mappers/base/uuid.h"
+
+static void retrieve_write(struct xml_writer *writer, const void *body)
+{
+	retrieve_request_write(writer, body, 1);
+}
+
+bool probe_registry(const struct south *south, struct outcome *outcome)
+{
+	struct stored_query query = { .id = STR("urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4") };
+	unsigned char random[16];
+	char uuid[UUID_URN_SIZE];
+	struct rim_list objects;
+	struct strs refs;
+
+	random_bytes(random, sizeof(random));
+	uuid_format(random, uuid);
+	return stored_query_add_one(&query, south->arena, STR("$XDSDocumentEntryEntryUUID"), QUERY_STRING_LIST,
+				    str_from_c(uuid)) &&
+	       xds_query(south, &query, &objects, &refs, outcome);
+}
+
+bool probe_repository(const struct south *south, const struct backend_repository *repository, struct outcome *outcome)
+{
+	struct document_request document = { .repository_unique_id = repository->unique_id };
+	struct soap_request request = { .url = repository->url,
+					.action = STR(ACTION_RETRIEVE),
+					.write_body = retrieve_write,
+					.body = &document,
+					.mtom = true };
+	struct xds_message message;
+	unsigned char random[16];
+	char uuid[UUID_URN_SIZE];
+	char oid[UUID_OID_SIZE];
+
+	random_bytes(random, sizeof(random));
+	uuid_format(random, uuid);
+	if (!uuid_to_oid(str_from_c(uuid), oid))
+		return false;
+	document.document_unique_id = str_from_c(oid);
+	if (soap_exchange(south, &request, &message, outcome) != SOAP_ANSWERED)
+		return false;
+	for (size_t i = 0; i < message.response.error_count; i++) {
+		if (str_equal(message.response.errors[i].code, STR("XDSUnknownRepositoryId")))
+			return outcome_add(outcome, ERR_NOT_FOUND, "",
+					   "The repository at this address has another repositoryUniqueId.");
+	}
+	return true;
+}
+
+static size_t drop_bytes(char *bytes, size_t size, size_t count, void *ctx)
+{
+	(void)bytes;
+	(void)ctx;
+	return size * count;
+}
+
+bool probe_address(const struct south *south, const char *url, struct outcome *outcome)
+{
+	CURL *easy = curl_handle_here();
+	CURLcode code;
+
+	if (!easy || !curl_handle_harden(easy, url, south->backend->connect_timeout_ms, south->backend->timeout_ms) ||
+	    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop_bytes) != CURLE_OK)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	code = curl_easy_perform(easy);
+	if (code == CURLE_OK)
+		return true;
+	return outcome_add(outcome, ERR_BACKEND_DOWN, "", "Nothing answers at this address: %s.",
+			   curl_easy_strerror(code));
+}

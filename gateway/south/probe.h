@@ -1,0 +1,17 @@
+/* Questions that change nothing, for `passerelle check`. */
+#ifndef PASSERELLE_PROBE_H
+#define PASSERELLE_PROBE_H
+
+#include "gateway/south/soap_client.h"
+
+/* A stored query (ITI-18) for a document that does not exist: the registry must answer, and answer Success. */
+bool probe_registry(const struct south *south, struct outcome *outcome) MUST_CHECK;
+
+/* A retrieve (ITI-43) of a document that does not exist: the repository must answer in XDS terms, if only to refuse. */
+bool probe_repository(const struct south *south, const struct backend_repository *repository,
+		      struct outcome *outcome) MUST_CHECK;
+
+/* An HTTP GET: whatever the answer, something serves HTTP there. A publication cannot be tried without publishing. */
+bool probe_address(const struct south *south, const char *url, struct outcome *outcome) MUST_CHECK;
+
+#endif
