@@ -20,6 +20,9 @@ struct cut_text {
 	size_t cut_count; /* documents cut out */
 };
 
+/* Elements may nest deeper than the tree: each value and each resource is one more, and so is all of a narrative. */
+#define BODY_XML_DEPTH_MAX(limits) ((limits)->depth_max + 40)
+
 /* JSON: a cut string becomes "\u0001B<index>" and a number that jansson would change "\u0001D<number>".
  * XML: a cut value becomes value="", which the pass refuses from a sender; the reader counts them.
  * text is to be freed also after a failure. Issues as in fhir_body_read. */

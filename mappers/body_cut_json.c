@@ -234,7 +234,8 @@ static bool token_scan(struct scan *scan)
 	char c = scan->body.data[scan->at];
 
 	if (c == '{' || c == '[' || c == ',') {
-		scan->frames[scan->depth].name = STR_NONE;
+		if (c == ',')
+			scan->frames[scan->depth].name = STR_NONE;
 		if (++scan->values > scan->limits->values_max)
 			return refuse(scan, ERR_TOO_COSTLY, scan->at, "Send fewer values in one request.");
 	}

@@ -137,7 +137,7 @@ static bool start_tag_scan(struct scan *scan, size_t start)
 			return false;
 	}
 	scan->at++;
-	if (scan->depth == scan->limits->depth_max || scan->depth == FRAMES_MAX)
+	if (scan->depth == BODY_XML_DEPTH_MAX(scan->limits) || scan->depth == FRAMES_MAX)
 		return refuse(scan, ERR_BODY_MALFORMED, start, "Nest elements less deeply.");
 	scan->names[scan->depth++] = name;
 	return true;

@@ -11,7 +11,7 @@
 enum fhir_format { FHIR_JSON, FHIR_XML };
 
 struct fhir_limits {
-	size_t depth_max;        /* of objects and arrays, or elements */
+	size_t depth_max;        /* of objects and arrays, in XML of those that it stands for */
 	size_t values_max;       /* members and items, or elements, in the whole body */
 	size_t string_bytes_max; /* of one string that is not cut out, as it stands in the body */
 	size_t cut_bytes_min;    /* base64 longer than this is cut out */

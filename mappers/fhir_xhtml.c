@@ -6,7 +6,7 @@
 #define XML_NAMESPACE   "http://www.w3.org/XML/1998/namespace"
 
 static const struct xml_limits div_limits = {
-	.depth_max = 60,
+	.depth_max = FHIR_XHTML_DEPTH_MAX,
 	.attributes_max = 64,
 	.attribute_bytes_max = 1 << 20,
 	.tag_bytes_max = 2 << 20,
@@ -40,7 +40,7 @@ void fhir_xhtml_start(struct fhir_xhtml *xhtml, const char *name, const char *ur
 
 	/* An element `data` could be the place of a document that was cut out: there is none in the XHTML of FHIR. */
 	if (!is_uri(uri, XHTML_NAMESPACE) || (xhtml->depth == 0 && !str_equal(element, STR("div"))) ||
-	    str_equal(element, STR("data")) || xhtml->depth >= div_limits.depth_max)
+	    str_equal(element, STR("data")) || xhtml->depth >= FHIR_XHTML_DEPTH_MAX)
 		xhtml->refused = true;
 	if (xhtml->refused)
 		return;

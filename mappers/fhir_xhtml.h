@@ -11,6 +11,8 @@
  * False with ERR_BODY_MALFORMED when it is not one well-formed <div> of xhtml alone, or ERR_NO_MEMORY. */
 bool fhir_xhtml_write(struct str div, const char *path, struct xml_writer *writer, struct outcome *outcome) MUST_CHECK;
 
+#define FHIR_XHTML_DEPTH_MAX 32
+
 /* The same, piece by piece, from the events of a SAX2 reader. Begin with start on the div. */
 struct fhir_xhtml {
 	struct xml_writer *writer;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "mappers/body_cut.h"
 #include "mappers/fhir_path.h"
 #include "mappers/fhir_table.h"
 #include "mappers/fhir_xhtml.h"
@@ -539,7 +540,7 @@ static bool read_all(struct reader *reader, struct str text)
 	static const struct xml_handler handler = { on_begin, on_end, on_text };
 	const struct fhir_limits *limits = reader->limits;
 	struct xml_limits xml_limits = {
-		.depth_max = limits->depth_max,
+		.depth_max = BODY_XML_DEPTH_MAX(limits),
 		.attributes_max = 64,
 		.attribute_bytes_max = limits->string_bytes_max,
 		.tag_bytes_max = limits->string_bytes_max + 65536,

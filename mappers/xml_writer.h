@@ -6,7 +6,7 @@
 #include "mappers/base/buf.h"
 #include "mappers/base/error.h"
 
-#define XML_WRITER_DEPTH_MAX 80
+#define XML_WRITER_DEPTH_MAX 112
 
 struct xml_writer {
 	struct buf *out;
