@@ -9,6 +9,7 @@
 
 #define SEAL_ID_SIZE       65 /* with the final NUL */
 #define SEAL_PATIENT_MAX   22 /* bytes of a patient's value that fit into an id; a lower-case UUID fits as well */
+#define SEAL_AUTHORITY_MAX 127
 #define SEAL_KEY_BYTES_MIN 32
 
 enum seal_kind { SEAL_DOCUMENT_REFERENCE, SEAL_LIST, SEAL_BINARY, SEAL_PATIENT, SEAL_CURSOR, SEAL_KIND_COUNT };
