@@ -8,11 +8,11 @@
 #include "mappers/base/error.h"
 
 struct xml_limits {
-	size_t depth_max;
+	size_t depth_max;           /* kept by xml_sax.c, not by the guard */
 	size_t attributes_max;      /* of one element, namespace declarations among them */
 	size_t attribute_bytes_max; /* one value */
 	size_t tag_bytes_max;       /* one start tag with everything in it */
-	size_t elements_max;
+	size_t elements_max;        /* likewise */
 };
 
 /* What XDS messages need: depth 64, 256 attributes, 64 KiB a value, 256 KiB a tag, 4 million elements. */

@@ -11,6 +11,7 @@ struct sax {
 	struct outcome *outcome;
 	xmlParserCtxtPtr parser;
 	size_t depth;
+	size_t element_count;
 	bool stopped;
 };
 
@@ -47,8 +48,9 @@ static void on_start(void *ctx, const xmlChar *local, const xmlChar *prefix, con
 	(void)defaulted_count;
 	if (sax->stopped)
 		return;
-	if (++sax->depth > sax->limits->depth_max) {
-		outcome_add(sax->outcome, ERR_TOO_LONG, "", "Send an XML text with less deeply nested elements.");
+	if (++sax->depth > sax->limits->depth_max || ++sax->element_count > sax->limits->elements_max) {
+		outcome_add(sax->outcome, ERR_TOO_LONG, "",
+			    "Send an XML text with fewer or less deeply nested elements.");
 		stop(sax);
 		return;
 	}

@@ -97,7 +97,15 @@ bool str_is_utf8(struct str s)
 
 	while (i < s.size) {
 		uint64_t eight;
+		uint64_t block[4];
 
+		/* Plain ASCII is what most texts are made of. */
+		while (i + sizeof block <= s.size) {
+			memcpy(block, s.data + i, sizeof block);
+			if ((block[0] | block[1] | block[2] | block[3]) & 0x8080808080808080U)
+				break;
+			i += sizeof block;
+		}
 		if (i + 8 <= s.size) {
 			memcpy(&eight, s.data + i, 8);
 			if ((eight & 0x8080808080808080U) == 0) {

@@ -403,6 +403,12 @@ static void test_message__refused(void **state)
 		{ "no xml", ERR_BODY_MALFORMED },
 		{ "<a>", ERR_BODY_MALFORMED },
 		{ "<a></b>", ERR_BODY_MALFORMED },
+		{ "<a></a></a>", ERR_BODY_MALFORMED },
+		{ "<a b='/>", ERR_BODY_MALFORMED },
+		{ "<a b='<'/>", ERR_BODY_MALFORMED },
+		{ "<a", ERR_BODY_MALFORMED },
+		{ "<a></a", ERR_BODY_MALFORMED },
+		{ "<", ERR_BODY_MALFORMED },
 		{ "<a/><b/>", ERR_BODY_MALFORMED },
 		{ "<a/>text", ERR_BODY_MALFORMED },
 		{ "<a b='1' b='2'/>", ERR_BODY_MALFORMED },
@@ -441,6 +447,50 @@ static void test_message__refused(void **state)
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		must_refuse(rows[i].xml, rows[i].code, *state);
+	struct xds_message message;
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	assert_false(xds_message_read(STR("<\0a\0/\0>\0"), NULL, *state, &message, &outcome));
+	assert_false(xds_message_read(STR("<a b='x\0y'/>"), NULL, *state, &message, &outcome));
+	assert_false(xds_message_read(STR("<abcdefgh>\0</abcdefgh>"), NULL, *state, &message, &outcome));
+}
+
+static void test_message__too_many_elements(void **state)
+{
+	struct xds_message message;
+	struct outcome outcome;
+	struct buf xml;
+
+	outcome_init(&outcome);
+	buf_init(&xml, 64 << 20);
+	buf_add(&xml, STR("<a>"));
+	for (size_t i = 0; i < 4 << 20; i++)
+		buf_add(&xml, STR("<b/>"));
+	buf_add(&xml, STR("</a>"));
+	assert_false(xds_message_read(buf_str(&xml), NULL, *state, &message, &outcome));
+	assert_int_equal(outcome.issues[0].code, ERR_TOO_LONG);
+	buf_free(&xml);
+}
+
+/* Depth 64 is read, 65 is not, whatever the elements are. */
+static void test_message__depth(void **state)
+{
+	for (size_t depth = 64; depth <= 65; depth++) {
+		struct xds_message message;
+		struct outcome outcome;
+		struct buf xml;
+
+		outcome_init(&outcome);
+		buf_init(&xml, 10000);
+		for (size_t i = 0; i < depth; i++)
+			buf_add(&xml, STR("<a>"));
+		for (size_t i = 0; i < depth; i++)
+			buf_add(&xml, STR("</a>"));
+		assert_int_equal(xds_message_read(buf_str(&xml), NULL, *state, &message, &outcome), depth == 64);
+		assert_true(depth == 64 || outcome.issues[0].code == ERR_TOO_LONG);
+		buf_free(&xml);
+	}
 }
 
 static bool guard_says(const char *before, const char *piece, size_t times, const char *after)
@@ -467,21 +517,23 @@ static void test_guard__limits(void **state)
 	assert_true(guard_says("<a ", "b='1' ", 256, "/>"));
 	assert_false(guard_says("<a ", "b='1' ", 257, "/>"));
 	assert_false(guard_says("<a ", "xmlns:b='1' ", 100000, "/>"));
-	assert_true(guard_says("", "<a>", 64, "") == false); /* not closed */
 	assert_true(guard_says("<a>", "<b/>", 1000, "</a>"));
-	assert_false(guard_says("", "<a>", 65, "") || guard_says("", "<a>", 100000, ""));
 	assert_true(guard_says("<a b='", "x", 64 << 10, "'/>"));
 	assert_false(guard_says("<a b='", "x", (64 << 10) + 1, "'/>"));
 	assert_false(guard_says("<a ", " ", (256 << 10) + 1, "/>"));
-	assert_false(guard_says("<a></a ", " ", (256 << 10) + 1, ">"));
 	assert_true(guard_says("<a>", "x", 12 << 20, "</a>"));
 	/* What only looks like markup, and what tries to hide markup. */
 	assert_true(guard_says("<a b='>' c=\"'<x\"><!-- <b> --><![CDATA[<c>]]><?pi <d> ?>", "", 0, "</a>"));
 	assert_false(guard_says("<!--><a b=\"--><x ", "a='1' ", 300, "/>"));
 	assert_false(guard_says("<a><![CDATA[", "", 0, "</a>"));
 	assert_false(guard_says("<a><!-- ", "", 0, "</a>"));
-	assert_false(guard_says("<a b='", "", 0, "/>"));
-	assert_false(guard_says("<a>", "", 0, "</a></a>"));
+	assert_false(guard_says("<a b='>' ", "c='1' ", 300, "/>"));
+	assert_false(guard_says("<a b=\"'>\" ", "c='1' ", 300, "/>"));
+	assert_false(guard_says("<a>text!</a><!-", "-", 0, "DOCTYPE>"));
+	assert_false(guard_says("<!-- x --><![CDATA[<!DOCTYPE x>]]><!", "", 0, "ENTITY>"));
+	assert_true(guard_says("<a>! <!-- <!DOCTYPE x> --><![CDATA[<!DOCTYPE x>]]>", "!", 9, "</a>"));
+	/* After more than a window of text, and at the very end. */
+	assert_false(guard_says("<a>", "x", 5000, "<!DOCTYPE x>"));
 }
 
 static void test_writer__escapes(void **state)
@@ -574,6 +626,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_message__responses, setup, teardown),
 		cmocka_unit_test(test_response__check),
 		cmocka_unit_test_setup_teardown(test_message__refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_message__too_many_elements, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_message__depth, setup, teardown),
 		cmocka_unit_test(test_guard__limits),
 		cmocka_unit_test(test_writer__escapes),
 		cmocka_unit_test(test_message__without_memory),
