@@ -109,8 +109,10 @@ static inline void stand_handle(void *ctx, struct http_exchange *exchange, struc
 
 	(void)ctx;
 	stand.handled++;
+	pthread_mutex_lock(&stand.gate_lock);
 	snprintf(stand.last_path, sizeof stand.last_path, "%.*s", STR_ARG(path));
 	snprintf(stand.last_query, sizeof stand.last_query, "%.*s", STR_ARG(request->query));
+	pthread_mutex_unlock(&stand.gate_lock);
 	assert_non_null(arena_alloc(request->arena, 100));
 	if (str_starts_with(path, STR("/stream/"))) {
 		uint64_t size = number_after(path, "/stream/");
