@@ -83,6 +83,10 @@ static bool parameter_check(const struct stored_query_param *param, struct outco
 	if (param->malformed)
 		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Write the value of %s as 'text', number or ('a','b').",
 			      parameter->name);
+	/* Times may stand bare, CP-ITI-1260. */
+	if (param->number && parameter->meaning != TIME_FROM && parameter->meaning != TIME_TO &&
+	    !str_equal(param->name, STR("$MetadataLevel")))
+		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Put the values of %s in quotes.", parameter->name);
 	if (param->values.count == 0)
 		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Give %s a value.", parameter->name);
 	if (param->and_group > 0 && !parameter->repeats)

@@ -1,0 +1,411 @@
+/* The durable half of the embedded domain: group commit, failing disks, contents and what a crash leaves. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+#include "gateway/state/content_store.h"
+#include "gateway/state/database.h"
+
+#define SCHEMA  "CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;"
+#define WRITERS 8
+#define WRITES  40
+
+/* A VFS that stands before the system's and fails on demand. */
+static atomic_int sync_failures;     /* this many xSync calls fail from now on */
+static atomic_int write_full_budget; /* after this many writes the disk is full; negative: never */
+static atomic_uint sync_count;
+
+struct faulty_file {
+	sqlite3_file base; /* the system's file follows */
+};
+
+static sqlite3_vfs faulty_vfs;
+static sqlite3_vfs *real_vfs;
+
+static sqlite3_file *real_file(sqlite3_file *file)
+{
+	return (sqlite3_file *)((char *)file + sizeof(struct faulty_file));
+}
+
+#define FORWARD(name, parameters, ...)                            \
+	static int faulty_##name parameters                       \
+	{                                                         \
+		sqlite3_file *real = real_file(file);             \
+                                                                  \
+		return real->pMethods->name(real, ##__VA_ARGS__); \
+	}
+FORWARD(xRead, (sqlite3_file * file, void *bytes, int size, sqlite3_int64 at), bytes, size, at)
+FORWARD(xTruncate, (sqlite3_file * file, sqlite3_int64 size), size)
+FORWARD(xFileSize, (sqlite3_file * file, sqlite3_int64 *size), size)
+FORWARD(xLock, (sqlite3_file * file, int level), level)
+FORWARD(xUnlock, (sqlite3_file * file, int level), level)
+FORWARD(xCheckReservedLock, (sqlite3_file * file, int *out), out)
+FORWARD(xFileControl, (sqlite3_file * file, int op, void *argument), op, argument)
+FORWARD(xSectorSize, (sqlite3_file * file))
+FORWARD(xDeviceCharacteristics, (sqlite3_file * file))
+FORWARD(xShmMap, (sqlite3_file * file, int page, int size, int extend, void volatile **out), page, size, extend, out)
+FORWARD(xShmLock, (sqlite3_file * file, int offset, int n, int flags), offset, n, flags)
+FORWARD(xShmUnmap, (sqlite3_file * file, int delete_flag), delete_flag)
+FORWARD(xFetch, (sqlite3_file * file, sqlite3_int64 at, int size, void **out), at, size, out)
+FORWARD(xUnfetch, (sqlite3_file * file, sqlite3_int64 at, void *page), at, page)
+
+static void faulty_xShmBarrier(sqlite3_file *file)
+{
+	real_file(file)->pMethods->xShmBarrier(real_file(file));
+}
+
+static int faulty_xClose(sqlite3_file *file)
+{
+	return real_file(file)->pMethods->xClose(real_file(file));
+}
+
+static int faulty_xWrite(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 at)
+{
+	if (atomic_load(&write_full_budget) == 0)
+		return SQLITE_FULL;
+	if (atomic_load(&write_full_budget) > 0)
+		atomic_fetch_sub(&write_full_budget, 1);
+	return real_file(file)->pMethods->xWrite(real_file(file), bytes, size, at);
+}
+
+static int faulty_xSync(sqlite3_file *file, int flags)
+{
+	atomic_fetch_add(&sync_count, 1);
+	if (atomic_load(&sync_failures) > 0) {
+		atomic_fetch_sub(&sync_failures, 1);
+		return SQLITE_IOERR_FSYNC;
+	}
+	return real_file(file)->pMethods->xSync(real_file(file), flags);
+}
+
+static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags)
+{
+	static const sqlite3_io_methods methods = {
+		.iVersion = 3,
+		.xClose = faulty_xClose,
+		.xRead = faulty_xRead,
+		.xWrite = faulty_xWrite,
+		.xTruncate = faulty_xTruncate,
+		.xSync = faulty_xSync,
+		.xFileSize = faulty_xFileSize,
+		.xLock = faulty_xLock,
+		.xUnlock = faulty_xUnlock,
+		.xCheckReservedLock = faulty_xCheckReservedLock,
+		.xFileControl = faulty_xFileControl,
+		.xSectorSize = faulty_xSectorSize,
+		.xDeviceCharacteristics = faulty_xDeviceCharacteristics,
+		.xShmMap = faulty_xShmMap,
+		.xShmLock = faulty_xShmLock,
+		.xShmBarrier = faulty_xShmBarrier,
+		.xShmUnmap = faulty_xShmUnmap,
+		.xFetch = faulty_xFetch,
+		.xUnfetch = faulty_xUnfetch,
+	};
+	int code = real_vfs->xOpen(real_vfs, name, real_file(file), flags, out_flags);
+
+	(void)vfs;
+	file->pMethods = real_file(file)->pMethods ? &methods : NULL;
+	return code;
+}
+
+struct stand {
+	char directory[64];
+	char path[96];
+	struct database *database;
+	struct outcome outcome;
+};
+
+static int stand_open(void **state)
+{
+	struct stand *stand = calloc(1, sizeof *stand);
+	struct database_options options = { .schema = SCHEMA, .version = 1, .readers_max = 2, .vfs = "faulty" };
+
+	assert_non_null(stand);
+	if (!real_vfs) {
+		real_vfs = sqlite3_vfs_find(NULL);
+		faulty_vfs = *real_vfs;
+		faulty_vfs.zName = "faulty";
+		faulty_vfs.szOsFile = (int)sizeof(struct faulty_file) + real_vfs->szOsFile;
+		faulty_vfs.xOpen = faulty_open;
+		assert_int_equal(sqlite3_vfs_register(&faulty_vfs, 0), SQLITE_OK);
+	}
+	atomic_store(&sync_failures, 0);
+	atomic_store(&write_full_budget, -1);
+	snprintf(stand->directory, sizeof stand->directory, "/tmp/passerelle-storage-%ld-test", (long)getpid());
+	assert_int_equal(mkdir(stand->directory, 0700), 0);
+	snprintf(stand->path, sizeof stand->path, "%s/t.db", stand->directory);
+	options.path = stand->path;
+	outcome_init(&stand->outcome);
+	assert_true(database_open(&options, &stand->database, &stand->outcome));
+	*state = stand;
+	return 0;
+}
+
+static int stand_close(void **state)
+{
+	struct stand *stand = *state;
+	char command[128];
+
+	database_close(stand->database);
+	snprintf(command, sizeof command, "%s-wal", stand->path);
+	unlink(command);
+	snprintf(command, sizeof command, "%s-shm", stand->path);
+	unlink(command);
+	unlink(stand->path);
+	rmdir(stand->directory);
+	free(stand);
+	return 0;
+}
+
+struct row_work {
+	int64_t number;
+	bool give_up; /* after the insert */
+};
+
+static bool insert_work(void *context, struct connection *connection, struct outcome *outcome)
+{
+	struct row_work *work = context;
+	struct statement *statement;
+
+	if (!statement_prepare(connection, "INSERT INTO t(n, text) VALUES(?, ?)", &statement, outcome))
+		return false;
+	statement_bind_i64(statement, 1, work->number);
+	statement_bind_text(statement, 2, STR("text"));
+	return statement_run(statement, outcome) &&
+	       (!work->give_up || outcome_add(outcome, ERR_RULE, "", "Not this one."));
+}
+
+static bool count_work(void *context, struct connection *connection, struct outcome *outcome)
+{
+	int64_t *count = context;
+	struct statement *statement;
+
+	if (!statement_prepare(connection, "SELECT count(*) FROM t", &statement, outcome))
+		return false;
+	if (statement_step(statement, outcome) != STEP_ROW)
+		return false;
+	*count = statement_i64(statement, 0);
+	return true;
+}
+
+static int64_t count_rows(struct database *database)
+{
+	struct outcome outcome;
+	int64_t count = -1;
+
+	outcome_init(&outcome);
+	assert_true(database_read(database, count_work, &count, &outcome));
+	return count;
+}
+
+struct writer {
+	struct database *database;
+	int64_t first;
+	atomic_uint *failures;
+};
+
+static void *writer_main(void *argument)
+{
+	struct writer *writer = argument;
+
+	for (int64_t i = 0; i < WRITES; i++) {
+		struct row_work work = { .number = writer->first + i, .give_up = i % 4 == 3 };
+		struct outcome outcome;
+
+		outcome_init(&outcome);
+		if (database_write(writer->database, insert_work, &work, &outcome) == work.give_up)
+			atomic_fetch_add(writer->failures, 1);
+	}
+	return NULL;
+}
+
+/* Refused works leave nothing, the others of their group stay; and a group costs one fsync, not one each. */
+static void test_domain_storage__groups_commits(void **state)
+{
+	struct stand *stand = *state;
+	pthread_t threads[WRITERS];
+	struct writer writers[WRITERS];
+	atomic_uint failures = 0;
+
+	atomic_store(&sync_count, 0);
+	for (size_t i = 0; i < WRITERS; i++) {
+		writers[i] = (struct writer) { stand->database, (int64_t)i * 1000, &failures };
+		assert_int_equal(pthread_create(&threads[i], NULL, writer_main, &writers[i]), 0);
+	}
+	for (size_t i = 0; i < WRITERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&failures), 0);
+	assert_int_equal(count_rows(stand->database), WRITERS * WRITES * 3 / 4);
+	assert_true(atomic_load(&sync_count) < WRITERS * WRITES * 3 / 4);
+}
+
+static void test_domain_storage__says_no_when_the_disk_fails(void **state)
+{
+	struct stand *stand = *state;
+	struct row_work work = { .number = 1 };
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	assert_true(database_write(stand->database, insert_work, &work, &outcome));
+	atomic_store(&sync_failures, 1);
+	work.number = 2;
+	assert_false(database_write(stand->database, insert_work, &work, &outcome));
+	assert_int_equal(outcome.issues[0].code, ERR_STORAGE);
+	/* The next fsync would report success, over pages the system has dropped: nothing more is accepted. */
+	outcome_init(&outcome);
+	work.number = 3;
+	assert_false(database_write(stand->database, insert_work, &work, &outcome));
+	assert_int_equal(outcome.issues[0].code, ERR_STORAGE);
+	assert_int_equal(count_rows(stand->database), 1);
+}
+
+static void test_domain_storage__goes_on_when_there_is_room_again(void **state)
+{
+	struct stand *stand = *state;
+	struct row_work work = { .number = 1 };
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	atomic_store(&write_full_budget, 0);
+	assert_false(database_write(stand->database, insert_work, &work, &outcome));
+	assert_int_equal(outcome.issues[0].code, ERR_STORAGE);
+	atomic_store(&write_full_budget, -1);
+	outcome_init(&outcome);
+	assert_true(database_write(stand->database, insert_work, &work, &outcome));
+	assert_int_equal(count_rows(stand->database), 1);
+}
+
+static void test_domain_storage__refuses_another_schema(void **state)
+{
+	struct stand *stand = *state;
+	struct database_options options = { .path = stand->path, .schema = SCHEMA, .version = 2, .readers_max = 1 };
+	struct database *other = NULL;
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	assert_false(database_open(&options, &other, &outcome));
+	assert_int_equal(outcome.issues[0].code, ERR_STORAGE);
+}
+
+static bool knows_foo(void *context, struct str name)
+{
+	(void)context;
+	return str_starts_with(name, STR("2c26b46b"));
+}
+
+static bool write_content(struct content_store *store, const char *text, struct content_writer **writer,
+			  struct content *content)
+{
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	return content_begin(store, 100, writer, &outcome) && content_write(*writer, text, strlen(text), &outcome) &&
+	       content_finish(*writer, content, &outcome);
+}
+
+static void directory_remove(const char *directory)
+{
+	char path[128];
+
+	for (unsigned i = 0; i < 256; i++) {
+		snprintf(path, sizeof path, "%s/%02x", directory, i);
+		rmdir(path);
+	}
+	snprintf(path, sizeof path, "%s/temporary", directory);
+	rmdir(path);
+	snprintf(path, sizeof path, "%s/lock", directory);
+	unlink(path);
+	rmdir(directory);
+}
+
+/* SHA-256 and SHA-1 of "foo", from FIPS 180 implementations everybody has. */
+#define FOO_SHA256 "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+#define FOO_SHA1   "0beec7b5ea3f0fdbc95d0dd47f3c5bc275da8a33"
+
+static void test_domain_storage__keeps_contents(void **state)
+{
+	char directory[64];
+	struct content_store *store = NULL;
+	struct content_store *second = NULL;
+	struct content_writer *kept;
+	struct content_writer *discarded;
+	struct content content;
+	struct outcome outcome;
+	uint64_t size;
+	size_t removed;
+
+	(void)state;
+	outcome_init(&outcome);
+	snprintf(directory, sizeof directory, "/tmp/passerelle-content-%ld-test", (long)getpid());
+	assert_true(content_store_open(directory, &store, &outcome));
+	assert_false(content_store_open(directory, &second, &outcome));
+	outcome_init(&outcome);
+	assert_true(write_content(store, "foo", &kept, &content));
+	assert_string_equal(content.name, FOO_SHA256);
+	assert_string_equal(content.sha1, FOO_SHA1);
+	assert_int_equal(content.size, 3);
+	assert_int_equal(content_open(store, STR(FOO_SHA256), &size, &outcome), -1);
+	outcome_init(&outcome);
+	assert_true(content_keep(kept, &outcome));
+	content_discard(kept);
+	assert_true(content_store_sync(store, &outcome));
+	assert_true(write_content(store, "bar", &discarded, &content));
+	content_discard(discarded);
+	assert_int_equal(content_open(store, str_from_c(content.name), &size, &outcome), -1);
+	assert_int_equal(content_open(store, STR("../../etc/passwd"), &size, &outcome), -1);
+	outcome_init(&outcome);
+	int descriptor = content_open(store, STR(FOO_SHA256), &size, &outcome);
+
+	assert_true(descriptor >= 0);
+	assert_int_equal(size, 3);
+	close(descriptor);
+	/* A file too long is refused at once. */
+	assert_true(content_begin(store, 4, &discarded, &outcome));
+	assert_true(content_write(discarded, "1234", 4, &outcome));
+	assert_false(content_write(discarded, "5", 1, &outcome));
+	assert_int_equal(outcome.issues[0].code, ERR_TOO_LONG);
+	outcome_init(&outcome);
+	/* The crash between naming a file and committing its row: the file goes at the next start. */
+	content_discard(discarded);
+	assert_true(write_content(store, "orphan", &kept, &content));
+	assert_true(content_keep(kept, &outcome));
+	content_discard(kept);
+	content_store_close(store);
+	assert_true(content_store_open(directory, &store, &outcome));
+	assert_true(content_store_sweep(store, knows_foo, NULL, &removed, &outcome));
+	assert_int_equal(removed, 1);
+	descriptor = content_open(store, STR(FOO_SHA256), &size, &outcome);
+	assert_true(descriptor >= 0);
+	close(descriptor);
+	content_store_close(store);
+	char path[192];
+
+	snprintf(path, sizeof path, "%s/2c/" FOO_SHA256, directory);
+	assert_int_equal(unlink(path), 0);
+	directory_remove(directory);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_domain_storage__groups_commits, stand_open, stand_close),
+		cmocka_unit_test_setup_teardown(test_domain_storage__says_no_when_the_disk_fails, stand_open,
+						stand_close),
+		cmocka_unit_test_setup_teardown(test_domain_storage__goes_on_when_there_is_room_again, stand_open,
+						stand_close),
+		cmocka_unit_test_setup_teardown(test_domain_storage__refuses_another_schema, stand_open, stand_close),
+		cmocka_unit_test(test_domain_storage__keeps_contents),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
