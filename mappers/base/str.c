@@ -106,6 +106,8 @@ bool str_is_utf8(struct str s)
 				break;
 			i += sizeof block;
 		}
+		if (i == s.size)
+			break;
 		if (i + 8 <= s.size) {
 			memcpy(&eight, s.data + i, 8);
 			if ((eight & 0x8080808080808080U) == 0) {

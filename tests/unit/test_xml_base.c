@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 
 #include "mappers/base/base64.h"
 #include "mappers/base/hl7v2.h"
@@ -29,6 +30,24 @@ static int teardown(void **state)
 {
 	arena_free(*state);
 	return 0;
+}
+
+/* Nothing is read behind the end, whatever the length. */
+static void test_utf8__bounds(void **state)
+{
+	(void)state;
+	for (size_t size = 0; size < 200; size++) {
+		char *text = malloc(size ? size : 1);
+
+		assert_non_null(text);
+		memset(text, 'x', size);
+		assert_true(str_is_utf8((struct str) { text, size }));
+		if (size) {
+			text[size - 1] = (char)0xC3;
+			assert_false(str_is_utf8((struct str) { text, size }));
+		}
+		free(text);
+	}
 }
 
 static void test_xds_time__valid(void **state)
@@ -339,6 +358,7 @@ static void test_hl7__without_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_utf8__bounds),
 		cmocka_unit_test(test_xds_time__valid),
 		cmocka_unit_test_setup_teardown(test_xds_time__from_fhir, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_xds_time__to_fhir, setup, teardown),
