@@ -1,0 +1,266 @@
+"""ITI-65 over ITI-41: what is answered, what is refused and why, and publications whose end is unclear."""
+import base64
+import copy
+import hashlib
+import json
+import threading
+import unittest
+import uuid
+
+import proxy
+import support
+
+PROVIDE = "ProvideAndRegisterDocumentSet-b"
+QUERY = "RegistryStoredQuery"
+FHIR_JSON = {"Content-Type": "application/fhir+json"}
+
+
+def issue(response):
+    return response.json()["issue"][0]
+
+
+def locations(answer):
+    return [entry["response"]["location"] for entry in answer["entry"]]
+
+
+class Publish(support.Stand):
+    def absolute(self, location):
+        return location if location.startswith("http") else self.gateway.base + "/" + location
+
+    def refused(self, bundle, status, expression=None, code=None):
+        """Refused with this status, and nothing of it is there."""
+        response = self.assertStatus(self.gateway.publish(bundle), status)
+        self.assertEqual(response.json()["resourceType"], "OperationOutcome")
+        if expression:
+            expressions = [each for one in response.json()["issue"] for each in one.get("expression", [])]
+            self.assertTrue(any(expression in each for each in expressions), response)
+        if code:
+            self.assertIn(code, json.dumps(response.json()))
+        for one in response.json()["issue"]:
+            self.assertTrue(one["diagnostics"].endswith("."), one)
+        return response
+
+    def test_answer_has_one_entry_per_entry_and_each_location_can_be_read(self):
+        for profile in ("Minimal", "Comprehensive"):
+            bundle = support.demo_bundle(support.demo_letter(), profile=profile)
+            answer = self.publish(bundle)
+            self.assertEqual(answer["type"], "transaction-response")
+            self.assertEqual(len(answer["entry"]), len(bundle["entry"]))
+            for entry, kind in zip(answer["entry"], ("List", "DocumentReference", "Binary")):
+                self.assertEqual(entry["response"]["status"][:3], "201")
+                self.assertIn("/%s/" % kind, self.absolute(entry["response"]["location"]))
+                read = support.request("GET", self.absolute(entry["response"]["location"]))
+                self.assertEqual(read.status, 200, read)
+            self.assertEqual(read.body, support.demo_letter())
+
+    def test_xml_like_json(self):
+        bundle = support.demo_bundle(support.demo_letter())
+        answer = self.gateway.publish(bundle, accept="application/fhir+xml")
+        self.assertStatus(answer, 200)
+        self.assertIn(b"<Bundle xmlns=\"http://hl7.org/fhir\"", answer.body)
+        self.assertTrue(answer.header("Content-Type").startswith("application/fhir+xml"))
+
+    def test_patient_unknown_to_the_registry(self):
+        bundle = support.demo_bundle(support.demo_letter(), patient="NOBODY-1")
+        self.refused(bundle, 422, code="XDSUnknownPatientId")
+
+    def test_patient_of_another_domain(self):
+        bundle = json.loads(json.dumps(support.demo_bundle(support.demo_letter())).replace(
+            "urn:oid:" + support.AUTHORITY, "urn:oid:2.999.1"))
+        self.refused(bundle, 422, expression="subject")
+
+    def test_patient_is_readable_where_the_answer_says(self):
+        bundle = support.demo_bundle(support.demo_letter())
+        subject = copy.deepcopy(bundle["entry"][1]["resource"]["subject"])
+        patient = {"resourceType": "Patient", "identifier": [subject["identifier"]]}
+        full_url = "urn:uuid:" + str(uuid.uuid4())
+        bundle["entry"].append({"fullUrl": full_url, "resource": patient,
+                                "request": {"method": "POST", "url": "Patient"}})
+        for entry in bundle["entry"][:2]:
+            entry["resource"]["subject"] = {"reference": full_url}
+        answer = self.publish(bundle)
+        read = support.request("GET", self.absolute(locations(answer)[3])).json()
+        self.assertEqual(read["resourceType"], "Patient")
+        self.assertEqual(read["identifier"][0]["value"], support.PATIENT)
+
+    def test_claims_about_the_document_are_held_against_it(self):
+        for change in ({"hash": base64.b64encode(hashlib.sha1(b"another").digest()).decode()}, {"size": 1}):
+            bundle = support.demo_bundle(support.demo_letter())
+            bundle["entry"][1]["resource"]["content"][0]["attachment"].update(change)
+            self.refused(bundle, 422, expression="attachment")
+
+    def test_bodies_that_are_no_bundle(self):
+        for body, status in ((b"", 400), (b"{", 400), (b"[]", 400), (b'{"resourceType":"Patient"}', 422),
+                             (b'{"resourceType":"Bundle","type":"batch"}', 422),
+                             (b'{"resourceType":"Bundle","resourceType":"Bundle"}', 400),
+                             (b"\xff\xfe{", 400), (b"[" * 100000, 400)):
+            with self.subTest(body=body[:40]):
+                response = support.request("POST", self.gateway.base, FHIR_JSON, body)
+                self.assertIn(response.status, (400, 422) if status == 422 else (status,), response)
+                self.assertEqual(response.json()["resourceType"], "OperationOutcome")
+
+    def test_media_types(self):
+        for headers, status in (({"Content-Type": "text/html"}, 415), ({}, 415),
+                                ({"Content-Type": "application/fhir+json; charset=utf-16"}, 415),
+                                ({"Content-Type": "application/fhir+json", "Accept": "text/html"}, 406)):
+            with self.subTest(headers=headers):
+                response = support.request("POST", self.gateway.base, headers, b"{}")
+                self.assertEqual(response.status, status, response)
+
+    def test_methods(self):
+        for method, path, allow in (("PUT", "", "POST"), ("DELETE", "/DocumentReference/x", "GET, HEAD"),
+                                    ("GET", "/DocumentReference/_search", "GET, HEAD, POST")):
+            response = support.request(method, self.gateway.base + path)
+            if path.endswith("_search"):
+                self.assertIn(response.status, (400, 404, 405), response)
+            else:
+                self.assertStatus(response, 405)
+                self.assertEqual(response.header("Allow"), allow)
+
+    def test_same_submission_set_twice(self):
+        bundle = support.demo_bundle(support.demo_letter())
+        self.publish(bundle)
+        again = self.gateway.publish(bundle)
+        self.assertEqual(again.status, 409, again)
+        self.assertIn("XDSDuplicateUniqueIdInRegistry", json.dumps(again.json()))
+
+    def test_same_unique_id_with_other_bytes(self):
+        first = support.demo_bundle(b"first", "text/plain")
+        self.publish(first)
+        second = support.demo_bundle(b"second", "text/plain")
+        second["entry"][1]["resource"]["masterIdentifier"] = first["entry"][1]["resource"]["masterIdentifier"]
+        self.refused(second, 409, code="XDSNonIdenticalHash")
+
+    def test_replace(self):
+        old = support.demo_bundle(b"old", "text/plain")
+        old_location = self.absolute(locations(self.publish(old))[1])
+        new = support.demo_bundle(b"new", "text/plain")
+        new["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": {"reference": old_location}}]
+        new_location = self.absolute(locations(self.publish(new))[1])
+        self.assertEqual(support.request("GET", old_location).json()["status"], "superseded")
+        read = support.request("GET", new_location).json()
+        self.assertEqual(read["relatesTo"][0]["code"], "replaces")
+        self.assertEqual(self.absolute(read["relatesTo"][0]["target"]["reference"]), old_location)
+        gone = support.request("GET", self.absolute(
+            support.request("GET", old_location).json()["content"][0]["attachment"]["url"]))
+        self.assertEqual(gone.status, 410, gone)
+
+    def test_target_that_is_not_there(self):
+        bundle = support.demo_bundle(support.demo_letter())
+        bundle["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "replaces", "target": {"reference": self.gateway.base + "/DocumentReference/abcdefgh"}}]
+        self.refused(bundle, 422, expression="relatesTo")
+
+
+class SmallLimits(support.Stand):
+    gateway_overrides = {"limits": {"body_bytes": 200000}}
+
+    def test_too_large(self):
+        bundle = support.demo_bundle(b"x" * 200000, "text/plain")
+        response = self.gateway.publish(bundle)
+        self.assertEqual(response.status, 413, response)
+        self.assertEqual(response.json()["resourceType"], "OperationOutcome")
+
+
+class Unclear(support.Stand):
+    """Between gateway and domain stands the proxy."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.proxy = proxy.Proxy("http://127.0.0.1:%d" % cls.domain.port)
+        cls.addClassCleanup(cls.proxy.close)
+        cls.gateway.stop()
+        back_end = cls.domain.back_end(
+            registry_url=cls.proxy.url("/registry"), provide_url=cls.proxy.url("/repository"), timeout_ms=3000,
+            repositories=[{"unique_id": support.REPOSITORY, "url": cls.proxy.url("/repository")}])
+        cls.gateway = support.Gateway(cls.directory, [back_end], name="behind-proxy")
+        cls.addClassCleanup(cls.gateway.kill)
+
+    def setUp(self):
+        self.proxy.clear()
+
+    def entries_of(self, bundle):
+        found = self.gateway.find(identifier="urn:ietf:rfc:3986|urn:oid:" + support.document_oid(bundle)).json()
+        return found["total"]
+
+    def test_answer_lost_after_it_was_stored(self):
+        """Stored, but nobody said so: the registry is asked, and the client hears that it is there."""
+        behaviours = (proxy.lost_answer, proxy.half_answer, proxy.done_but(200, "text/html", b"<html>gateway</html>"),
+                      proxy.done_but(200, "application/soap+xml", b""), proxy.done_but(502, "text/plain", b"bad gateway"))
+        for behaviour in behaviours:
+            self.proxy.clear()
+            bundle = support.demo_bundle(support.demo_letter())
+            self.proxy.script(PROVIDE, behaviour)
+            answer = self.publish(bundle)
+            self.assertEqual(self.proxy.count(PROVIDE), 1, "sent once")
+            self.assertIn("warning", json.dumps(answer))
+            self.assertEqual(self.entries_of(bundle), 1)
+
+    def test_request_lost_before_it_was_stored(self):
+        bundle = support.demo_bundle(support.demo_letter())
+        self.proxy.script(PROVIDE, proxy.lost_request)
+        response = self.gateway.publish(bundle)
+        self.assertIn(response.status, (502, 503, 504), response)
+        self.assertEqual(self.proxy.count(PROVIDE), 1, "sent once, never again by itself")
+        self.assertEqual(self.proxy.count(QUERY), 1, "the registry was asked")
+        self.assertEqual(self.entries_of(bundle), 0)
+        self.publish(bundle)  # the client's own retry goes through
+        self.assertEqual(self.entries_of(bundle), 1)
+
+    def test_too_slow(self):
+        bundle = support.demo_bundle(support.demo_letter())
+        go = threading.Event()
+        self.addCleanup(go.set)
+        self.proxy.script(PROVIDE, proxy.held(go, proxy.lost_request))
+        response = self.gateway.publish(bundle)
+        self.assertEqual(response.status, 504, response)
+        self.assertEqual(self.proxy.count(PROVIDE), 1)
+
+    def test_warm_connection_that_has_died(self):
+        """A query leaves a connection open; it is cut behind the gateway's back. Nothing may be sent twice."""
+        for _ in range(3):
+            self.gateway.find()
+            for exchange in self.proxy.seen:
+                exchange.connection.close()
+            self.proxy.clear()
+            bundle = support.demo_bundle(support.demo_letter())
+            self.publish(bundle)
+            self.assertEqual(self.proxy.count(PROVIDE), 1)
+            self.assertEqual(self.entries_of(bundle), 1)
+
+    def test_refusal_is_no_unclear_end(self):
+        bundle = support.demo_bundle(support.demo_letter(), patient="NOBODY-1")
+        self.assertStatus(self.gateway.publish(bundle), 422)
+        self.assertEqual(self.proxy.count(QUERY), 0)
+
+    def test_garbage_to_a_query(self):
+        for behaviour, status in ((proxy.answering(200, "text/html", b"<html></html>"), 502),
+                                  (proxy.answering(200, "application/soap+xml", b""), 502),
+                                  (proxy.answering(200, "application/soap+xml", b"<x/>"), 502),
+                                  (proxy.answering(200, "application/soap+xml", b"<!DOCTYPE a><a/>"), 502),
+                                  (proxy.answering(503, "text/plain", b"later"), 503),
+                                  (proxy.answering(302, "text/plain", b""), 502),
+                                  (proxy.half_answer, 502),
+                                  (proxy.lost_answer, 502)):
+            self.proxy.script(QUERY, behaviour, behaviour)
+            response = self.gateway.find()
+            self.assertEqual(response.status, status, response)
+            self.assertEqual(response.json()["resourceType"], "OperationOutcome")
+            self.proxy.clear()
+
+
+class Down(support.Stand):
+    def test_no_back_end(self):
+        self.domain.stop()
+        response = self.gateway.publish(support.demo_bundle(support.demo_letter()))
+        self.assertEqual(response.status, 503, response)
+        self.assertIsNotNone(response.header("Retry-After"))
+        self.assertEqual(self.gateway.find().status, 503)
+        self.assertEqual(support.request("GET", self.gateway.base + "/metadata").status, 200)
+        type(self).domain = support.Domain(self.directory, port=self.domain.port)
+        self.assertEqual(self.gateway.find().status, 200)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,239 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "gateway/north/negotiate.h"
+#include "gateway/north/route.h"
+#include "gateway/south/backend.h"
+#include "gateway/south/fhir_fetch.h"
+
+static void test_route__finds_what_is_served(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *method;
+		const char *path;
+		int name; /* or -1 for 404, -2 for 405 */
+		const char *id;
+		const char *allow;
+	} cases[] = {
+		{ "POST", "/gw/fhir", ROUTE_PROVIDE_BUNDLE, NULL, NULL },
+		{ "POST", "/gw/fhir/", ROUTE_PROVIDE_BUNDLE, NULL, NULL },
+		{ "POST", "/fhir", ROUTE_PROVIDE_BUNDLE, NULL, NULL },
+		{ "GET", "/fhir/metadata", ROUTE_CAPABILITIES, NULL, NULL },
+		{ "GET", "/fhir/DocumentReference", ROUTE_FIND_REFERENCES, NULL, NULL },
+		{ "HEAD", "/fhir/DocumentReference", ROUTE_FIND_REFERENCES, NULL, NULL },
+		{ "POST", "/fhir/DocumentReference/_search", ROUTE_FIND_REFERENCES_POST, NULL, NULL },
+		{ "POST", "/fhir/List/_search", ROUTE_FIND_LISTS_POST, NULL, NULL },
+		{ "GET", "/fhir/List/a-1.b", ROUTE_READ_LIST, "a-1.b", NULL },
+		{ "GET", "/fhir/Binary/abc", ROUTE_RETRIEVE_DOCUMENT, "abc", NULL },
+		{ "GET", "/fhir", -2, NULL, "POST" },
+		{ "DELETE", "/fhir/Binary/abc", -2, NULL, "GET, HEAD" },
+		{ "PUT", "/fhir/metadata", -2, NULL, "GET, HEAD" },
+		{ "get", "/fhir/metadata", -2, NULL, "GET, HEAD" },
+		{ "GET", "/", -1, NULL, NULL },
+		{ "GET", "/fhirx/metadata", -1, NULL, NULL },
+		{ "GET", "/fhir//metadata", -1, NULL, NULL },
+		{ "GET", "/fhir/Binary/", -1, NULL, NULL },
+		{ "GET", "/fhir/Binary/a/b", -1, NULL, NULL },
+		{ "GET", "/fhir/Binary/..%2fx", -1, NULL, NULL },
+		{ "GET", "/fhir/Binary/a%00", -1, NULL, NULL },
+		{ "GET", "/fhir/%6detadata", -1, NULL, NULL },
+		{ "GET", "/fhir/Binary/12345678901234567890123456789012345678901234567890123456789012345", -1, NULL,
+		  NULL },
+		{ "GET", "/fhir/Observation", -1, NULL, NULL },
+	};
+	struct route_base base = { STR("/gw/fhir") };
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		enum error_code code = ERR_NONE;
+		const char *allow = NULL;
+		struct str id = STR_NONE;
+		const struct route *route =
+			route_find(&base, str_from_c(cases[i].method), str_from_c(cases[i].path), &id, &allow, &code);
+
+		if (cases[i].name < 0) {
+			assert_null(route);
+			assert_int_equal(code, cases[i].name == -1 ? ERR_NOT_FOUND : ERR_METHOD);
+		} else {
+			assert_non_null(route);
+			assert_int_equal(route->name, cases[i].name);
+		}
+		if (cases[i].allow)
+			assert_string_equal(allow, cases[i].allow);
+		if (cases[i].id)
+			assert_true(str_equal(id, str_from_c(cases[i].id)));
+	}
+}
+
+static void test_negotiate__answer(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *accept;
+		const char *format;
+		int answer; /* -1: 406 */
+	} cases[] = {
+		{ NULL, NULL, FHIR_JSON },
+		{ "", NULL, FHIR_JSON },
+		{ "*/*", NULL, FHIR_JSON },
+		{ "application/fhir+xml", NULL, FHIR_XML },
+		{ "Application/FHIR+XML; charset=utf-8; fhirVersion=4.0", NULL, FHIR_XML },
+		{ "application/fhir+xml; fhirVersion=\"4.0\"", NULL, FHIR_XML },
+		{ "application/fhir+json; fhirVersion=5.0", NULL, -1 },
+		{ "application/fhir+xml;q=0.1, application/fhir+json", NULL, FHIR_JSON },
+		{ "application/fhir+xml;q=0.9, application/fhir+json;q=0.5", NULL, FHIR_XML },
+		{ "text/html, */*;q=0.1", NULL, FHIR_JSON },
+		{ "text/html", NULL, -1 },
+		{ "application/fhir+json;q=0", NULL, -1 },
+		{ "application/fhir+json;q=2", NULL, -1 },
+		{ "application/fhir+json", "xml", FHIR_XML },
+		{ "text/html", "json", FHIR_JSON },
+		{ NULL, "application/fhir+xml", FHIR_XML },
+		{ NULL, "turtle", -1 },
+		{ "json", NULL, -1 },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		enum fhir_format answer = FHIR_JSON;
+		bool ok = negotiate_answer(str_from_c(cases[i].accept), str_from_c(cases[i].format), &answer);
+
+		assert_int_equal(ok ? (int)answer : -1, cases[i].answer);
+	}
+}
+
+static void test_negotiate__body(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *type;
+		int format; /* -1: 415 */
+	} cases[] = {
+		{ "application/fhir+json", FHIR_JSON },
+		{ "application/fhir+json; charset=UTF-8", FHIR_JSON },
+		{ "application/json", FHIR_JSON },
+		{ "application/fhir+xml;fhirVersion=4.0", FHIR_XML },
+		{ "application/fhir+json; charset=utf-16", -1 },
+		{ "application/fhir+json; fhirVersion=3.0", -1 },
+		{ "text/html", -1 },
+		{ "json", -1 },
+		{ "", -1 },
+		{ NULL, -1 },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		enum fhir_format format = FHIR_JSON;
+		bool ok = negotiate_body(str_from_c(cases[i].type), &format);
+
+		assert_int_equal(ok ? (int)format : -1, cases[i].format);
+	}
+	assert_true(negotiate_form(STR("application/x-www-form-urlencoded; charset=UTF-8")));
+	assert_false(negotiate_form(STR("multipart/form-data")));
+	assert_false(negotiate_form(STR_NONE));
+}
+
+static void test_negotiate__documents(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *accept;
+		const char *type;
+		bool good;
+	} cases[] = {
+		{ NULL, "application/pdf", true },
+		{ "application/pdf", "application/pdf", true },
+		{ "application/*", "application/pdf", true },
+		{ "*/*", "text/xml; charset=UTF-8", true },
+		{ "TEXT/XML", "text/xml; charset=UTF-8", true },
+		{ "text/xml;q=0", "text/xml", false },
+		{ "*/*, text/xml;q=0", "text/xml", false },
+		{ "text/*;q=0, */*", "text/xml", false },
+		{ "application/fhir+json", "application/pdf", false },
+		{ "app/*", "application/pdf", false },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_int_equal(negotiate_accepts(str_from_c(cases[i].accept), str_from_c(cases[i].type)),
+				 cases[i].good);
+}
+
+static void test_negotiate__parameter(void **state)
+{
+	(void)state;
+	char text[16];
+
+	assert_true(str_equal(negotiate_parameter(STR("a=1&_format=application%2Fx&_format=2"), STR("_format"), text,
+						  sizeof(text)),
+			      STR("application/x")));
+	assert_true(str_equal(negotiate_parameter(STR("_format"), STR("_format"), text, sizeof(text)), STR("")));
+	assert_null(negotiate_parameter(STR("x_format=json"), STR("_format"), text, sizeof(text)).data);
+	assert_null(negotiate_parameter(STR_NONE, STR("_format"), text, sizeof(text)).data);
+	/* longer than the room: cut, and so no format that is known */
+	assert_int_equal(negotiate_parameter(STR("_format=12345678901234567890"), STR("_format"), text, sizeof(text))
+				 .size,
+			 16);
+}
+
+static void test_fhir_fetch__allows_only_type_and_id_below_the_base(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *url;
+		bool good;
+	} cases[] = {
+		{ "https://ids.example/fhir/Patient/p-1.2", true },
+		{ "https://ids.example/fhir/Patient/", false },
+		{ "https://ids.example/fhir/Patient", false },
+		{ "https://ids.example/fhir", false },
+		{ "https://ids.example/fhir/Patient/p1/_history/1", false },
+		{ "https://ids.example/fhir/Patient/p1?x=1", false },
+		{ "https://ids.example/fhir/Patient/p1#x", false },
+		{ "https://ids.example/fhir/Patient/..", false },
+		{ "https://ids.example/fhir/../Patient", false },
+		{ "https://ids.example/fhir/Patient/%2e%2e", false },
+		{ "https://ids.example/fhir@evil.example/Patient/p1", false },
+		{ "https://ids.example/fhir.evil.example/Patient/p1", false },
+		{ "https://ids.example:8443/fhir/Patient/p1", false },
+		{ "http://ids.example/fhir/Patient/p1", false },
+		{ "file:///etc/passwd", false },
+		{ "https://ids.example/fhir//Patient/p1", false },
+		{ "https://ids.example/fhir/Patient/a\nb", false },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_int_equal(fhir_fetch_allowed(str_from_c(cases[i].url), STR("https://ids.example/fhir")),
+				 cases[i].good);
+	assert_false(fhir_fetch_allowed(STR("/Patient/p1"), STR("")));
+}
+
+static void test_backend__admits_as_many_as_it_may(void **state)
+{
+	(void)state;
+	struct backend_repository repository = { STR("1.2.3"), "http://127.0.0.1/r" };
+	struct backend backend = { .requests_max = 2, .repositories = &repository, .repository_count = 1 };
+
+	assert_true(backend_enter(&backend));
+	assert_true(backend_enter(&backend));
+	assert_false(backend_enter(&backend));
+	backend_leave(&backend);
+	assert_true(backend_enter(&backend));
+	assert_string_equal(backend_repository_url(&backend, STR("1.2.3")), "http://127.0.0.1/r");
+	assert_null(backend_repository_url(&backend, STR("1.2.3.4")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_route__finds_what_is_served),
+		cmocka_unit_test(test_negotiate__answer),
+		cmocka_unit_test(test_negotiate__body),
+		cmocka_unit_test(test_negotiate__documents),
+		cmocka_unit_test(test_negotiate__parameter),
+		cmocka_unit_test(test_fhir_fetch__allows_only_type_and_id_below_the_base),
+		cmocka_unit_test(test_backend__admits_as_many_as_it_may),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
