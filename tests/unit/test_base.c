@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 
 #include "mappers/base/arena.h"
 #include "mappers/base/buf.h"
@@ -28,6 +29,18 @@ static void test_str__utf8(void **state)
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++)
 		assert_int_equal(str_is_utf8(cases[i].text), cases[i].good);
+	/* Every length, in memory that ends where the text ends: the sanitizer sees a look beyond. */
+	for (size_t size = 0; size < 140; size++) {
+		char *text = malloc(size);
+
+		memset(text, 'x', size);
+		assert_true(str_is_utf8((struct str) { text, size }));
+		if (size) {
+			text[size - 1] = '\xC3';
+			assert_false(str_is_utf8((struct str) { text, size }));
+		}
+		free(text);
+	}
 }
 
 static void test_str__next_keeps_empty_parts(void **state)
