@@ -83,6 +83,10 @@ static bool string_end(struct scan *scan, size_t start, size_t *end)
 	size_t at = start;
 
 	while (at < scan->body.size) {
+		while (at < scan->body.size && classes[bytes[at]] == PLAIN)
+			at++;
+		if (at == scan->body.size)
+			break;
 		switch (classes[bytes[at]]) {
 		case QUOTE:
 			*end = at;
@@ -96,9 +100,6 @@ static bool string_end(struct scan *scan, size_t start, size_t *end)
 		case NONCHARACTER:
 			if (at + 2 < scan->body.size && bytes[at + 1] == 0xBF && bytes[at + 2] >= 0xBE)
 				return refuse_character(scan, at);
-			at++;
-			break;
-		default:
 			at++;
 			break;
 		}
@@ -123,8 +124,7 @@ static bool cut_try(struct scan *scan, size_t start, bool *cut)
 	struct str value = { rest.data, str_find(rest, '"') };
 	char index[24];
 
-	if (!scan->sink || value.size <= scan->limits->cut_bytes_min || value.size == rest.size ||
-	    !is_base64_place(scan))
+	if (value.size <= scan->limits->cut_bytes_min || value.size == rest.size)
 		return true;
 	if (scan->text->cut_count == scan->limits->cut_count_max)
 		return refuse(scan, ERR_TOO_COSTLY, start, "Send fewer documents in one request.");
@@ -150,7 +150,7 @@ static bool string_scan(struct scan *scan)
 	size_t end = 0;
 	bool cut = false;
 
-	if (!cut_try(scan, start, &cut))
+	if (scan->sink && is_base64_place(scan) && !cut_try(scan, start, &cut))
 		return false;
 	if (cut)
 		return true;
@@ -251,7 +251,7 @@ static bool token_scan(struct scan *scan)
 	case ']':
 		scan->depth -= scan->depth > 0;
 		break;
-	default: /* blanks, colons, commas, words: jansson judges them */
+	default: /* colons, commas, words: jansson judges them */
 		break;
 	}
 	scan->at++;
@@ -268,7 +268,10 @@ bool body_cut_json(struct str body, const struct fhir_limits *limits, const stru
 	*text = (struct cut_text) { .cut_count = 0 };
 	/* A number grows by nine characters when it becomes a mark. */
 	buf_init(&text->text, body.size + limits->values_max * 16);
-	while (scan.at < body.size) {
+	for (;;) {
+		scan.at = skip_blanks(body, scan.at);
+		if (scan.at == body.size)
+			break;
 		if (!token_scan(&scan))
 			return false;
 	}
