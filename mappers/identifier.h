@@ -22,6 +22,11 @@ struct hl7_hd authority_from_system(struct str system);
 /* Back; STR_NONE when the authority is empty. data is also NULL without memory. */
 struct str authority_to_system(const struct hl7_hd *authority, struct arena *arena);
 
+/* An id and its authority, as CX, XCN and XON hold them; without an authority an OID or URI stands for itself
+ * (urn:ietf:rfc:3986). False without memory or without an id. */
+bool identifier_from_parts(struct str id, const struct hl7_hd *authority, struct arena *arena,
+			   struct identifier *identifier) MUST_CHECK;
+
 /* system|value <-> CX text ("P77^^^&1.2.3&ISO"). False without memory, or when there is no value. */
 bool identifier_to_cx(const struct identifier *identifier, struct arena *arena, struct str *cx) MUST_CHECK;
 bool identifier_from_cx(struct str cx, struct arena *arena, struct identifier *identifier) MUST_CHECK;

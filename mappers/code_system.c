@@ -1,0 +1,67 @@
+#include "mappers/code_system.h"
+
+#include "mappers/base/oid.h"
+
+struct code_system {
+	struct str oid;
+	struct str uri;
+};
+
+static const struct code_system code_systems[] = {
+#define CODE_SYSTEM(oid, uri, name) { STR_INIT(oid), STR_INIT(uri) },
+#include "profiles/code_systems.def"
+#undef CODE_SYSTEM
+};
+
+struct str code_system_scheme(struct str system)
+{
+	for (size_t i = 0; i < COUNT_OF(code_systems); i++) {
+		if (str_equal(code_systems[i].uri, system))
+			return code_systems[i].oid;
+	}
+	return str_starts_with_nocase(system, STR("urn:oid:")) ? str_from(system, 8) : system;
+}
+
+struct str code_system_known_uri(struct str scheme)
+{
+	struct str oid = code_system_scheme(scheme);
+
+	for (size_t i = 0; i < COUNT_OF(code_systems); i++) {
+		if (str_equal(code_systems[i].oid, oid))
+			return code_systems[i].uri;
+	}
+	return STR_NONE;
+}
+
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool is_uri(struct str text)
+{
+	size_t colon = str_find(text, ':');
+
+	if (colon == 0 || colon == text.size || !is_letter(text.data[0]))
+		return false;
+	for (size_t i = 0; i < text.size; i++) {
+		char c = text.data[i];
+
+		if ((unsigned char)c <= ' ')
+			return false;
+		if (i < colon && !is_letter(c) && !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.')
+			return false;
+	}
+	return true;
+}
+
+struct str code_system_uri(struct str scheme, struct arena *arena)
+{
+	struct str known = code_system_known_uri(scheme);
+
+	if (known.size)
+		return known;
+	if (oid_valid(scheme))
+		return arena_printf(arena, "urn:oid:%.*s", STR_ARG(scheme));
+	return is_uri(scheme) ? scheme : STR_NONE;
+}
