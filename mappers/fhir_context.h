@@ -10,6 +10,12 @@
 #define MHD_IDENTIFIER_TYPE IHE_MHD_BASE "CodeSystem/IHE.MHD.MHDIdentifierType"
 #define MHD_LIST_TYPES      IHE_MHD_BASE "CodeSystem/MHDlistTypes"
 
+/* Extensions of ours: the second and further organizations of a role (PractitionerRole has place for one), and the
+ * second and further authors of a SubmissionSet (List.source is one). */
+#define FHIR_MORE_ORGANIZATION_URL "urn:passerelle:fhir:organization"
+#define FHIR_MORE_ORGANIZATION     "extension[" FHIR_MORE_ORGANIZATION_URL "].valueReference"
+#define FHIR_MORE_AUTHOR           "extension[urn:passerelle:fhir:author].valueReference"
+
 struct fhir_context {
 	const char *path;      /* FHIRPath of the resource, front of the paths of issues: "Bundle.entry[1].resource" */
 	struct str patient_id; /* CX that subject was resolved to; STR_NONE when there is none */

@@ -35,11 +35,11 @@ static void add_step(char text[FHIR_PLACE_SIZE], size_t *size, const struct fhir
 	size_t close = str_find(place->step, ']');
 
 	add(text, size, (struct str) { place->step.data, open });
-	if (open == place->step.size || close == place->step.size)
+	if (close == place->step.size && !place->is_item)
 		return;
 	add(text, size, STR("["));
 	add_index(text, size, place->index);
-	add(text, size, str_from(place->step, close));
+	add(text, size, place->is_item ? STR("]") : str_from(place->step, close));
 }
 
 const char *fhir_place_text(const struct fhir_reader *reader, const struct fhir_place *place,

@@ -6,11 +6,6 @@
 #include "mappers/fhir_context.h"
 #include "mappers/identifier.h"
 
-/* Where several organizations of a role stand: PractitionerRole has place for one. */
-#define FHIR_MORE_ORGANIZATION "extension[urn:passerelle:fhir:organization].valueReference"
-/* And several authors of a SubmissionSet: List.source is one. */
-#define FHIR_MORE_AUTHOR "extension[urn:passerelle:fhir:author].valueReference"
-
 /* One resource being read. */
 struct fhir_reader {
 	const struct fhir_context *context;
@@ -24,6 +19,7 @@ struct fhir_place {
 	const struct fhir_place *up; /* NULL: right under the resource */
 	struct str step;             /* "content[].attachment.hash"; what is in brackets is shown as index */
 	size_t index;
+	bool is_item; /* a step without brackets that is item index of an array */
 };
 
 #define FHIR_PLACE_SIZE 160

@@ -67,38 +67,17 @@ static bool line_add_parts(struct lines *lines, const char *field, struct str *p
 	return joined.data && line_add(lines, field, joined);
 }
 
-static struct str join_strings(const json_t *array, size_t from, struct arena *arena)
-{
-	struct str parts[8];
-	size_t count = 0;
-
-	for (size_t i = from; i < json_array_size(array) && count < COUNT_OF(parts); i++) {
-		struct str part = fhir_text(json_array_get(array, i));
-
-		if (part.size)
-			parts[count++] = part;
-	}
-	return count ? hl7_join(parts, count, ' ', arena) : STR_NONE;
-}
-
 /* XPN: family^given^second^suffix^prefix^degree^type */
 static bool name_line(struct lines *lines, const json_t *name)
 {
-	struct arena *arena = lines->reader->arena;
 	struct str use = fhir_string(name, "use");
-	struct str parts[7] = {
-		[0] = fhir_string(name, "family"),
-		[1] = fhir_text(fhir_item(name, "given", 0)),
-		[2] = join_strings(json_object_get(name, "given"), 1, arena),
-		[3] = join_strings(json_object_get(name, "suffix"), 0, arena),
-		[4] = join_strings(json_object_get(name, "prefix"), 0, arena),
-	};
+	struct human_name human;
 
-	if (str_equal(use, STR("old")))
-		return true;
-	if (!parts[0].size && !parts[1].size)
-		parts[0] = fhir_string(name, "text");
-	if (!parts[0].size && !parts[1].size)
+	if (!human_name_read(name, lines->reader->arena, &human))
+		return false;
+	struct str parts[7] = { human.family, human.given, human.second, human.suffix, human.prefix };
+
+	if (str_equal(use, STR("old")) || (!human.family.size && !human.given.size))
 		return true;
 	for (size_t i = 0; i < COUNT_OF(name_uses); i++) {
 		if (str_equal(use, name_uses[i].use))
@@ -113,7 +92,6 @@ static bool address_line(struct lines *lines, const json_t *address)
 	struct str use = fhir_string(address, "use");
 	struct str parts[9] = {
 		[0] = fhir_text(fhir_item(address, "line", 0)),
-		[1] = join_strings(json_object_get(address, "line"), 1, lines->reader->arena),
 		[2] = fhir_string(address, "city"),
 		[3] = fhir_string(address, "state"),
 		[4] = fhir_string(address, "postalCode"),
@@ -122,6 +100,8 @@ static bool address_line(struct lines *lines, const json_t *address)
 	};
 	bool empty = true;
 
+	if (!strings_join(json_object_get(address, "line"), 1, lines->reader->arena, &parts[1]))
+		return false;
 	if (str_equal(use, STR("old")))
 		return true;
 	for (size_t i = 0; i < COUNT_OF(parts); i++)
@@ -154,6 +134,14 @@ static bool identifier_line(struct lines *lines, const json_t *item)
 	if (!identifier.value.size)
 		return true;
 	return identifier_to_cx(&identifier, lines->reader->arena, &cx) && line_add(lines, "PID-3", cx);
+}
+
+static bool telecom_line(struct lines *lines, const json_t *contact)
+{
+	bool work = str_equal(fhir_string(contact, "use"), STR("work"));
+	struct str xtn;
+
+	return xtn_read(contact, lines->reader->arena, &xtn) && line_add(lines, work ? "PID-14" : "PID-13", xtn);
 }
 
 static bool demographics(struct lines *lines, const json_t *patient)
@@ -200,7 +188,8 @@ bool source_patient_info_read(struct fhir_reader *reader, const struct fhir_plac
 		return true;
 	return (each(&lines, json_object_get(patient, "identifier"), identifier_line) &&
 		each(&lines, json_object_get(patient, "name"), name_line) && demographics(&lines, patient) &&
-		each(&lines, json_object_get(patient, "address"), address_line)) ||
+		each(&lines, json_object_get(patient, "address"), address_line) &&
+		each(&lines, json_object_get(patient, "telecom"), telecom_line)) ||
 	       fhir_no_memory(reader);
 }
 

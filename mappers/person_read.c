@@ -32,52 +32,48 @@ static bool is_type(const json_t *resource, const char *type)
 	return str_equal(fhir_string(resource, "resourceType"), str_from_c(type));
 }
 
-/* Items of an array of strings from one on, joined by blanks. */
-static struct str join_from(const json_t *object, const char *name, size_t from, struct arena *arena)
+bool strings_join(const json_t *array, size_t from, struct arena *arena, struct str *out)
 {
-	const json_t *array = json_object_get(object, name);
 	struct str parts[NAMES_MAX];
 	size_t count = 0;
 
+	*out = STR_NONE;
 	for (size_t i = from; i < json_array_size(array) && count < NAMES_MAX; i++) {
 		struct str part = fhir_text(json_array_get(array, i));
 
 		if (part.size)
 			parts[count++] = part;
 	}
-	return count > 1 ? hl7_join(parts, count, ' ', arena) : count == 1 ? parts[0] : STR_NONE;
+	if (count == 1)
+		*out = parts[0];
+	else if (count > 1)
+		*out = hl7_join(parts, count, ' ', arena);
+	return count == 0 || out->data;
 }
 
-/* The parts of a HumanName, given names after the first joined. */
-struct name_parts {
-	struct str family, given, second, suffix, prefix;
-};
-
-static struct name_parts name_parts_read(const json_t *name, struct arena *arena)
+bool human_name_read(const json_t *name, struct arena *arena, struct human_name *parts)
 {
-	struct name_parts parts = {
+	*parts = (struct human_name) {
 		.family = fhir_string(name, "family"),
 		.given = fhir_text(fhir_item(name, "given", 0)),
-		.second = join_from(name, "given", 1, arena),
-		.suffix = join_from(name, "suffix", 0, arena),
-		.prefix = join_from(name, "prefix", 0, arena),
 	};
-
-	if (!parts.family.size && !parts.given.size)
-		parts.family = fhir_string(name, "text");
-	return parts;
+	if (!parts->family.size && !parts->given.size)
+		parts->family = fhir_string(name, "text");
+	return strings_join(json_object_get(name, "given"), 1, arena, &parts->second) &&
+	       strings_join(json_object_get(name, "suffix"), 0, arena, &parts->suffix) &&
+	       strings_join(json_object_get(name, "prefix"), 0, arena, &parts->prefix);
 }
 
 /* A name that stands at another place in every type of resource. */
-static struct name_parts resource_name(const json_t *resource, struct arena *arena)
+static bool resource_name(const json_t *resource, struct arena *arena, struct human_name *parts)
 {
 	const json_t *name = json_object_get(resource, "name");
 
-	if (is_type(resource, "Device"))
-		return (struct name_parts) { .family = fhir_string(fhir_item(resource, "deviceName", 0), "name") };
-	if (json_is_array(name))
-		name = json_array_get(name, 0);
-	return name_parts_read(name, arena);
+	if (is_type(resource, "Device")) {
+		*parts = (struct human_name) { .family = fhir_string(fhir_item(resource, "deviceName", 0), "name") };
+		return true;
+	}
+	return human_name_read(json_is_array(name) ? json_array_get(name, 0) : name, arena, parts);
 }
 
 /* An id and its authority as XCN and XON have them: an OID or URI stands for itself. */
@@ -89,7 +85,7 @@ static struct str id_parts(struct identifier identifier, struct hl7_hd *authorit
 	return identifier.value;
 }
 
-static bool xcn_write(const struct name_parts *name, struct identifier identifier, struct arena *arena, struct str *out)
+static bool xcn_write(const struct human_name *name, struct identifier identifier, struct arena *arena, struct str *out)
 {
 	struct hl7_xcn xcn = {
 		.family = name->family,
@@ -138,8 +134,7 @@ static const struct {
 	{ STR_INIT("pager"), STR_INIT("BP") },
 };
 
-/* A ContactPoint as XTN; STR_NONE for one that has no place there (url, other). */
-static bool xtn_read(const json_t *contact, struct arena *arena, struct str *out)
+bool xtn_read(const json_t *contact, struct arena *arena, struct str *out)
 {
 	struct str system = fhir_string(contact, "system");
 	struct str use = fhir_string(contact, "use");
@@ -217,9 +212,10 @@ static bool unresolved(struct fhir_reader *reader, const struct fhir_place *plac
 
 static bool person_read(struct fhir_reader *reader, const json_t *person, struct author *author)
 {
-	struct name_parts name = resource_name(person, reader->arena);
+	struct human_name name;
 
-	if (!xcn_write(&name, fhir_first_identifier(person), reader->arena, &author->person) ||
+	if (!resource_name(person, reader->arena, &name) ||
+	    !xcn_write(&name, fhir_first_identifier(person), reader->arena, &author->person) ||
 	    !telecoms_read(person, reader->arena, &author->telecommunications))
 		return fhir_no_memory(reader);
 	return true;
@@ -241,7 +237,7 @@ static bool institution_read(struct fhir_reader *reader, const json_t *organizat
 static bool logical_read(struct fhir_reader *reader, const json_t *reference, struct author *author)
 {
 	struct identifier identifier = fhir_identifier(json_object_get(reference, "identifier"));
-	struct name_parts name = { .family = fhir_string(reference, "display") };
+	struct human_name name = { .family = fhir_string(reference, "display") };
 	struct str xon = STR_NONE;
 	bool ok;
 
@@ -259,7 +255,6 @@ static bool role_organization(struct fhir_reader *reader, const struct fhir_plac
 			      const json_t *reference, struct author *author)
 {
 	struct fhir_resolved organization = fhir_resolve(reader, container, reference);
-	struct author logical = { .institutions = author->institutions };
 
 	if (!reference)
 		return true;
@@ -271,9 +266,8 @@ static bool role_organization(struct fhir_reader *reader, const struct fhir_plac
 	struct str xon;
 
 	if (!xon_write(fhir_string(reference, "display"), identifier, reader->arena, &xon) ||
-	    (xon.size && !strs_add(&logical.institutions, xon, reader->arena)))
+	    (xon.size && !strs_add(&author->institutions, xon, reader->arena)))
 		return fhir_no_memory(reader);
-	author->institutions = logical.institutions;
 	return true;
 }
 

@@ -29,6 +29,19 @@ bool source_patient_id_read(struct fhir_reader *reader, const struct fhir_place 
 bool source_patient_info_read(struct fhir_reader *reader, const struct fhir_place *place, const json_t *reference,
 			      struct strs *lines) MUST_CHECK;
 
+/* A HumanName in the parts that XCN and XPN have; without family and given its text is the family. */
+struct human_name {
+	struct str family, given, second, suffix, prefix;
+};
+
+bool human_name_read(const json_t *name, struct arena *arena, struct human_name *parts) MUST_CHECK;
+
+/* A ContactPoint as XTN; STR_NONE for one that has no place there (url, other). */
+bool xtn_read(const json_t *contact, struct arena *arena, struct str *xtn) MUST_CHECK;
+
+/* The strings of an array, beginning with one, joined by blanks. */
+bool strings_join(const json_t *array, size_t from, struct arena *arena, struct str *out) MUST_CHECK;
+
 /* Adds value to a list that grows in the arena; false without memory. Equal values are added once. */
 bool strs_add(struct strs *list, struct str value, struct arena *arena) MUST_CHECK;
 
