@@ -144,6 +144,7 @@ static void test_fhir_body__refuses(void **state)
 		{ STR("{\"a\":\"\\b\"}"), ERR_BODY_MALFORMED, "column 7" },
 		{ STR("{\"a\":\"\n\"}"), ERR_BODY_MALFORMED, "column 7" },
 		{ STR("{\"a\":\"\\ufffe\"}"), ERR_BODY_MALFORMED, "column 7" },
+		{ STR("{\"a\":\"\\uFFFF\"}"), ERR_BODY_MALFORMED, "column 7" },
 		{ STR("{\"a\":\"\xEF\xBF\xBF\"}"), ERR_BODY_MALFORMED, "column 7" },
 		{ STR("{\"a\":\"\\ud800\"}"), ERR_BODY_MALFORMED, "Line 1" },
 		{ STR("{\"a\":\"\\x41\"}"), ERR_BODY_MALFORMED, "column 7" },

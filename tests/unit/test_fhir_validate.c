@@ -213,6 +213,10 @@ static void test_fhir_validate__refuses(void **state)
 		{ "{\"resourceType\":\"DocumentReference\",\"status\":\"current\",\"content\":[{\"format\":{\"code\":"
 		  "\"x\"}}]}",
 		  ERR_METADATA_MISSING, "DocumentReference.content[0].attachment" },
+		/* a choice that is required is asked for once */
+		{ "{\"resourceType\":\"MedicationRequest\",\"status\":\"active\",\"intent\":\"order\",\"subject\":{"
+		  "\"display\":\"x\"}}",
+		  ERR_METADATA_MISSING, "MedicationRequest.medication" },
 		{ "{\"resourceType\":\"Patient\",\"name\":{\"family\":\"x\"}}", ERR_BODY_MALFORMED, "Patient.name" },
 		{ "{\"resourceType\":\"Patient\",\"name\":[]}", ERR_BODY_MALFORMED, "Patient.name" },
 		{ "{\"resourceType\":\"Patient\",\"name\":[{}]}", ERR_BODY_MALFORMED, "Patient.name[0]" },
