@@ -15,6 +15,7 @@ struct provide_defaults {
 struct provide_rules {
 	bool accept_minimal, accept_comprehensive, accept_uncontained;
 	bool fill_minimal; /* complete a Minimal Bundle by defaults, with a warning each; false: refuse it (422) */
+	bool limited_metadata; /* the back-end takes Minimal as it is, marked as limited metadata; fill_minimal is not used */
 	const struct provide_defaults *defaults;
 	int default_offset_minutes; /* zone of a time without one */
 	struct str base;            /* public base URL without a slash at its end */

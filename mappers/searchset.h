@@ -15,7 +15,7 @@ struct searchset {
 };
 
 /* In this order: begin, any number of entries (one resource value is written between begin and end of each), at most
- * one outcome, end. Bundle.entry is left out when nothing is in it. */
+ * one outcome, end. The Bundle is the root of what the writer writes; Bundle.entry is left out when nothing is in it. */
 void searchset_begin(struct json_writer *writer, const struct searchset *set);
 void searchset_entry_begin(struct json_writer *writer, struct str full_url);
 void searchset_entry_end(struct json_writer *writer);

@@ -83,7 +83,7 @@ static int send_again(void *ctx, curl_off_t offset, int origin)
 static bool answer_wrong(struct incoming *incoming, const char *why)
 {
 	if (!incoming->wrong[0])
-		snprintf(incoming->wrong, sizeof(incoming->wrong), "%.127s", why);
+		snprintf(incoming->wrong, sizeof(incoming->wrong), "%s", why);
 	return false;
 }
 

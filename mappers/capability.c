@@ -1,0 +1,210 @@
+#include "mappers/capability.h"
+
+#include "mappers/fhir_context.h"
+#include "mappers/json_writer.h"
+#include "mappers/search_table.h"
+
+#define STRUCTURE  IHE_MHD_BASE "StructureDefinition/"
+#define CAPABILITY IHE_MHD_BASE "CapabilityStatement/"
+
+/* clang-format off */
+#define TEXT(literal) { "" literal "", sizeof(literal) - 1 }
+/* clang-format on */
+
+struct route_row {
+	struct str path;
+	struct str transaction;
+	struct str resource;
+	struct str interaction;
+	struct str sentence;
+};
+
+static const struct route_row routes[] = {
+#define ROUTE(name, method, relative, ihe, type, code, body, text) \
+	{ TEXT(relative), TEXT(ihe), TEXT(type), TEXT(code), TEXT(text) },
+#include "profiles/mhd/routes.def"
+#undef ROUTE
+};
+
+/* supportedProfile of what is read; submissions may have come by any profile. */
+static const struct {
+	struct str resource;
+	struct str profile;
+} supported[] = {
+	{ TEXT("DocumentReference"), TEXT(STRUCTURE "IHE.MHD.Minimal.DocumentReference") },
+	{ TEXT("DocumentReference"), TEXT(STRUCTURE "IHE.MHD.Comprehensive.DocumentReference") },
+	{ TEXT("List"), TEXT(STRUCTURE "IHE.MHD.Minimal.SubmissionSet") },
+	{ TEXT("List"), TEXT(STRUCTURE "IHE.MHD.Comprehensive.SubmissionSet") },
+	{ TEXT("List"), TEXT(STRUCTURE "IHE.MHD.Minimal.Folder") },
+	{ TEXT("List"), TEXT(STRUCTURE "IHE.MHD.Comprehensive.Folder") },
+};
+
+/* The IHE statements that are met. The base Document Recipient and its UnContained option list the UnContained
+ * transaction, so they are claimed only with it. */
+static void write_instantiates(const struct capability_facts *facts, struct json_writer *writer)
+{
+	json_member_array(writer, STR("instantiates"));
+	if (facts->comprehensive && facts->uncontained && facts->minimal)
+		json_text(writer, STR(CAPABILITY "IHE.MHD.DocumentRecipient"));
+	if (facts->comprehensive)
+		json_text(writer, STR(CAPABILITY "IHE.MHD.DocumentRecipient.Comprehensive"));
+	if (facts->comprehensive && facts->uncontained)
+		json_text(writer, STR(CAPABILITY "IHE.MHD.DocumentRecipient.UnContained"));
+	json_text(writer, STR(CAPABILITY "IHE.MHD.DocumentResponder"));
+	json_end_array(writer);
+}
+
+static void write_search_params(struct str resource, struct json_writer *writer)
+{
+	enum search_object object = str_equal(resource, STR("List")) ? SEARCH_SUBMISSION_SET : SEARCH_DOCUMENT_ENTRY;
+	size_t count;
+	const struct search_row *rows = search_rows(object, &count);
+
+	json_member_array(writer, STR("searchParam"));
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].match == MATCH_COMMUNITY)
+			continue; /* the Target Communities option is not claimed */
+		json_begin_object(writer);
+		json_member(writer, STR("name"), rows[i].name);
+		json_member(writer, STR("definition"), rows[i].definition);
+		json_member(writer, STR("type"), search_type_name(rows[i].type));
+		json_member(writer, STR("documentation"), rows[i].documentation);
+		json_end_object(writer);
+	}
+	json_end_array(writer);
+}
+
+/* Each interaction once, though GET and POST _search are two routes. */
+static bool is_first(size_t row)
+{
+	for (size_t i = 0; i < row; i++) {
+		if (str_equal(routes[i].resource, routes[row].resource) &&
+		    str_equal(routes[i].interaction, routes[row].interaction))
+			return false;
+	}
+	return true;
+}
+
+static void write_interaction(struct json_writer *writer, const struct route_row *route)
+{
+	json_begin_object(writer);
+	json_member(writer, STR("code"), route->interaction);
+	json_key(writer, STR("documentation"));
+	json_begin_text(writer);
+	json_text_part(writer, route->sentence);
+	if (route->transaction.size) {
+		json_text_part(writer, STR(" ["));
+		json_text_part(writer, route->transaction);
+		json_text_part(writer, STR("]"));
+	}
+	json_end_text(writer);
+	json_end_object(writer);
+}
+
+static void write_resource(struct str resource, struct json_writer *writer)
+{
+	bool profiles = false;
+	bool searched = false;
+
+	json_begin_object(writer);
+	json_member(writer, STR("type"), resource);
+	for (size_t i = 0; i < COUNT_OF(supported); i++) {
+		if (!str_equal(supported[i].resource, resource))
+			continue;
+		if (!profiles)
+			json_member_array(writer, STR("supportedProfile"));
+		profiles = true;
+		json_text(writer, supported[i].profile);
+	}
+	if (profiles)
+		json_end_array(writer);
+	json_member_array(writer, STR("interaction"));
+	for (size_t i = 0; i < COUNT_OF(routes); i++) {
+		if (!str_equal(routes[i].resource, resource) || !is_first(i))
+			continue;
+		searched = searched || str_equal(routes[i].interaction, STR("search-type"));
+		write_interaction(writer, &routes[i]);
+	}
+	json_end_array(writer);
+	json_member(writer, STR("versioning"), STR("no-version"));
+	if (searched)
+		write_search_params(resource, writer);
+	json_end_object(writer);
+}
+
+static bool is_first_of_resource(size_t row)
+{
+	for (size_t i = 0; i < row; i++) {
+		if (str_equal(routes[i].resource, routes[row].resource))
+			return false;
+	}
+	return routes[row].resource.size;
+}
+
+/* One transaction interaction per accepted profile, as the IHE statements write it. */
+static void write_transactions(const struct capability_facts *facts, struct json_writer *writer)
+{
+	const struct {
+		bool accepted;
+		struct str profile;
+	} profiles[] = { { facts->minimal, STR(STRUCTURE "IHE.MHD.Minimal.ProvideBundle") },
+			 { facts->comprehensive, STR(STRUCTURE "IHE.MHD.Comprehensive.ProvideBundle") },
+			 { facts->uncontained, STR(STRUCTURE "IHE.MHD.UnContained.Comprehensive.ProvideBundle") } };
+
+	json_member_array(writer, STR("interaction"));
+	for (size_t i = 0; i < COUNT_OF(profiles); i++) {
+		if (!profiles[i].accepted)
+			continue;
+		json_begin_object(writer);
+		json_member(writer, STR("code"), STR("transaction"));
+		json_member(writer, STR("documentation"), profiles[i].profile);
+		json_end_object(writer);
+	}
+	json_end_array(writer);
+}
+
+static void write_rest(const struct capability_facts *facts, struct json_writer *writer)
+{
+	json_member_array(writer, STR("rest"));
+	json_begin_object(writer);
+	json_member(writer, STR("mode"), STR("server"));
+	json_member(writer, STR("documentation"),
+		    facts->uncontained
+			    ? STR("IHE MHD Document Recipient and Document Responder.")
+			    : STR("IHE MHD Document Recipient and Document Responder with the XDS on FHIR option."));
+	json_member_array(writer, STR("resource"));
+	for (size_t i = 0; i < COUNT_OF(routes); i++) {
+		if (is_first_of_resource(i))
+			write_resource(routes[i].resource, writer);
+	}
+	json_end_array(writer);
+	write_transactions(facts, writer);
+	json_end_object(writer);
+	json_end_array(writer);
+}
+
+void capability_write(const struct capability_facts *facts, struct json_writer *writer)
+{
+	json_begin_object(writer);
+	json_member(writer, STR("resourceType"), STR("CapabilityStatement"));
+	json_member(writer, STR("status"), STR("active"));
+	json_member(writer, STR("date"), facts->date);
+	json_member(writer, STR("kind"), STR("instance"));
+	write_instantiates(facts, writer);
+	json_member_object(writer, STR("software"));
+	json_member(writer, STR("name"), STR("Passerelle"));
+	json_member(writer, STR("version"), facts->software_version);
+	json_member(writer, STR("releaseDate"), facts->release_date);
+	json_end_object(writer);
+	json_member_object(writer, STR("implementation"));
+	json_member(writer, STR("description"), STR("FHIR gateway in front of an XDS affinity domain"));
+	json_member(writer, STR("url"), facts->base);
+	json_end_object(writer);
+	json_member(writer, STR("fhirVersion"), STR("4.0.1"));
+	json_member_array(writer, STR("format"));
+	json_text(writer, STR("application/fhir+json"));
+	json_text(writer, STR("application/fhir+xml"));
+	json_end_array(writer);
+	write_rest(facts, writer);
+	json_end_object(writer);
+}

@@ -1,0 +1,96 @@
+#include "mappers/provide_bundle.h"
+
+#include <assert.h>
+
+#include "mappers/provide_read.h"
+
+/* Documents and folders get their places before anything refers to them. */
+static bool place_objects(struct provide_reading *reading)
+{
+	struct provide_bundle *out = reading->out;
+	size_t document = 0;
+	size_t folder = 0;
+
+	out->documents = arena_array(reading->arena, out->document_count, sizeof *out->documents);
+	out->folders = arena_array(reading->arena, out->folder_count, sizeof *out->folders);
+	if (!out->documents || !out->folders)
+		return provide_no_memory(reading->outcome);
+	for (size_t i = 0; i < out->entry_count; i++) {
+		struct provide_entry *entry = &out->entries[i];
+
+		if (entry->role == ROLE_DOCUMENT_REFERENCE) {
+			entry->object = document;
+			out->documents[document++].entry = i;
+		} else if (entry->role == ROLE_FOLDER || entry->role == ROLE_FOLDER_UPDATE) {
+			entry->object = folder;
+			out->folders[folder++].entry = i;
+		} else if (entry->role == ROLE_FROZEN && entry->resource &&
+			   !provide_absolutise(entry->resource, entry->full_url, reading->arena)) {
+			return provide_no_memory(reading->outcome);
+		}
+	}
+	return true;
+}
+
+/* A Binary that nothing points to would vanish without a word. */
+static bool check_binaries(struct provide_reading *reading)
+{
+	struct provide_bundle *out = reading->out;
+	bool good = true;
+
+	for (size_t i = 0; i < out->entry_count; i++) {
+		bool used = out->entries[i].role != ROLE_BINARY;
+
+		for (size_t j = 0; !used && j < out->document_count; j++) {
+			used = out->documents[j].binary == i;
+			out->entries[i].object = j;
+		}
+		if (!used)
+			good = outcome_add(reading->outcome, ERR_RULE, out->entries[i].path,
+					   "Point attachment.url of a DocumentReference to this Binary, or leave it "
+					   "out.");
+	}
+	return good;
+}
+
+/* Objects, generated uniqueIds, and every association that phase 2 can make. */
+static size_t count_uuids(const struct provide_bundle *out)
+{
+	size_t count = 2 + 2 * out->document_count + out->references.target_count;
+
+	for (size_t i = 0; i < out->document_count; i++)
+		count += out->documents[i].relation_count;
+	for (size_t i = 0; i < out->folder_count; i++)
+		count += 3 + 2 * (out->folders[i].members.document_count + out->folders[i].members.target_count);
+	return count;
+}
+
+static bool read_all(struct provide_reading *reading)
+{
+	struct provide_bundle *out = reading->out;
+	bool good = true;
+
+	for (size_t i = 0; i < out->document_count; i++)
+		good = provide_read_document(reading, &out->documents[i]) && good;
+	for (size_t i = 0; i < out->folder_count; i++)
+		good = provide_read_folder(reading, &out->folders[i]) && good;
+	good = provide_read_submission_set(reading) && good;
+	good = provide_check_updates(reading) && good;
+	if (good && out->claim_count == 0)
+		good = outcome_add(reading->outcome, ERR_METADATA_MISSING, "Bundle.entry.resource.subject",
+				   "Name the patient in subject; without one nothing can be registered.");
+	return good && check_binaries(reading);
+}
+
+bool provide_bundle_read(json_t *bundle, const struct provide_rules *rules, struct arena *arena,
+			 struct provide_bundle *out, struct outcome *outcome)
+{
+	struct provide_reading reading = { bundle, rules, arena, out, outcome };
+
+	*out = (struct provide_bundle) { 0 };
+	if (!provide_read_profile(&reading) || !provide_read_entries(&reading) || !place_objects(&reading) ||
+	    !read_all(&reading))
+		return false;
+	out->uuid_count = count_uuids(out);
+	return true;
+}

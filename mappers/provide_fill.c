@@ -1,0 +1,96 @@
+#include "mappers/provide_fill.h"
+
+#include "mappers/base/xds_time.h"
+
+static void warn(struct outcome *outcome, const char *path, const char *element)
+{
+	outcome_warn(outcome, ERR_METADATA_MISSING, path,
+		     "%s was missing and a configured default was registered; send it to have your own.", element);
+}
+
+static bool fill_code(const struct code *value, const char *element, const char *path, struct code *code,
+		      struct outcome *outcome)
+{
+	if (code->code.size || value->code.size == 0)
+		return false;
+	*code = *value;
+	warn(outcome, path, element);
+	return true;
+}
+
+static bool fill_codes(const struct code *value, const char *element, const char *path, struct arena *arena,
+		       struct codes *codes, struct outcome *outcome)
+{
+	struct code one = { 0 };
+
+	if (codes->count || !fill_code(value, element, path, &one, outcome))
+		return true;
+	codes->items = arena_array(arena, 1, sizeof *codes->items);
+	if (!codes->items)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+	codes->items[0] = one;
+	codes->count = 1;
+	return true;
+}
+
+bool provide_fill_document(const struct provide_defaults *defaults, struct str now, const char *path,
+			   struct arena *arena, struct document_entry *entry, struct outcome *outcome)
+{
+	const struct {
+		const struct code *value;
+		const char *element;
+		struct code *code;
+	} codes[] = { { &defaults->class_code, "category", &entry->class_code },
+		      { &defaults->type_code, "type", &entry->type_code },
+		      { &defaults->format_code, "content.format", &entry->format_code },
+		      { &defaults->facility_type_code, "context.facilityType", &entry->facility_type_code },
+		      { &defaults->practice_setting_code, "context.practiceSetting", &entry->practice_setting_code } };
+
+	for (size_t i = 0; i < COUNT_OF(codes); i++)
+		fill_code(codes[i].value, codes[i].element, path, codes[i].code, outcome);
+	if (entry->language_code.size == 0 && defaults->language_code.size) {
+		entry->language_code = defaults->language_code;
+		warn(outcome, path, "content.attachment.language");
+	}
+	if (entry->creation_time.size == 0) {
+		if (entry->fhir_date.size == 0 ||
+		    !xds_time_from_fhir(entry->fhir_date, 0, arena, &entry->creation_time))
+			entry->creation_time = now;
+		outcome_warn(outcome, ERR_METADATA_MISSING, path,
+			     "content.attachment.creation was missing and the time of the %s was registered; send it "
+			     "to have "
+			     "your own.",
+			     entry->fhir_date.size ? "DocumentReference" : "submission");
+	}
+	return fill_codes(&defaults->confidentiality_code, "securityLabel", path, arena, &entry->confidentiality_codes,
+			  outcome);
+}
+
+void provide_fill_submission_set(const struct provide_defaults *defaults, const char *path, struct submission_set *set,
+				 struct outcome *outcome)
+{
+	fill_code(&defaults->content_type_code, "extension ihe-designationType", path, &set->content_type_code,
+		  outcome);
+}
+
+bool provide_fill_folder(const struct provide_defaults *defaults, const char *path, struct arena *arena,
+			 struct folder *folder, struct outcome *outcome)
+{
+	if (folder->title.size == 0 && defaults->folder_title.size) {
+		folder->title = defaults->folder_title;
+		warn(outcome, path, "title");
+	}
+	return fill_codes(&defaults->folder_code, "extension ihe-designationType", path, arena, &folder->code_list,
+			  outcome);
+}
+
+void provide_fill_source_patient(const char *path, struct document_entry *entry, struct outcome *outcome)
+{
+	if (entry->source_patient_id.size || entry->patient_id.size == 0)
+		return;
+	entry->source_patient_id = entry->patient_id;
+	outcome_warn(outcome, ERR_METADATA_MISSING, path,
+		     "context.sourcePatientInfo has no identifier and the patient's id in the affinity domain was "
+		     "registered "
+		     "as the source's; send a Patient with an identifier to have your own.");
+}

@@ -1,0 +1,20 @@
+/* Completes what a Minimal Bundle may leave out and an XDS registry requires. Source: ITI TF-3 4.3.1, MHD 4.2.4
+ * 3.65.4.1.3 (Comprehensive Metadata option). */
+#ifndef PASSERELLE_PROVIDE_FILL_H
+#define PASSERELLE_PROVIDE_FILL_H
+
+#include "mappers/provide_bundle.h"
+
+/* Each fills the attributes that are missing and for which there is a default, with a warning each. path: of the
+ * resource. now: DTM. False without memory. */
+bool provide_fill_document(const struct provide_defaults *defaults, struct str now, const char *path,
+			   struct arena *arena, struct document_entry *entry, struct outcome *outcome) MUST_CHECK;
+void provide_fill_submission_set(const struct provide_defaults *defaults, const char *path, struct submission_set *set,
+				 struct outcome *outcome);
+bool provide_fill_folder(const struct provide_defaults *defaults, const char *path, struct arena *arena,
+			 struct folder *folder, struct outcome *outcome) MUST_CHECK;
+
+/* sourcePatientId, which XDS requires also where a profile does not: the patient's id in the affinity domain. */
+void provide_fill_source_patient(const char *path, struct document_entry *entry, struct outcome *outcome);
+
+#endif
