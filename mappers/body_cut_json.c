@@ -147,7 +147,7 @@ static size_t skip_blanks(struct str body, size_t at)
 static bool string_scan(struct scan *scan)
 {
 	size_t start = scan->at + 1;
-	size_t end;
+	size_t end = 0;
 	bool cut = false;
 
 	if (scan->sink && is_base64_place(scan) && !cut_try(scan, start, &cut))
