@@ -319,7 +319,7 @@ bool provide_bundle(const struct transaction *t, const struct provide_request *r
 	struct provide_resolved resolved = { 0 };
 	struct metadata metadata;
 	struct provide_document *documents;
-	struct xds_document *outgoing;
+	struct xds_document *outgoing = NULL;
 
 	if (!bundle)
 		return no_memory(t);
