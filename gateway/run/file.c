@@ -28,6 +28,11 @@ const struct file_calls *file_system_calls(void)
 	return &system_calls;
 }
 
+const struct file_calls *file_calls_now(void)
+{
+	return calls_now;
+}
+
 static bool failed(struct outcome *outcome, const char *what, const char *path)
 {
 	char reason[128];

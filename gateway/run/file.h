@@ -22,6 +22,9 @@ struct file_calls {
 void file_replace(const struct file_calls *calls);
 const struct file_calls *file_system_calls(void);
 
+/* The calls to use, for code that needs one of them alone. */
+const struct file_calls *file_calls_now(void);
+
 /* Writes all bytes, going on after short writes and EINTR. Returns false with errno set. */
 bool file_write_all(int descriptor, const void *bytes, size_t size) MUST_CHECK;
 

@@ -12,11 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/run/file.h"
+
+#define PATH_SIZE           4096
 #define SHARDS              256 /* directories 00 to ff, by the first two digits of the name */
 #define TEMPORARY_NAME_SIZE 32
 #define TEMPORARY_DIRECTORY "temporary"
 
 struct content_store {
+	char *path;
 	int directory;
 	int lock; /* the file whose lock says that the directory is taken */
 	int temporary;
@@ -101,6 +105,7 @@ bool content_store_open(const char *directory, struct content_store **store, str
 	if (!opened)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
 	opened->lock = opened->temporary = -1;
+	opened->path = strdup(directory);
 	opened->directory = directory_open(AT_FDCWD, directory);
 	if (opened->directory < 0) {
 		outcome_add(outcome, ERR_STORAGE, "",
@@ -141,6 +146,7 @@ void content_store_close(struct content_store *store)
 		close(store->lock);
 	if (store->directory >= 0)
 		close(store->directory);
+	free(store->path);
 	free(store);
 }
 
@@ -152,10 +158,22 @@ static bool digests_begin(struct content_writer *writer)
 	       EVP_DigestInit_ex(writer->sha1, EVP_sha1(), NULL) == 1;
 }
 
+static void temporary_path(const struct content_writer *writer, char path[PATH_SIZE])
+{
+	snprintf(path, PATH_SIZE, "%s/" TEMPORARY_DIRECTORY "/%s", writer->store->path, writer->temporary);
+}
+
+/* The file of a content: in the directory that the first two digits of its name say. */
+static void content_path(const struct content_store *store, const char *name, char path[PATH_SIZE])
+{
+	snprintf(path, PATH_SIZE, "%s/%.2s/%s", store->path, name, name);
+}
+
 bool content_begin(struct content_store *store, uint64_t bytes_max, struct content_writer **writer,
 		   struct outcome *outcome)
 {
 	struct content_writer *begun = calloc(1, sizeof *begun);
+	char path[PATH_SIZE];
 
 	if (!begun)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later: no memory left.");
@@ -168,8 +186,8 @@ bool content_begin(struct content_store *store, uint64_t bytes_max, struct conte
 	}
 	snprintf(begun->temporary, sizeof begun->temporary, "%016llx",
 		 (unsigned long long)atomic_fetch_add(&store->next_temporary, 1));
-	begun->descriptor =
-		openat(store->temporary, begun->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	temporary_path(begun, path);
+	begun->descriptor = file_calls_now()->open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (begun->descriptor < 0) {
 		file_error("creating a file", outcome);
 		content_discard(begun);
@@ -182,26 +200,13 @@ bool content_begin(struct content_store *store, uint64_t bytes_max, struct conte
 
 bool content_write(struct content_writer *writer, const void *bytes, size_t size, struct outcome *outcome)
 {
-	const char *at = bytes;
-	size_t left = size;
-
 	if (size > writer->bytes_max - writer->content.size)
 		return outcome_add(outcome, ERR_TOO_LONG, "", "Send a document of at most %llu bytes.",
 				   (unsigned long long)writer->bytes_max);
 	writer->content.size += size;
 	if (EVP_DigestUpdate(writer->sha256, bytes, size) != 1 || EVP_DigestUpdate(writer->sha1, bytes, size) != 1)
 		return outcome_add(outcome, ERR_INTERNAL, "", "Report this: a hash function failed.");
-	while (left > 0) {
-		ssize_t written = write(writer->descriptor, at, left);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return file_error("writing a document", outcome);
-		at += written;
-		left -= (size_t)written;
-	}
-	return true;
+	return file_write_all(writer->descriptor, bytes, size) || file_error("writing a document", outcome);
 }
 
 static bool digest_hex(EVP_MD_CTX *digest, char *hex)
@@ -224,7 +229,7 @@ bool content_finish(struct content_writer *writer, struct content *content, stru
 {
 	if (!digest_hex(writer->sha256, writer->content.name) || !digest_hex(writer->sha1, writer->content.sha1))
 		return outcome_add(outcome, ERR_INTERNAL, "", "Report this: a hash function failed.");
-	if (fsync(writer->descriptor) != 0)
+	if (file_calls_now()->fsync(writer->descriptor) != 0)
 		return file_error("writing a document", outcome);
 	*content = writer->content;
 	return true;
@@ -242,10 +247,12 @@ bool content_keep(struct content_writer *writer, struct outcome *outcome)
 {
 	struct content_store *store = writer->store;
 	const char *name = writer->content.name;
-	char path[3 + CONTENT_NAME_SIZE];
+	char from[PATH_SIZE];
+	char to[PATH_SIZE];
 
-	snprintf(path, sizeof path, "%.2s/%s", name, name);
-	if (renameat(store->temporary, writer->temporary, store->directory, path) != 0)
+	temporary_path(writer, from);
+	content_path(store, name, to);
+	if (file_calls_now()->rename(from, to) != 0)
 		return file_error("naming a document", outcome);
 	writer->named = false;
 	store->dirty[shard_of(name)] = true;
@@ -256,10 +263,13 @@ void content_discard(struct content_writer *writer)
 {
 	if (!writer)
 		return;
+	char path[PATH_SIZE];
+
 	if (writer->descriptor >= 0)
-		close(writer->descriptor);
+		file_calls_now()->close(writer->descriptor);
+	temporary_path(writer, path);
 	if (writer->named)
-		unlinkat(writer->store->temporary, writer->temporary, 0);
+		file_calls_now()->unlink(path);
 	EVP_MD_CTX_free(writer->sha256);
 	EVP_MD_CTX_free(writer->sha1);
 	free(writer);
@@ -276,7 +286,7 @@ bool content_store_sync(void *context, struct outcome *outcome)
 			continue;
 		snprintf(name, sizeof name, "%02x", i);
 		int shard = openat(store->directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		bool synced = shard >= 0 && fsync(shard) == 0;
+		bool synced = shard >= 0 && file_calls_now()->fsync(shard) == 0;
 
 		if (!synced)
 			file_error("writing a directory", outcome);

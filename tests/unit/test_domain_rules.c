@@ -185,11 +185,11 @@ struct history_case {
 };
 
 #define U(n) "urn:uuid:0000abcd-0000-4000-8000-00000000000" n
-#define FIRST                                                                                        \
-	SET("s", "2.999.9.1", PATIENT_ONE)                                                           \
-	ENTRY(U("1"), "2.999.10.1", PATIENT_ONE, HASH_ONE) FOLDER(U("2"), "2.999.11.1", PATIENT_ONE) \
-		MEMBER("m", "s", U("1"), "Original") ASSOCIATE("mf", HAS_MEMBER, "s", U("2"))        \
-			ASSOCIATE("fd", HAS_MEMBER, U("2"), U("1"))
+#define FIRST                                                                          \
+	SET("s", "2.999.9.1", PATIENT_ONE)                                             \
+	ENTRY(U("1"), "2.999.10.1", PATIENT_ONE, HASH_ONE)                             \
+	FOLDER(U("2"), "2.999.11.1", PATIENT_ONE) MEMBER("m", "s", U("1"), "Original") \
+		ASSOCIATE("mf", HAS_MEMBER, "s", U("2")) ASSOCIATE("fd", HAS_MEMBER, U("2"), U("1"))
 #define SECOND(patient) \
 	SET("s", "2.999.9.2", patient) ENTRY("d", "2.999.10.2", patient, HASH_TWO) MEMBER("m", "s", "d", "Original")
 

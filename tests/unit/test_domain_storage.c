@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "gateway/run/file.h"
 #include "gateway/state/content_store.h"
 #include "gateway/state/database.h"
 
@@ -253,10 +255,12 @@ static void test_domain_storage__says_no_when_the_disk_fails(void **state)
 {
 	struct stand *stand = *state;
 	struct row_work work = { .number = 1 };
+	unsigned before = atomic_load(&sync_count);
 	struct outcome outcome;
 
 	outcome_init(&outcome);
 	assert_true(database_write(stand->database, insert_work, &work, &outcome));
+	assert_true(atomic_load(&sync_count) > before);
 	atomic_store(&sync_failures, 1);
 	work.number = 2;
 	assert_false(database_write(stand->database, insert_work, &work, &outcome));
@@ -395,6 +399,103 @@ static void test_domain_storage__keeps_contents(void **state)
 	directory_remove(directory);
 }
 
+/* System calls that fail on demand, and what was called in which order. */
+static bool fsync_fails;
+static bool rename_fails;
+static char calls_made[16];
+static size_t call_count;
+
+static void call_note(char call)
+{
+	if (call_count + 1 < sizeof calls_made)
+		calls_made[call_count++] = call;
+}
+
+static int noted_fsync(int descriptor)
+{
+	call_note('s');
+	errno = EIO;
+	return fsync_fails ? -1 : fsync(descriptor);
+}
+
+static int noted_rename(const char *from, const char *to)
+{
+	call_note('r');
+	errno = EIO;
+	return rename_fails ? -1 : rename(from, to);
+}
+
+static bool keep_work(void *context, struct connection *connection, struct outcome *outcome)
+{
+	struct row_work work = { .number = 77 };
+
+	return content_keep(context, outcome) && insert_work(&work, connection, outcome);
+}
+
+/* A row is acknowledged only when the bytes, their name and the row are on the disk, in this order. */
+static void test_domain_storage__content_comes_before_its_row(void **state)
+{
+	struct file_calls calls = *file_system_calls();
+	char directory[64];
+	char name[192];
+	struct content_store *store = NULL;
+	struct content_writer *writer;
+	struct content content;
+	struct database *database = NULL;
+	struct outcome outcome;
+	struct stand *stand = *state;
+	struct database_options options = { .path = stand->path,
+					    .schema = SCHEMA,
+					    .version = 1,
+					    .readers_max = 1,
+					    .before_commit = content_store_sync };
+
+	database_close(stand->database);
+	stand->database = NULL;
+	calls.fsync = noted_fsync;
+	calls.rename = noted_rename;
+	outcome_init(&outcome);
+	snprintf(directory, sizeof directory, "/tmp/passerelle-content-%ld-test", (long)getpid());
+	assert_true(content_store_open(directory, &store, &outcome));
+	options.context = store;
+	assert_true(database_open(&options, &database, &outcome));
+	file_replace(&calls);
+
+	fsync_fails = true;
+	assert_false(write_content(store, "foo", &writer, &content));
+	content_discard(writer);
+	fsync_fails = false;
+	call_count = 0;
+	assert_true(write_content(store, "foo", &writer, &content));
+	rename_fails = true;
+	assert_false(database_write(database, keep_work, writer, &outcome));
+	rename_fails = false;
+	assert_int_equal(count_rows(database), 0);
+	outcome_init(&outcome);
+	assert_true(database_write(database, keep_work, writer, &outcome));
+	calls_made[call_count] = '\0';
+	assert_string_equal(calls_made, "srrs");
+	assert_int_equal(count_rows(database), 1);
+	content_discard(writer);
+
+	/* The directory cannot be made durable: no acknowledgement. */
+	assert_true(write_content(store, "bar", &writer, &content));
+	fsync_fails = true;
+	assert_false(database_write(database, keep_work, writer, &outcome));
+	assert_int_equal(outcome.issues[0].code, ERR_STORAGE);
+	assert_int_equal(count_rows(database), 1);
+	content_discard(writer);
+	fsync_fails = false;
+	file_replace(NULL);
+	database_close(database);
+	content_store_close(store);
+	snprintf(name, sizeof name, "%s/2c/" FOO_SHA256, directory);
+	assert_int_equal(unlink(name), 0);
+	snprintf(name, sizeof name, "%s/%.2s/%s", directory, content.name, content.name);
+	assert_int_equal(unlink(name), 0);
+	directory_remove(directory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +506,8 @@ int main(void)
 						stand_close),
 		cmocka_unit_test_setup_teardown(test_domain_storage__refuses_another_schema, stand_open, stand_close),
 		cmocka_unit_test(test_domain_storage__keeps_contents),
+		cmocka_unit_test_setup_teardown(test_domain_storage__content_comes_before_its_row, stand_open,
+						stand_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
