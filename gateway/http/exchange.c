@@ -8,14 +8,14 @@
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 
-#define RESPONSE_HEADERS_MAX (16 * 1024)
-#define STREAM_BLOCK_BYTES   (64 * 1024)
+#define RESPONSE_HEADERS_MAX ((size_t)16 * 1024)
+#define STREAM_BLOCK_BYTES   ((size_t)64 * 1024)
 
 /* Inside the 32 KiB that libmicrohttpd gets per connection: an OAuth token may have 16 KiB. */
 static const struct http_head_limits head_limits = {
-	.target_bytes_max = 12 * 1024,
+	.target_bytes_max = 12288,
 	.header_count_max = 100,
-	.headers_bytes_max = 20 * 1024,
+	.headers_bytes_max = 20480,
 };
 
 struct http_exchange *exchange_new(struct http_server *server, struct MHD_Connection *mhd, const char *target)
@@ -242,7 +242,11 @@ static ssize_t stream_read(void *cls, uint64_t position, char *bytes, size_t siz
 	case PIPE_BROKEN:
 		break;
 	}
-	return MHD_CONTENT_READER_END_WITH_ERROR;
+	/* MHD_CONTENT_READER_END_WITH_ERROR from a connection that has just been resumed leaves it to libmicrohttpd's
+	 * idle timeout. So the socket is shut, after which no byte can leave, and the write that fails ends it. */
+	shutdown(exchange->connection->descriptor, SHUT_RDWR);
+	bytes[0] = 0;
+	return 1;
 }
 
 /* For a Content-Length without a body. libmicrohttpd never reads it for HEAD. */

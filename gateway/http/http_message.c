@@ -1,7 +1,7 @@
 #include "gateway/http/exchange.h"
 #include "gateway/run/random.h"
 
-#define STREAM_RING_BYTES    (256 * 1024)
+#define STREAM_RING_BYTES    ((size_t)256 * 1024)
 #define PLAIN_TEXT_BYTES_MAX 1024
 
 struct str http_request_header(const struct http_request *request, struct str name)

@@ -10,7 +10,7 @@
 #include "gateway/run/config_table.h"
 #include "gateway/run/file.h"
 
-#define FILE_BYTES_MAX   (4 * 1024 * 1024)
+#define FILE_BYTES_MAX   ((size_t)4 * 1024 * 1024)
 #define KEYS_PER_MAP_MAX 64
 #define SHOWN_SIZE       128
 #define SKIP_DEPTH_MAX   1000
@@ -22,6 +22,7 @@ struct loader {
 	bool stopped; /* nothing after this can be trusted */
 	unsigned role;
 	struct config_place place;
+	char key[SHOWN_SIZE]; /* place.key */
 	struct arena *arena;
 	struct outcome *outcome;
 };
@@ -38,6 +39,12 @@ static void key_print(char key[SHOWN_SIZE], const char *format, ...)
 	va_start(args, format);
 	vsnprintf(key, SHOWN_SIZE, format, args);
 	va_end(args);
+}
+
+/* From now on issues are about this key. */
+static void key_set(struct loader *loader, const char *key)
+{
+	key_print(loader->key, "%s", key);
 }
 
 static void event_drop(struct loader *loader)
@@ -77,7 +84,7 @@ static bool event_next(struct loader *loader)
 		return false;
 	if (!yaml_parser_parse(&loader->parser, &loader->event)) {
 		loader->place.line = loader->parser.problem_mark.line + 1;
-		loader->place.key = "";
+		key_set(loader, "");
 		return stop(loader, "Correct the YAML: it cannot be read from here on.");
 	}
 	loader->has_event = true;
@@ -159,7 +166,7 @@ static void complain_missing(struct loader *loader, const struct config_section 
 		if (seen[i] || !(row->required & loader->role))
 			continue;
 		key_print(key, "%s%s", shown, row->key);
-		loader->place.key = key;
+		key_set(loader, key);
 		loader->place.line = line;
 		config_complain(&loader->place, "Add this key: %s", row->sentence);
 	}
@@ -233,13 +240,13 @@ static void parse_sequence(struct loader *loader, const struct config_row *row, 
 	if (row->type == CONFIG_FLAGS)
 		*(unsigned *)(void *)((char *)object + row->offset) = 0;
 	for (;; count++) {
-		loader->place.key = shown;
+		key_set(loader, shown);
 		if (!event_next(loader))
 			return;
 		if (loader->event.type == YAML_SEQUENCE_END_EVENT)
 			break;
 		key_print(key, "%s[%zu]", shown, count);
-		loader->place.key = key;
+		key_set(loader, key);
 		if (!parse_element(loader, row, object, &capacity, key))
 			return;
 	}
@@ -336,7 +343,7 @@ static bool parse_mapping(struct loader *loader, const struct config_section *se
 		char shown_key[SHOWN_SIZE];
 
 		key_print(shown_key, "%s%s", shown, prefix);
-		loader->place.key = shown_key;
+		key_set(loader, shown_key);
 		if (!event_next(loader))
 			return false;
 		if (loader->event.type == YAML_MAPPING_END_EVENT)
@@ -349,6 +356,7 @@ static bool parse_mapping(struct loader *loader, const struct config_section *se
 			return stop(loader, "Write a known key: its parts have no dots and are shorter than this.");
 		key_print(key, "%s%s", prefix, name.data);
 		key_print(shown_key, "%s%s", shown, key);
+		key_set(loader, shown_key);
 		for (size_t i = 0; i < key_count; i++) {
 			if (str_equal(keys[i], name))
 				return stop(loader, "Write this key only once.");
@@ -372,7 +380,7 @@ static bool parse_document(struct loader *loader, struct config *config)
 	if (!parse_mapping(loader, &config_root, config, "", "", seen))
 		return false;
 	complain_missing(loader, &config_root, "", seen, 1);
-	loader->place.key = "";
+	key_set(loader, "");
 	if (!event_next(loader) || !event_next(loader))
 		return false;
 	if (loader->event.type != YAML_STREAM_END_EVENT)
@@ -432,6 +440,7 @@ bool config_load(const char *path, enum config_role role, struct arena *arena, s
 
 	if (!file_read(path, FILE_BYTES_MAX, arena, &text, outcome))
 		return false;
+	loader.place.key = loader.key;
 	*config = (struct config) { 0 };
 	if (!set_defaults(&loader, &config_root, config))
 		return false;

@@ -153,7 +153,7 @@ static void sample_section(struct buf *out, const struct config_section *section
 		bool active = row->required || row->default_text[0];
 
 		if (depth == 0 &&
-		    (dots(row->key) == 0 || strncmp(row->key, before, str_find(str_from_c(row->key), '.') + 1)))
+		    (dots(row->key) == 0 || strncmp(row->key, before, str_find(str_from_c(row->key), '.') + 1) != 0))
 			buf_add_char(out, '\n');
 		const char *key = open_groups(out, row->key, before, depth);
 		size_t level = depth + dots(row->key);

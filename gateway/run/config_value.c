@@ -119,7 +119,7 @@ static bool read_secret(const struct config_row *row, struct str text, const str
 {
 	struct config_row path_row = { .type = CONFIG_PATH, .min = 1, .max = 4000 };
 	struct outcome reading;
-	struct str path;
+	struct str path = STR_NONE;
 
 	outcome_init(&reading);
 	if (!read_path(&path_row, text, place, &path))
@@ -144,7 +144,7 @@ static bool read_number(const struct config_row *row, struct str text, const str
 		uint64_t factor;
 	} units[] = { { { "KiB", 3 }, 1 << 10 }, { { "MiB", 3 }, 1 << 20 }, { { "GiB", 3 }, 1 << 30 } };
 	uint64_t factor = 1;
-	uint64_t value;
+	uint64_t value = 0;
 
 	for (size_t i = 0; row->type == CONFIG_BYTES && i < COUNT_OF(units); i++) {
 		if (!str_ends_with(text, units[i].suffix))
@@ -204,7 +204,7 @@ static bool read_offset(const struct config_row *row, struct str text, const str
 
 static bool read_flag(const struct config_row *row, struct str text, const struct config_place *place, unsigned *flags)
 {
-	unsigned index;
+	unsigned index = 0;
 
 	if (!read_name(row, text, place, &index))
 		return false;

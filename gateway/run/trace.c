@@ -1,5 +1,7 @@
 #include "gateway/run/trace.h"
 
+#include <stdio.h>
+
 #include "gateway/run/random.h"
 
 static const char hex[] = "0123456789abcdef";
@@ -70,9 +72,5 @@ void trace_from_header(struct str traceparent, struct trace *trace)
 
 void trace_to_header(const struct trace *trace, char out[TRACEPARENT_SIZE])
 {
-	memcpy(out, "00-", 3);
-	memcpy(out + 3, trace->trace_id, 32);
-	out[35] = '-';
-	memcpy(out + 36, trace->span_id, 16);
-	memcpy(out + 52, trace->sampled ? "-01" : "-00", 4);
+	snprintf(out, TRACEPARENT_SIZE, "00-%s-%s-%s", trace->trace_id, trace->span_id, trace->sampled ? "01" : "00");
 }

@@ -10,9 +10,9 @@
 
 /* libxml2 and OpenSSL are at home in this; sanitizers put red zones around every local. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STACK_BYTES (4 * 1024 * 1024)
+#define STACK_BYTES ((size_t)4 * 1024 * 1024)
 #else
-#define STACK_BYTES (256 * 1024)
+#define STACK_BYTES ((size_t)256 * 1024)
 #endif
 
 #define IDLE_MS_DEFAULT   5000
@@ -264,21 +264,20 @@ struct worker_pool *worker_pool_new(const struct worker_options *options)
 
 bool worker_submit(struct worker_pool *pool, struct worker_job *job)
 {
-	bool taken = true;
+	bool taken = false;
 
 	job->next = NULL;
 	job->queued_us = clock_monotonic_us();
 	pthread_mutex_lock(&pool->lock);
-	if (pool->stopping) {
-		taken = false;
-	} else if (pool->idle) {
+	if (!pool->stopping && pool->idle) {
 		struct worker *worker = pool->idle;
 
 		pool->idle = worker->below;
 		pool->idle_count--;
 		worker->job = job;
 		pthread_cond_signal(&worker->wake);
-	} else if (pool->waiting < pool->options.queue_max) {
+		taken = true;
+	} else if (!pool->stopping && pool->waiting < pool->options.queue_max) {
 		*pool->last = job;
 		pool->last = &job->next;
 		pool->waiting++;
@@ -287,8 +286,7 @@ bool worker_submit(struct worker_pool *pool, struct worker_job *job)
 			worker_start(pool);
 		if (pool->waiting == 1)
 			pthread_cond_signal(&pool->manage);
-	} else {
-		taken = false;
+		taken = true;
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return taken;

@@ -109,7 +109,7 @@ static void *crowd_main(void *argument)
 		unsigned size = (crowd->seed * 7919 + i * 104729) % 700000 + 1;
 		int client = client_connect();
 
-		snprintf(text, sizeof text, "GET /stream/%u HTTP/1.1\r\nHost: h\r\n\r\n", size);
+		snprintf(text, sizeof text, "GET /stream/%u HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", size);
 		client_send(client, text, strlen(text));
 		if (i % 3 == 2) {
 			/* Leaves in the middle. */
@@ -126,8 +126,6 @@ static void *crowd_main(void *argument)
 				if (part <= 0)
 					break;
 				got += (size_t)part;
-				if (got >= size + 120)
-					break;
 			}
 			crowd->whole += got >= size;
 		}
