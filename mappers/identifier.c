@@ -12,9 +12,33 @@ static bool is_uri_system(struct str system)
 	return system.size == 0 || str_equal(system, STR("urn:ietf:rfc:3986"));
 }
 
-static struct str without_oid_prefix(struct str text)
+bool oid_shaped(struct str oid)
 {
-	return oid_urn_valid(text) ? str_from(text, 8) : text;
+	struct str rest = oid;
+	struct str arc;
+	size_t arcs = 0;
+	uint64_t first;
+
+	if (oid.size == 0 || oid.size > 128)
+		return false;
+	while (str_next(&rest, '.', &arc)) {
+		if (arc.size == 0 || (arc.size > 1 && arc.data[0] == '0'))
+			return false;
+		for (size_t i = 0; i < arc.size; i++) {
+			if (arc.data[i] < '0' || arc.data[i] > '9')
+				return false;
+		}
+		if (arcs++ == 0 && (!str_to_u64(arc, &first) || first > 2))
+			return false;
+	}
+	return arcs > 1;
+}
+
+struct str without_oid_prefix(struct str text)
+{
+	bool prefixed = str_starts_with_nocase(text, STR("urn:oid:")) && oid_shaped(str_from(text, 8));
+
+	return prefixed ? str_from(text, 8) : text;
 }
 
 bool identifier_to_unique_id(const struct identifier *identifier, struct arena *arena, struct str *unique_id)
@@ -41,7 +65,7 @@ bool identifier_from_unique_id(struct str unique_id, struct arena *arena, struct
 	if (unique_id.size == 0)
 		return false;
 	*identifier = (struct identifier) { STR("urn:ietf:rfc:3986"), unique_id };
-	if (oid_valid(unique_id)) {
+	if (oid_shaped(unique_id)) {
 		identifier->value = arena_printf(arena, "urn:oid:%.*s", STR_ARG(unique_id));
 	} else if (extension.size && oid_valid(root) && str_find(extension, '^') == extension.size) {
 		identifier->system = arena_printf(arena, "urn:oid:%.*s", STR_ARG(root));
@@ -114,7 +138,7 @@ bool identifier_from_parts(struct str id, const struct hl7_hd *authority, struct
 		return false;
 	if (identifier->system.size)
 		return true;
-	if (oid_valid(id))
+	if (oid_shaped(id))
 		identifier->value = arena_printf(arena, "urn:oid:%.*s", STR_ARG(id));
 	if (is_uri(identifier->value))
 		identifier->system = STR("urn:ietf:rfc:3986");

@@ -11,6 +11,12 @@ struct identifier {
 	struct str value;
 };
 
+/* An OID by its form, of up to 128 characters: FHIR sets no limit, and IHE's own examples have more than the 64 that XDS
+ * allows (TF-3 4.2.3.1.7). Whether it is too long is the registry's say; see metadata_validate.h. */
+bool oid_shaped(struct str oid);
+/* text without "urn:oid:" when an OID follows. */
+struct str without_oid_prefix(struct str text);
+
 /* uniqueId of a document: urn:oid: is taken off, other URIs stay, an OID as system and a value become root^extension.
  * False without memory, or when it has no XDS form (another system, no value). */
 bool identifier_to_unique_id(const struct identifier *identifier, struct arena *arena,

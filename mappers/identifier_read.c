@@ -35,7 +35,7 @@ enum identifier_mark identifier_mark_of(const json_t *identifier)
 		return MARK_UNIQUE_ID;
 	if (is_uuid)
 		return MARK_ENTRY_UUID;
-	return oid_urn_valid(parts.value) ? MARK_UNIQUE_ID : MARK_OTHER;
+	return oid_shaped(without_oid_prefix(parts.value)) ? MARK_UNIQUE_ID : MARK_OTHER;
 }
 
 /* The one identifier with a mark; *place is where it stands. False with an issue when there are two. */
@@ -88,8 +88,8 @@ bool unique_oid_read(struct fhir_reader *reader, const struct attribute *row, vo
 	if (!found)
 		return true;
 	value = fhir_string(found, "value");
-	*(struct str *)field = str_without_prefix(value, STR("urn:oid:"));
-	if (oid_valid(*(struct str *)field))
+	*(struct str *)field = without_oid_prefix(value);
+	if (oid_shaped(*(struct str *)field))
 		return true;
 	/* A folder may have a UUID in FHIR; XDS wants an OID, and every UUID has one. ITU-T X.667 */
 	if (uuid_valid(value) && uuid_to_oid(value, oid)) {
@@ -97,7 +97,7 @@ bool unique_oid_read(struct fhir_reader *reader, const struct attribute *row, vo
 		return ((struct str *)field)->data || fhir_no_memory(reader);
 	}
 	return outcome_add(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, &place),
-			   "Send the uniqueId as urn:oid: and an OID of at most 64 characters");
+			   "Send the uniqueId as urn:oid: and an OID");
 }
 
 bool other_identifiers_read(struct fhir_reader *reader, const struct attribute *row, void *field)
@@ -146,8 +146,7 @@ static bool reference_id_add(struct fhir_reader *reader, const struct fhir_curso
 	}
 	cxi.type_code = fixed_type.size ? fixed_type : type_code(json_object_get(cursor->value, "identifier"));
 	if (is_uri_system(identifier.system)) {
-		if (oid_urn_valid(cxi.id))
-			cxi.id = str_from(cxi.id, 8);
+		cxi.id = without_oid_prefix(cxi.id);
 		if (!cxi.type_code.size)
 			cxi.type_code = STR(REFERENCE_UNIQUE_ID);
 	}

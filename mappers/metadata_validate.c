@@ -5,6 +5,7 @@
 #include "mappers/base/uuid.h"
 #include "mappers/base/xds_time.h"
 #include "mappers/fhir_context.h"
+#include "mappers/identifier.h"
 
 #define PATH_SIZE 160
 
@@ -65,7 +66,7 @@ static const char *xcn_check(struct str value)
 
 static const char *oid_check(struct str value)
 {
-	return oid_valid(value) ? NULL : "write an OID of at most 64 digits and dots";
+	return oid_shaped(value) ? NULL : "write an OID: digits with dots";
 }
 
 static const char *hash_check(struct str value)
@@ -111,6 +112,7 @@ struct check {
 	const struct attribute_table *table;
 	const char *path;
 	struct outcome *outcome;
+	enum metadata_level level;
 	bool ok;
 };
 
@@ -178,6 +180,8 @@ static void string_value(struct check *check, const struct attribute *row, struc
 
 	if (what)
 		wrong(check, row, what);
+	else if (row->type == TYPE_OID && check->level == LEVEL_XDS && !oid_valid(value))
+		wrong(check, row, "write an OID of at most 64 digits and dots");
 	else if (characters(value) > size_max(check->table, row))
 		wrong(check, row,
 		      row->place == PLACE_DESCRIPTION ? "shorten it to 1024 characters"
@@ -279,7 +283,7 @@ bool metadata_object_meets(const struct attribute_table *table, const void *obje
 bool metadata_object_validate(const struct attribute_table *table, const void *object, enum metadata_level level,
 			      const char *path, struct outcome *outcome)
 {
-	struct check check = { .table = table, .path = path, .outcome = outcome, .ok = true };
+	struct check check = { .table = table, .path = path, .outcome = outcome, .level = level, .ok = true };
 
 	for (size_t i = 0; i < table->count; i++) {
 		const struct attribute *row = &table->rows[i];

@@ -80,9 +80,8 @@ static bool resource_name(const json_t *resource, struct arena *arena, struct hu
 static struct str id_parts(struct identifier identifier, struct hl7_hd *authority)
 {
 	*authority = authority_from_system(identifier.system);
-	if (!authority->universal_id.size && !authority->namespace_id.size && oid_urn_valid(identifier.value))
-		return str_from(identifier.value, 8);
-	return identifier.value;
+	return authority->universal_id.size || authority->namespace_id.size ? identifier.value
+									    : without_oid_prefix(identifier.value);
 }
 
 static bool xcn_write(const struct human_name *name, struct identifier identifier, struct arena *arena, struct str *out)
