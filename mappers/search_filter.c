@@ -1,5 +1,7 @@
 #include "mappers/search_filter.h"
 
+#include "mappers/code_system.h"
+
 #include "mappers/base/oid.h"
 #include "mappers/base/uuid.h"
 #include "mappers/fold.h"
@@ -133,7 +135,7 @@ bool search_filter_read(const struct search_param *param, const struct search_ro
 
 struct str search_scheme(struct str system)
 {
-	return str_without_prefix(system, STR("urn:oid:"));
+	return code_system_scheme(system);
 }
 
 static bool is_uri_token(const struct search_token *token)

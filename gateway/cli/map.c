@@ -81,8 +81,8 @@ static bool output_write(const struct map_options *options, bool is_fhir, struct
 		ok = fhir_xml_from_json(buf_str(out), arena, &xml, outcome);
 		out = &xml;
 	}
-	ok = ok && fwrite(out->data, 1, out->size, stdout) == out->size && (options->explain || putchar('\n') != EOF) &&
-	     fflush(stdout) == 0;
+	ok = ok && (out->size == 0 || fwrite(out->data, 1, out->size, stdout) == out->size) &&
+	     (options->explain || putchar('\n') != EOF) && fflush(stdout) == 0;
 	buf_free(&xml);
 	return ok;
 }

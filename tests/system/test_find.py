@@ -166,7 +166,7 @@ class Find(support.Stand):
 
 
 class BehindProxy(support.Stand):
-    gateway_overrides = {"public_base": "https://gateway.example/hospital/fhir", "listen": {"hosts": ["*"]}}
+    gateway_overrides = {"public_base": "https://gateway.example/hospital/fhir"}
 
     @classmethod
     def setUpClass(cls):
