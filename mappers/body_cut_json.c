@@ -128,6 +128,11 @@ static bool cut_try(struct scan *scan, size_t start, bool *cut)
 		return true;
 	if (scan->text->cut_count == scan->limits->cut_count_max)
 		return refuse(scan, ERR_TOO_COSTLY, start, "Send fewer documents in one request.");
+	/* Base64 may hold blanks and line ends, JSON wants the latter as escapes. */
+	if (memchr(value.data, '\n', value.size) || memchr(value.data, '\r', value.size) ||
+	    memchr(value.data, '\t', value.size))
+		return refuse(scan, ERR_BODY_MALFORMED, start,
+			      "Write line ends and tabs in this string as \\n, \\r, \\t.");
 	if (!body_cut_decode(FHIR_JSON, scan->body, value, scan->sink, scan->text->cut_count, scan->outcome))
 		return false;
 	snprintf(index, sizeof index, "%zu", scan->text->cut_count++);

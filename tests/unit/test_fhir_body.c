@@ -173,6 +173,8 @@ static void test_fhir_body__refuses(void **state)
 		{ STR("{\"data\":\"aGVsbG8gd29ybGQ=\\\"\"}"), ERR_VALUE_INVALID, "column 10" },
 		{ STR("{\"data\":\"aGVs\\u00e9G8gd29ybGQ=\"}"), ERR_VALUE_INVALID, "column 10" },
 		{ STR("{\"data\":\"            \"}"), ERR_VALUE_INVALID, "column 10" },
+		{ STR("{\"data\":\"aGVsbG8g\nd29ybGQ=\"}"), ERR_BODY_MALFORMED, "column 10" },
+		{ STR("{\"data\":\"aGVsbG8g\td29ybGQ=\"}"), ERR_BODY_MALFORMED, "column 10" },
 		{ STR("{\"data\":\"x\",\"aGVsbG8gd29ybGQ=\":1,\"data\":\"y\"}"), ERR_BODY_MALFORMED, "Line 1" },
 	};
 
