@@ -357,16 +357,22 @@ bool ebrim_read_take_slots(struct ebrim_reader *reader, struct rim_slots *slots)
 	return gather_take(&reader->slots[1], &slots->items, &slots->count, sizeof *slots->items, reader->arena);
 }
 
+/* The objects in the order of their ids. */
+struct by_id {
+	struct str id;
+	size_t index;
+};
+
 static int compare_ids(const void *a, const void *b)
 {
-	const struct rim_object *const *left = a;
-	const struct rim_object *const *right = b;
-	size_t size = (*left)->id.size < (*right)->id.size ? (*left)->id.size : (*right)->id.size;
-	int order = size ? memcmp((*left)->id.data, (*right)->id.data, size) : 0;
+	const struct by_id *left = a;
+	const struct by_id *right = b;
+	size_t size = left->id.size < right->id.size ? left->id.size : right->id.size;
+	int order = size ? memcmp(left->id.data, right->id.data, size) : 0;
 
 	if (order)
 		return order;
-	return ((*left)->id.size > (*right)->id.size) - ((*left)->id.size < (*right)->id.size);
+	return (left->id.size > right->id.size) - (left->id.size < right->id.size);
 }
 
 /* Appends c to the Classifications of object; *room is what its array can hold, 0 as long as nothing was appended. */
@@ -394,8 +400,6 @@ bool ebrim_read_finish(struct ebrim_reader *reader, struct rim_list *list)
 {
 	struct rim_classification *loose;
 	size_t loose_count;
-	struct rim_object **by_id;
-	size_t *rooms;
 
 	*list = (struct rim_list) { 0 };
 	if (!gather_take(&reader->objects, &list->objects, &list->count, sizeof *list->objects, reader->arena) ||
@@ -403,25 +407,24 @@ bool ebrim_read_finish(struct ebrim_reader *reader, struct rim_list *list)
 		return false;
 	if (loose_count == 0)
 		return true;
-	by_id = arena_array(reader->arena, list->count, sizeof *by_id);
-	rooms = arena_array(reader->arena, list->count, sizeof *rooms);
-	if (!by_id || !rooms)
+	struct by_id *sorted = arena_array(reader->arena, list->count, sizeof *sorted);
+	size_t *rooms = arena_array(reader->arena, list->count, sizeof *rooms);
+
+	if (!sorted || !rooms)
 		return false;
 	for (size_t i = 0; i < list->count; i++)
-		by_id[i] = &list->objects[i];
-	if (list->count)
-		qsort(by_id, list->count, sizeof *by_id, compare_ids);
+		sorted[i] = (struct by_id) { list->objects[i].id, i };
+	qsort(sorted, list->count, sizeof *sorted, compare_ids);
 	list->loose = loose;
 	for (size_t i = 0; i < loose_count; i++) {
-		struct rim_object key = { .id = loose[i].classified_object };
-		struct rim_object *wanted = &key;
-		struct rim_object **found = key.id.size && list->count
-						    ? bsearch(&wanted, by_id, list->count, sizeof *by_id, compare_ids)
-						    : NULL;
+		struct by_id key = { loose[i].classified_object, 0 };
+		const struct by_id *found =
+			key.id.size ? bsearch(&key, sorted, list->count, sizeof *sorted, compare_ids) : NULL;
 
 		if (!found)
 			list->loose[list->loose_count++] = loose[i];
-		else if (!append_classification(reader->arena, *found, &rooms[*found - list->objects], &loose[i]))
+		else if (!append_classification(reader->arena, &list->objects[found->index], &rooms[found->index],
+						&loose[i]))
 			return false;
 	}
 	return true;
