@@ -77,121 +77,75 @@ static inline int domain_stand_close(void **state)
 	return 0;
 }
 
-#define CODE(scheme, owner, code, coding)                                                                     \
-	"<rim:Classification id='c' classifiedObject='" owner "' classificationScheme='urn:uuid:" scheme      \
-	"' nodeRepresentation='" code "'><rim:Slot name='codingScheme'><rim:ValueList><rim:Value>" coding     \
+/* XML is laid out as XML. */
+/* clang-format off */
+#define CODE(scheme, owner, code, coding) \
+	"<rim:Classification id='c' classifiedObject='" owner "' classificationScheme='urn:uuid:" scheme "'" \
+	" nodeRepresentation='" code "'><rim:Slot name='codingScheme'><rim:ValueList><rim:Value>" coding \
 	"</rim:Value></rim:ValueList></rim:Slot><rim:Name><rim:LocalizedString value='" code "'/></rim:Name>" \
 	"</rim:Classification>"
 #define SLOT(name, value) \
 	"<rim:Slot name='" name "'><rim:ValueList><rim:Value>" value "</rim:Value></rim:ValueList></rim:Slot>"
-#define IDENTIFIER(owner, scheme, value, name)                                                             \
-	"<rim:ExternalIdentifier id='x' registryObject='" owner "' identificationScheme='urn:uuid:" scheme \
-	"' value='" value "'><rim:Name><rim:LocalizedString value='" name "'/></rim:Name></rim:ExternalIdentifier>"
+#define IDENTIFIER(owner, scheme, value, name) \
+	"<rim:ExternalIdentifier id='x' registryObject='" owner "' identificationScheme='urn:uuid:" scheme "'" \
+	" value='" value "'><rim:Name><rim:LocalizedString value='" name "'/></rim:Name></rim:ExternalIdentifier>"
+#define NODE(owner, node) \
+	"<rim:Classification id='n' classifiedObject='" owner "' classificationNode='urn:uuid:" node "'/>"
 
-#define ENTRY(id, unique_id, patient, hash)                                                                                                                    \
-	"<rim:ExtrinsicObject id='" id "' mimeType='text/plain' objectType="                                                                                   \
-	"'urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1'>" SLOT("creationTime", "20260312") SLOT("hash", hash) SLOT(                                           \
-		"languageCode", "fr-LU") SLOT("repositoryUniqueId", "2.999.2")                                                                                 \
-		SLOT("serviceStartTime", "202603080615") SLOT("serviceStopTime", "20260312") SLOT("size", "12") SLOT(                                          \
-			"sourcePatientId",                                                                                                                     \
-			"77^^^&amp;2.999.3&amp;ISO") SLOT("urn:ihe:iti:xds:2013:referenceIdList",                                                              \
-							  "A-17^^^&amp;2.999.4&amp;ISO^urn:ihe:iti:xds:2013:"                                                  \
-							  "accession") "<rim:Name><rim:LocalizedString "                                                       \
-								       "value='Fictional letter'/></rim:Name>"                                                 \
-								       "<rim:Classification id='a' "                                                           \
-								       "classifiedObject='" id                                                                 \
-								       "' "                                                                                    \
-								       "classificationScheme='urn:uuid:93606bcf-9494-"                                         \
-								       "43ec-9b4e-a7748d1a838d' "                                                              \
-								       "nodeRepresentation=''>" SLOT(                                                          \
-									       "authorPerson",                                                                 \
-									       "9001^Muster^Erika^^^Dr^^^&amp;2.999."                                          \
-									       "5&amp;ISO")                                                                    \
-									       SLOT("authorInstitution", "Fictional "                                          \
-													 "Hospital") "</rim:Classification>" CODE(             \
-										       "41a5887f-8865-4c09-adf7-"                                              \
-										       "e362475b143a",                                                         \
-										       id, "class",                                                            \
-										       "2.999.6") CODE("f4f85eac-"                                             \
-												       "e6cb-4883-"                                            \
-												       "b524-"                                                 \
-												       "f2705394840f",                                         \
-												       id, "N",                                                \
-												       "2.999.7") CODE("f4f85eac-e6cb-4883-b524-f2705394840f", \
-														       id,                                     \
-														       "R",                                    \
-														       "2.999.7")                              \
-										       CODE("a09d5840-386c-46f2-b5ad-"                                         \
-											    "9c3699a4309d",                                                    \
-											    id, "format",                                                      \
-											    "2.999.6") CODE("f33fb8ac"                                         \
-													    "-18af-"                                           \
-													    "42cc-"                                            \
-													    "ae0e-"                                            \
-													    "ed0b0bdb"                                         \
-													    "91e1",                                            \
-													    id,                                                \
-													    "HOSP",                                            \
-													    "2.999.6")                                         \
-											       CODE("cccf5598-8b07-"                                           \
-												    "4b77-a05e-"                                               \
-												    "ae952c785ead",                                            \
-												    id, "general",                                             \
-												    "2.999.6") CODE("f0306f51-975f-434e-a61c-c59651d33983",    \
-														    id,                                        \
-														    "type",                                    \
-														    "2.999.6")                                 \
-												       IDENTIFIER(                                             \
-													       id,                                             \
-													       "58a6f"                                         \
-													       "841-"                                          \
-													       "87b3-"                                         \
-													       "4a3e-"                                         \
-													       "92fd-"                                         \
-													       "a8ffe"                                         \
-													       "ff984"                                         \
-													       "27",                                           \
-													       patient,                                        \
-													       "XDSDo"                                         \
-													       "cumen"                                         \
-													       "tEntr"                                         \
-													       "y."                                            \
-													       "patie"                                         \
-													       "ntId")                                         \
-													       IDENTIFIER(                                     \
-														       id,                                     \
-														       "2e82c1f6-a085-4c72-9da3-"              \
-														       "8640a32e42ab",                         \
-														       unique_id,                              \
-														       "XDSDocumentEntry.uniqueId") "</rim:ExtrinsicObject>"
+#define ENTRY(id, unique_id, patient, hash) \
+	"<rim:ExtrinsicObject id='" id "' mimeType='text/plain'" \
+	" objectType='urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1'>" \
+	SLOT("creationTime", "20260312") \
+	SLOT("hash", hash) \
+	SLOT("languageCode", "fr-LU") \
+	SLOT("repositoryUniqueId", "2.999.2") \
+	SLOT("serviceStartTime", "202603080615") \
+	SLOT("serviceStopTime", "20260312") \
+	SLOT("size", "12") \
+	SLOT("sourcePatientId", "77^^^&amp;2.999.3&amp;ISO") \
+	SLOT("urn:ihe:iti:xds:2013:referenceIdList", "A-17^^^&amp;2.999.4&amp;ISO^urn:ihe:iti:xds:2013:accession") \
+	"<rim:Name><rim:LocalizedString value='Fictional letter'/></rim:Name>" \
+	"<rim:Classification id='a' classifiedObject='" id "'" \
+	" classificationScheme='urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d' nodeRepresentation=''>" \
+	SLOT("authorPerson", "9001^Muster^Erika^^^Dr^^^&amp;2.999.5&amp;ISO") \
+	SLOT("authorInstitution", "Fictional Hospital") \
+	"</rim:Classification>" \
+	CODE("41a5887f-8865-4c09-adf7-e362475b143a", id, "class", "2.999.6") \
+	CODE("f4f85eac-e6cb-4883-b524-f2705394840f", id, "N", "2.999.7") \
+	CODE("f4f85eac-e6cb-4883-b524-f2705394840f", id, "R", "2.999.7") \
+	CODE("a09d5840-386c-46f2-b5ad-9c3699a4309d", id, "format", "2.999.6") \
+	CODE("f33fb8ac-18af-42cc-ae0e-ed0b0bdb91e1", id, "HOSP", "2.999.6") \
+	CODE("cccf5598-8b07-4b77-a05e-ae952c785ead", id, "general", "2.999.6") \
+	CODE("f0306f51-975f-434e-a61c-c59651d33983", id, "type", "2.999.6") \
+	IDENTIFIER(id, "58a6f841-87b3-4a3e-92fd-a8ffeff98427", patient, "XDSDocumentEntry.patientId") \
+	IDENTIFIER(id, "2e82c1f6-a085-4c72-9da3-8640a32e42ab", unique_id, "XDSDocumentEntry.uniqueId") \
+	"</rim:ExtrinsicObject>"
 
-#define SET(id, unique_id, patient)                                                                                  \
-	"<rim:RegistryPackage id='" id "'>" SLOT("submissionTime", "20260312101500")                                 \
-		CODE("aa543740-bdda-424e-8c96-df4873be8500", id, "content",                                          \
-		     "2.999.6") "<rim:Classification id='n' classifiedObject='" id                                   \
-				"' classificationNode='urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd'/>" IDENTIFIER( \
-					id, "6b5aea1a-874d-4603-a4bc-96a0a7b38446", patient,                         \
-					"XDSSubmissionSet.patientId")                                                \
-					IDENTIFIER(id, "554ac39e-e3fe-47fe-b233-965d2a147832", "2.999.8",            \
-						   "XDSSubmissionSet.sourceId")                                      \
-						IDENTIFIER(id, "96fdda7c-d067-4183-912e-bf5ee74998a8", unique_id,    \
-							   "XDSSubmissionSet.uniqueId") "</rim:RegistryPackage>"
+#define SET(id, unique_id, patient) \
+	"<rim:RegistryPackage id='" id "'>" \
+	SLOT("submissionTime", "20260312101500") \
+	CODE("aa543740-bdda-424e-8c96-df4873be8500", id, "content", "2.999.6") \
+	NODE(id, "a54d6aa5-d40d-43f9-88c5-b4633d873bdd") \
+	IDENTIFIER(id, "6b5aea1a-874d-4603-a4bc-96a0a7b38446", patient, "XDSSubmissionSet.patientId") \
+	IDENTIFIER(id, "554ac39e-e3fe-47fe-b233-965d2a147832", "2.999.8", "XDSSubmissionSet.sourceId") \
+	IDENTIFIER(id, "96fdda7c-d067-4183-912e-bf5ee74998a8", unique_id, "XDSSubmissionSet.uniqueId") \
+	"</rim:RegistryPackage>"
 
-#define FOLDER(id, unique_id, patient)                                                                                \
-	"<rim:RegistryPackage id='" id "'><rim:Name><rim:LocalizedString value='Fictional folder'/></rim:Name>" CODE( \
-		"1ba97051-7806-41a8-a48b-8fce7af683c5", id, "folder",                                                 \
-		"2.999.6") "<rim:Classification id='n' classifiedObject='" id                                         \
-			   "' classificationNode='urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2'/>" IDENTIFIER(       \
-				   id, "f64ffdf0-4b97-4e06-b79f-a52b38ec2f8a", patient, "XDSFolder.patientId")        \
-				   IDENTIFIER(id, "75df8f67-9973-4fbe-a900-df66cefecc5a", unique_id,                  \
-					      "XDSFolder.uniqueId") "</rim:RegistryPackage>"
+#define FOLDER(id, unique_id, patient) \
+	"<rim:RegistryPackage id='" id "'><rim:Name><rim:LocalizedString value='Fictional folder'/></rim:Name>" \
+	CODE("1ba97051-7806-41a8-a48b-8fce7af683c5", id, "folder", "2.999.6") \
+	NODE(id, "d9d542f3-6cc4-48b6-8870-ea235fbc94c2") \
+	IDENTIFIER(id, "f64ffdf0-4b97-4e06-b79f-a52b38ec2f8a", patient, "XDSFolder.patientId") \
+	IDENTIFIER(id, "75df8f67-9973-4fbe-a900-df66cefecc5a", unique_id, "XDSFolder.uniqueId") \
+	"</rim:RegistryPackage>"
 
-#define ASSOCIATE(id, type, source, target)                                                                            \
-	"<rim:Association id='" id "' associationType='" type "' sourceObject='" source "' targetObject='" target "'/" \
-														  ">"
-#define MEMBER(id, source, target, status)                                                    \
-	"<rim:Association id='" id "' associationType='" HAS_MEMBER "' sourceObject='" source \
-	"' targetObject='" target "'>" SLOT("SubmissionSetStatus", status) "</rim:Association>"
+#define ASSOCIATE(id, type, source, target) \
+	"<rim:Association id='" id "' associationType='" type "'" \
+	" sourceObject='" source "' targetObject='" target "'/>"
+#define MEMBER(id, source, target, status) \
+	"<rim:Association id='" id "' associationType='" HAS_MEMBER "'" \
+	" sourceObject='" source "' targetObject='" target "'>" SLOT("SubmissionSetStatus", status) "</rim:Association>"
+/* clang-format on */
 
 /* text with every old replaced by new; fails the test when old does not occur. */
 static inline char *edited(const char *text, const char *old, const char *new)

@@ -2,12 +2,17 @@
  * those of TF-3 table 4.2.4.1-2. */
 #include "domain_stand.h"
 
-#define GOOD                                 \
+/* A submission is written as a list of its objects. */
+/* clang-format off */
+#define GOOD \
 	SET("set", "2.999.9.1", PATIENT_ONE) \
-	ENTRY("doc", "2.999.10.1", PATIENT_ONE, HASH_ONE) MEMBER("m", "set", "doc", "Original")
-#define GOOD_FOLDER                                                                                   \
-	GOOD FOLDER("folder", "2.999.11.1", PATIENT_ONE) ASSOCIATE("mf", HAS_MEMBER, "set", "folder") \
-		ASSOCIATE("fd", HAS_MEMBER, "folder", "doc") ASSOCIATE("mfd", HAS_MEMBER, "set", "fd")
+	ENTRY("doc", "2.999.10.1", PATIENT_ONE, HASH_ONE) \
+	MEMBER("m", "set", "doc", "Original")
+#define GOOD_FOLDER \
+	GOOD FOLDER("folder", "2.999.11.1", PATIENT_ONE) \
+	ASSOCIATE("mf", HAS_MEMBER, "set", "folder") \
+	ASSOCIATE("fd", HAS_MEMBER, "folder", "doc") \
+	ASSOCIATE("mfd", HAS_MEMBER, "set", "fd")
 
 #define METADATA     "XDSRegistryMetadataError"
 #define UNKNOWN_UUID "urn:uuid:00000000-0000-4000-8000-000000000001"
@@ -185,13 +190,17 @@ struct history_case {
 };
 
 #define U(n) "urn:uuid:0000abcd-0000-4000-8000-00000000000" n
-#define FIRST                                                                          \
-	SET("s", "2.999.9.1", PATIENT_ONE)                                             \
-	ENTRY(U("1"), "2.999.10.1", PATIENT_ONE, HASH_ONE)                             \
-	FOLDER(U("2"), "2.999.11.1", PATIENT_ONE) MEMBER("m", "s", U("1"), "Original") \
-		ASSOCIATE("mf", HAS_MEMBER, "s", U("2")) ASSOCIATE("fd", HAS_MEMBER, U("2"), U("1"))
+#define FIRST \
+	SET("s", "2.999.9.1", PATIENT_ONE) \
+	ENTRY(U("1"), "2.999.10.1", PATIENT_ONE, HASH_ONE) \
+	FOLDER(U("2"), "2.999.11.1", PATIENT_ONE) \
+	MEMBER("m", "s", U("1"), "Original") \
+	ASSOCIATE("mf", HAS_MEMBER, "s", U("2")) \
+	ASSOCIATE("fd", HAS_MEMBER, U("2"), U("1"))
 #define SECOND(patient) \
-	SET("s", "2.999.9.2", patient) ENTRY("d", "2.999.10.2", patient, HASH_TWO) MEMBER("m", "s", "d", "Original")
+	SET("s", "2.999.9.2", patient) \
+	ENTRY("d", "2.999.10.2", patient, HASH_TWO) \
+	MEMBER("m", "s", "d", "Original")
 
 static const struct history_case history_cases[] = {
 	{ "the same entry again is legal", GOOD,
@@ -327,6 +336,7 @@ static void test_domain_rules__no_addendum_to_a_transformation(void **state)
 	assert_string_equal(stand_submit(stand, SECOND(PATIENT_ONE) ASSOCIATE("r", APND, "d", U("4"))), METADATA);
 }
 
+/* clang-format on */
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
