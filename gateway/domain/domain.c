@@ -8,8 +8,7 @@
 #include "gateway/run/file.h"
 #include "gateway/run/log.h"
 
-#define ARENA_BYTES          (64U << 20)  /* of the configuration: patients and codes */
-#define REQUEST_ARENA_BYTES  (256U << 20) /* of one request: 10,000 objects of an answer fit */
+#define ARENA_BYTES          (64U << 20) /* of the configuration: patients and codes */
 #define LEAF_CLASS_MAX       10000
 #define OBJECT_REF_MAX       200000
 #define CODES_FILE_BYTES_MAX (16U << 20)
@@ -110,7 +109,7 @@ static bool server_start(const struct config *config, struct domain *domain, str
 			.body_rate_min = config->limits_body_rate,
 			.body_grace_ms = BODY_GRACE_MS,
 			.request_ms = config->limits_request_seconds * 1000,
-			.arena_bytes = REQUEST_ARENA_BYTES,
+			.arena_bytes = config->limits_request_memory,
 			.spool = &domain->spool,
 			.workers = { .threads_max = config->limits_workers, .queue_max = config->limits_queue },
 		},

@@ -265,10 +265,8 @@ static bool members_add(const struct search *search, const struct strs *sources)
 			  &candidates))
 		return false;
 	for (size_t i = 0; i < candidates.count; i++) {
-		struct strs one = { &candidates.items[i].uuid, 1 };
-
 		if (rows_hold(search->rows, candidates.items[i].target) &&
-		    !find_by_list(search, OBJECT_ASSOCIATION, " AND o.uuid IN ", &one, "", false, search->rows))
+		    !rows_add(search->rows, &candidates.items[i], search->arena, search->outcome))
 			return false;
 	}
 	return true;
@@ -343,14 +341,12 @@ static bool get_related_documents(const struct search *search)
 	for (size_t i = 0; i < links.count; i++) {
 		struct str ends[] = { links.items[i].source, links.items[i].target };
 		struct strs both = { ends, COUNT_OF(ends) };
-		struct strs link = { &links.items[i].uuid, 1 };
 		bool wanted = false;
 
 		for (size_t k = 0; k < types.count && !wanted; k++)
 			wanted = str_equal(types.items[k], links.items[i].association_type);
-		if (wanted &&
-		    (!find_by_list(search, OBJECT_ENTRY, " AND o.uuid IN ", &both, "", true, search->rows) ||
-		     !find_by_list(search, OBJECT_ASSOCIATION, " AND o.uuid IN ", &link, "", false, search->rows)))
+		if (wanted && (!find_by_list(search, OBJECT_ENTRY, " AND o.uuid IN ", &both, "", true, search->rows) ||
+			       !rows_add(search->rows, &links.items[i], search->arena, search->outcome)))
 			return false;
 	}
 	return true;

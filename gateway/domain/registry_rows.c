@@ -87,9 +87,24 @@ void select_free(struct select *select)
 	buf_free(&select->sql);
 }
 
-static size_t hash_of(int64_t id)
+/* FNV-1a. Senders may choose UUIDs; count_max bounds what collisions could cost. */
+static size_t hash_of(struct str uuid)
 {
-	return (size_t)((uint64_t)id * 0x9E3779B97F4A7C15U >> 20);
+	uint64_t hash = 0xCBF29CE484222325U;
+
+	for (size_t i = 0; i < uuid.size; i++)
+		hash = (hash ^ (unsigned char)uuid.data[i]) * 0x100000001B3U;
+	return (size_t)(hash ^ hash >> 32);
+}
+
+/* The slot of this UUID, or the empty one where it would go. */
+static size_t *slot_of(const struct rows *rows, struct str uuid)
+{
+	size_t at = hash_of(uuid) % rows->slot_count;
+
+	while (rows->slots[at] && !str_equal(rows->items[rows->slots[at] - 1].uuid, uuid))
+		at = (at + 1) % rows->slot_count;
+	return &rows->slots[at];
 }
 
 /* Makes the hash table at least twice as large as the list. */
@@ -103,50 +118,31 @@ static bool rows_index(struct rows *rows, struct arena *arena)
 
 	if (!slots)
 		return false;
-	for (size_t i = 0; i < rows->count; i++) {
-		size_t at = hash_of(rows->items[i].id) % wanted;
-
-		while (slots[at])
-			at = (at + 1) % wanted;
-		slots[at] = i + 1;
-	}
 	rows->slots = slots;
 	rows->slot_count = wanted;
+	for (size_t i = 0; i < rows->count; i++)
+		*slot_of(rows, rows->items[i].uuid) = i + 1;
 	return true;
-}
-
-static bool rows_add(struct rows *rows, const struct row *row, struct arena *arena, struct outcome *outcome)
-{
-	if (!rows_index(rows, arena) ||
-	    !arena_grow(arena, &rows->items, rows->count, &rows->capacity, sizeof *rows->items))
-		return no_memory(outcome);
-	rows->items[rows->count++] = *row;
-	size_t at = hash_of(row->id) % rows->slot_count;
-
-	while (rows->slots[at])
-		at = (at + 1) % rows->slot_count;
-	rows->slots[at] = rows->count;
-	return true;
-}
-
-static bool rows_hold_id(const struct rows *rows, int64_t id)
-{
-	if (rows->slot_count == 0)
-		return false;
-	for (size_t at = hash_of(id) % rows->slot_count; rows->slots[at]; at = (at + 1) % rows->slot_count) {
-		if (rows->items[rows->slots[at] - 1].id == id)
-			return true;
-	}
-	return false;
 }
 
 bool rows_hold(const struct rows *rows, struct str uuid)
 {
-	for (size_t i = 0; i < rows->count; i++) {
-		if (str_equal(rows->items[i].uuid, uuid))
-			return true;
-	}
-	return false;
+	return rows->slot_count > 0 && *slot_of(rows, uuid) != 0;
+}
+
+bool rows_add(struct rows *rows, const struct row *row, struct arena *arena, struct outcome *outcome)
+{
+	if (rows_hold(rows, row->uuid))
+		return true;
+	if (rows->count_max && rows->count >= rows->count_max)
+		return outcome_add(outcome, ERR_TOO_COSTLY, "", "Narrow the query: it finds more than %zu objects.",
+				   rows->count_max);
+	if (!rows_index(rows, arena) ||
+	    !arena_grow(arena, &rows->items, rows->count, &rows->capacity, sizeof *rows->items))
+		return no_memory(outcome);
+	rows->items[rows->count++] = *row;
+	*slot_of(rows, row->uuid) = rows->count;
+	return true;
 }
 
 /* A column's text in the arena; an absent one stays absent. */
@@ -197,13 +193,11 @@ bool select_run(struct select *select, struct connection *connection, struct row
 	while ((step = statement_step(statement, outcome)) == STEP_ROW) {
 		struct row row;
 
-		if (rows_hold_id(rows, statement_i64(statement, 0)))
+		if (rows_hold(rows, statement_text(statement, 3)))
 			continue;
-		if (rows->count_max && rows->count >= rows->count_max)
-			return outcome_add(outcome, ERR_TOO_COSTLY, "",
-					   "Narrow the query: it finds more than %zu objects.", rows->count_max);
 		if (!row_read(statement, rows->without_rim, select->arena, &row))
-			return no_memory(outcome);
+			return outcome_add(outcome, ERR_TOO_COSTLY, "",
+					   "Narrow the query: its answer does not fit into the memory of one request.");
 		if (!rows_add(rows, &row, select->arena, outcome))
 			return false;
 	}

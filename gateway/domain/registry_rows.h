@@ -32,7 +32,7 @@ struct rows {
 	struct row *items;
 	size_t count;
 	size_t capacity;
-	size_t *slots; /* hash table of positions + 1 */
+	size_t *slots; /* hash table by UUID: positions + 1 */
 	size_t slot_count;
 	size_t count_max; /* more rows are ERR_TOO_COSTLY; 0: no limit */
 	bool without_rim; /* set it to leave rim of the rows out */
@@ -61,6 +61,9 @@ bool select_run(struct select *select, struct connection *connection, struct row
 		struct outcome *outcome) MUST_CHECK;
 
 bool rows_hold(const struct rows *rows, struct str uuid);
+
+/* Adds one row, unless it is there; its text is shared. Errors: ERR_TOO_COSTLY, ERR_NO_MEMORY. */
+bool rows_add(struct rows *rows, const struct row *row, struct arena *arena, struct outcome *outcome) MUST_CHECK;
 
 /* The row with this UUID (lower case) or with this uniqueId; *found is false when there is none. */
 bool row_by_uuid(struct connection *connection, struct str uuid, struct arena *arena, struct row *row, bool *found,

@@ -69,7 +69,7 @@ static void refuse_request(void *ctx, struct http_exchange *exchange, const stru
 static void record(struct soap_server *server, struct str root)
 {
 	char path[4096];
-	int size = snprintf(path, sizeof path, "%s/%06llu.xml", server->options.record_directory,
+	int size = snprintf(path, sizeof path, "%s/%ld-%06llu.xml", server->options.record_directory, (long)getpid(),
 			    (unsigned long long)atomic_fetch_add(&server->recorded_count, 1));
 	int descriptor = size > 0 && (size_t)size < sizeof path
 				 ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)
