@@ -143,6 +143,65 @@ static void test_message__head(void **state)
 	assert_str(m.head.not_understood, "New");
 }
 
+/* What soap.c writes is what the reader expects: heads of request and answer, faults with their HTTP status. */
+static void test_soap__write_and_read(void **state)
+{
+	struct soap_head request = soap_request_head(STR(ACTION_STORED_QUERY), STR("urn:uuid:1"), STR("http://h/?a&b"));
+	struct soap_head answer = soap_response_head(STR(ACTION_SOAP_FAULT), STR("urn:uuid:2"), &request);
+	struct soap_fault fault = { FAULT_MUST_UNDERSTAND, STR("ActionNotSupported"), STR("Leave out <x>.") };
+	struct xml_writer writer;
+	struct outcome outcome;
+	struct buf out;
+
+	outcome_init(&outcome);
+	buf_init(&out, 10000);
+	xml_writer_init(&writer, &out);
+	soap_begin(&writer, &request);
+	remove_objects_write(&writer, &(struct strs) { (struct str[]) { STR("urn:uuid:a"), STR("urn:uuid:b") }, 2 });
+	soap_end(&writer);
+	assert_true(xml_writer_finish(&writer, &outcome));
+	struct xds_message m = must_read(out.data, *state);
+
+	assert_int_equal(m.kind, XDS_REMOVE_REQUEST);
+	assert_int_equal(m.object_refs.count, 2);
+	assert_str(m.object_refs.items[1], "urn:uuid:b");
+	assert_int_equal(m.objects.count, 0);
+	assert_str(m.head.action, ACTION_STORED_QUERY);
+	assert_str(m.head.message_id, "urn:uuid:1");
+	assert_str(m.head.to, "http://h/?a&b");
+	assert_str(m.head.reply_to, SOAP_ANONYMOUS);
+	assert_null(m.head.relates_to.data);
+	assert_null(m.head.not_understood.data);
+
+	buf_clear(&out);
+	xml_writer_init(&writer, &out);
+	soap_begin(&writer, &answer);
+	soap_fault_write(&writer, &fault);
+	soap_end(&writer);
+	assert_true(xml_writer_finish(&writer, &outcome));
+	m = must_read(out.data, *state);
+	assert_int_equal(m.kind, SOAP_FAULT);
+	assert_str(m.head.relates_to, "urn:uuid:1");
+	assert_int_equal(m.fault.code, FAULT_MUST_UNDERSTAND);
+	assert_str(m.fault.subcode, "ActionNotSupported");
+	assert_str(m.fault.reason, "Leave out <x>.");
+	assert_int_equal(soap_fault_http_status(FAULT_SENDER), 400);
+	assert_int_equal(soap_fault_http_status(FAULT_RECEIVER), 500);
+	buf_free(&out);
+}
+
+static void test_message__soap_1_1(void **state)
+{
+	struct xds_message m;
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	assert_false(xds_message_read(STR("<s:Envelope "
+					  "xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body/></s:Envelope>"),
+				      NULL, *state, &m, &outcome));
+	assert_true(m.head.version_mismatch);
+}
+
 struct inline_seen {
 	struct buf bytes;
 	size_t begun, ended, total;
@@ -619,6 +678,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_message__objects, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_message__head, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_soap__write_and_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_message__soap_1_1, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_message__documents, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_message__large_inline_document, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_message__query, setup, teardown),
