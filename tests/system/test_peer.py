@@ -44,19 +44,27 @@ class PeerBackEnd(unittest.TestCase):
                                    ("typeCode", "34105-7", "2.16.840.1.113883.6.1"),
                                    ("healthcareFacilityTypeCode", "HOSP", "2.16.840.1.113883.5.111"),
                                    ("practiceSettingCode", "394579002", "2.16.840.1.113883.6.96")):
-            self.assertEqual((entry[name]["code"], entry[name]["schemeName"]), (code, scheme), name)
-        self.assertEqual(entry["confidentialityCodes"][0]["code"], "N")
-        self.assertEqual(entry["patientId"]["id"], support.PATIENT)
-        self.assertEqual(entry["patientId"]["assigningAuthority"]["universalId"], support.AUTHORITY)
+            self.assertEqual((entry[name]["code"], entry[name]["codeSystemName"]), (code, scheme), name)
+        self.assertEqual(entry["confidentialityCode"][0]["code"], "N")
+        patient = {"extension": support.PATIENT, "root": support.AUTHORITY}
+        self.assertEqual(entry["patientId"], patient)
+        self.assertEqual(entry["sourcePatientId"], patient)
         self.assertEqual(entry["size"], reference["content"][0]["attachment"]["size"])
-        text = str(entry)
-        for expected in ("Beispiel", "Camille", "Hôpital Fictif de la Moselle", "Muster-Fantaisie"):
-            self.assertIn(expected, text)
+        person = entry["author"][0]["authorPerson"]
+        self.assertEqual((person["name"]["family"], person["name"]["given"], person["name"]["prefix"]),
+                         ("Beispiel", "Camille", "Dr"))
+        self.assertEqual(person["id"], {"extension": "D-4711", "root": "2.999.20.3"})
+        institution = entry["author"][0]["authorInstitution"][0]
+        self.assertEqual((institution["name"], institution["idNumber"]), ("Hôpital Fictif de la Moselle", "HFM"))
+        name = entry["sourcePatientInfo"]["name"][0]
+        self.assertEqual((name["family"], name["given"], name["secondAndFurtherGiven"]),
+                         ("Muster-Fantaisie", "Zoé", "Amélie"))
+        self.assertEqual(entry["sourcePatientInfo"]["gender"], "F")
         oid = bundle["entry"][0]["resource"]["identifier"][0]["value"][len("urn:oid:"):]
         submission = self.peer.understood(oid)
         self.assertEqual(submission["sourceId"], "2.999.20.6")
         self.assertEqual(submission["contentTypeCode"]["code"], "18842-5")
-        self.assertEqual(submission["patientId"]["id"], support.PATIENT)
+        self.assertEqual(submission["patientId"], patient)
 
     def test_publish_find_retrieve(self):
         document = bytes(range(256)) * 1000

@@ -45,14 +45,14 @@ class Wire(unittest.TestCase):
         bundle = self.publish()
         for profile in ("Minimal", "UnContained.Comprehensive"):
             self.publish(support.demo_bundle(b"x", "text/plain", profile=profile))
-        replacing = support.demo_bundle(b"y", "text/plain")
         reference = self.entries(bundle)[0]
+        self.assertEqual(support.request("GET", reference["content"][0]["attachment"]["url"]).status, 200)
+        replacing = support.demo_bundle(b"y", "text/plain")
         replacing["entry"][1]["resource"]["relatesTo"] = [
             {"code": "replaces", "target": {"reference": "DocumentReference/" + reference["id"]}}]
         self.publish(replacing)
         self.assertEqual(self.gateway.find(status="current,superseded", date="ge2020").status, 200)
         self.assertEqual(self.gateway.find("List", code="submissionset,folder").status, 200)
-        self.assertEqual(support.request("GET", reference["content"][0]["attachment"]["url"]).status, 200)
         self.publish(support.demo_bundle(b"z", "text/plain", patient="NOBODY-1"), 422)
 
         self.assertEqual(set(self.recorder.actions()), {"ProvideAndRegisterDocumentSet-b", "RegistryStoredQuery",
