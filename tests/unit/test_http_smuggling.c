@@ -89,6 +89,7 @@ static const struct bad bads[] = {
 	    "POST /e HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" HIDDEN),
 	BAD("unknown Expect", 417, "POST /e HTTP/1.1\r\nHost: h\r\nExpect: wonders\r\nContent-Length: 3\r\n\r\nabc"),
 	BAD("control character in a value", 400, "GET /e HTTP/1.1\r\nHost: h\r\nX: a\x01\r\n\r\n"),
+	BAD("vertical tab before a value", 400, "GET /e HTTP/1.1\r\nHost: h\r\nX:\vy\r\n\r\n"),
 	BAD("line without a colon", 400, "GET /e HTTP/1.1\r\nHost: h\r\nnonsense\r\n\r\n"),
 	BAD("empty name", 400, "GET /e HTTP/1.1\r\nHost: h\r\n: x\r\n\r\n"),
 };
