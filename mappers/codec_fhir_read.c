@@ -381,7 +381,7 @@ bool object_from_fhir(const struct attribute_table *table, struct fhir_reader *r
 		else if (string_readers[row->form])
 			ok = string_row_read(reader, row, field) && ok;
 	}
-	return ok;
+	return !arena_failed(reader->arena) ? ok : fhir_no_memory(reader);
 }
 
 /* Looks for modifierExtension in the whole tree; depth is bounded by the reader of the body, too. */

@@ -532,4 +532,7 @@ void object_to_fhir(struct fhir_emitter *emitter)
 {
 	rows_walk(emitter, containers);
 	rows_walk(emitter, writers);
+	/* A value that could not be built for want of memory must not look like one that is not there. */
+	if (arena_failed(emitter->arena))
+		emit_fail(emitter);
 }

@@ -33,6 +33,7 @@ struct arena {
 	size_t bytes_max;
 	size_t bytes_used;
 	size_t fail_at;
+	bool failed; /* some allocation was refused */
 };
 
 struct arena *arena_new(size_t bytes_max)
@@ -80,7 +81,7 @@ static struct chunk *chunk_add(struct arena *arena, size_t size)
 	return chunk;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+static void *take(struct arena *arena, size_t size)
 {
 	const size_t align = _Alignof(max_align_t);
 	struct chunk *chunk = arena->chunks;
@@ -120,6 +121,20 @@ void *arena_alloc(struct arena *arena, size_t size)
 	memset(memory, 0, size);
 	return memory;
 #endif
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+	void *memory = take(arena, size);
+
+	if (!memory)
+		arena->failed = true;
+	return memory;
+}
+
+bool arena_failed(const struct arena *arena)
+{
+	return arena->failed;
 }
 
 void *arena_array(struct arena *arena, size_t count, size_t size)

@@ -33,6 +33,9 @@ struct str arena_printf(struct arena *arena, const char *format, ...) __attribut
  * released at once. */
 bool arena_defer(struct arena *arena, void (*release)(void *object), void *object) MUST_CHECK;
 
+/* True once memory was refused: for whoever asks at the end instead of at each call. */
+bool arena_failed(const struct arena *arena);
+
 /* For tests: the n-th allocation from now on (0 is the next) fails, once. SIZE_MAX switches it off. */
 void arena_fail_at(struct arena *arena, size_t n);
 
