@@ -78,19 +78,41 @@ static void add_escape(struct buf *out, unsigned char c)
 	}
 }
 
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* True when one of eight bytes may need an escape; never false when one does. The subtraction borrows into the highest
+ * bit of a byte that is less. */
+static bool may_need_escape(const char *eight)
+{
+	uint64_t bytes;
+
+	memcpy(&bytes, eight, sizeof bytes);
+	uint64_t quote = bytes ^ EACH_BYTE('"');
+	uint64_t backslash = bytes ^ EACH_BYTE('\\');
+
+	return (((bytes - EACH_BYTE(0x20)) & ~bytes) | ((quote - EACH_BYTE(1)) & ~quote) |
+		((backslash - EACH_BYTE(1)) & ~backslash)) &
+	       EACH_BYTE(0x80);
+}
+
 /* Copies runs of harmless bytes at once. */
 static void add_escaped(struct buf *out, struct str text)
 {
 	size_t start = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < text.size; i++) {
-		unsigned char c = (unsigned char)text.data[i];
+	while (i < text.size) {
+		if (i + 8 <= text.size && !may_need_escape(text.data + i)) {
+			i += 8;
+			continue;
+		}
+		unsigned char c = (unsigned char)text.data[i++];
 
 		if (c >= 0x20 && c != '"' && c != '\\')
 			continue;
-		buf_add(out, (struct str) { text.data + start, i - start });
+		buf_add(out, (struct str) { text.data + start, i - 1 - start });
 		add_escape(out, c);
-		start = i + 1;
+		start = i;
 	}
 	buf_add(out, str_from(text, start));
 }

@@ -21,7 +21,7 @@ void buf_clear(struct buf *buf)
 	buf->failed = false;
 }
 
-char *buf_reserve(struct buf *buf, size_t size)
+char *buf_grow(struct buf *buf, size_t size)
 {
 	size_t wanted;
 
@@ -46,33 +46,6 @@ char *buf_reserve(struct buf *buf, size_t size)
 		buf->capacity = capacity;
 	}
 	return buf->data + buf->size;
-}
-
-void buf_advance(struct buf *buf, size_t size)
-{
-	buf->size += size;
-	buf->data[buf->size] = '\0';
-}
-
-void buf_add(struct buf *buf, struct str s)
-{
-	char *place = buf_reserve(buf, s.size);
-
-	if (!place)
-		return;
-	if (s.size)
-		memcpy(place, s.data, s.size);
-	buf_advance(buf, s.size);
-}
-
-void buf_add_char(struct buf *buf, char c)
-{
-	char *place = buf_reserve(buf, 1);
-
-	if (!place)
-		return;
-	*place = c;
-	buf_advance(buf, 1);
 }
 
 void buf_add_u64(struct buf *buf, uint64_t value)
