@@ -198,8 +198,18 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd
 {
 	struct http_exchange *exchange = exchange_new(cls, mhd, target);
 
-	if (exchange)
-		connection_mark_request(exchange->connection);
+	if (!exchange)
+		return NULL;
+	connection_mark_request(exchange->connection);
+	/* libmicrohttpd would now take the query apart into its small memory, and hang when a thousand parameters do
+	 * not fit. We have our copy; its own, which it is about to change in place anyway, ends here. */
+	union {
+		const char *in;
+		char *out;
+	} query = { .in = target ? strchr(target, '?') : NULL };
+
+	if (query.in && query.in[1])
+		query.out[1] = '\0';
 	return exchange;
 }
 
