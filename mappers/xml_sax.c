@@ -128,6 +128,11 @@ static void parse(struct sax *sax, struct str xml)
 	}
 }
 
+void xml_prepare(void)
+{
+	xmlInitParser();
+}
+
 bool xml_sax_read(struct str xml, const struct xml_limits *limits, const struct xml_handler *handler, void *ctx,
 		  struct outcome *outcome)
 {

@@ -6,6 +6,10 @@
 
 #include "mappers/xml_guard.h"
 
+/* Makes libxml2's own global state, which it would otherwise make at its first use, in whatever threads meet there.
+ * Call once, before threads are started. */
+void xml_prepare(void);
+
 /* attributes: five pointers each, as libxml2 has them: local name, prefix, namespace, value, end of value (decoded, not
  * NUL-terminated). The same name or namespace has the same address for the whole parse. A callback that returns false
  * ends the parse; it has added its own issue. */

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <sys/resource.h>
 
+#include "mappers/xml_sax.h"
+
 static void waited_for(sigset_t *set)
 {
 	sigemptyset(set);
@@ -25,6 +27,7 @@ void signals_prepare(void)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	xml_prepare();
 }
 
 int signals_wait(void)

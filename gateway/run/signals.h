@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /* Blocks SIGTERM, SIGINT and SIGHUP in this thread and those it will start, ignores SIGPIPE, and raises the limit of
- * open files as far as the system allows. Call first in serve and domain. */
+ * open files as far as the system allows, and lets libxml2 make its global state. Call first in serve and domain. */
 void signals_prepare(void);
 
 /* Waits until the process is asked to stop by SIGTERM or SIGINT, and returns that signal. SIGHUP is ignored. */

@@ -43,7 +43,7 @@ MAPPERS_MAY_IMPORT = re.compile(r"""^(?:
     |json_(?!load_file|load_callback|loadf|loadfd|dump_file|dumpf|dumpfd|object_seed|set_alloc_funcs)\w+|jsonp_\w+
     |xml(?:CreatePushParserCtxt|CreateMemoryParserCtxt|ParseChunk|ParseDocument|FreeParserCtxt|CtxtUseOptions
         |CtxtResetPush|StopParser|SAXVersion|Strlen|FreeDoc|CtxtGetLastError|ByteConsumed|SAX2\w+|CtxtReadMemory
-        |GetLastError|ResetLastError|SwitchEncoding)
+        |GetLastError|ResetLastError|SwitchEncoding|InitParser)
 )$""", re.X)
 
 
