@@ -1,10 +1,9 @@
 #include "mappers/provide_bundle.h"
 
-#include <assert.h>
-
 #include "mappers/provide_read.h"
 
-/* Documents and folders get their places before anything refers to them. */
+/* Documents and folders get their places before anything refers to them; new folders come before registered ones, so
+ * that a new one has the same index in the metadata. */
 static bool place_objects(struct provide_reading *reading)
 {
 	struct provide_bundle *out = reading->out;
@@ -21,12 +20,18 @@ static bool place_objects(struct provide_reading *reading)
 		if (entry->role == ROLE_DOCUMENT_REFERENCE) {
 			entry->object = document;
 			out->documents[document++].entry = i;
-		} else if (entry->role == ROLE_FOLDER || entry->role == ROLE_FOLDER_UPDATE) {
+		} else if (entry->role == ROLE_FOLDER) {
 			entry->object = folder;
 			out->folders[folder++].entry = i;
 		} else if (entry->role == ROLE_FROZEN && entry->resource &&
 			   !provide_absolutise(entry->resource, entry->full_url, reading->arena)) {
 			return provide_no_memory(reading->outcome);
+		}
+	}
+	for (size_t i = 0; i < out->entry_count; i++) {
+		if (out->entries[i].role == ROLE_FOLDER_UPDATE) {
+			out->entries[i].object = folder;
+			out->folders[folder++].entry = i;
 		}
 	}
 	return true;
@@ -76,6 +81,8 @@ static bool read_all(struct provide_reading *reading)
 		good = provide_read_folder(reading, &out->folders[i]) && good;
 	good = provide_read_submission_set(reading) && good;
 	good = provide_check_updates(reading) && good;
+	for (size_t i = 0; good && out->claim_count == 0 && i < out->document_count; i++)
+		good = provide_read_source_patient(reading, out->documents[i].entry);
 	if (good && out->claim_count == 0)
 		good = outcome_add(reading->outcome, ERR_METADATA_MISSING, "Bundle.entry.resource.subject",
 				   "Name the patient in subject; without one nothing can be registered.");

@@ -298,7 +298,7 @@ static void warn_of_update(struct mapping *mapping, const struct provide_folder_
 	if (present && kept < present->count)
 		outcome_warn(mapping->outcome, ERR_NOT_SUPPORTED, entry->path,
 			     "Members that the List leaves out stay in the folder; they cannot be removed this way.");
-	outcome_inform(mapping->outcome, ERR_NOT_SUPPORTED, entry->path,
+	outcome_inform(mapping->outcome, ERR_NONE, entry->path,
 		       "Members were added; title, codes and text of the folder stay as they are.");
 }
 

@@ -30,7 +30,7 @@ struct provide_entry {
 	struct str full_url;
 	struct str method;
 	struct str url;   /* request.url */
-	size_t object;    /* which of documents, folders; for ROLE_BINARY the first document that uses it */
+	size_t object;    /* which of documents or folders; for ROLE_BINARY the first document that uses it */
 	size_t target;    /* ROLE_STATUS_UPDATE, ROLE_FOLDER_UPDATE: which of targets */
 	const char *path; /* "Bundle.entry[2]" */
 };
@@ -85,7 +85,7 @@ struct provide_bundle {
 	size_t submission_set; /* entry index */
 	struct provide_document_plan *documents;
 	size_t document_count;
-	struct provide_folder_plan *folders;
+	struct provide_folder_plan *folders; /* the new ones first, as in the metadata */
 	size_t folder_count;
 	struct provide_members references; /* existing documents that the SubmissionSet lists (targets only) */
 	/* what only I/O can settle: */

@@ -85,11 +85,10 @@ static bool claim_reference(struct provide_reading *reading, size_t entry, struc
 			   "reads.");
 }
 
-bool provide_read_subject(struct provide_reading *reading, size_t entry)
+static bool read_claim(struct provide_reading *reading, size_t entry, const json_t *subject, const char *path)
 {
-	const json_t *subject = json_object_get(reading->out->entries[entry].resource, "subject");
 	struct str text = fhir_text(json_object_get(subject, "reference"));
-	struct patient_claim claim = { .path = path_in(reading, entry, "subject") };
+	struct patient_claim claim = { .path = path };
 
 	if (!subject)
 		return true; /* one subject is enough for a Minimal Bundle; the profiles that want all are checked later */
@@ -110,6 +109,20 @@ bool provide_read_subject(struct provide_reading *reading, size_t entry)
 		return outcome_add(reading->outcome, ERR_RULE, claim.path, "Publish for one patient per Bundle.");
 	reading->out->claims[reading->out->claim_count++] = claim;
 	return true;
+}
+
+bool provide_read_subject(struct provide_reading *reading, size_t entry)
+{
+	return read_claim(reading, entry, json_object_get(reading->out->entries[entry].resource, "subject"),
+			  path_in(reading, entry, "subject"));
+}
+
+bool provide_read_source_patient(struct provide_reading *reading, size_t entry)
+{
+	const json_t *context = json_object_get(reading->out->entries[entry].resource, "context");
+
+	return read_claim(reading, entry, json_object_get(context, "sourcePatientInfo"),
+			  path_in(reading, entry, "context.sourcePatientInfo"));
 }
 
 /* --- documents --- */
@@ -292,8 +305,13 @@ static bool read_persons(struct provide_reading *reading, size_t entry)
 
 bool provide_read_document(struct provide_reading *reading, struct provide_document_plan *document)
 {
+	const json_t *resource = reading->out->entries[document->entry].resource;
 	bool good = provide_read_subject(reading, document->entry);
 
+	if (!str_equal(fhir_text(json_object_get(resource, "status")), STR("current")))
+		good = outcome_add(reading->outcome, ERR_RULE, path_in(reading, document->entry, "status"),
+				   "Publish with the status current; a document is superseded by one that replaces "
+				   "it.");
 	good = read_attachment(reading, document) && good;
 	good = read_persons(reading, document->entry) && good;
 	return read_relations(reading, document) && good;
@@ -343,7 +361,7 @@ static bool read_member(struct provide_reading *reading, size_t entry, const jso
 /* Which registered folder a PUT means: List/{id}, or the folder's own identifiers. */
 static bool read_folder_target(struct provide_reading *reading, struct provide_folder_plan *folder)
 {
-	const struct provide_entry *entry = &reading->out->entries[folder->entry];
+	struct provide_entry *entry = &reading->out->entries[folder->entry];
 	const json_t *identifiers = json_object_get(entry->resource, "identifier");
 	struct provide_target target = { .is_folder = true, .path = entry->path };
 	bool found = provide_target_of_url(reading->rules->base, entry->url, STR("List"), reading->arena, &target);
@@ -354,7 +372,10 @@ static bool read_folder_target(struct provide_reading *reading, struct provide_f
 		return outcome_add(reading->outcome, ERR_METADATA_MISSING,
 				   provide_path(reading->arena, "%s.request.url", entry->path),
 				   "Name the folder as List/{id} in request.url, or by its identifier.");
-	return provide_target_add(reading, &target, &folder->target);
+	if (!provide_target_add(reading, &target, &folder->target))
+		return false;
+	entry->target = folder->target;
+	return true;
 }
 
 bool provide_read_folder(struct provide_reading *reading, struct provide_folder_plan *folder)

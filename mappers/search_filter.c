@@ -4,6 +4,7 @@
 
 #include "mappers/base/oid.h"
 #include "mappers/base/uuid.h"
+#include "mappers/code_system.h"
 #include "mappers/fold.h"
 
 #include <assert.h>

@@ -52,13 +52,16 @@ static void rules_make(const struct transaction *t, struct provide_defaults *def
 		.facility_type_code = default_code(config->defaults_facility_type_code),
 		.practice_setting_code = default_code(config->defaults_practice_setting_code),
 		.content_type_code = default_code(config->defaults_content_type_code),
+		.folder_code = default_code(config->defaults_content_type_code),
 		.language_code = config->defaults_language_code,
+		.folder_title = STR("Folder"),
 	};
 	*rules = (struct provide_rules) {
 		.accept_minimal = config->profiles & CONFIG_MINIMAL,
 		.accept_comprehensive = config->profiles & CONFIG_COMPREHENSIVE,
 		.accept_uncontained = config->profiles & CONFIG_UNCONTAINED,
 		.fill_minimal = config->minimal_policy == CONFIG_MINIMAL_FILL,
+		.limited_metadata = t->gateway->backend_config->metadata_level == CONFIG_LEVEL_MINIMAL,
 		.defaults = defaults,
 		.default_offset_minutes = config->default_timezone,
 		.base = t->gateway->base,
@@ -260,6 +263,7 @@ static bool locations_make(const struct transaction *t, const struct provide_bun
 
 		switch (entry->role) {
 		case ROLE_SUBMISSION_SET:
+		case ROLE_FROZEN: /* lives on inside the metadata */
 			type = "List";
 			id = resource_id(t, SEAL_LIST, STR_NONE, metadata->submission_sets[0].entry_uuid);
 			break;
@@ -286,7 +290,6 @@ static bool locations_make(const struct transaction *t, const struct provide_bun
 			id = resource_id(t, SEAL_LIST, STR_NONE, resolved->target_uuids[entry->target]);
 			break;
 		case ROLE_PATIENT:
-		case ROLE_FROZEN:
 			type = "Patient";
 			id = patient_resource_id(t, metadata->submission_sets[0].patient_id);
 			break;

@@ -351,6 +351,8 @@ static void test_document_search__queries(void **state)
 		{ "patient=Patient/x&status=entered-in-error", "" },
 		{ "patient=Patient/x&status=current&type=urn:oid:1.2%7Ca,urn:oid:1.2%7Cb",
 		  FIND APPROVED " $XDSDocumentEntryTypeCode=(a^^1.2,b^^1.2)" TYPES },
+		{ "patient=Patient/x&status=current&type=http://loinc.org%7C34133-9",
+		  FIND APPROVED " $XDSDocumentEntryTypeCode=(34133-9^^" LOINC ")" TYPES },
 		{ "patient=Patient/x&status=current&type=a", FIND APPROVED TYPES },
 		{ "patient=Patient/x&status=current&type=urn:oid:1.2%7Ca,b", FIND APPROVED TYPES },
 		{ "patient=Patient/x&status=current&type:not=urn:oid:1.2%7Ca", FIND APPROVED TYPES },
@@ -529,6 +531,8 @@ static void test_document_search__filters_exactly(void **state)
 		bool found;
 	} cases[] = {
 		{ "type=34133-9", true },
+		{ "type=http://loinc.org%7C34133-9", true },
+		{ "type=http://loinc.org%7C", true },
 		{ "type=urn:oid:" LOINC "%7C34133-9", true },
 		{ "type=urn:oid:" LOINC "%7C", true },
 		{ "type=%7C34133-9", false },
