@@ -43,8 +43,11 @@ static bool member_push(struct writer *writer, struct member member)
 {
 	if (writer->member_count == writer->member_capacity) {
 		size_t capacity = writer->member_capacity ? writer->member_capacity * 2 : 64;
-		struct member *members = reallocarray(writer->members, capacity, sizeof *members);
+		size_t bytes;
+		struct member *members = NULL;
 
+		if (!__builtin_mul_overflow(capacity, sizeof *members, &bytes))
+			members = realloc(writer->members, bytes);
 		if (!members)
 			return outcome_add(writer->outcome, ERR_NO_MEMORY, "", "Retry later.");
 		writer->members = members;
