@@ -10,7 +10,6 @@
 static const struct fhir_refusal refusals[] = {
 	{ "docStatus", 0 },
 	{ "implicitRules", 0 },
-	{ "category", 1 },
 	{ "content", 1 },
 };
 

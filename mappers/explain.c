@@ -1,165 +1,197 @@
 #include "mappers/explain.h"
 
+#include "mappers/association.h"
 #include "mappers/attribute.h"
 
-static const char *place_word(enum place place)
+#define NAME_WIDTH 46
+#define PATH_WIDTH 54
+
+static const char *const places[] = {
+	[PLACE_ATTRIBUTE] = "attribute",
+	[PLACE_SLOT] = "Slot",
+	[PLACE_CLASSIFICATION] = "Classification",
+	[PLACE_EXTERNAL_ID] = "ExternalIdentifier",
+	[PLACE_NAME] = "Name",
+	[PLACE_DESCRIPTION] = "Description",
+	[PLACE_VERSION] = "VersionInfo",
+};
+
+/* One object that is being explained. */
+struct explanation {
+	const struct attribute_table *table;
+	struct str resource; /* "DocumentReference" */
+	const char *arrow;
+	struct buf *out;
+};
+
+static void pad(struct buf *out, size_t from, size_t width)
 {
-	switch (place) {
-	case PLACE_ATTRIBUTE:
-		return "attribute";
-	case PLACE_SLOT:
-		return "Slot";
-	case PLACE_CLASSIFICATION:
-		return "Classification";
-	case PLACE_EXTERNAL_ID:
-		return "ExternalIdentifier";
-	case PLACE_NAME:
-		return "Name";
-	case PLACE_DESCRIPTION:
-		return "Description";
-	case PLACE_VERSION:
-		return "VersionInfo";
-	}
-	return "";
+	for (size_t size = out->size - from; size < width; size++)
+		buf_add_char(out, ' ');
+	buf_add_char(out, ' ');
 }
 
-static void code_add(const struct code *code, struct buf *out)
+/* "XDSDocumentEntry.classCode <- DocumentReference.category[] Classification urn:uuid:...: " */
+static void front_explain(const struct explanation *explanation, const struct attribute *row)
 {
-	buf_add(out, code->code);
+	struct buf *out = explanation->out;
+	size_t start = out->size;
+
+	buf_add(out, explanation->table->name);
+	buf_add_char(out, '.');
+	buf_add(out, row->name);
+	pad(out, start, NAME_WIDTH);
+	buf_printf(out, "%s ", row->fhir_path.size ? explanation->arrow : "--");
+	start = out->size;
+	if (row->fhir_path.size) {
+		buf_add(out, explanation->resource);
+		buf_add_char(out, '.');
+		buf_add(out, row->fhir_path);
+	} else {
+		buf_add(out, STR("(no place in FHIR)"));
+	}
+	pad(out, start, PATH_WIDTH);
+	buf_printf(out, "%s%s%.*s: ", places[row->place], row->key.size ? " " : "", STR_ARG(row->key));
+}
+
+static void strings_explain(struct buf *out, const struct strs *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (i)
+			buf_add(out, STR(" | "));
+		buf_add(out, list->items[i]);
+	}
+}
+
+static void code_explain(struct buf *out, const struct code *value)
+{
+	buf_add(out, value->code);
 	buf_add(out, STR("^^"));
-	buf_add(out, code->scheme);
-	if (!str_is_empty(code->display)) {
+	buf_add(out, value->scheme);
+	if (value->display.size) {
 		buf_add(out, STR(" \""));
-		buf_add(out, code->display);
-		buf_add_char(out, '"');
+		buf_add(out, value->display);
+		buf_add(out, STR("\""));
 	}
 }
 
-static void strings_add(const struct strs *strings, struct buf *out)
+static void author_explain(struct buf *out, const struct author *value)
 {
-	for (size_t i = 0; i < strings->count; i++) {
-		if (i > 0)
-			buf_add(out, STR(" ~ "));
-		buf_add(out, strings->items[i]);
+	const struct {
+		const char *name;
+		const struct strs *list;
+	} lists[] = { { "institution", &value->institutions },
+		      { "role", &value->roles },
+		      { "specialty", &value->specialties },
+		      { "telecommunication", &value->telecommunications } };
+
+	if (value->person.size) {
+		buf_add(out, STR("person "));
+		buf_add(out, value->person);
+	}
+	for (size_t i = 0; i < COUNT_OF(lists); i++) {
+		if (!lists[i].list->count)
+			continue;
+		buf_printf(out, "; %s ", lists[i].name);
+		strings_explain(out, lists[i].list);
 	}
 }
 
-static void author_add(const struct author *author, struct buf *out)
+static void value_explain(struct buf *out, const struct attribute *row, const void *field)
 {
-	buf_add(out, author->person);
-	if (author->institutions.count > 0) {
-		buf_add(out, STR(" at "));
-		strings_add(&author->institutions, out);
-	}
-	if (author->roles.count > 0) {
-		buf_add(out, STR(" as "));
-		strings_add(&author->roles, out);
-	}
-	if (author->specialties.count > 0) {
-		buf_add(out, STR(" in "));
-		strings_add(&author->specialties, out);
-	}
-	if (author->telecommunications.count > 0) {
-		buf_add(out, STR(" by "));
-		strings_add(&author->telecommunications, out);
-	}
-}
+	const struct codes *codes = field;
+	const struct authors *authors = field;
 
-/* The value as XDS has it; several are separated by " ~ ". */
-static void value_add(const struct attribute *attribute, const void *object, struct buf *out)
-{
-	const char *member = (const char *)object + attribute->offset;
-	struct str string;
-	struct strs strings;
-	struct code code;
-	struct codes codes;
-	struct authors authors;
-
-	switch (attribute->shape) {
+	switch (row->shape) {
 	case SHAPE_STRING:
-		memcpy(&string, member, sizeof(string));
-		buf_add(out, string);
+		buf_add(out, *(const struct str *)field);
 		break;
 	case SHAPE_STRINGS:
-		memcpy(&strings, member, sizeof(strings));
-		strings_add(&strings, out);
+		strings_explain(out, field);
 		break;
 	case SHAPE_CODE:
-		memcpy(&code, member, sizeof(code));
-		code_add(&code, out);
+		code_explain(out, field);
 		break;
 	case SHAPE_CODES:
-		memcpy(&codes, member, sizeof(codes));
-		for (size_t i = 0; i < codes.count; i++) {
-			buf_add(out, i > 0 ? STR(" ~ ") : STR(""));
-			code_add(&codes.items[i], out);
+		for (size_t i = 0; i < codes->count; i++) {
+			buf_add(out, i ? STR(", ") : STR(""));
+			code_explain(out, &codes->items[i]);
 		}
 		break;
 	case SHAPE_AUTHORS:
-		memcpy(&authors, member, sizeof(authors));
-		for (size_t i = 0; i < authors.count; i++) {
-			buf_add(out, i > 0 ? STR(" ~ ") : STR(""));
-			author_add(&authors.items[i], out);
+		for (size_t i = 0; i < authors->count; i++) {
+			buf_add(out, i ? STR(" // ") : STR(""));
+			author_explain(out, &authors->items[i]);
 		}
 		break;
 	}
 }
 
-/* A value of a sender may hold line ends: each attribute stays one line. */
-static void lines_join(struct buf *out, size_t from)
+static void object_explain(const struct explanation *explanation, const void *object)
 {
-	for (size_t i = from; !out->failed && i < out->size; i++) {
-		if ((unsigned char)out->data[i] < ' ')
-			out->data[i] = ' ';
-	}
-}
+	const char *base = object;
+	const struct rim_slots *extra = (const struct rim_slots *)(base + explanation->table->extra_offset);
 
-static void object_explain(const struct attribute_table *table, const void *object, const char *resource,
-			   enum explain_direction direction, struct buf *out)
-{
-	for (size_t i = 0; i < table->count; i++) {
-		const struct attribute *attribute = &table->rows[i];
-		size_t begin = out->size;
+	for (size_t i = 0; i < explanation->table->count; i++) {
+		const struct attribute *row = &explanation->table->rows[i];
 
-		if (attribute_is_empty(attribute, object))
+		if (attribute_is_empty(row, base))
 			continue;
-		buf_printf(out, "%.*s.%.*s", STR_ARG(table->name), STR_ARG(attribute->name));
-		while (!out->failed && out->size - begin < 46)
-			buf_add_char(out, ' ');
-		buf_add(out, direction == EXPLAIN_FROM_FHIR ? STR(" <- ") : STR(" -> "));
-		if (str_is_empty(attribute->fhir_path))
-			buf_add(out,
-				direction == EXPLAIN_FROM_FHIR ? STR("(made by the gateway)") : STR("(not shown)"));
-		else
-			buf_printf(out, "%s.%.*s", resource, STR_ARG(attribute->fhir_path));
-		while (!out->failed && out->size - begin < 96)
-			buf_add_char(out, ' ');
-		buf_printf(out, "  %s %.*s  ", place_word(attribute->place), STR_ARG(attribute->key));
-		value_add(attribute, object, out);
-		lines_join(out, begin);
-		buf_add_char(out, '\n');
+		front_explain(explanation, row);
+		value_explain(explanation->out, row, base + row->offset);
+		buf_add_char(explanation->out, '\n');
 	}
+	for (size_t i = 0; i < extra->count; i++) {
+		size_t start = explanation->out->size;
+
+		buf_add(explanation->out, explanation->table->name);
+		buf_add(explanation->out, STR(" extra metadata"));
+		pad(explanation->out, start, NAME_WIDTH);
+		buf_add(explanation->out, STR("-- (no place in FHIR) Slot "));
+		buf_add(explanation->out, extra->items[i].name);
+		buf_add(explanation->out, STR(": "));
+		strings_explain(explanation->out, &extra->items[i].values);
+		buf_add_char(explanation->out, '\n');
+	}
+	buf_add_char(explanation->out, '\n');
 }
 
-static void association_explain(const struct association *association, struct buf *out)
+static void association_explain(const struct association *association, const char *arrow, struct buf *out)
 {
-	size_t begin = out->size;
+	struct str relates_to = association_relates_to(association->type);
+	size_t start = out->size;
 
-	buf_printf(out, "Association  %.*s  %.*s -> %.*s", STR_ARG(association->type_urn), STR_ARG(association->source),
-		   STR_ARG(association->target));
-	lines_join(out, begin);
+	buf_add(out, STR("Association "));
+	buf_add(out, association->type_urn.size ? association->type_urn : association_urn(association->type));
+	pad(out, start, NAME_WIDTH);
+	if (relates_to.size)
+		buf_printf(out, "%s DocumentReference.relatesTo %.*s: ", arrow, STR_ARG(relates_to));
+	else
+		buf_printf(out, "%s %s: ", arrow,
+			   association->type == ASSOCIATION_HAS_MEMBER ? "List.entry.item" : "(no place in FHIR)");
+	buf_add(out, association->source);
+	buf_add(out, STR(" -> "));
+	buf_add(out, association->target);
+	if (association->submission_set_status.size) {
+		buf_add(out, STR(" SubmissionSetStatus "));
+		buf_add(out, association->submission_set_status);
+	}
 	buf_add_char(out, '\n');
 }
 
 void metadata_explain(const struct metadata *metadata, enum explain_direction direction, struct buf *out)
 {
+	const char *arrow = direction == EXPLAIN_FROM_FHIR ? "<-" : "->";
+	struct explanation set = { &submission_set_table, STR("List"), arrow, out };
+	struct explanation entry = { &document_entry_table, STR("DocumentReference"), arrow, out };
+	struct explanation folder = { &folder_table, STR("List"), arrow, out };
+
 	for (size_t i = 0; i < metadata->submission_set_count; i++)
-		object_explain(&submission_set_table, &metadata->submission_sets[i], "List", direction, out);
+		object_explain(&set, &metadata->submission_sets[i]);
 	for (size_t i = 0; i < metadata->document_entry_count; i++)
-		object_explain(&document_entry_table, &metadata->document_entries[i], "DocumentReference", direction,
-			       out);
+		object_explain(&entry, &metadata->document_entries[i]);
 	for (size_t i = 0; i < metadata->folder_count; i++)
-		object_explain(&folder_table, &metadata->folders[i], "List", direction, out);
+		object_explain(&folder, &metadata->folders[i]);
 	for (size_t i = 0; i < metadata->association_count; i++)
-		association_explain(&metadata->associations[i], out);
+		association_explain(&metadata->associations[i], arrow, out);
 }
