@@ -37,7 +37,7 @@ LIBRARIES = {
 # The mappers are pure: they import memory, strings, formatting and the in-memory parts of two libraries.
 MAPPERS_MAY_IMPORT = re.compile(r"""^(?:
     mem(?:cpy|move|set|cmp|chr|rchr|mem)|str(?:len|nlen|chr|rchr|cmp|ncmp|casecmp|ncasecmp|str|spn|cspn|pbrk)
-    |malloc|calloc|realloc|free|abort|__assert_fail|qsort|bsearch|v?snprintf|__stack_chk_fail|__errno_location
+    |malloc|calloc|realloc(?:array)?|free|abort|__assert_fail|qsort|bsearch|v?snprintf|__stack_chk_fail|__errno_location
     |__(?:asan|ubsan|sanitizer)_\w+|_GLOBAL_OFFSET_TABLE_
     |__(?:mem|str|v?snprintf)\w*_chk|__ctype_b_loc
     |json_(?!load_file|load_callback|loadf|loadfd|dump_file|dumpf|dumpfd|object_seed|set_alloc_funcs)\w+|jsonp_\w+
