@@ -228,6 +228,10 @@ static bool read_document_reference(struct provide_reading *reading, size_t entr
 	if (found.kind == REFERENCE_OWN && str_equal(found.type, STR("DocumentReference"))) {
 		target.kind = TARGET_OWN_ID;
 		target.value = found.id;
+	} else if (found.kind == REFERENCE_ENTRY && reading->out->entries[found.entry].role == ROLE_STATUS_UPDATE &&
+		   provide_target_of_url(reading->rules->base, reading->out->entries[found.entry].url,
+					 STR("DocumentReference"), reading->arena, &target)) {
+		/* The fullUrl of the PATCH is the address of what is replaced. */
 	} else if (!provide_target_of_identifier(json_object_get(reference, "identifier"), reading->arena, &target)) {
 		return outcome_add(reading->outcome, ERR_REFERENCE_UNRESOLVED, path,
 				   "Refer to a DocumentReference of this Bundle, of this gateway, or by identifier.");

@@ -73,7 +73,26 @@ static const struct parameter *parameter_find(struct str name)
 	return NULL;
 }
 
-static bool parameter_check(const struct stored_query_param *param, struct outcome *outcome)
+/* GetFolderAndContents, GetFoldersForDocument and GetRelatedDocuments take one id, which then is no list.
+ * TF-2 3.18.4.1.2.3.7.11 to .14 */
+static bool asks_for_one(const struct stored_query *query, const struct parameter *parameter)
+{
+	static const char *const queries[] = { "urn:uuid:b909a503-523d-4517-8acf-8e5834dfc4c7",
+					       "urn:uuid:10cae35a-c7f9-4cf5-b61e-fc3278ffb578",
+					       "urn:uuid:d90e5407-b356-4d91-a89f-873917b4b0e6" };
+	struct str name = str_from_c(parameter->name);
+
+	if (!str_ends_with(name, STR("EntryUUID")) && !str_ends_with(name, STR("UniqueId")))
+		return false;
+	for (size_t i = 0; i < COUNT_OF(queries); i++) {
+		if (str_equal(query->id, str_from_c(queries[i])))
+			return true;
+	}
+	return false;
+}
+
+static bool parameter_check(const struct stored_query *query, const struct stored_query_param *param,
+			    struct outcome *outcome)
 {
 	const struct parameter *parameter = parameter_find(param->name);
 
@@ -91,9 +110,9 @@ static bool parameter_check(const struct stored_query_param *param, struct outco
 		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Give %s a value.", parameter->name);
 	if (param->and_group > 0 && !parameter->repeats)
 		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Send the Slot %s once.", parameter->name);
-	if (!parameter->list && param->values.count > 1)
+	if ((!parameter->list || asks_for_one(query, parameter)) && param->values.count > 1)
 		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Give %s one value.", parameter->name);
-	if (parameter->list && !param->list)
+	if (parameter->list && !param->list && !asks_for_one(query, parameter))
 		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Write the values of %s in parentheses.",
 			      parameter->name);
 	return true;
@@ -104,7 +123,7 @@ bool query_parameters_check(const struct stored_query *query, struct outcome *ou
 	bool ok = true;
 
 	for (size_t i = 0; i < query->param_count; i++)
-		ok = parameter_check(&query->params[i], outcome) && ok;
+		ok = parameter_check(query, &query->params[i], outcome) && ok;
 	return ok;
 }
 

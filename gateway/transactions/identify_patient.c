@@ -46,16 +46,16 @@ static enum identified identify_by_resource(const struct transaction *t, const j
 	return PATIENT_NOBODY;
 }
 
-static enum identified identify_by_url(const struct transaction *t, const struct patient_claim *claim,
+static enum identified identify_by_url(const struct transaction *t, struct str url, const char *path,
 				       struct str *patient_id)
 {
 	struct str base = t->gateway->config->patient_identity_base;
 	struct strs bases = { &base, 1 };
 	json_t *patient = NULL;
 
-	if (str_is_empty(base) || !fhir_fetch_allowed(claim->url, base))
+	if (str_is_empty(base) || !fhir_fetch_allowed(url, base))
 		return PATIENT_NOBODY;
-	switch (fhir_fetch(&t->south, claim->url, &bases, claim->path, &patient, t->outcome)) {
+	switch (fhir_fetch(&t->south, url, &bases, path, &patient, t->outcome)) {
 	case FHIR_FETCHED:
 		return identify_by_resource(t, patient, patient_id);
 	case FHIR_FETCH_NOTHING:
@@ -66,27 +66,36 @@ static enum identified identify_by_url(const struct transaction *t, const struct
 	return PATIENT_FAILED;
 }
 
+/* Patient/{id}: an id that this gateway gave out, otherwise one of the identity source, whose Patients it speaks of. */
+static enum identified identify_by_id(const struct transaction *t, struct str id, const char *path,
+				      struct str *patient_id)
+{
+	struct str value;
+	struct str url;
+
+	if (patient_resource_id_open(t, id, &value))
+		return patient_id_write(t, value, patient_id);
+	url = arena_printf(t->south.arena, "%.*s/Patient/%.*s", STR_ARG(t->gateway->config->patient_identity_base),
+			   STR_ARG(id));
+	if (!url.data) {
+		no_memory(t);
+		return PATIENT_FAILED;
+	}
+	return identify_by_url(t, url, path, patient_id);
+}
+
 enum identified identify_patient(const struct transaction *t, const struct patient_claim *claim, bool any_system,
 				 struct str *patient_id)
 {
-	uint8_t authority = 0;
-	struct str value = STR_NONE;
-
 	for (size_t i = 0; i < claim->identifier_count; i++) {
 		const struct patient_identifier *identifier = &claim->identifiers[i];
 
 		if (identifier->system.data ? system_is_ours(t, identifier->system) : any_system)
 			return patient_id_write(t, identifier->value, patient_id);
 	}
-	if (!str_is_empty(claim->own_id)) {
-		if (!seal_patient_open(t->gateway->seal, claim->own_id, t->south.arena, &authority, &value) ||
-		    authority != AFFINITY_DOMAIN)
-			return PATIENT_NOBODY;
-		return patient_id_write(t, value, patient_id);
-	}
-	if (!str_is_empty(claim->url))
-		return identify_by_url(t, claim, patient_id);
-	return PATIENT_NOBODY;
+	if (!str_is_empty(claim->own_id))
+		return identify_by_id(t, claim->own_id, claim->path, patient_id);
+	return identify_by_url(t, claim->url, claim->path, patient_id);
 }
 
 struct str patient_resource_id(const struct transaction *t, struct str patient_id)
@@ -99,4 +108,12 @@ struct str patient_resource_id(const struct transaction *t, struct str patient_i
 	    !seal_patient(t->gateway->seal, AFFINITY_DOMAIN, cx.id, id))
 		return STR_NONE;
 	return arena_copy(t->south.arena, str_from_c(id));
+}
+
+bool patient_resource_id_open(const struct transaction *t, struct str id, struct str *value)
+{
+	uint8_t authority = 0;
+
+	return seal_patient_open(t->gateway->seal, id, t->south.arena, &authority, value) &&
+	       authority == AFFINITY_DOMAIN;
 }

@@ -11,8 +11,8 @@ enum identified {
 	PATIENT_FAILED  /* the identity source could not be asked; the outcome has the issue */
 };
 
-/* Resolves a claim, in this order: an identifier of the affinity domain, an id that this gateway gave out, a Patient
- * URL under the configured identity source, whose identifiers are read.
+/* Resolves a claim, in this order: an identifier of the affinity domain, an id that this gateway gave out, a Patient of
+ * the configured identity source (by URL, or by an id that is not ours), whose identifiers are read.
  * any_system  an identifier without system is taken to be of the affinity domain (searches)
  * patient_id  CX, "id^^^&oid&ISO", in the request's arena. Source: MHD 4.2.4 3.65.4.1.2, ITI TF-3 4.2.3.2.16. */
 enum identified identify_patient(const struct transaction *t, const struct patient_claim *claim, bool any_system,
@@ -20,5 +20,8 @@ enum identified identify_patient(const struct transaction *t, const struct patie
 
 /* The id of the Patient resource for a CX of the affinity domain; STR_NONE for another authority, or without memory. */
 struct str patient_resource_id(const struct transaction *t, struct str patient_id);
+
+/* The value in the affinity domain that an id of ours holds; false for every other id. */
+bool patient_resource_id_open(const struct transaction *t, struct str id, struct str *value) MUST_CHECK;
 
 #endif
