@@ -1,0 +1,230 @@
+"""The program on the command line: help, errors that say what to do, the mapping offline, stopping gracefully."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+
+import proxy
+import support
+
+
+def run(*arguments, text=None):
+    return subprocess.run([support.BINARY, *arguments], input=text, capture_output=True, text=True, timeout=60,
+                          check=False)
+
+
+class Help(unittest.TestCase):
+    def test_help_everywhere(self):
+        self.assertEqual(run("--help").returncode, 0)
+        for command in ("serve", "domain", "map", "check", "version"):
+            self.assertIn(command, run("--help").stdout)
+            done = run(command, "--help")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("Usage: passerelle " + command, done.stdout)
+
+    def test_wrong_usage(self):
+        for arguments in ((), ("nonsense",), ("serve",), ("serve", "--nonsense"), ("serve", "--config"),
+                          ("serve", "--config", "x", "y"), ("domain",), ("map",), ("map", "a", "b"), ("check",)):
+            done = run(*arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn("--help", done.stderr)
+
+    def test_version(self):
+        self.assertRegex(run("version").stdout, r"^passerelle \d+\.\d+\.\d+\n$")
+
+
+class Map(unittest.TestCase):
+    def test_bundle_to_soap_and_back(self):
+        bundle = json.dumps(support.demo_bundle(support.demo_letter()))
+        soap = run("map", "-", text=bundle)
+        self.assertEqual(soap.returncode, 0, soap.stderr)
+        self.assertIn("ProvideAndRegisterDocumentSetRequest", soap.stdout)
+        back = run("map", "-", text=soap.stdout)
+        self.assertEqual(back.returncode, 0, back.stderr)
+        resources = [entry["resource"] for entry in json.loads(back.stdout)["entry"]]
+        self.assertEqual([each["resourceType"] for each in resources], ["List", "DocumentReference"])
+        wanted = json.loads(bundle)["entry"][1]["resource"]
+        self.assertEqual(resources[1]["masterIdentifier"]["value"], wanted["masterIdentifier"]["value"])
+        self.assertEqual(resources[1]["content"][0]["attachment"]["hash"],
+                         wanted["content"][0]["attachment"]["hash"])
+
+    def test_same_in_same_out(self):
+        bundle = json.dumps(support.demo_bundle(support.demo_letter()))
+        self.assertEqual(run("map", "-", text=bundle).stdout, run("map", "-", text=bundle).stdout)
+
+    def test_reference_alone(self):
+        reference = json.dumps(support.demo_bundle(support.demo_letter())["entry"][1]["resource"])
+        done = run("map", "-", text=reference)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("ExtrinsicObject", done.stdout)
+
+    def test_explain(self):
+        done = run("map", "--explain", "-", text=json.dumps(support.demo_bundle(support.demo_letter())))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"XDSDocumentEntry\.classCode +<- DocumentReference\.category")
+        for line in done.stdout.splitlines():
+            self.assertRegex(line, r"^(XDS\w+\.\S+ +<- |Association )")
+
+    def test_xml(self):
+        soap = run("map", "-", text=json.dumps(support.demo_bundle(support.demo_letter()))).stdout
+        fhir = run("map", "--xml", "-", text=soap)
+        self.assertIn('<Bundle xmlns="http://hl7.org/fhir"', fhir.stdout)
+        self.assertEqual(run("map", "-", text=fhir.stdout).returncode, 1, "a collection is no Provide Bundle")
+
+    def test_refused(self):
+        for text in ("", "x", "{", "<", "<a/>", "{}", '{"resourceType":"Observation"}', "<!DOCTYPE a><a/>"):
+            done = run("map", "-", text=text)
+            self.assertEqual((done.returncode, done.stdout), (1, ""), text)
+            self.assertIn("error", done.stderr)
+        self.assertEqual(run("map", "/no/such/file").returncode, 1)
+
+
+class Servers(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="passerelle-cli-")
+        self.addCleanup(shutil.rmtree, self.directory, True)
+
+    def configuration(self, **overrides):
+        key = os.path.join(self.directory, "key")
+        with open(key, "wb") as file:
+            file.write(b"k" * 32)
+        text = {"listen": {"port": support.free_port()}, "keys": [{"id": 1, "file": key}],
+                "back_ends": [{"name": "hcm", "registry_url": "http://127.0.0.1:1/registry",
+                               "provide_url": "http://127.0.0.1:1/repository",
+                               "repositories": [{"unique_id": "2.999.1", "url": "http://127.0.0.1:1/repository"}]}],
+                "patient": {"assigning_authority": support.AUTHORITY}}
+        text.update(overrides)
+        path = os.path.join(self.directory, "gateway.yaml")
+        support.write_configuration(path, text)
+        return path, text
+
+    def test_taken_port(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            path, _ = self.configuration(listen={"port": port})
+            done = run("serve", "--config", path)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(str(port), done.stderr)
+
+    def test_configuration_errors_name_file_line_and_key(self):
+        path = os.path.join(self.directory, "wrong.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("listen:\n  port: many\n")
+        for command in ("serve", "check"):
+            done = run(command, "--config", path)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("wrong.yaml:2: listen.port", done.stderr)
+
+    def test_check(self):
+        path, _ = self.configuration()
+        self.assertEqual(run("check", "--config", path, "--offline").returncode, 0)
+        done = run("check", "--config", path)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stdout.count("FAIL"), 3, done.stdout)
+        domain = support.Domain(self.directory)
+        self.addCleanup(domain.kill)
+        path, _ = self.configuration(back_ends=[domain.back_end()])
+        done = run("check", "--config", path)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        path, _ = self.configuration(back_ends=[domain.back_end(
+            repositories=[{"unique_id": "2.999.9", "url": domain.repository_url}])])
+        self.assertEqual(run("check", "--config", path).returncode, 1)
+        domain.stop()
+
+    def test_generated_documents(self):
+        self.assertIn("| `listen.port` |", run("check", "--reference").stdout)
+        self.assertIn("listen:", run("check", "--sample").stdout)
+
+    def test_pid_file(self):
+        path, configuration = self.configuration()
+        pid_file = os.path.join(self.directory, "gateway.pid")
+        port = configuration["listen"]["port"]
+        process = support.Process("gateway", [support.BINARY, "serve", "--config", path, "--pid-file", pid_file],
+                                  self.directory, port)
+        self.addCleanup(process.kill)
+        support.wait_until(lambda: os.path.exists(pid_file), "the pid file")
+        with open(pid_file, encoding="utf-8") as file:
+            self.assertEqual(int(file.read()), process.process.pid)
+        process.stop()
+        self.assertFalse(os.path.exists(pid_file))
+
+    def test_start_says_what_is_served(self):
+        path, configuration = self.configuration()
+        process = support.Process("gateway", [support.BINARY, "serve", "--config", path], self.directory,
+                                  configuration["listen"]["port"])
+        process.stop()
+        for expected in ("http://127.0.0.1:%d/fhir" % configuration["listen"]["port"], "hcm",
+                         "http://127.0.0.1:1/registry"):
+            self.assertIn(expected, process.log())
+
+
+class Stopping(support.Stand):
+    gateway_overrides = {"limits": {"stop_seconds": 30}}
+
+    def setUp(self):
+        self.proxy = proxy.Proxy("http://127.0.0.1:%d" % self.domain.port)
+        self.addCleanup(self.proxy.close)
+        self.behind = support.Gateway(self.directory, [self.domain.back_end(
+            registry_url=self.proxy.url("/registry"), connections_max=2)], name="behind-" + self._testMethodName)
+        self.addCleanup(self.behind.kill)
+
+    def in_flight(self, count):
+        """Searches that wait for the registry until the event is set; their responses end in the list."""
+        go = threading.Event()
+        self.addCleanup(go.set)
+        responses = []
+        self.proxy.script("RegistryStoredQuery", *[proxy.held(go)] * count)
+        threads = [threading.Thread(target=lambda: responses.append(self.behind.find())) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        support.wait_until(lambda: self.proxy.count("RegistryStoredQuery") == count, "the requests to be in flight")
+        return go, threads, responses
+
+    def test_requests_in_flight_finish(self):
+        go, threads, responses = self.in_flight(2)
+        self.behind.process.send_signal(signal.SIGTERM)
+        support.wait_until(lambda: not support.accepts(self.behind.port), "the port to be closed")
+        go.set()
+        for thread in threads:
+            thread.join(30)
+        self.assertEqual([each.status for each in responses], [200, 200])
+        self.behind.process.wait(40)  # a second SIGTERM would end it at once
+        self.behind.stop()
+
+    def test_a_full_back_end_refuses_at_once(self):
+        go, threads, responses = self.in_flight(2)
+        refused = self.behind.find()
+        self.assertEqual(refused.status, 503, refused)
+        self.assertIsNotNone(refused.header("Retry-After"))
+        self.assertEqual(support.request("GET", self.behind.base + "/metadata").status, 200)
+        go.set()
+        for thread in threads:
+            thread.join(30)
+        self.assertEqual([each.status for each in responses], [200, 200])
+        self.assertEqual(self.behind.find().status, 200, "those places are free again")
+        self.behind.stop()
+
+    def test_traces_go_through_and_logs_hold_no_patient(self):
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        address = self.behind.base + "/DocumentReference?status=current&patient.identifier=urn:oid:%s%%7C%s" % (
+            support.AUTHORITY, support.PATIENT)
+        response = support.request("GET", address, {"traceparent": trace})
+        self.assertEqual(response.status, 200)
+        sent = self.proxy.seen[-1].headers["traceparent"]
+        self.assertRegex(sent, r"^00-4bf92f3577b34da6a3ce929d0e0e4736-[0-9a-f]{16}-01$")
+        identifier = response.header("X-Request-Id")
+        self.assertIn(identifier, sent)
+        self.behind.stop()
+        log = self.behind.log()
+        lines = [line for line in log.splitlines() if identifier in line and "http.request" in line]
+        self.assertEqual(len(lines), 1, log)
+        self.assertNotIn(support.PATIENT, log)
+
+
+if __name__ == "__main__":
+    unittest.main()
