@@ -10,6 +10,7 @@
 struct frame {
 	struct str name; /* the last member's, escapes and all; empty in an array */
 	bool object;
+	size_t comma_count;
 };
 
 struct scan {
@@ -80,12 +81,14 @@ static bool escape_check(struct scan *scan, size_t *at)
 static bool string_end(struct scan *scan, size_t start, size_t *end)
 {
 	const unsigned char *bytes = (const unsigned char *)scan->body.data;
+	size_t most = scan->limits->string_bytes_max;
+	size_t stop = scan->body.size - start > most ? start + most + 1 : scan->body.size;
 	size_t at = start;
 
-	while (at < scan->body.size) {
-		while (at < scan->body.size && classes[bytes[at]] == PLAIN)
+	while (at < stop) {
+		while (at < stop && classes[bytes[at]] == PLAIN)
 			at++;
-		if (at == scan->body.size)
+		if (at == stop)
 			break;
 		switch (classes[bytes[at]]) {
 		case QUOTE:
@@ -104,6 +107,9 @@ static bool string_end(struct scan *scan, size_t start, size_t *end)
 			break;
 		}
 	}
+	if (at - start > most)
+		return refuse(scan, ERR_TOO_LONG, start - 1,
+			      "Shorten this string, or send what it holds as a document (Binary.data).");
 	return refuse(scan, ERR_BODY_MALFORMED, start - 1, "Close the string that begins here.");
 }
 
@@ -161,9 +167,6 @@ static bool string_scan(struct scan *scan)
 		return true;
 	if (!string_end(scan, start, &end))
 		return false;
-	if (end - start > scan->limits->string_bytes_max)
-		return refuse(scan, ERR_TOO_LONG, start - 1,
-			      "Shorten this string, or send what it holds as a document (Binary.data).");
 	scan->at = end + 1;
 	size_t next = skip_blanks(scan->body, scan->at);
 
@@ -239,9 +242,12 @@ static bool token_scan(struct scan *scan)
 	char c = scan->body.data[scan->at];
 
 	if (c == '{' || c == '[' || c == ',') {
+		struct frame *frame = &scan->frames[scan->depth];
+
 		if (c == ',')
-			scan->frames[scan->depth].name = STR_NONE;
-		if (++scan->values > scan->limits->values_max)
+			frame->name = STR_NONE;
+		if (++scan->values > scan->limits->values_max ||
+		    (c == ',' && frame->object && ++frame->comma_count >= scan->limits->members_max))
 			return refuse(scan, ERR_TOO_COSTLY, scan->at, "Send fewer values in one request.");
 	}
 	if (c == '-' || (c >= '0' && c <= '9'))

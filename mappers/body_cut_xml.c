@@ -7,6 +7,7 @@ struct scan {
 	size_t at;
 	size_t copied; /* the body before this is in the shorter text */
 	size_t depth;
+	size_t tag_count; /* and comments */
 	const struct fhir_limits *limits;
 	const struct cut_sink *sink;
 	struct cut_text *text;
@@ -149,6 +150,9 @@ static bool markup_scan(struct scan *scan)
 	size_t start = scan->at++;
 	struct str rest = str_from(scan->body, scan->at);
 
+	/* End tags count as well. */
+	if (++scan->tag_count / 2 > scan->limits->values_max)
+		return refuse(scan, ERR_TOO_COSTLY, start, "Send fewer values in one request.");
 	if (str_starts_with(rest, STR("!--"))) {
 		scan->at += 3;
 		return skip_past(scan, start, STR("-->"));

@@ -5,7 +5,8 @@
 
 const struct fhir_limits fhir_limits_default = {
 	.depth_max = 64,
-	.values_max = 400000,
+	.values_max = 200000,
+	.members_max = 500,
 	.string_bytes_max = 1024 * 1024,
 	.cut_bytes_min = 512,
 	.cut_count_max = 1000,

@@ -12,13 +12,14 @@ enum fhir_format { FHIR_JSON, FHIR_XML };
 
 struct fhir_limits {
 	size_t depth_max;        /* of objects and arrays, in XML of those that it stands for */
-	size_t values_max;       /* members and items, or elements, in the whole body */
+	size_t values_max;       /* members and items, or elements and comments, in the whole body */
+	size_t members_max;      /* of one object in JSON */
 	size_t string_bytes_max; /* of one string that is not cut out, as it stands in the body */
 	size_t cut_bytes_min;    /* base64 longer than this is cut out */
 	size_t cut_count_max;    /* documents */
 };
 
-/* Depth 64, 400,000 values, strings of 1 MiB (FHIR's own limit), documents from 513 characters on, 1,000 of them. */
+/* Depth 64, 200,000 values, 500 members of one object (R4 has no type with more), strings of 1 MiB (FHIR's own limit), documents from 513 characters on, 1,000 of them. */
 extern const struct fhir_limits fhir_limits_default;
 
 /* Takes the decoded bytes of each base64 value of Binary.data, Attachment.data and Signature.data that is longer than

@@ -306,6 +306,7 @@ bool fhir_xml_from_json(struct str json, struct arena *arena, struct buf *out, s
 	static const struct fhir_limits limits = {
 		.depth_max = 64,
 		.values_max = SIZE_MAX / 64,
+		.members_max = SIZE_MAX / 64,
 		.string_bytes_max = SIZE_MAX / 64,
 	};
 	json_t *tree;

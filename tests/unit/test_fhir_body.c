@@ -212,9 +212,12 @@ static void test_fhir_body__places_count_in_the_body_that_came(void **state)
 static void test_fhir_body__limits(void **state)
 {
 	(void)state;
-	static const struct fhir_limits limits = {
-		.depth_max = 4, .values_max = 10, .string_bytes_max = 20, .cut_bytes_min = 8, .cut_count_max = 1
-	};
+	static const struct fhir_limits limits = { .depth_max = 4,
+						   .values_max = 10,
+						   .members_max = 3,
+						   .string_bytes_max = 20,
+						   .cut_bytes_min = 8,
+						   .cut_count_max = 1 };
 	static const struct {
 		const char *body;
 		enum error_code code; /* ERR_NONE: read */
@@ -223,6 +226,8 @@ static void test_fhir_body__limits(void **state)
 		{ "{\"a\":[{\"b\":[{}]}]}", ERR_BODY_MALFORMED },
 		{ "{\"a\":[1,2,3,4,5,6,7,8,9]}", ERR_NONE },
 		{ "{\"a\":[1,2,3,4,5,6,7,8,9,10]}", ERR_TOO_COSTLY },
+		{ "{\"a\":1,\"b\":2,\"c\":[{},{}]}", ERR_NONE },
+		{ "{\"a\":1,\"b\":2,\"c\":3,\"d\":4}", ERR_TOO_COSTLY },
 		{ "{\"a\":\"12345678901234567890\"}", ERR_NONE },
 		{ "{\"a\":\"123456789012345678901\"}", ERR_TOO_LONG },
 		{ "{\"x\":{\"data\":\"aGVsbG8gd29ybGQgaGVsbG8gd29ybGQg\"}}", ERR_NONE },
