@@ -1,7 +1,8 @@
 /* The least that libmicrohttpd and libcurl can do for one request: what the gateway's own work is measured against.
  * Usage: bare_proxy PORT BACK_END_URL THREADS ACTION...
- * Each request makes one blocking POST per ACTION on a warm connection (a small body that names the action), then
- * answers with the last reply's bytes. Same shape as the gateway: epoll threads, suspend, worker, resume. */
+ * Each request makes one blocking POST per ACTION on a warm connection, then answers with the last reply's bytes. A
+ * POST's body is 1,200 bytes that name the action, and in the last one what the client sent. Same shape as the
+ * gateway: epoll threads, suspend, worker, resume. */
 #include <curl/curl.h>
 #include <microhttpd.h>
 #include <pthread.h>
@@ -11,11 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct work {
-	struct MHD_Connection *connection;
-	char *bytes;
+#define HEAD_BYTES 1200
+
+struct bytes {
+	char *data;
 	size_t size;
 	size_t capacity;
+};
+
+struct work {
+	struct MHD_Connection *connection;
+	struct bytes body; /* HEAD_BYTES for the action, then the client's */
+	struct bytes reply;
 	bool done;
 	struct work *next;
 };
@@ -28,23 +36,27 @@ static pthread_cond_t filled = PTHREAD_COND_INITIALIZER;
 static struct work *first;
 static struct work **last = &first;
 
+static bool bytes_add(struct bytes *bytes, const char *data, size_t size)
+{
+	if (bytes->size + size > bytes->capacity) {
+		size_t capacity = (bytes->size + size) * 2;
+		char *grown = realloc(bytes->data, capacity);
+
+		if (!grown)
+			return false;
+		bytes->data = grown;
+		bytes->capacity = capacity;
+	}
+	memcpy(bytes->data + bytes->size, data, size);
+	bytes->size += size;
+	return true;
+}
+
 static size_t keep(char *data, size_t one, size_t size, void *context)
 {
 	struct work *work = context;
 
-	(void)one;
-	if (work->size + size > work->capacity) {
-		size_t capacity = (work->size + size) * 2;
-		char *grown = realloc(work->bytes, capacity);
-
-		if (!grown)
-			return 0;
-		work->bytes = grown;
-		work->capacity = capacity;
-	}
-	memcpy(work->bytes + work->size, data, size);
-	work->size += size;
-	return size;
+	return bytes_add(&work->reply, data, one * size) ? size : 0;
 }
 
 static void *worker(void *unused)
@@ -68,14 +80,13 @@ static void *worker(void *unused)
 			last = &first;
 		pthread_mutex_unlock(&lock);
 		for (int i = 0; i < action_count; i++) {
-			char body[1200];
+			bool is_last = i == action_count - 1;
 
-			memset(body, ' ', sizeof body);
-			memcpy(body, actions[i], strlen(actions[i]));
-			work->size = 0;
+			memcpy(work->body.data, actions[i], strlen(actions[i]));
+			work->reply.size = 0;
 			curl_easy_setopt(curl, CURLOPT_WRITEDATA, work);
-			curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-			curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)sizeof body);
+			curl_easy_setopt(curl, CURLOPT_POSTFIELDS, work->body.data);
+			curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)(is_last ? work->body.size : HEAD_BYTES));
 			if (curl_easy_perform(curl) != CURLE_OK)
 				fprintf(stderr, "back-end call failed\n");
 		}
@@ -94,15 +105,19 @@ static enum MHD_Result answer(void *unused, struct MHD_Connection *connection, c
 	(void)url;
 	(void)method;
 	(void)version;
-	(void)data;
 	if (!work) {
+		char head[HEAD_BYTES];
+
+		memset(head, ' ', sizeof head);
 		work = calloc(1, sizeof *work);
 		*state = work;
-		return work ? MHD_YES : MHD_NO;
+		return work && bytes_add(&work->body, head, sizeof head) ? MHD_YES : MHD_NO;
 	}
 	if (*size) {
+		bool ok = bytes_add(&work->body, data, *size);
+
 		*size = 0;
-		return MHD_YES;
+		return ok ? MHD_YES : MHD_NO;
 	}
 	if (!work->done) {
 		work->connection = connection;
@@ -114,9 +129,10 @@ static enum MHD_Result answer(void *unused, struct MHD_Connection *connection, c
 		pthread_mutex_unlock(&lock);
 		return MHD_YES;
 	}
-	struct MHD_Response *response = MHD_create_response_from_buffer(work->size, work->bytes, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(work->reply.size, work->reply.data, MHD_RESPMEM_MUST_FREE);
 
-	work->bytes = NULL;
+	work->reply.data = NULL;
 	MHD_add_response_header(response, "Content-Type", "application/fhir+json; charset=utf-8");
 	enum MHD_Result result = MHD_queue_response(connection, 200, response);
 
@@ -131,8 +147,10 @@ static void forget(void *unused, struct MHD_Connection *connection, void **state
 	(void)unused;
 	(void)connection;
 	(void)code;
-	if (work)
-		free(work->bytes);
+	if (work) {
+		free(work->body.data);
+		free(work->reply.data);
+	}
 	free(work);
 	*state = NULL;
 }

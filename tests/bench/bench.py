@@ -148,11 +148,11 @@ class Bench:
     def compare(self, title, entries, path, script=None):
         stub = self.stub(0, entries)
         gateway = self.gateway(stub)
-        self.wrk(gateway.port, path, script, clients=1, seconds=1)
-        counts = dict(line.rsplit(" ", 1) for line in
-                      urllib.request.urlopen("http://127.0.0.1:%d/" % stub.port).read().decode().splitlines())
-        most = max(int(count) for count in counts.values())
-        actions = [kind for kind, count in counts.items() if int(count) > most * 0.9]
+        requests, _, _ = self.wrk(gateway.port, path, script, clients=1, seconds=1)
+        actions = []
+        for line in urllib.request.urlopen("http://127.0.0.1:%d/" % stub.port).read().decode().splitlines():
+            kind, count = line.rsplit(" ", 1)
+            actions += [kind] * round(int(count) / requests)
         # The big answer comes last: it is the one that the proxy hands on.
         actions.sort(key=lambda kind: os.path.getsize(os.path.join(self.directory, kind)))
         proxy = self.proxy(stub, actions)
