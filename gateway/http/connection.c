@@ -109,7 +109,7 @@ static bool is_slow(const struct server_options *options, uint64_t bytes, uint64
 
 /* Whether the client takes the answer too slowly. What it has acknowledged only the kernel knows; while nothing waits
  * for it (a stream whose back-end is slow) it is not to blame. */
-static bool takes_slowly(struct connection *connection, uint64_t now_ms)
+static bool takes_slowly(struct connection *connection, uint64_t now_ms, uint64_t elapsed_ms)
 {
 	const struct server_options *options = &connection->server->options;
 	struct tcp_info info = { 0 };
@@ -122,14 +122,15 @@ static bool takes_slowly(struct connection *connection, uint64_t now_ms)
 		connection->since_ms = now_ms;
 		return false;
 	}
-	return is_slow(options, info.tcpi_bytes_acked - connection->bytes, now_ms - connection->since_ms);
+	return is_slow(options, info.tcpi_bytes_acked - connection->bytes, elapsed_ms);
 }
 
 /* What is too late about the connection; NULL when nothing is. */
 static const char *lateness(struct connection *connection, uint64_t now_ms)
 {
 	const struct server_options *options = &connection->server->options;
-	uint64_t elapsed_ms = now_ms - connection->since_ms;
+	/* The phase may have begun after the watcher looked at the clock. */
+	uint64_t elapsed_ms = now_ms > connection->since_ms ? now_ms - connection->since_ms : 0;
 
 	switch (connection->phase) {
 	case PHASE_HEAD:
@@ -139,7 +140,7 @@ static const char *lateness(struct connection *connection, uint64_t now_ms)
 	case PHASE_BODY:
 		return is_slow(options, connection->bytes, elapsed_ms) ? "slow body" : NULL;
 	case PHASE_ANSWER:
-		return takes_slowly(connection, now_ms) ? "slow reader" : NULL;
+		return takes_slowly(connection, now_ms, elapsed_ms) ? "slow reader" : NULL;
 	case PHASE_LINGER:
 		return elapsed_ms > LINGER_MS ? "linger" : NULL;
 	case PHASE_WORK:
@@ -214,7 +215,10 @@ static void *watcher_main(void *argument)
 
 bool watcher_start(struct http_server *server)
 {
-	return pthread_create(&server->watcher, NULL, watcher_main, server) == 0;
+	if (pthread_create(&server->watcher, NULL, watcher_main, server) != 0)
+		return false;
+	pthread_setname_np(server->watcher, "http-watcher");
+	return true;
 }
 
 void watcher_end(struct http_server *server)

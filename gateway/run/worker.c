@@ -162,6 +162,7 @@ static bool worker_start(struct worker_pool *pool)
 		free(worker);
 		return false;
 	}
+	pthread_setname_np(worker->thread, "worker");
 	pool->thread_count++;
 	pool->starting_count++;
 	return true;
@@ -259,6 +260,7 @@ struct worker_pool *worker_pool_new(const struct worker_options *options)
 		free(pool);
 		return NULL;
 	}
+	pthread_setname_np(pool->manager, "workers");
 	return pool;
 }
 

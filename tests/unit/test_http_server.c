@@ -2,6 +2,7 @@
 #include "http_stand.h"
 
 #include <netinet/tcp.h>
+#include <time.h>
 
 static struct answer answer;
 
@@ -466,6 +467,47 @@ static void test_http__clients_that_leave_do_no_harm(void **state)
 	stand_close();
 }
 
+/* The clock as the watcher sees it when it looked just before everyone else. */
+static uint64_t late_monotonic_us(void)
+{
+	char name[16] = "";
+	struct timespec now;
+
+	pthread_getname_np(pthread_self(), name, sizeof name);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 -
+	       (strcmp(name, "http-watcher") == 0 ? 5000000 : 0);
+}
+
+static int64_t some_wall_ms(void)
+{
+	return 0;
+}
+
+static void test_http__a_phase_younger_than_the_watch_is_not_late(void **state)
+{
+	static const struct clock_source late = { late_monotonic_us, some_wall_ms };
+	struct server_options options = stand_options();
+
+	(void)state;
+	options.body_grace_ms = 1; /* the watcher comes every 10 ms */
+	clock_replace(&late);
+	stand_open(&options);
+	int client = client_connect();
+
+	client_read(client, &answer, 100);
+	assert_false(answer.closed);
+	for (int i = 0; i < 10; i++) {
+		client_send(client, "GET /echo HTTP/1.1\r\nHost: h\r\n\r\n", 31);
+		client_read(client, &answer, 20);
+		assert_int_equal(answer.status, 200);
+		assert_false(answer.closed);
+	}
+	close(client);
+	stand_close();
+	clock_replace(NULL);
+}
+
 static void *close_server(void *argument)
 {
 	*(bool *)argument = server_close(stand.server, 20000);
@@ -596,6 +638,7 @@ int main(void)
 		cmocka_unit_test(test_http__a_full_queue_is_503),
 		cmocka_unit_test(test_http__waiting_too_long_is_503),
 		cmocka_unit_test(test_http__clients_that_leave_do_no_harm),
+		cmocka_unit_test(test_http__a_phase_younger_than_the_watch_is_not_late),
 		cmocka_unit_test(test_http__stopping_lets_requests_finish),
 		cmocka_unit_test(test_http__stopping_gives_up_after_its_time),
 		cmocka_unit_test(test_http__ports_in_use_are_named),
