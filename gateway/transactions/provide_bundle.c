@@ -3,25 +3,21 @@
  * Source: MHD 4.2.4 3.65.4.1, ITI TF-2 3.41. */
 #include "mappers/provide_bundle.h"
 
-#include "gateway/run/log.h"
 #include "gateway/run/random.h"
 #include "gateway/run/spool.h"
 #include "gateway/south/fhir_fetch.h"
 #include "gateway/transactions/identify_patient.h"
 #include "gateway/transactions/provide_targets.h"
 #include "gateway/transactions/resources.h"
+#include "gateway/transactions/submission_lookup.h"
 #include "mappers/base/base64.h"
 #include "mappers/base/uuid.h"
 #include "mappers/base/xds_time.h"
 #include "mappers/code_system.h"
 #include "mappers/fhir_validate.h"
 #include "mappers/json_writer.h"
-#include "mappers/list_search.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/transaction_response.h"
-
-/* Kept from the request's time for asking the registry after an unclear end. */
-#define ASK_TIME_MS 5000
 
 /* "system|code|display" of the configuration. */
 static struct code default_code(struct str text)
@@ -194,31 +190,8 @@ static bool documents_verify(const struct transaction *t, const struct provide_r
 	return ok;
 }
 
-/* After an unclear end: did the registry get it? True when it has the submission set. */
-static bool submission_is_there(const struct transaction *t, struct str unique_id)
-{
-	struct stored_query query = { .id = STR("urn:uuid:e8e3cb2c-e39c-46b9-99e4-c12f57260b83"),
-				      .home = registry_home(t) };
-	struct transaction asking = *t;
-	struct outcome ignored;
-	struct metadata found = { 0 };
-	bool answered;
-
-	outcome_init(&ignored);
-	asking.outcome = &ignored;
-	asking.south.deadline = deadline_in(ASK_TIME_MS);
-	answered = stored_query_add_one(&query, t->south.arena, STR("$XDSSubmissionSetUniqueId"), QUERY_STRING,
-					unique_id) &&
-		   registry_ask(&asking, &query, &found);
-	LOG(WARN, LOG_PUBLISH_UNCLEAR, t->south.request_id, LOG_TEXT("submission_set", unique_id),
-	    LOG_C("registry", !answered                        ? "silent"
-			      : found.submission_set_count > 0 ? "has it"
-							       : "has it not"));
-	return answered && found.submission_set_count > 0;
-}
-
 /* Sends the submission once. The answer of the repository, or in its stead that of the registry, decides. */
-static bool submit(const struct transaction *t, const struct metadata *metadata, const struct xds_document *documents)
+static bool submit(const struct transaction *t, struct metadata *metadata, const struct xds_document *documents)
 {
 	struct south south = t->south;
 	struct outcome sending = *t->outcome;
@@ -227,27 +200,31 @@ static bool submit(const struct transaction *t, const struct metadata *metadata,
 
 	if (!metadata_to_rim(metadata, south.arena, &objects, t->outcome))
 		return false;
-	if (left > 2 * ASK_TIME_MS)
-		south.deadline = deadline_part(south.deadline, left - ASK_TIME_MS);
+	if (left > 2 * SUBMISSION_ASK_TIME_MS)
+		south.deadline = deadline_part(south.deadline, left - SUBMISSION_ASK_TIME_MS);
 	switch (xds_provide(&south, &objects, documents, metadata->document_entry_count, &sending)) {
 	case SOAP_ANSWERED:
 		*t->outcome = sending;
 		return true;
 	case SOAP_FAILED:
+		if (submission_may_be_there(&sending) && submission_adopt(t, metadata) == SUBMISSION_SAME)
+			return outcome_warn(t->outcome, ERR_DUPLICATE, "",
+					    "This very submission was stored before; nothing was stored again.");
 		*t->outcome = sending;
 		return false;
 	case SOAP_UNCLEAR:
 		break;
 	}
-	if (submission_is_there(t, metadata->submission_sets[0].unique_id))
+	if (submission_adopt(t, metadata) == SUBMISSION_SAME)
 		return outcome_warn(t->outcome, ERR_BACKEND_ANSWER, "",
 				    "The back-end stored the submission but its answer was lost: any warnings of its "
 				    "are "
 				    "not known.");
 	*t->outcome = sending;
 	outcome_inform(t->outcome, ERR_BACKEND_ANSWER, "",
-		       "It is not certain whether the submission was stored: before sending it again, look for it by "
-		       "the identifier of its SubmissionSet.");
+		       "It is not certain whether the submission was stored. The same submission may be sent again: it "
+		       "is "
+		       "never stored twice under the identifier of its SubmissionSet.");
 	return false;
 }
 

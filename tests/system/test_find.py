@@ -1,5 +1,6 @@
 """ITI-67 and ITI-66 over ITI-18: parameters, pages, views, relations, and what must not be shown."""
 import json
+import re
 import unittest
 import urllib.parse
 import xml.etree.ElementTree
@@ -220,6 +221,61 @@ class BehindProxy(support.Stand):
         self.assertIn("XDSUnavailableCommunity", json.dumps(outcomes))
         self.assertEqual(outcomes[0]["issue"][0]["severity"], "warning")
         self.assertGreater(found["total"], 0)
+
+
+    def fault(self, code):
+        return (b'<soap:Envelope xmlns:soap="http://www.w3.org/2003/05/soap-envelope"><soap:Body>'
+                b'<query:AdhocQueryResponse xmlns:query="urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0" '
+                b'status="urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure">'
+                b'<rs:RegistryErrorList xmlns:rs="urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"><rs:RegistryError '
+                b'errorCode="%s" codeContext="x" severity="urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"/>'
+                b'</rs:RegistryErrorList></query:AdhocQueryResponse></soap:Body></soap:Envelope>' % code)
+
+    def test_too_many_results_are_fetched_in_batches(self):
+        for _ in range(3):
+            self.publish(support.demo_bundle(b"x", "text/plain"))
+        whole = self.gateway.find().json()
+        self.proxy.clear()
+        self.proxy.script(QUERY, proxy.answering(200, "application/soap+xml", self.fault(b"XDSTooManyResults")))
+        batched = self.assertStatus(self.gateway.find(), 200).json()
+        self.assertEqual([each["id"] for each in matches(batched)], [each["id"] for each in matches(whole)])
+        self.assertGreaterEqual(self.proxy.count(QUERY), 3)
+
+    def test_errors_of_the_registry_come_through(self):
+        for code, status in ((b"XDSRegistryBusy", 503), (b"XDSRegistryError", 502), (b"XDSUnknownPatientId", 422),
+                             (b"NobodyKnowsThis", 502)):
+            self.proxy.script(QUERY, proxy.answering(200, "application/soap+xml", self.fault(code)))
+            response = self.gateway.find()
+            self.assertIn(response.status, (status, 404, 200) if status == 422 else (status,), response)
+            self.assertIn(code.decode(), response.body.decode())
+
+    def test_ids_survive_a_metadata_update(self):
+        """A new version has its own entryUUID and the logicalID of the first (ITI-57): same resource, same address."""
+        bundle = support.demo_bundle(b"x", "text/plain")
+        self.publish(bundle)
+        oid = support.document_oid(bundle)
+        before = self.gateway.find(identifier="urn:oid:" + oid).json()["entry"][0]["resource"]
+        uuid_before = next(each["value"] for each in before["identifier"] if "uuid" in each["value"]).encode()
+        uuid_after = b"urn:uuid:0c0c0c0c-1111-4222-8333-444455556666"
+
+        def updated(body):
+            body = re.sub(rb' lid="[^"]*"', b"", body)
+            body = body.replace(b'id="' + uuid_before + b'"', b'id="' + uuid_after + b'" lid="' + uuid_before + b'"')
+            return body.replace(b'versionName="1"', b'versionName="2"').replace(b'value="Discharge', b'value="Updated')
+
+        def outdated(body):
+            return body.replace(b"StatusType:Approved", b"StatusType:Deprecated")
+
+        self.proxy.script(QUERY, proxy.changed(updated))
+        found = self.gateway.find(identifier="urn:oid:" + oid).json()["entry"][0]["resource"]
+        self.assertEqual(found["id"], before["id"])
+        self.assertEqual(found["content"][0]["attachment"]["url"], before["content"][0]["attachment"]["url"])
+        self.proxy.clear()
+        self.proxy.script(QUERY, proxy.changed(outdated), proxy.changed(updated))
+        local = "http://127.0.0.1:%d/fhir/DocumentReference/%s" % (self.gateway.port, before["id"])
+        read = self.assertStatus(support.request("GET", local), 200).json()
+        self.assertEqual((read["id"], read["status"]), (before["id"], "current"))
+        self.assertIn(uuid_after.decode(), json.dumps(read["identifier"]))
 
 
 class Capability(support.Stand):
