@@ -26,7 +26,7 @@ def build():
                                "-DoutputDirectory=target/lib"], cwd=DIRECTORY, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            support.absent("Maven could not build the XDS peer: " + done.stdout[-1000:])
+            support.absent("Maven could not build the XDS peer: " + " ".join(done.stdout.split())[:300])
 
 
 class Peer(support.Process):

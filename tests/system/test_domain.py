@@ -546,6 +546,7 @@ class Foreign(DomainStand):
                          'start-info="application/soap+xml"' % (boundary, start), body)
 
     def test_captured_packages(self):
+        support.shared("xds/messages/iti-41")
         for name in ("request-mtom-xop.mime", "request-mtom-cid-percent-encoded.mime",
                      "request-mtom-inline-base64-inside-multipart.mime"):
             with self.subTest(name):
