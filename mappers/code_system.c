@@ -55,6 +55,20 @@ bool is_uri(struct str text)
 	return true;
 }
 
+struct str oid_urn(struct str oid, struct arena *arena)
+{
+	static const char prefix[] = "urn:oid:";
+	const size_t front = sizeof prefix - 1;
+	char *text = arena_alloc(arena, front + oid.size);
+
+	if (!text)
+		return STR_NONE;
+	memcpy(text, prefix, front);
+	if (oid.size)
+		memcpy(text + front, oid.data, oid.size);
+	return (struct str) { text, front + oid.size };
+}
+
 struct str code_system_uri(struct str scheme, struct arena *arena)
 {
 	struct str known = code_system_known_uri(scheme);
@@ -62,6 +76,6 @@ struct str code_system_uri(struct str scheme, struct arena *arena)
 	if (known.size)
 		return known;
 	if (oid_valid(scheme))
-		return arena_printf(arena, "urn:oid:%.*s", STR_ARG(scheme));
+		return oid_urn(scheme, arena);
 	return is_uri(scheme) ? scheme : STR_NONE;
 }

@@ -15,6 +15,9 @@ struct str code_system_known_uri(struct str scheme);
  * has no place for. data is also NULL without memory. */
 struct str code_system_uri(struct str scheme, struct arena *arena);
 
+/* "urn:oid:" and an OID, in the arena; data is NULL without memory. */
+struct str oid_urn(struct str oid, struct arena *arena);
+
 /* True when text begins with a URI scheme ("http:", "urn:"). */
 bool is_uri(struct str text);
 

@@ -24,6 +24,18 @@ struct explanation {
 	struct buf *out;
 };
 
+/* Text of others, for a terminal: what could steer it (C0, DEL, C1) becomes a question mark. */
+static void add_harmless(struct buf *out, struct str text)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		unsigned char c = (unsigned char)text.data[i];
+		bool c1 = c == 0xC2 && i + 1 < text.size && (unsigned char)text.data[i + 1] < 0xA0;
+
+		buf_add_char(out, c < 0x20 || c == 0x7F || c1 ? '?' : text.data[i]);
+		i += c1;
+	}
+}
+
 static void pad(struct buf *out, size_t from, size_t width)
 {
 	for (size_t size = out->size - from; size < width; size++)
@@ -59,18 +71,18 @@ static void strings_explain(struct buf *out, const struct strs *list)
 	for (size_t i = 0; i < list->count; i++) {
 		if (i)
 			buf_add(out, STR(" | "));
-		buf_add(out, list->items[i]);
+		add_harmless(out, list->items[i]);
 	}
 }
 
 static void code_explain(struct buf *out, const struct code *value)
 {
-	buf_add(out, value->code);
+	add_harmless(out, value->code);
 	buf_add(out, STR("^^"));
-	buf_add(out, value->scheme);
+	add_harmless(out, value->scheme);
 	if (value->display.size) {
 		buf_add(out, STR(" \""));
-		buf_add(out, value->display);
+		add_harmless(out, value->display);
 		buf_add(out, STR("\""));
 	}
 }
@@ -87,7 +99,7 @@ static void author_explain(struct buf *out, const struct author *value)
 
 	if (value->person.size) {
 		buf_add(out, STR("person "));
-		buf_add(out, value->person);
+		add_harmless(out, value->person);
 	}
 	for (size_t i = 0; i < COUNT_OF(lists); i++) {
 		if (!lists[i].list->count)
@@ -104,7 +116,7 @@ static void value_explain(struct buf *out, const struct attribute *row, const vo
 
 	switch (row->shape) {
 	case SHAPE_STRING:
-		buf_add(out, *(const struct str *)field);
+		add_harmless(out, *(const struct str *)field);
 		break;
 	case SHAPE_STRINGS:
 		strings_explain(out, field);
@@ -148,7 +160,7 @@ static void object_explain(const struct explanation *explanation, const void *ob
 		buf_add(explanation->out, STR(" extra metadata"));
 		pad(explanation->out, start, NAME_WIDTH);
 		buf_add(explanation->out, STR("-- (no place in FHIR) Slot "));
-		buf_add(explanation->out, extra->items[i].name);
+		add_harmless(explanation->out, extra->items[i].name);
 		buf_add(explanation->out, STR(": "));
 		strings_explain(explanation->out, &extra->items[i].values);
 		buf_add_char(explanation->out, '\n');
@@ -162,19 +174,19 @@ static void association_explain(const struct association *association, const cha
 	size_t start = out->size;
 
 	buf_add(out, STR("Association "));
-	buf_add(out, association->type_urn.size ? association->type_urn : association_urn(association->type));
+	add_harmless(out, association->type_urn.size ? association->type_urn : association_urn(association->type));
 	pad(out, start, NAME_WIDTH);
 	if (relates_to.size)
 		buf_printf(out, "%s DocumentReference.relatesTo %.*s: ", arrow, STR_ARG(relates_to));
 	else
 		buf_printf(out, "%s %s: ", arrow,
 			   association->type == ASSOCIATION_HAS_MEMBER ? "List.entry.item" : "(no place in FHIR)");
-	buf_add(out, association->source);
+	add_harmless(out, association->source);
 	buf_add(out, STR(" -> "));
-	buf_add(out, association->target);
+	add_harmless(out, association->target);
 	if (association->submission_set_status.size) {
 		buf_add(out, STR(" SubmissionSetStatus "));
-		buf_add(out, association->submission_set_status);
+		add_harmless(out, association->submission_set_status);
 	}
 	buf_add_char(out, '\n');
 }

@@ -79,8 +79,30 @@ static bool serves(const struct emit_step *open, const struct emit_step *step)
 	return open->kind == step->kind && str_equal(open->name, step->name);
 }
 
+/* The part of a path before its last dot, when what follows is a plain member and no extension is on the way. */
+static struct str container_of(struct str path)
+{
+	size_t end = path.size;
+
+	if (end && path.data[end - 1] == ']')
+		return STR_NONE;
+	while (end && path.data[end - 1] != '.')
+		end--;
+	return str_equal((struct str) { path.data, end < 10 ? end : 10 }, STR("extension["))
+		       ? STR_NONE
+		       : (struct str) { path.data, end };
+}
+
 void emit_at(struct fhir_emitter *emitter, struct str path)
 {
+	struct str container = container_of(path);
+
+	/* most values stand beside the one before */
+	if (container.data && str_equal(container, emitter->container) && (container.size || !emitter->depth)) {
+		json_key(emitter->writer, str_from(path, container.size));
+		return;
+	}
+	emitter->container = container;
 	struct emit_step steps[FHIR_EMIT_DEPTH_MAX];
 	struct str member;
 	size_t count = split(path, steps, &member);
@@ -109,6 +131,7 @@ void emit_close(struct fhir_emitter *emitter)
 {
 	while (emitter->depth)
 		close_one(emitter);
+	emitter->container = STR_NONE;
 }
 
 void emit_text(struct fhir_emitter *emitter, struct str path, struct str text)

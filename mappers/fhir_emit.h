@@ -30,6 +30,7 @@ struct fhir_emitter {
 	const void *object; /* what is written */
 	struct emit_step open[FHIR_EMIT_DEPTH_MAX];
 	size_t depth;
+	struct str container; /* what is open, as the front of a path; STR_NONE: not known */
 };
 
 /* Goes to a path; the value that is written next stands there. "x" a member, "x[]" the next item, "x[].y" a member of

@@ -66,9 +66,9 @@ bool identifier_from_unique_id(struct str unique_id, struct arena *arena, struct
 		return false;
 	*identifier = (struct identifier) { STR("urn:ietf:rfc:3986"), unique_id };
 	if (oid_shaped(unique_id)) {
-		identifier->value = arena_printf(arena, "urn:oid:%.*s", STR_ARG(unique_id));
+		identifier->value = oid_urn(unique_id, arena);
 	} else if (extension.size && oid_valid(root) && str_find(extension, '^') == extension.size) {
-		identifier->system = arena_printf(arena, "urn:oid:%.*s", STR_ARG(root));
+		identifier->system = oid_urn(root, arena);
 		identifier->value = extension;
 	} else if (!is_uri(unique_id)) {
 		identifier->system = STR(UNIQUE_ID_SYSTEM);
@@ -139,7 +139,7 @@ bool identifier_from_parts(struct str id, const struct hl7_hd *authority, struct
 	if (identifier->system.size)
 		return true;
 	if (oid_shaped(id))
-		identifier->value = arena_printf(arena, "urn:oid:%.*s", STR_ARG(id));
+		identifier->value = oid_urn(id, arena);
 	if (is_uri(identifier->value))
 		identifier->system = STR("urn:ietf:rfc:3986");
 	return identifier->value.data != NULL;

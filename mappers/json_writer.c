@@ -117,12 +117,74 @@ static void add_escaped(struct buf *out, struct str text)
 	buf_add(out, str_from(text, start));
 }
 
+/* True when some byte of the word is a control character, a quote or a backslash (or follows one that is). */
+static bool word_has_special(uint64_t word)
+{
+	const uint64_t ones = 0x0101010101010101;
+	const uint64_t tops = 0x8080808080808080;
+	uint64_t quote = word ^ ones * '"';
+	uint64_t backslash = word ^ ones * '\\';
+
+	return (((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & tops;
+}
+
+/* True when text may stand between quotes as it is. The last word may overlap the one before. */
+static bool is_plain(struct str text)
+{
+	uint64_t word = ~(uint64_t)0 / 255 * 'x';
+	uint32_t half;
+
+	if (text.size >= sizeof word) {
+		for (size_t i = 0; i + sizeof word < text.size; i += sizeof word) {
+			memcpy(&word, text.data + i, sizeof word);
+			if (word_has_special(word))
+				return false;
+		}
+		memcpy(&word, text.data + text.size - sizeof word, sizeof word);
+	} else if (text.size >= sizeof half) {
+		memcpy(&word, text.data, sizeof half);
+		memcpy(&half, text.data + text.size - sizeof half, sizeof half);
+		word = word << 32 | half;
+	} else {
+		for (size_t i = 0; i < text.size; i++)
+			word = word << 8 | (unsigned char)text.data[i];
+	}
+	return !word_has_special(word);
+}
+
+/* A comma where one is due, the text in quotes, and tail, in one piece: most of what is written goes through here. */
+static void add_quoted(struct json_writer *writer, struct str text, struct str tail)
+{
+	uint64_t bit = (uint64_t)1 << (writer->depth % JSON_WRITER_DEPTH_MAX);
+	char *place = is_plain(text) ? buf_reserve(writer->out, text.size + tail.size + 3) : NULL;
+	char *to = place;
+
+	if (!place) {
+		separate(writer);
+		buf_add_char(writer->out, '"');
+		add_escaped(writer->out, text);
+		buf_add_char(writer->out, '"');
+		buf_add(writer->out, tail);
+		return;
+	}
+	if (!writer->after_key && writer->filled & bit && writer->depth)
+		*to++ = ',';
+	if (!writer->after_key)
+		writer->filled |= bit;
+	writer->after_key = false;
+	*to++ = '"';
+	if (text.size)
+		memcpy(to, text.data, text.size);
+	to += text.size;
+	*to++ = '"';
+	if (tail.size)
+		memcpy(to, tail.data, tail.size);
+	buf_advance(writer->out, (size_t)(to - place) + tail.size);
+}
+
 void json_key(struct json_writer *writer, struct str key)
 {
-	separate(writer);
-	buf_add_char(writer->out, '"');
-	add_escaped(writer->out, key);
-	buf_add(writer->out, STR("\":"));
+	add_quoted(writer, key, STR(":"));
 	writer->after_key = true;
 }
 
@@ -144,9 +206,7 @@ void json_end_text(struct json_writer *writer)
 
 void json_text(struct json_writer *writer, struct str text)
 {
-	json_begin_text(writer);
-	json_text_part(writer, text);
-	json_end_text(writer);
+	add_quoted(writer, text, STR(""));
 }
 
 void json_u64(struct json_writer *writer, uint64_t value)

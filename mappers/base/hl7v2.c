@@ -10,13 +10,18 @@ static const struct {
 
 struct str hl7_part(struct str text, char separator, size_t n)
 {
-	struct str part;
+	size_t start = 0;
 
-	for (size_t i = 1; str_next(&text, separator, &part); i++) {
-		if (i == n)
-			return part;
+	if (!text.data)
+		return STR_NONE;
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] != separator)
+			continue;
+		if (--n == 0)
+			return (struct str) { text.data + start, i - start };
+		start = i + 1;
 	}
-	return STR_NONE;
+	return n == 1 ? str_from(text, start) : STR_NONE;
 }
 
 static char letter_of(char plain)
@@ -108,12 +113,28 @@ struct str hl7_join(const struct str *parts, size_t count, char separator, struc
 	return (struct str) { out, (size_t)(to - out) };
 }
 
-/* The n-th component unescaped; false only without memory. When a component that should be simple has subcomponents
- * (family^ with own prefix&...), the first one is meant. */
-static bool component(struct str text, size_t n, struct arena *arena, struct str *out)
-{
-	struct str raw = hl7_part(hl7_part(text, '^', n), '&', 1);
+#define COMPONENTS_MAX 12
 
+/* The components of text, in one pass; those that are not there stay STR_NONE. */
+static void components_of(struct str text, struct str parts[COMPONENTS_MAX])
+{
+	size_t count = 0;
+	size_t start = 0;
+
+	memset(parts, 0, COMPONENTS_MAX * sizeof *parts);
+	for (size_t i = 0; i <= text.size && count < COMPONENTS_MAX && text.data; i++) {
+		if (i < text.size && text.data[i] != '^')
+			continue;
+		parts[count++] = (struct str) { text.data + start, i - start };
+		start = i + 1;
+	}
+}
+
+/* A component unescaped; false only without memory. When a component that should be simple has subcomponents (family^
+ * with own prefix&...), the first one is meant. */
+static bool component(struct str raw, struct arena *arena, struct str *out)
+{
+	raw.size = str_find(raw, '&');
 	*out = hl7_unescape(raw, arena);
 	return out->data || !raw.data;
 }
@@ -123,7 +144,7 @@ static bool authority_parse(struct str text, struct arena *arena, struct hl7_hd 
 	struct str *const members[] = { &hd->namespace_id, &hd->universal_id, &hd->universal_id_type };
 
 	*hd = (struct hl7_hd) { 0 };
-	for (size_t i = 0; i < COUNT_OF(members); i++) {
+	for (size_t i = 0; text.size && i < COUNT_OF(members); i++) {
 		struct str raw = hl7_part(text, '&', i + 1);
 
 		*members[i] = hl7_unescape(raw, arena);
@@ -135,42 +156,52 @@ static bool authority_parse(struct str text, struct arena *arena, struct hl7_hd 
 
 bool hl7_cx_parse(struct str text, struct arena *arena, struct hl7_cx *cx)
 {
-	*cx = (struct hl7_cx) { .home = hl7_part(text, '^', 6) };
-	return component(text, 1, arena, &cx->id) && component(text, 5, arena, &cx->type_code) &&
-	       authority_parse(hl7_part(text, '^', 4), arena, &cx->authority);
+	struct str parts[COMPONENTS_MAX];
+
+	components_of(text, parts);
+	*cx = (struct hl7_cx) { .home = parts[5] };
+	return component(parts[0], arena, &cx->id) && component(parts[4], arena, &cx->type_code) &&
+	       authority_parse(parts[3], arena, &cx->authority);
 }
 
 bool hl7_xcn_parse(struct str text, struct arena *arena, struct hl7_xcn *xcn)
 {
 	struct str *const members[] = { &xcn->id,     &xcn->family, &xcn->given, &xcn->second,
 					&xcn->suffix, &xcn->prefix, &xcn->degree };
+	struct str parts[COMPONENTS_MAX];
 
+	components_of(text, parts);
 	*xcn = (struct hl7_xcn) { 0 };
 	for (size_t i = 0; i < COUNT_OF(members); i++) {
-		if (!component(text, i + 1, arena, members[i]))
+		if (!component(parts[i], arena, members[i]))
 			return false;
 	}
-	return authority_parse(hl7_part(text, '^', 9), arena, &xcn->authority);
+	return authority_parse(parts[8], arena, &xcn->authority);
 }
 
 bool hl7_xon_parse(struct str text, struct arena *arena, struct hl7_xon *xon)
 {
+	struct str parts[COMPONENTS_MAX];
+
+	components_of(text, parts);
 	*xon = (struct hl7_xon) { 0 };
-	return component(text, 1, arena, &xon->name) && component(text, 10, arena, &xon->id) &&
-	       authority_parse(hl7_part(text, '^', 6), arena, &xon->authority);
+	return component(parts[0], arena, &xon->name) && component(parts[9], arena, &xon->id) &&
+	       authority_parse(parts[5], arena, &xon->authority);
 }
 
 bool hl7_xtn_parse(struct str text, struct arena *arena, struct hl7_xtn *xtn)
 {
 	struct str *const members[] = { &xtn->number,  &xtn->use,  &xtn->equipment, &xtn->email,
 					&xtn->country, &xtn->area, &xtn->local,     &xtn->extension };
+	struct str parts[COMPONENTS_MAX];
 
+	components_of(text, parts);
 	*xtn = (struct hl7_xtn) { 0 };
 	for (size_t i = 0; i < COUNT_OF(members); i++) {
-		if (!component(text, i + 1, arena, members[i]))
+		if (!component(parts[i], arena, members[i]))
 			return false;
 	}
-	return component(text, 12, arena, &xtn->unformatted);
+	return component(parts[11], arena, &xtn->unformatted);
 }
 
 /* Escapes what is there; false without memory. */

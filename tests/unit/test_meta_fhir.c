@@ -171,12 +171,15 @@ static json_t *entry_to_json(const struct document_entry *entry, const struct fh
 static const char *text_at(const json_t *tree, const char *path)
 {
 	static char number[32];
-	char copy[128];
+	struct str rest = str_from_c(path);
+	struct str step;
 
-	snprintf(copy, sizeof copy, "%s", path);
-	for (char *step = strtok(copy, "."); step && tree; step = strtok(NULL, "."))
-		tree = step[0] >= '0' && step[0] <= '9' ? json_array_get(tree, (size_t)(step[0] - '0'))
-							: json_object_get(tree, step);
+	while (tree && str_next(&rest, '.', &step)) {
+		char name[64];
+		snprintf(name, sizeof name, "%.*s", STR_ARG(step));
+		tree = name[0] >= '0' && name[0] <= '9' ? json_array_get(tree, (size_t)(name[0] - '0'))
+							: json_object_get(tree, name);
+	}
 	if (json_is_integer(tree)) {
 		snprintf(number, sizeof number, "%lld", (long long)json_integer_value(tree));
 		return number;
@@ -488,7 +491,8 @@ static void test_association_types(void **state)
 static void test_explanation_names_both_sides(void **state)
 {
 	(void)state;
-	struct document_entry entry = { .title = STR("Brief"), .class_code = { STR("A"), STR("1.2"), STR("B") } };
+	struct document_entry entry = { .title = STR("Brief\x1b[2J"),
+					.class_code = { STR("A"), STR("1.2"), STR("B") } };
 	struct association replaces = { .type = ASSOCIATION_REPLACE, .source = STR("new"), .target = STR("old") };
 	struct metadata metadata = {
 		.document_entries = &entry, .document_entry_count = 1, .associations = &replaces, .association_count = 1
@@ -500,7 +504,7 @@ static void test_explanation_names_both_sides(void **state)
 	assert_false(buf.failed);
 	assert_non_null(strstr(buf.data, "XDSDocumentEntry.title "));
 	assert_non_null(strstr(buf.data, "<- DocumentReference.content[].attachment.title "));
-	assert_non_null(strstr(buf.data, "Name: Brief\n"));
+	assert_non_null(strstr(buf.data, "Name: Brief?[2J\n"));
 	assert_non_null(
 		strstr(buf.data, "Classification urn:uuid:41a5887f-8865-4c09-adf7-e362475b143a: A^^1.2 \"B\"\n"));
 	assert_non_null(strstr(buf.data, "relatesTo replaces: new -> old"));
