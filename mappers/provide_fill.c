@@ -1,5 +1,7 @@
 #include "mappers/provide_fill.h"
 
+#include "mappers/base/hl7v2.h"
+#include "mappers/base/oid.h"
 #include "mappers/base/xds_time.h"
 
 static void warn(struct outcome *outcome, const char *path, const char *element)
@@ -84,13 +86,51 @@ bool provide_fill_folder(const struct provide_defaults *defaults, const char *pa
 			  outcome);
 }
 
-void provide_fill_source_patient(const char *path, struct document_entry *entry, struct outcome *outcome)
+static bool has_oid(struct str cx, struct arena *arena, bool *no_memory)
 {
-	if (entry->source_patient_id.size || entry->patient_id.size == 0)
-		return;
-	entry->source_patient_id = entry->patient_id;
-	outcome_warn(outcome, ERR_METADATA_MISSING, path,
-		     "context.sourcePatientInfo has no identifier and the patient's id in the affinity domain was "
-		     "registered "
-		     "as the source's; send a Patient with an identifier to have your own.");
+	struct hl7_cx parsed;
+
+	if (!hl7_cx_parse(cx, arena, &parsed)) {
+		*no_memory = true;
+		return false;
+	}
+	return parsed.id.size && oid_valid(parsed.authority.universal_id);
+}
+
+/* The first PID-3 whose authority is an OID; STR_NONE when there is none. */
+static struct str other_identifier(const struct document_entry *entry, struct arena *arena, bool *no_memory)
+{
+	for (size_t i = 0; i < entry->source_patient_info.count; i++) {
+		struct str rest = entry->source_patient_info.items[i];
+		struct str cx;
+
+		if (!str_starts_with(rest, STR("PID-3|")))
+			continue;
+		rest = str_from(rest, 6);
+		while (str_next(&rest, '~', &cx)) {
+			if (has_oid(cx, arena, no_memory))
+				return cx;
+		}
+	}
+	return STR_NONE;
+}
+
+bool provide_fill_source_patient(const char *path, struct arena *arena, struct document_entry *entry,
+				 struct outcome *outcome)
+{
+	bool no_memory = false;
+	struct str other;
+
+	if (has_oid(entry->source_patient_id, arena, &no_memory) || entry->patient_id.size == 0)
+		return true;
+	other = other_identifier(entry, arena, &no_memory);
+	if (no_memory)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+	entry->source_patient_id = other.size ? other : entry->patient_id;
+	if (other.size)
+		return true;
+	return outcome_warn(outcome, ERR_METADATA_MISSING, path,
+			    "context.sourcePatientInfo has no identifier whose system is an OID (urn:oid:) and the "
+			    "patient's id "
+			    "in the affinity domain was registered as sourcePatientId; send one to have your own.");
 }

@@ -14,7 +14,10 @@ void provide_fill_submission_set(const struct provide_defaults *defaults, const 
 bool provide_fill_folder(const struct provide_defaults *defaults, const char *path, struct arena *arena,
 			 struct folder *folder, struct outcome *outcome) MUST_CHECK;
 
-/* sourcePatientId, which XDS requires also where a profile does not: the patient's id in the affinity domain. */
-void provide_fill_source_patient(const char *path, struct document_entry *entry, struct outcome *outcome);
+/* sourcePatientId, which XDS requires also where a profile does not, and only with an OID as authority: the one that was
+ * sent, another identifier of the source patient, or the patient's id in the affinity domain (with a warning). What was
+ * sent stays in sourcePatientInfo. TF-3 4.2.3.2.22. False without memory. */
+bool provide_fill_source_patient(const char *path, struct arena *arena, struct document_entry *entry,
+				 struct outcome *outcome) MUST_CHECK;
 
 #endif

@@ -188,8 +188,9 @@ static bool map_document(struct mapping *mapping, size_t index)
 	if (!check_source_patient(mapping, entry,
 				  provide_path(mapping->arena, "%s.context.sourcePatientInfo", context.path)))
 		return false;
-	if (mapping->bundle->profile != PROVIDE_MINIMAL || is_filled(mapping))
-		provide_fill_source_patient(context.path, entry, mapping->outcome);
+	if ((mapping->bundle->profile != PROVIDE_MINIMAL || is_filled(mapping)) &&
+	    !provide_fill_source_patient(context.path, mapping->arena, entry, mapping->outcome))
+		return false;
 	return is_limited(mapping) || document_entry_validate(entry, LEVEL_XDS, context.path, mapping->outcome);
 }
 

@@ -169,6 +169,16 @@ static void set_at(json_t *tree, const char *path, const char *value)
 	}
 }
 
+static const struct issue *first_error(const struct outcome *outcome)
+{
+	const struct issue *issue = outcome->issues;
+
+	assert_true(outcome->has_error);
+	while (issue->severity != SEVERITY_ERROR)
+		issue++;
+	return issue;
+}
+
 static const char *all_issues(const struct outcome *outcome)
 {
 	static char text[8192];
@@ -361,6 +371,38 @@ static void test_provide_bundle__minimal_by_policy(void **state)
 	arena_free(run.arena);
 }
 
+/* TF-3 4.2.3.2.22: id^^^&OID&ISO. */
+static void test_provide_bundle__source_patient_has_an_oid(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *identifiers;
+		const char *expected;
+		bool warned;
+	} cases[] = {
+		{ "[{\"system\":\"http://x.org/p\",\"value\":\"A\"},{\"system\":\"urn:oid:1.5\",\"value\":\"B\"}]",
+		  "B^^^&1.5&ISO", false },
+		{ "[{\"system\":\"http://x.org/p\",\"value\":\"A\"}]", PATIENT, true },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct run run;
+
+		golden(&run, "comprehensive");
+		set_at(run.tree, "/entry/1/resource/contained/0/identifier", cases[i].identifiers);
+		run_map(&run, &rules);
+		if (!run.mapped)
+			fail_msg("%s", all_issues(&run.outcome));
+		assert_true(
+			str_equal(run.metadata.document_entries[0].source_patient_id, str_from_c(cases[i].expected)));
+		assert_int_equal(run.outcome.count, cases[i].warned ? 1 : 0);
+		struct str line = run.metadata.document_entries[0].source_patient_info.items[0];
+
+		assert_non_null(memmem(line.data, line.size, "http://x.org/p", 14)); /* what was sent is kept */
+		arena_free(run.arena);
+	}
+}
+
 struct change {
 	const char *golden;
 	const char *path;
@@ -507,10 +549,8 @@ static void test_provide_bundle__rules(void **state)
 			fail_msg("%s = %s: %s%s", change->path, change->value, run.mapped ? "published" : "refused",
 				 all_issues(&run.outcome));
 		if (change->code != ERR_NONE) {
-			const struct issue *first = run.outcome.issues;
+			const struct issue *first = first_error(&run.outcome);
 
-			while (first->severity != SEVERITY_ERROR)
-				first++;
 			if (first->code != change->code || (change->where && strcmp(first->path, change->where) != 0))
 				fail_msg("%s = %s:%s", change->path, change->value, all_issues(&run.outcome));
 			assert_in_range(outcome_http_status(&run.outcome), 400, 499);
@@ -643,7 +683,7 @@ static void test_provide_bundle__ihe_examples(void **state)
 			assert_false(run.read);
 			assert_string_equal(run.outcome.issues[0].xds_code, "FHIRDocumentNotSupported");
 		} else if (strstr(file->d_name, "BundleMultiple")) { /* has one uniqueId twice */
-			assert_int_equal(run.outcome.issues[0].code, ERR_DUPLICATE_IN_BODY);
+			assert_int_equal(first_error(&run.outcome)->code, ERR_DUPLICATE_IN_BODY);
 		} else if (!run.mapped) {
 			fail_msg("%s:%s", file->d_name, all_issues(&run.outcome));
 		}
@@ -691,6 +731,7 @@ int main(void)
 		cmocka_unit_test(test_provide_bundle__comprehensive),
 		cmocka_unit_test(test_provide_bundle__every_association),
 		cmocka_unit_test(test_provide_bundle__minimal_by_policy),
+		cmocka_unit_test(test_provide_bundle__source_patient_has_an_oid),
 		cmocka_unit_test(test_provide_bundle__rules),
 		cmocka_unit_test(test_provide_bundle__patients_must_agree),
 		cmocka_unit_test(test_provide_document__verify),
