@@ -64,11 +64,51 @@ static void rules_make(const struct transaction *t, struct provide_defaults *def
 	};
 }
 
+static void json_release(void *json)
+{
+	json_decref(json);
+}
+
+/* A Patient that this gateway gave an id to: its identifier in the affinity domain is all that is known of it. */
+static bool own_patient(const struct transaction *t, struct str id, json_t **patient)
+{
+	struct str system;
+	struct str value;
+
+	if (!patient_resource_id_open(t, id, &value))
+		return false;
+	system = arena_printf(t->south.arena, "urn:oid:%.*s", STR_ARG(t->gateway->config->patient_assigning_authority));
+	*patient = system.data ? json_pack("{s:s,s:[{s:s%,s:s%}]}", "resourceType", "Patient", "identifier", "system",
+					   system.data, system.size, "value", value.data, value.size)
+			       : NULL;
+	return *patient && arena_defer(t->south.arena, json_release, *patient);
+}
+
+/* Reads what the Bundle refers to outside of it. Patient/{id} of ours is one that we named, or one of the identity
+ * source. */
+static enum fhir_fetched external_fetch(const struct transaction *t, const struct provide_external *external,
+					json_t **resource)
+{
+	const struct config_strs *configured = &t->gateway->config->patient_reference_bases;
+	struct str identity = t->gateway->config->patient_identity_base;
+	struct strs bases = { configured->items, configured->count };
+	struct str base = t->gateway->base;
+	struct str url = external->url;
+
+	if (str_starts_with(url, base) && str_starts_with(str_from(url, base.size), STR("/Patient/"))) {
+		struct str id = str_from(url, base.size + sizeof("/Patient/") - 1);
+
+		if (own_patient(t, id, resource))
+			return FHIR_FETCHED;
+		url = arena_printf(t->south.arena, "%.*s/Patient/%.*s", STR_ARG(identity), STR_ARG(id));
+		bases = (struct strs) { &identity, identity.size ? 1 : 0 };
+	}
+	return url.data ? fhir_fetch(&t->south, url, &bases, external->path, resource, t->outcome) : FHIR_FETCH_NOTHING;
+}
+
 /* UnContained: what the Bundle refers to elsewhere is read now and frozen into the metadata. MHD 4.2.4 3.65.4.1.2 */
 static bool externals_fetch(const struct transaction *t, struct provide_bundle *bundle)
 {
-	const struct config_strs *configured = &t->gateway->config->patient_reference_bases;
-	struct strs bases = { configured->items, configured->count };
 	bool ok = true;
 
 	/* The count may grow: a PractitionerRole refers to a Practitioner. */
@@ -76,15 +116,14 @@ static bool externals_fetch(const struct transaction *t, struct provide_bundle *
 		const struct provide_external *external = &bundle->externals[i];
 		json_t *resource = NULL;
 
-		switch (fhir_fetch(&t->south, external->url, &bases, external->path, &resource, t->outcome)) {
+		switch (external_fetch(t, external, &resource)) {
 		case FHIR_FETCHED:
 			ok = provide_bundle_fetched(bundle, i, resource, t->south.arena, t->outcome) && ok;
 			break;
 		case FHIR_FETCH_NOTHING:
 			ok = outcome_add(t->outcome, ERR_REFERENCE_UNRESOLVED, external->path,
 					 "Contain the resource, put it into the Bundle, or refer to one on a server "
-					 "that "
-					 "this gateway may read.");
+					 "that this gateway may read.");
 			break;
 		case FHIR_FETCH_FAILED:
 			return false;
