@@ -1,6 +1,7 @@
 #include "mappers/codec_fhir.h"
 
 #include "mappers/base/base64.h"
+#include "mappers/base/hex.h"
 #include "mappers/base/hl7v2.h"
 #include "mappers/base/oid.h"
 #include "mappers/base/uuid.h"
@@ -69,9 +70,7 @@ static bool status_read(struct fhir_reader *reader, const struct fhir_place *pla
 static bool is_hex(struct str text)
 {
 	for (size_t i = 0; i < text.size; i++) {
-		char c = text.data[i];
-
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f') && !(c >= 'A' && c <= 'F'))
+		if (hex_value(text.data[i]) < 0)
 			return false;
 	}
 	return text.size > 0;
@@ -80,7 +79,6 @@ static bool is_hex(struct str text)
 /* Base64 of the 20 bytes of SHA-1 becomes 40 hexadecimal digits. TF-3 4.2.3.2.10 */
 static bool hash_read(struct fhir_reader *reader, const struct fhir_place *place, const json_t *value, struct str *out)
 {
-	static const char digits[] = "0123456789abcdef";
 	struct str text = fhir_text(value);
 	struct str bytes = STR_NONE;
 	char *hex;
@@ -98,10 +96,7 @@ static bool hash_read(struct fhir_reader *reader, const struct fhir_place *place
 	hex = arena_alloc(reader->arena, 40);
 	if (!hex)
 		return fhir_no_memory(reader);
-	for (size_t i = 0; i < 20; i++) {
-		hex[2 * i] = digits[(unsigned char)bytes.data[i] >> 4];
-		hex[2 * i + 1] = digits[(unsigned char)bytes.data[i] & 15];
-	}
+	hex_write((const unsigned char *)bytes.data, bytes.size, hex);
 	*out = (struct str) { hex, 40 };
 	return true;
 }

@@ -1,6 +1,7 @@
 #include "mappers/codec_fhir.h"
 
 #include "mappers/base/base64.h"
+#include "mappers/base/hex.h"
 #include "mappers/base/oid.h"
 #include "mappers/base/uuid.h"
 #include "mappers/base/xds_time.h"
@@ -72,32 +73,14 @@ static void status_write(struct fhir_emitter *emitter, const struct attribute *r
 								 : STR("superseded"));
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static void hash_write(struct fhir_emitter *emitter, const struct attribute *row, const void *field)
 {
 	struct str hex = *(const struct str *)field;
 	unsigned char bytes[20];
 	char text[28];
 
-	if (hex.size != 2 * sizeof bytes)
-		return;
-	for (size_t i = 0; i < sizeof bytes; i++) {
-		int high = hex_value(hex.data[2 * i]);
-		int low = hex_value(hex.data[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return;
-		bytes[i] = (unsigned char)(high << 4 | low);
-	}
-	emit_text(emitter, row->fhir_path, (struct str) { text, base64_encode(bytes, sizeof bytes, text) });
+	if (hex_read(hex, bytes, sizeof bytes))
+		emit_text(emitter, row->fhir_path, (struct str) { text, base64_encode(bytes, sizeof bytes, text) });
 }
 
 /* unsignedInt of FHIR ends at 2147483647; a larger document has no size there. */

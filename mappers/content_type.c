@@ -1,5 +1,7 @@
 #include "mappers/content_type.h"
 
+#include "mappers/base/hex.h"
+
 /* RFC 2046 5.1.1. */
 #define BOUNDARY_SIZE_MAX 70
 #define PARAMETERS_MAX    32
@@ -154,17 +156,6 @@ bool content_type_parse(struct str header, struct arena *arena, struct content_t
 		return refuse(outcome, "Name the boundary of the multipart body.");
 	*type = parsed;
 	return true;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 /* The next byte of s, its percent-escape undone when asked. */

@@ -1,6 +1,7 @@
 #include "mappers/mtom.h"
 
 #include "mappers/base/base64.h"
+#include "mappers/base/hex.h"
 
 #define PART_HEADERS_BYTES_MAX (16 << 10)
 #define PADDING_BYTES_MAX      64  /* blanks after a delimiter */
@@ -102,17 +103,6 @@ static bool give_base64(struct mtom_parser *parser, struct str text)
 		text = str_from(text, piece.size);
 	}
 	return true;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
 }
 
 /* What stands after '='. Returns true when the escape is complete: *out is the byte, or -1 for a soft line break. */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "mappers/association.h"
+#include "mappers/base/hex.h"
 #include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
 #include "mappers/document_entry.h"
@@ -477,16 +478,12 @@ bool provide_bundle_map(const struct provide_bundle *bundle, const struct provid
 bool provide_document_verify(const struct provide_document *document, const unsigned char sha1[20], uint64_t size,
 			     struct arena *arena, struct document_entry *entry, struct outcome *outcome)
 {
-	static const char digits[] = "0123456789abcdef";
-	char hash[41];
+	char hash[40];
 	struct str hash_text;
 	struct str size_text = arena_printf(arena, "%" PRIu64, size);
 
-	for (size_t i = 0; i < 20; i++) {
-		hash[2 * i] = digits[sha1[i] >> 4];
-		hash[2 * i + 1] = digits[sha1[i] & 15];
-	}
-	hash_text = arena_copy(arena, (struct str) { hash, 40 });
+	hex_write(sha1, 20, hash);
+	hash_text = arena_copy(arena, (struct str) { hash, sizeof hash });
 	if (!hash_text.data || !size_text.data)
 		return provide_no_memory(outcome);
 	if (size == 0)

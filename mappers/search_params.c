@@ -1,5 +1,7 @@
 #include "mappers/search_params.h"
 
+#include "mappers/base/hex.h"
+
 #define CHAIN_PARTS_MAX 8
 
 struct reader {
@@ -12,17 +14,6 @@ struct reader {
 static bool no_memory(struct outcome *outcome)
 {
 	return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 /* Form decoding: %XX and '+'. The result must be text without control characters. */
@@ -42,8 +33,8 @@ static bool decode(struct reader *reader, struct str text, struct str *decoded)
 			int high = -1;
 
 			if (text.size - i > 2) {
-				high = hex_digit(text.data[i + 1]);
-				c = hex_digit(text.data[i + 2]);
+				high = hex_value(text.data[i + 1]);
+				c = hex_value(text.data[i + 2]);
 			}
 			if (high < 0 || c < 0)
 				return outcome_add(reader->outcome, ERR_VALUE_INVALID, "",

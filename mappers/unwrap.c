@@ -1,5 +1,7 @@
 #include "mappers/unwrap.h"
 
+#include "mappers/base/hex.h"
+
 #define HEAD_BYTES_MAX   (64 << 10)
 #define PARTS_MAX        1000
 #define PART_BYTES_MAX   (256u << 20)
@@ -60,12 +62,11 @@ static bool chunk_size(struct str line, size_t *size)
 	if (digits.size == 0 || digits.size > CHUNK_DIGITS_MAX)
 		return false;
 	for (size_t i = 0; i < digits.size; i++) {
-		static const char hex[] = "0123456789abcdef";
-		const char *found = memchr(hex, digits.data[i] | 0x20, 16);
+		int digit = hex_value(digits.data[i]);
 
-		if (!found)
+		if (digit < 0)
 			return false;
-		value = value * 16 + (size_t)(found - hex);
+		value = value * 16 + (size_t)digit;
 	}
 	*size = value;
 	return true;

@@ -1,5 +1,7 @@
 #include "gateway/http/http_head.h"
 
+#include "mappers/base/hex.h"
+
 #define FINE ((struct http_head_verdict) { .code = ERR_NONE })
 
 static struct http_head_verdict bad(enum error_code code, int status, const char *text)
@@ -36,17 +38,6 @@ static bool is_token(struct str s)
 			return false;
 	}
 	return s.size > 0;
-}
-
-static int hex_value(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 /* The byte at s[*at], percent-decoded; moves past it. -1 for a broken escape. */

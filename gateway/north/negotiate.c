@@ -1,5 +1,7 @@
 #include "gateway/north/negotiate.h"
 
+#include "mappers/base/hex.h"
+
 /* One media range of an Accept header, or a Content-Type. */
 struct media_range {
 	struct str type;  /* "application/fhir+json", "application/" + "*", without parameters */
@@ -180,15 +182,6 @@ bool negotiate_accepts(struct str accept, struct str media_type)
 	return precision > 0 && quality > 0;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 struct str negotiate_parameter(struct str query, struct str name, char *out, size_t size)
 {
 	struct str part;
@@ -203,10 +196,10 @@ struct str negotiate_parameter(struct str query, struct str name, char *out, siz
 		for (size_t i = 0; i < value.size && written < size; i++) {
 			/* A plus is left as it is: here it stands for itself (application/fhir+json) far more often
 			 * than for a blank, and no format has a blank. */
-			if (value.data[i] == '%' && i + 2 < value.size && hex_digit(value.data[i + 1]) >= 0 &&
-			    hex_digit(value.data[i + 2]) >= 0) {
+			if (value.data[i] == '%' && i + 2 < value.size && hex_value(value.data[i + 1]) >= 0 &&
+			    hex_value(value.data[i + 2]) >= 0) {
 				out[written++] =
-					(char)(hex_digit(value.data[i + 1]) * 16 + hex_digit(value.data[i + 2]));
+					(char)(hex_value(value.data[i + 1]) * 16 + hex_value(value.data[i + 2]));
 				i += 2;
 			} else {
 				out[written++] = value.data[i];

@@ -7,6 +7,8 @@
 #include <openssl/params.h>
 #include <stdlib.h>
 
+#include "mappers/base/uuid.h"
+
 #define SIV_KEY_BYTES   64 /* AES-256-SIV: two keys of 32 bytes (RFC 5297 2.2) */
 #define TAG_BYTES       16
 #define HEAD_BYTES      (1 + TAG_BYTES) /* number of the key, tag */
@@ -257,41 +259,23 @@ bool seal_id_open(const struct seal *seal, enum seal_kind kind, struct str id, u
 	return true;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* 8-4-4-4-12 lower-case hex digits to 16 bytes: a UUID as patient id would not fit otherwise. */
+/* Packs a UUID as uuid_unpack writes it, with lower-case digits: as text it would not fit as a patient id. */
 static bool uuid_pack(struct str text, unsigned char uuid[16])
 {
-	size_t count = 0;
+	char urn[UUID_URN_SIZE];
 
-	if (text.size != 36)
+	if (!uuid_read(text, uuid))
 		return false;
-	for (size_t i = 0; i < 36; i++) {
-		if (i == 8 || i == 13 || i == 18 || i == 23) {
-			if (text.data[i] != '-')
-				return false;
-			continue;
-		}
-		int high = hex_value(text.data[i]);
-		int low = hex_value(text.data[++i]);
-
-		if (high < 0 || low < 0)
-			return false;
-		uuid[count++] = (unsigned char)(high * 16 + low);
-	}
-	return true;
+	uuid_write(uuid, urn);
+	return str_equal(text, str_from_c(urn + sizeof "urn:uuid:" - 1));
 }
 
 static struct str uuid_unpack(const unsigned char *uuid, struct arena *arena)
 {
-	return arena_printf(arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", uuid[0],
-			    uuid[1], uuid[2], uuid[3], uuid[4], uuid[5], uuid[6], uuid[7], uuid[8], uuid[9], uuid[10],
-			    uuid[11], uuid[12], uuid[13], uuid[14], uuid[15]);
+	char urn[UUID_URN_SIZE];
+
+	uuid_write(uuid, urn);
+	return arena_copy(arena, str_from_c(urn + sizeof "urn:uuid:" - 1));
 }
 
 /* 40 bytes make 64 letters: key number 1, tag 16, form and authority 1, value 22. */

@@ -3,8 +3,7 @@
 #include <stdio.h>
 
 #include "gateway/run/random.h"
-
-static const char hex[] = "0123456789abcdef";
+#include "mappers/base/hex.h"
 
 /* Random and not all zero: a zero id is invalid (W3C Trace Context 3.2.2.3). */
 static void fresh_hex(char *out, size_t bytes)
@@ -13,10 +12,7 @@ static void fresh_hex(char *out, size_t bytes)
 
 	random_bytes(raw, bytes);
 	raw[0] |= 1;
-	for (size_t i = 0; i < bytes; i++) {
-		out[2 * i] = hex[raw[i] >> 4];
-		out[2 * i + 1] = hex[raw[i] & 15];
-	}
+	hex_write(raw, bytes, out);
 	out[2 * bytes] = '\0';
 }
 
@@ -55,9 +51,7 @@ static bool header_read(struct str header, struct trace *trace)
 		return false;
 	memcpy(trace->trace_id, at + 3, 32);
 	trace->trace_id[32] = '\0';
-	int digit = flags.data[1] <= '9' ? flags.data[1] - '0' : flags.data[1] - 'a' + 10;
-
-	trace->sampled = (digit & 1) != 0;
+	trace->sampled = (hex_value(flags.data[1]) & 1) != 0;
 	return true;
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gateway/run/file.h"
+#include "mappers/base/hex.h"
 
 #define PATH_SIZE           4096
 #define SHARDS              256 /* directories 00 to ff, by the first two digits of the name */
@@ -211,16 +212,12 @@ bool content_write(struct content_writer *writer, const void *bytes, size_t size
 
 static bool digest_hex(EVP_MD_CTX *digest, char *hex)
 {
-	static const char digits[] = "0123456789abcdef";
 	unsigned char bytes[EVP_MAX_MD_SIZE];
 	unsigned size = 0;
 
 	if (EVP_DigestFinal_ex(digest, bytes, &size) != 1)
 		return false;
-	for (unsigned i = 0; i < size; i++) {
-		hex[2 * i] = digits[bytes[i] >> 4];
-		hex[2 * i + 1] = digits[bytes[i] & 15];
-	}
+	hex_write(bytes, size, hex);
 	hex[2 * size] = '\0';
 	return true;
 }
@@ -238,9 +235,7 @@ bool content_finish(struct content_writer *writer, struct content *content, stru
 /* The directory of a content, from the first two digits of its name. */
 static unsigned shard_of(const char *name)
 {
-	const char *digits = "0123456789abcdef";
-
-	return (unsigned)(strchr(digits, name[0]) - digits) * 16 + (unsigned)(strchr(digits, name[1]) - digits);
+	return (unsigned)(hex_value(name[0]) * 16 + hex_value(name[1]));
 }
 
 bool content_keep(struct content_writer *writer, struct outcome *outcome)

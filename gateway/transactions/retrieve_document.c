@@ -6,14 +6,13 @@
 #include "gateway/run/spool.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/transactions.h"
+#include "mappers/base/hex.h"
 
 #define SHA1_SIZE 20
 /* Hash of no bytes at all: with size 0 it marks an entry whose document is assembled when it is retrieved. */
 #define SHA1_OF_NOTHING "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 /* The end of a streamed document is held back until the whole is known to be right. */
 #define HELD_BACK_MAX 4096
-
-static const char hex_digits[] = "0123456789abcdef";
 
 /* A document on its way from the repository to the client. */
 struct passage {
@@ -115,21 +114,13 @@ static bool document_data(void *ctx, const void *bytes, size_t size)
 			   "There is no room for the document now; try again later.");
 }
 
-static void hash_write(const unsigned char sha1[SHA1_SIZE], char out[2 * SHA1_SIZE + 1])
-{
-	for (size_t i = 0; i < SHA1_SIZE; i++) {
-		out[2 * i] = hex_digits[sha1[i] >> 4];
-		out[2 * i + 1] = hex_digits[sha1[i] & 15];
-	}
-	out[2 * SHA1_SIZE] = 0;
-}
-
 static bool hash_matches(const struct passage *passage, const unsigned char sha1[SHA1_SIZE])
 {
-	char hash[2 * SHA1_SIZE + 1];
+	char hash[2 * SHA1_SIZE];
 
-	hash_write(sha1, hash);
-	return str_is_empty(passage->entry->hash) || str_equal_nocase(passage->entry->hash, str_from_c(hash));
+	hex_write(sha1, SHA1_SIZE, hash);
+	return str_is_empty(passage->entry->hash) ||
+	       str_equal_nocase(passage->entry->hash, (struct str) { hash, sizeof(hash) });
 }
 
 static bool stream_end(struct passage *passage)

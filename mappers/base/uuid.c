@@ -1,5 +1,7 @@
 #include "mappers/base/uuid.h"
 
+#include "mappers/base/hex.h"
+
 #define UUID_TEXT_SIZE 36
 
 static const char prefix[] = "urn:uuid:";
@@ -11,15 +13,14 @@ static bool is_dash_place(size_t at)
 
 void uuid_write(const unsigned char bytes[16], char out[UUID_URN_SIZE])
 {
-	static const char hex[] = "0123456789abcdef";
 	char *place = out + sizeof prefix - 1;
 
 	memcpy(out, prefix, sizeof prefix - 1);
 	for (size_t i = 0; i < 16; i++) {
 		if (is_dash_place((size_t)(place - out) - (sizeof prefix - 1)))
 			*place++ = '-';
-		*place++ = hex[bytes[i] >> 4];
-		*place++ = hex[bytes[i] & 0x0F];
+		hex_write(&bytes[i], 1, place);
+		place += 2;
 	}
 	*place = '\0';
 }
@@ -32,17 +33,6 @@ void uuid_format(const unsigned char random[16], char out[UUID_URN_SIZE])
 	bytes[6] = (unsigned char)((bytes[6] & 0x0F) | 0x40);
 	bytes[8] = (unsigned char)((bytes[8] & 0x3F) | 0x80);
 	uuid_write(bytes, out);
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 bool uuid_read(struct str text, unsigned char bytes[16])
