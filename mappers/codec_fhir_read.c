@@ -22,19 +22,19 @@ static bool wrong(struct fhir_reader *reader, const struct fhir_place *place, co
 static bool text_read(struct fhir_reader *reader, const struct fhir_place *place, const json_t *value, struct str *out)
 {
 	*out = fhir_text(value);
-	return out->size || wrong(reader, place, "Send a string that is not empty");
+	return out->size || wrong(reader, place, "Send a string that is not empty.");
 }
 
 static bool oid_read(struct fhir_reader *reader, const struct fhir_place *place, const json_t *value, struct str *out)
 {
 	*out = fhir_text(value);
-	return oid_urn_valid(*out) || wrong(reader, place, "Send an OID as urn:oid: and at most 64 digits and dots");
+	return oid_urn_valid(*out) || wrong(reader, place, "Send an OID as urn:oid: and at most 64 digits and dots.");
 }
 
 static bool time_read(struct fhir_reader *reader, const struct fhir_place *place, const json_t *value, struct str *out)
 {
 	return xds_time_from_fhir(fhir_text(value), reader->context->default_offset_minutes, reader->arena, out) ||
-	       wrong(reader, place, "Send a date as YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with its zone");
+	       wrong(reader, place, "Send a date as YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with its zone.");
 }
 
 /* Kept as FHIR says it: XDS has no attribute that would want another form. */
@@ -46,7 +46,7 @@ static bool instant_read(struct fhir_reader *reader, const struct fhir_place *pl
 
 	if (str_find(text, 'T') == text.size ||
 	    !xds_time_from_fhir(text, reader->context->default_offset_minutes, reader->arena, &dtm))
-		return wrong(reader, place, "Send an instant as YYYY-MM-DDThh:mm:ss with its zone");
+		return wrong(reader, place, "Send an instant as YYYY-MM-DDThh:mm:ss with its zone.");
 	*out = text;
 	return true;
 }
@@ -63,7 +63,7 @@ static bool status_read(struct fhir_reader *reader, const struct fhir_place *pla
 		*out = STR(STATUS_DEPRECATED);
 	else
 		return outcome_add(reader->outcome, ERR_RULE, FHIR_PLACE_TEXT(reader, place),
-				   "Send the status current: XDS has no status that means the same as this one");
+				   "Send the status current: XDS has no status that means the same as this one.");
 	return true;
 }
 
@@ -84,15 +84,16 @@ static bool hash_read(struct fhir_reader *reader, const struct fhir_place *place
 	char *hex;
 
 	if (text.size == 40 && is_hex(text))
-		return wrong(reader, place, "Send the base64 of the 20 bytes of the SHA-1, not its hexadecimal digits");
+		return wrong(reader, place,
+			     "Send the base64 of the 20 bytes of the SHA-1, not its hexadecimal digits.");
 	if (!text.size || !base64_decode(text, reader->arena, &bytes))
-		return wrong(reader, place, "Send the SHA-1 as base64");
+		return wrong(reader, place, "Send the SHA-1 as base64.");
 	if (bytes.size == 40 && is_hex(bytes))
 		return wrong(reader, place,
 			     "Send the base64 of the 20 bytes of the SHA-1; this is the base64 of its hexadecimal "
 			     "text");
 	if (bytes.size != 20)
-		return wrong(reader, place, "Send a SHA-1: 20 bytes, 28 characters of base64");
+		return wrong(reader, place, "Send a SHA-1: 20 bytes, 28 characters of base64.");
 	hex = arena_alloc(reader->arena, 40);
 	if (!hex)
 		return fhir_no_memory(reader);
@@ -104,7 +105,7 @@ static bool hash_read(struct fhir_reader *reader, const struct fhir_place *place
 static bool size_read(struct fhir_reader *reader, const struct fhir_place *place, const json_t *value, struct str *out)
 {
 	if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > INT32_MAX)
-		return wrong(reader, place, "Send the size in bytes as a whole number from 0 to 2147483647");
+		return wrong(reader, place, "Send the size in bytes as a whole number from 0 to 2147483647.");
 	*out = arena_printf(reader->arena, "%lld", (long long)json_integer_value(value));
 	return out->data || fhir_no_memory(reader);
 }
@@ -115,7 +116,7 @@ static bool source_oid_read(struct fhir_reader *reader, const struct fhir_place 
 	struct str text = without_oid_prefix(fhir_string(value, "value"));
 
 	if (!oid_shaped(text))
-		return wrong(reader, place, "Send an OID as value: urn:oid: and digits with dots");
+		return wrong(reader, place, "Send an OID as value: urn:oid: and digits with dots.");
 	*out = text;
 	return true;
 }
@@ -128,7 +129,7 @@ static bool unique_id_read(struct fhir_reader *reader, const struct fhir_place *
 	return identifier_to_unique_id(&identifier, reader->arena, out) ||
 	       wrong(reader, place,
 		     "Send a value with the system urn:ietf:rfc:3986 (urn:oid:... or urn:uuid:...), or with an OID as "
-		     "system");
+		     "system.");
 }
 
 /* The patient was resolved before; here the element is only seen to be there. */
@@ -183,8 +184,8 @@ static bool coding_read(struct fhir_reader *reader, const struct fhir_place *pla
 		.display = fhir_string(coding, "display"),
 	};
 	if (!code->code.size)
-		return wrong(reader, &at_code, "Send a code: XDS holds no text without one");
-	return system.size || wrong(reader, &at_system, "Send the system of the code: XDS wants its code system");
+		return wrong(reader, &at_code, "Send a code: XDS holds no text without one.");
+	return system.size || wrong(reader, &at_system, "Send the system of the code: XDS wants its code system.");
 }
 
 /* Of several codings, which say the same, the first is taken. */
@@ -208,7 +209,7 @@ static bool (*const code_readers[FORM_COUNT])(struct fhir_reader *reader, const 
 
 static bool twice(struct fhir_reader *reader, const struct fhir_place *place)
 {
-	return wrong(reader, place, "Send this once: XDS has one value for it");
+	return wrong(reader, place, "Send this once: XDS has one value for it.");
 }
 
 static bool string_row_read(struct fhir_reader *reader, const struct attribute *row, struct str *field)
@@ -394,7 +395,7 @@ static bool modifiers_refuse(const struct fhir_reader *reader, const struct fhir
 		at.step = STR("modifierExtension");
 		ok = outcome_add(reader->outcome, ERR_NOT_SUPPORTED, FHIR_PLACE_TEXT(reader, &at),
 				 "Send this without modifierExtension: it could change the meaning, and none is known "
-				 "here");
+				 "here.");
 	}
 	json_object_foreach((json_t *)value, name, member)
 	{
@@ -422,11 +423,10 @@ bool fhir_refuse(const struct fhir_reader *reader, const struct fhir_refusal *re
 			continue;
 		if (refusals[i].count_max == 0)
 			ok = outcome_add(reader->outcome, ERR_NOT_SUPPORTED, FHIR_PLACE_TEXT(reader, &place),
-					 "Leave out %s: the MHD profile does not allow it", refusals[i].name);
+					 "Leave out %s: the MHD profile does not allow it.", refusals[i].name);
 		else if (json_array_size(member) > refusals[i].count_max)
 			ok = outcome_add(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, &place),
-					 "Send %s at most %zu times: the MHD profile does not allow more",
-					 refusals[i].name, refusals[i].count_max);
+					 "Send %s once: the MHD profile does not allow more.", refusals[i].name);
 	}
 	return modifiers_refuse(reader, NULL, reader->resource, 0) && ok;
 }

@@ -89,7 +89,7 @@ static bool service_times_check(const struct document_entry *entry, const char *
 	    !xds_time_range(entry->service_stop_time, stop_low, stop_high) || strcmp(start_low, stop_high) < 0)
 		return true;
 	return outcome_add(outcome, ERR_METADATA_INVALID, path ? path : "XDSDocumentEntry.serviceStopTime",
-			   "Send a context.period whose end is not before its start");
+			   "Send a context.period whose end is not before its start.");
 }
 
 bool document_entry_validate(const struct document_entry *entry, enum metadata_level level, const char *path,

@@ -213,5 +213,5 @@ struct fhir_resolved fhir_resolve(const struct fhir_reader *reader, const json_t
 
 bool fhir_no_memory(const struct fhir_reader *reader)
 {
-	return outcome_add(reader->outcome, ERR_NO_MEMORY, "", "There is no memory for this request; try again later");
+	return outcome_add(reader->outcome, ERR_NO_MEMORY, "", "There is no memory for this request; try again later.");
 }

@@ -52,7 +52,7 @@ static bool find_marked(struct fhir_reader *reader, const struct attribute *row,
 		if (*found && !str_equal(fhir_string(*found, "value"), fhir_string(cursor.value, "value")))
 			return outcome_add(reader->outcome, ERR_METADATA_INVALID,
 					   FHIR_PLACE_TEXT(reader, &cursor.place),
-					   "Send one identifier that is the %.*s, and mark others by another type",
+					   "Send one identifier that is the %.*s, and mark others by another type.",
 					   STR_ARG(row->name));
 		*found = cursor.value;
 		*place = cursor.place;
@@ -73,7 +73,7 @@ bool entry_uuid_read(struct fhir_reader *reader, const struct attribute *row, vo
 	if (uuid_valid(*(struct str *)field))
 		return true;
 	return outcome_add(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, &place),
-			   "Send the entryUUID as urn:uuid: and 36 characters, or leave it out");
+			   "Send the entryUUID as urn:uuid: and 36 characters, or leave it out.");
 }
 
 bool unique_oid_read(struct fhir_reader *reader, const struct attribute *row, void *field)
@@ -97,7 +97,7 @@ bool unique_oid_read(struct fhir_reader *reader, const struct attribute *row, vo
 		return ((struct str *)field)->data || fhir_no_memory(reader);
 	}
 	return outcome_add(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, &place),
-			   "Send the uniqueId as urn:oid: and an OID");
+			   "Send the uniqueId as urn:oid: and an OID.");
 }
 
 bool other_identifiers_read(struct fhir_reader *reader, const struct attribute *row, void *field)
@@ -141,7 +141,7 @@ static bool reference_id_add(struct fhir_reader *reader, const struct fhir_curso
 	if (!identifier.value.size) {
 		outcome_warn(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, &cursor->place),
 			     "This reference was left out: XDS wants an identifier; send it as identifier of the "
-			     "reference");
+			     "reference.");
 		return true;
 	}
 	cxi.type_code = fixed_type.size ? fixed_type : type_code(json_object_get(cursor->value, "identifier"));

@@ -250,10 +250,10 @@ bool json_writer_finish(const struct json_writer *writer, struct outcome *outcom
 {
 	if (writer->misused || writer->depth || writer->after_key)
 		return outcome_add(outcome, ERR_INTERNAL, "",
-				   "The answer could not be written; report this as a fault");
+				   "The answer could not be written; report this as a fault.");
 	if (!writer->out->failed)
 		return true;
 	if (writer->out->size >= writer->out->size_max / 2)
-		return outcome_add(outcome, ERR_TOO_COSTLY, "", "The answer is too long; ask for less at once");
-	return outcome_add(outcome, ERR_NO_MEMORY, "", "There is no memory for the answer; try again later");
+		return outcome_add(outcome, ERR_TOO_COSTLY, "", "The answer is too long; ask for less at once.");
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "There is no memory for the answer; try again later.");
 }

@@ -47,7 +47,7 @@ static bool entries_check(const struct fhir_reader *reader)
 		for (size_t k = 0; k < COUNT_OF(names); k++) {
 			if (json_object_get(json_array_get(entries, i), names[k]))
 				ok = outcome_add(reader->outcome, ERR_NOT_SUPPORTED, FHIR_PLACE_TEXT(reader, &place),
-						 "Leave out %s: the MHD profile does not allow it", names[k]);
+						 "Leave out %s: the MHD profile does not allow it.", names[k]);
 		}
 	}
 	return ok;
@@ -61,7 +61,7 @@ static bool mode_check(const struct fhir_reader *reader)
 
 	return !mode.size || str_equal(mode, STR("working")) ||
 	       outcome_add(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, &place),
-			   "Send the mode working: the MHD profile allows no other");
+			   "Send the mode working: the MHD profile allows no other.");
 }
 
 static bool list_from_fhir(const struct attribute_table *table, struct fhir_reader *reader,

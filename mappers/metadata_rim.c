@@ -227,7 +227,7 @@ static bool make_arrays(const struct rim_list *list, struct arena *arena, struct
 
 static bool no_memory(struct outcome *outcome)
 {
-	return outcome_add(outcome, ERR_NO_MEMORY, "", "There is no memory for this request; try again later");
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "There is no memory for this request; try again later.");
 }
 
 bool metadata_from_rim(const struct rim_list *list, struct arena *arena, struct metadata *metadata,

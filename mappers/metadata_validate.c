@@ -161,7 +161,7 @@ static void missing(struct check *check, const struct attribute *row)
 	char path[PATH_SIZE];
 
 	path_of(check, row, path);
-	check->ok = outcome_add(check->outcome, ERR_METADATA_MISSING, path, "Add %.*s (ITI TF-3 %s): it is required",
+	check->ok = outcome_add(check->outcome, ERR_METADATA_MISSING, path, "Add %.*s (ITI TF-3 %s): it is required.",
 				STR_ARG(row->name), row->clause);
 }
 
@@ -170,7 +170,7 @@ static void wrong(struct check *check, const struct attribute *row, const char *
 	char path[PATH_SIZE];
 
 	path_of(check, row, path);
-	check->ok = outcome_add(check->outcome, ERR_METADATA_INVALID, path, "Correct %.*s (ITI TF-3 %s): %s",
+	check->ok = outcome_add(check->outcome, ERR_METADATA_INVALID, path, "Correct %.*s (ITI TF-3 %s): %s.",
 				STR_ARG(row->name), row->clause, what);
 }
 

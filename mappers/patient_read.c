@@ -43,7 +43,7 @@ static bool line_add(struct lines *lines, const char *field, struct str value)
 		return true;
 	if (value.size + 8 > LINE_SIZE_MAX) {
 		outcome_warn(lines->reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(lines->reader, lines->place),
-			     "%s of the patient was left out: it is longer than 256 characters", field);
+			     "%s of the patient was left out: it is longer than 256 characters.", field);
 		return true;
 	}
 	line = arena_printf(lines->reader->arena, "%s|%.*s", field, STR_ARG(value));
@@ -168,11 +168,11 @@ static bool patient_of(struct fhir_reader *reader, const struct fhir_place *plac
 	if (!resolved.resource)
 		return !fhir_has_reference(reference) ||
 		       outcome_add(reader->outcome, ERR_REFERENCE_UNRESOLVED, FHIR_PLACE_TEXT(reader, place),
-				   "The Patient that this reference names was not found; contain it in the resource");
+				   "The Patient that this reference names was not found; contain it in the resource.");
 	if (str_equal(fhir_string(resolved.resource, "resourceType"), STR("Patient")))
 		return true;
 	return outcome_add(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, place),
-			   "Refer to a Patient here");
+			   "Refer to a Patient here.");
 }
 
 bool source_patient_info_read(struct fhir_reader *reader, const struct fhir_place *place, const json_t *reference,

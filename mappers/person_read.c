@@ -206,7 +206,7 @@ static bool unresolved(struct fhir_reader *reader, const struct fhir_place *plac
 {
 	return outcome_add(reader->outcome, ERR_REFERENCE_UNRESOLVED, FHIR_PLACE_TEXT(reader, place),
 			   "The resource that this reference names was not found; contain it, put it into the Bundle, "
-			   "or refer to a server that the gateway may read");
+			   "or refer to a server that the gateway may read.");
 }
 
 static bool person_read(struct fhir_reader *reader, const json_t *person, struct author *author)
@@ -322,7 +322,8 @@ static bool anyone_read(struct fhir_reader *reader, const struct fhir_place *pla
 			return person_read(reader, resolved.resource, author);
 	}
 	return outcome_add(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, place),
-			   "Refer to a Practitioner, PractitionerRole, Organization, Device, Patient or RelatedPerson");
+			   "Refer to a Practitioner, PractitionerRole, Organization, Device, Patient or "
+			   "RelatedPerson.");
 }
 
 bool author_read(struct fhir_reader *reader, const struct fhir_place *place, const json_t *reference,
@@ -334,7 +335,7 @@ bool author_read(struct fhir_reader *reader, const struct fhir_place *place, con
 	if (author->person.size || author->institutions.count || author->telecommunications.count)
 		return true;
 	return outcome_add(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, place),
-			   "Give the author a name, an identifier, an organization or a telecom");
+			   "Give the author a name, an identifier, an organization or a telecom.");
 }
 
 bool authenticator_read(struct fhir_reader *reader, const struct fhir_place *place, const json_t *reference,
@@ -348,7 +349,7 @@ bool authenticator_read(struct fhir_reader *reader, const struct fhir_place *pla
 	*xcn = author.person;
 	if (!xcn->size)
 		outcome_warn(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, place),
-			     "The authenticator was left out: XDS wants a person with a name or an identifier there");
+			     "The authenticator was left out: XDS wants a person with a name or an identifier there.");
 	return true;
 }
 
@@ -368,7 +369,7 @@ bool recipient_read(struct fhir_reader *reader, const struct fhir_place *place, 
 
 	if (!parts[0].size && !parts[1].size && !parts[2].size)
 		return outcome_add(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, place),
-				   "Give the recipient a name, an identifier or a telecom");
+				   "Give the recipient a name, an identifier or a telecom.");
 	*recipient = hl7_join(parts, COUNT_OF(parts), '|', reader->arena);
 	return recipient->data || fhir_no_memory(reader);
 }
@@ -385,6 +386,6 @@ bool organization_read(struct fhir_reader *reader, const struct fhir_place *plac
 		*xon = who.institutions.items[0];
 	else if (who.person.size)
 		outcome_warn(reader->outcome, ERR_METADATA_INVALID, FHIR_PLACE_TEXT(reader, place),
-			     "This was left out: an Organization with a name or an identifier is wanted there");
+			     "This was left out: an Organization with a name or an identifier is wanted there.");
 	return true;
 }

@@ -35,7 +35,7 @@ static const struct {
 	  "Bundle.entry[1].resource.content[0].attachment.size", "2147483647" },
 	{ "'content':[{'attachment':{'creation':'2024-13-01'}}]", ERR_METADATA_INVALID,
 	  "Bundle.entry[1].resource.content[0].attachment.creation", "YYYY" },
-	{ "'content':[{},{}]", ERR_METADATA_INVALID, "Bundle.entry[1].resource.content", "at most 1" },
+	{ "'content':[{},{}]", ERR_METADATA_INVALID, "Bundle.entry[1].resource.content", "once" },
 	{ "'type':{'coding':[{'code':'x'}]}", ERR_METADATA_INVALID, "Bundle.entry[1].resource.type.coding[0].system",
 	  "system" },
 	{ "'type':{'text':'letter'}", ERR_METADATA_INVALID, "Bundle.entry[1].resource.type.coding[0].code", "code" },
