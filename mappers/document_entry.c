@@ -3,6 +3,7 @@
 #include "mappers/base/xds_time.h"
 #include "mappers/codec_fhir.h"
 #include "mappers/metadata_rim.h"
+#include "mappers/uri_authority.h"
 
 #define PROFILE IHE_MHD_BASE "StructureDefinition/IHE.MHD."
 
@@ -63,14 +64,17 @@ static struct str profile_of(const struct document_entry *entry, const struct fh
 void document_entry_to_fhir(const struct document_entry *entry, const struct fhir_links *links, struct arena *arena,
 			    struct json_writer *writer)
 {
+	struct document_entry shown = *entry;
 	struct fhir_emitter emitter = {
 		.writer = writer,
 		.arena = arena,
 		.links = links,
 		.table = &document_entry_table,
-		.object = entry,
+		.object = &shown,
 	};
 
+	if (!uri_authority_show(&document_entry_table, &shown, arena))
+		writer->out->failed = true;
 	json_begin_object(writer);
 	json_member(writer, STR("resourceType"), STR("DocumentReference"));
 	fhir_head_write(writer, links, profile_of(entry, links));

@@ -2,6 +2,7 @@
 
 #include "mappers/codec_fhir.h"
 #include "mappers/fhir_mark.h"
+#include "mappers/uri_authority.h"
 
 #define PROFILE IHE_MHD_BASE "StructureDefinition/IHE.MHD."
 
@@ -141,10 +142,13 @@ static bool meets(const struct fhir_emitter *emitter, enum metadata_level level)
 void submission_set_to_fhir(const struct submission_set *set, const struct fhir_links *links, struct arena *arena,
 			    struct json_writer *writer)
 {
+	struct submission_set shown = *set;
 	struct fhir_emitter emitter = {
-		.writer = writer, .arena = arena, .links = links, .table = &submission_set_table, .object = set
+		.writer = writer, .arena = arena, .links = links, .table = &submission_set_table, .object = &shown
 	};
 
+	if (!uri_authority_show(&submission_set_table, &shown, arena))
+		writer->out->failed = true;
 	list_to_fhir(&emitter, STR("submissionset"),
 		     meets(&emitter, LEVEL_COMPREHENSIVE) ? STR(PROFILE "Comprehensive.SubmissionSet")
 		     : meets(&emitter, LEVEL_MINIMAL)     ? STR(PROFILE "Minimal.SubmissionSet")

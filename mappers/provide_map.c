@@ -13,6 +13,7 @@
 #include "mappers/list_resource.h"
 #include "mappers/provide_fill.h"
 #include "mappers/provide_read.h"
+#include "mappers/uri_authority.h"
 
 struct mapping {
 	const struct provide_bundle *bundle;
@@ -176,8 +177,11 @@ static bool map_document(struct mapping *mapping, size_t index)
 	enum metadata_level level = level_of(mapping->bundle->profile);
 
 	if (!document_entry_from_fhir(mapping->bundle->entries[plan->entry].resource, &context, mapping->arena, entry,
-				      mapping->outcome) ||
-	    !document_entry_validate(entry, level, context.path, mapping->outcome))
+				      mapping->outcome))
+		return false;
+	if (!uri_authority_hide(&document_entry_table, entry, mapping->arena))
+		return provide_no_memory(mapping->outcome);
+	if (!document_entry_validate(entry, level, context.path, mapping->outcome))
 		return false;
 	entry->entry_uuid = fresh_uuid(mapping);
 	entry->patient_id = mapping->patient_id;
@@ -203,8 +207,11 @@ static bool map_submission_set(struct mapping *mapping)
 	enum metadata_level level = level_of(mapping->bundle->profile);
 
 	if (!submission_set_from_fhir(mapping->bundle->entries[resolver.entry].resource, &context, mapping->arena, set,
-				      mapping->outcome) ||
-	    !submission_set_validate(set, level, context.path, mapping->outcome))
+				      mapping->outcome))
+		return false;
+	if (!uri_authority_hide(&submission_set_table, set, mapping->arena))
+		return provide_no_memory(mapping->outcome);
+	if (!submission_set_validate(set, level, context.path, mapping->outcome))
 		return false;
 	set->entry_uuid = fresh_uuid(mapping);
 	set->patient_id = mapping->patient_id;

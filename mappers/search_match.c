@@ -4,6 +4,7 @@
 #include "mappers/base/oid.h"
 #include "mappers/base/xds_time.h"
 #include "mappers/fold.h"
+#include "mappers/uri_authority.h"
 
 #define URI_SYSTEM "urn:ietf:rfc:3986"
 
@@ -128,6 +129,7 @@ static bool reference_matches(const struct search_token *token, struct str refer
 {
 	struct hl7_cx cx;
 	struct str scheme = search_scheme(token->system);
+	char oid[UUID_OID_SIZE]; /* as a system that is no OID was registered */
 
 	if (!hl7_cx_parse(reference_id, arena, &cx))
 		return false;
@@ -138,7 +140,9 @@ static bool reference_matches(const struct search_token *token, struct str refer
 		return value && token->code.size;
 	if (str_equal(token->system, STR(URI_SYSTEM)) || token->system.size == 0)
 		return value && cx.authority.universal_id.size == 0;
-	return value && (str_equal(scheme, cx.authority.universal_id) || str_equal(scheme, cx.authority.namespace_id));
+	uri_authority_oid(scheme, oid);
+	return value && (str_equal(scheme, cx.authority.universal_id) || str_equal(scheme, cx.authority.namespace_id) ||
+			 str_equal(str_from_c(oid), cx.authority.universal_id));
 }
 
 static bool references_match(const struct search_filter *filter, const struct search_row *row, const void *item,
