@@ -1,5 +1,7 @@
 #include "mappers/provide_bundle.h"
 
+#include <stdio.h>
+
 #include "mappers/provide_read.h"
 
 /* Documents and folders get their places before anything refers to them; new folders come before registered ones, so
@@ -100,4 +102,45 @@ bool provide_bundle_read(json_t *bundle, const struct provide_rules *rules, stru
 		return false;
 	out->uuid_count = count_uuids(out);
 	return true;
+}
+
+/* The entry that an object of the submission came from; SIZE_MAX when it is none. */
+static size_t entry_of(const struct provide_bundle *bundle, const struct metadata *metadata, struct str uuid)
+{
+	for (size_t i = 0; i < metadata->submission_set_count; i++) {
+		if (str_equal_nocase(metadata->submission_sets[i].entry_uuid, uuid))
+			return bundle->submission_set;
+	}
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		if (str_equal_nocase(metadata->document_entries[i].entry_uuid, uuid))
+			return bundle->documents[i].entry;
+	}
+	for (size_t i = 0; i < metadata->folder_count; i++) {
+		if (str_equal_nocase(metadata->folders[i].entry_uuid, uuid))
+			return bundle->folders[i].entry;
+	}
+	return SIZE_MAX;
+}
+
+void provide_outcome_place(const struct provide_bundle *bundle, const struct metadata *metadata,
+			   struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->count; i++) {
+		struct issue *issue = &outcome->issues[i];
+		struct str uuid = str_from_c(issue->path);
+		size_t entry = entry_of(bundle, metadata, uuid);
+		char front[sizeof issue->path + sizeof "Object : "];
+
+		/* an association is the matter of the object it begins at */
+		for (size_t j = 0; entry == SIZE_MAX && j < metadata->association_count; j++) {
+			if (str_equal_nocase(metadata->associations[j].id, uuid))
+				entry = entry_of(bundle, metadata, metadata->associations[j].source);
+		}
+		if (entry == SIZE_MAX)
+			continue;
+		snprintf(front, sizeof front, "Object %s: ", issue->path);
+		snprintf(issue->path, sizeof issue->path, "%s.resource", bundle->entries[entry].path);
+		if (str_starts_with(str_from_c(issue->text), str_from_c(front)))
+			memmove(issue->text, issue->text + strlen(front), strlen(issue->text) - strlen(front) + 1);
+	}
 }

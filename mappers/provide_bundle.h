@@ -64,4 +64,9 @@ bool provide_bundle_map(const struct provide_bundle *bundle, const struct provid
 bool provide_document_verify(const struct provide_document *document, const unsigned char sha1[20], uint64_t size,
 			     struct arena *arena, struct document_entry *entry, struct outcome *outcome) MUST_CHECK;
 
+/* Lets issues of a registry, which name objects of the submission by UUID, point to the entries they are about: their
+ * path becomes that of the entry, "Object urn:uuid:...: " is taken off their text. */
+void provide_outcome_place(const struct provide_bundle *bundle, const struct metadata *metadata,
+			   struct outcome *outcome);
+
 #endif

@@ -339,6 +339,7 @@ bool provide_bundle(const struct transaction *t, const struct provide_request *r
 	struct metadata metadata;
 	struct provide_document *documents;
 	struct xds_document *outgoing = NULL;
+	bool ok;
 
 	if (!bundle)
 		return no_memory(t);
@@ -352,5 +353,7 @@ bool provide_bundle(const struct transaction *t, const struct provide_request *r
 	if (!provide_bundle_map(bundle, &rules, &resolved, t->south.arena, &metadata, &documents, t->outcome) ||
 	    !documents_verify(t, request, documents, &metadata, &outgoing))
 		return false;
-	return submit(t, &metadata, outgoing) && answer_write(t, bundle, &resolved, &metadata, answer);
+	ok = submit(t, &metadata, outgoing);
+	provide_outcome_place(bundle, &metadata, t->outcome);
+	return ok && answer_write(t, bundle, &resolved, &metadata, answer);
 }

@@ -660,6 +660,36 @@ static void test_provide_document__verify(void **state)
 	}
 }
 
+/* A registry names objects by UUID; a client knows its entries. */
+static void test_provide_outcome__names_the_entry(void **state)
+{
+	(void)state;
+	struct run run;
+	struct outcome outcome;
+
+	golden(&run, "everything");
+	run_map(&run, &rules);
+	assert_true(run.mapped);
+	outcome_init(&outcome);
+	struct str uuids[] = { run.metadata.document_entries[1].entry_uuid, run.metadata.folders[0].entry_uuid,
+			       run.metadata.submission_sets[0].entry_uuid, run.metadata.associations[14].id,
+			       STR("elsewhere") };
+	static const char *const paths[] = { "Bundle.entry[4].resource", "Bundle.entry[5].resource",
+					     "Bundle.entry[0].resource", "Bundle.entry[2].resource", "elsewhere" };
+
+	for (size_t i = 0; i < COUNT_OF(uuids); i++) {
+		struct str text = arena_printf(run.arena, "Object %.*s: Correct it.", STR_ARG(uuids[i]));
+
+		outcome_add_xds(&outcome, SEVERITY_ERROR, STR("XDSRegistryMetadataError"), text, uuids[i]);
+	}
+	provide_outcome_place(&run.bundle, &run.metadata, &outcome);
+	for (size_t i = 0; i < COUNT_OF(uuids); i++)
+		assert_string_equal(outcome.issues[i].path, paths[i]);
+	assert_string_equal(outcome.issues[0].text, "Correct it.");
+	assert_string_equal(outcome.issues[4].text, "Object elsewhere: Correct it.");
+	arena_free(run.arena);
+}
+
 /* The examples' uniqueIds of Lists are longer than the 64 characters that TF-3 4.2.3.1.7 allows an OID. */
 static void shorten_oids(json_t *tree)
 {
@@ -760,6 +790,7 @@ int main(void)
 		cmocka_unit_test(test_provide_bundle__rules),
 		cmocka_unit_test(test_provide_bundle__patients_must_agree),
 		cmocka_unit_test(test_provide_document__verify),
+		cmocka_unit_test(test_provide_outcome__names_the_entry),
 		cmocka_unit_test(test_provide_bundle__ihe_examples),
 		cmocka_unit_test(test_provide_bundle__survives_lack_of_memory),
 	};
