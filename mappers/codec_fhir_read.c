@@ -162,12 +162,19 @@ static bool authenticator_form_read(struct fhir_reader *reader, const struct fhi
 
 static bool (*const string_readers[FORM_COUNT])(struct fhir_reader *reader, const struct fhir_place *place,
 						const json_t *value, struct str *out) = {
-	[FORM_TEXT] = text_read,           [FORM_OID] = oid_read,
-	[FORM_TIME] = time_read,           [FORM_INSTANT] = instant_read,
-	[FORM_STATUS] = status_read,       [FORM_HASH] = hash_read,
-	[FORM_SIZE] = size_read,           [FORM_IDENTIFIER] = source_oid_read,
-	[FORM_UNIQUE_ID] = unique_id_read, [FORM_SUBJECT] = subject_read,
-	[FORM_SOURCE_ID] = source_id_read, [FORM_AUTHENTICATOR] = authenticator_form_read,
+	[FORM_TEXT] = text_read,
+	[FORM_CODE] = text_read,
+	[FORM_OID] = oid_read,
+	[FORM_TIME] = time_read,
+	[FORM_INSTANT] = instant_read,
+	[FORM_STATUS] = status_read,
+	[FORM_HASH] = hash_read,
+	[FORM_SIZE] = size_read,
+	[FORM_IDENTIFIER] = source_oid_read,
+	[FORM_UNIQUE_ID] = unique_id_read,
+	[FORM_SUBJECT] = subject_read,
+	[FORM_SOURCE_ID] = source_id_read,
+	[FORM_AUTHENTICATOR] = authenticator_form_read,
 	[FORM_CUSTODIAN] = custodian_read,
 };
 

@@ -13,12 +13,18 @@
 /* One value of a row is written; field is the member. */
 static void text_write(struct fhir_emitter *emitter, const struct attribute *row, const void *field)
 {
-	struct str text = *(const struct str *)field;
+	emit_text(emitter, row->fhir_path, *(const struct str *)field);
+}
 
-	/* ebRIM: an object without mimeType is application/octet-stream; a resource must not have an empty attachment. */
-	if (!text.size && str_equal(row->key, STR("mimeType")))
-		text = STR("application/octet-stream");
-	emit_text(emitter, row->fhir_path, text);
+static void code_write(struct fhir_emitter *emitter, const struct attribute *row, const void *field)
+{
+	struct str code = *(const struct str *)field;
+
+	if (is_code(code))
+		emit_text(emitter, row->fhir_path, code);
+	/* ebRIM: an object without mimeType is application/octet-stream; and an attachment must not be empty. */
+	else if (str_equal(row->key, STR("mimeType")))
+		emit_text(emitter, row->fhir_path, STR("application/octet-stream"));
 }
 
 /* homeCommunityId has its prefix on both sides; an OID without it is what some registries send. */
@@ -187,10 +193,17 @@ static void source_oid_write(struct fhir_emitter *emitter, const struct attribut
 	json_end_object(emitter->writer);
 }
 
-/* A display that only repeats the code was put there because XDS wants a name. */
+/* False when nothing would be left of the code in FHIR. */
+static bool code_says_something(const struct code *code)
+{
+	return code->code.size || code->display.size;
+}
+
+/* A display that only repeats the code was put there because XDS wants a name; a text that can be no code is one. */
 static void coding_members(struct fhir_emitter *emitter, const struct code *code)
 {
 	struct str uri = code_system_known_uri(code->scheme);
+	bool coded = is_code(code->code);
 
 	if (uri.size) {
 		json_member(emitter->writer, STR("system"), uri);
@@ -203,8 +216,11 @@ static void coding_members(struct fhir_emitter *emitter, const struct code *code
 	} else if (is_uri(code->scheme)) {
 		json_member(emitter->writer, STR("system"), code->scheme);
 	}
-	json_member(emitter->writer, STR("code"), code->code);
-	if (!str_equal(code->display, code->code))
+	if (coded)
+		json_member(emitter->writer, STR("code"), code->code);
+	if (!coded && !code->display.size)
+		json_member(emitter->writer, STR("display"), code->code);
+	else if (!coded || !str_equal(code->display, code->code))
 		json_member(emitter->writer, STR("display"), code->display);
 }
 
@@ -212,7 +228,7 @@ static void concept_write_one(struct fhir_emitter *emitter, const struct attribu
 {
 	struct json_writer *writer = emitter->writer;
 
-	if (!code->code.size && !code->display.size)
+	if (!code_says_something(code))
 		return;
 	emit_at(emitter, row->fhir_path);
 	json_begin_object(writer);
@@ -240,7 +256,7 @@ static void coding_write(struct fhir_emitter *emitter, const struct attribute *r
 {
 	const struct code *code = field;
 
-	if (!code->code.size && !code->display.size)
+	if (!code_says_something(code))
 		return;
 	emit_at(emitter, row->fhir_path);
 	json_begin_object(emitter->writer);
@@ -470,6 +486,7 @@ typedef void form_writer(struct fhir_emitter *emitter, const struct attribute *r
 
 static form_writer *const writers[FORM_COUNT] = {
 	[FORM_TEXT] = text_write,
+	[FORM_CODE] = code_write,
 	[FORM_OID] = oid_write,
 	[FORM_URL] = url_write,
 	[FORM_TIME] = time_write,

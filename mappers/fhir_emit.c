@@ -142,6 +142,20 @@ void emit_text(struct fhir_emitter *emitter, struct str path, struct str text)
 	json_text(emitter->writer, text);
 }
 
+bool is_code(struct str text)
+{
+	bool blank = true;
+
+	for (size_t i = 0; i < text.size; i++) {
+		bool here = (unsigned char)text.data[i] <= ' ';
+
+		if (here && blank)
+			return false;
+		blank = here;
+	}
+	return !blank;
+}
+
 void emit_fail(struct fhir_emitter *emitter)
 {
 	emitter->writer->out->failed = true;

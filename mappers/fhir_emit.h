@@ -46,6 +46,9 @@ void emit_close(struct fhir_emitter *emitter);
 /* A member with text at a path; nothing when text is empty. */
 void emit_text(struct fhir_emitter *emitter, struct str path, struct str text);
 
+/* True when text may be a code: something, no blanks at its ends, none doubled. FHIR R4 datatypes "code" */
+bool is_code(struct str text);
+
 /* Want of memory: sticks in the buffer that is written to. */
 void emit_fail(struct fhir_emitter *emitter);
 

@@ -43,7 +43,7 @@ static struct str pid_first(const struct strs *lines, struct str front)
 /* A component, unescaped; its first subcomponent. */
 static struct str component(struct fhir_emitter *emitter, struct str text, size_t n)
 {
-	struct str raw = hl7_part(hl7_part(text, '^', n), '&', 1);
+	struct str raw = first_subcomponent(text, '^', n);
 	struct str plain = hl7_unescape(raw, emitter->arena);
 
 	if (raw.data && !plain.data)
@@ -155,7 +155,7 @@ static void address_write(struct fhir_emitter *emitter, struct str xad)
 static bool address_says_something(struct str xad)
 {
 	for (size_t i = 1; i <= 9; i++) {
-		if (i != 7 && hl7_part(xad, '^', i).size)
+		if (i != 7 && i != 8 && first_subcomponent(xad, '^', i).size)
 			return true;
 	}
 	return false;
@@ -163,7 +163,7 @@ static bool address_says_something(struct str xad)
 
 static bool name_says_something(struct str xpn)
 {
-	return hl7_part(xpn, '^', 1).size || hl7_part(xpn, '^', 2).size;
+	return first_subcomponent(xpn, '^', 1).size || first_subcomponent(xpn, '^', 2).size;
 }
 
 /* An array of all values of a field that say something. */

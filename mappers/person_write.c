@@ -110,8 +110,8 @@ static void xcn_members(struct fhir_emitter *emitter, struct str text)
 		return;
 	}
 	identifier_array(emitter, xcn.id, &xcn.authority);
-	if (!xcn.family.size && !xcn.given.size && !xcn.prefix.size && !xcn.suffix.size && !xcn.degree.size &&
-	    !xcn.second.size)
+	if (!xcn.family.size && !xcn.given.size && !str_trim(xcn.prefix).size && !xcn.suffix.size && !xcn.degree.size &&
+	    !str_trim(xcn.second).size)
 		return;
 	json_member_array(writer, STR("name"));
 	json_begin_object(writer);
@@ -208,10 +208,15 @@ void contact_write(struct fhir_emitter *emitter, struct str text, struct str use
 	json_end_object(writer);
 }
 
+struct str first_subcomponent(struct str text, char separator, size_t n)
+{
+	return hl7_part(hl7_part(text, separator, n), '&', 1);
+}
+
 bool contact_says_something(struct str text)
 {
-	return hl7_part(text, '^', 1).size || hl7_part(text, '^', 4).size || hl7_part(text, '^', 7).size ||
-	       hl7_part(text, '^', 12).size;
+	return first_subcomponent(text, '^', 1).size || first_subcomponent(text, '^', 4).size ||
+	       first_subcomponent(text, '^', 7).size || first_subcomponent(text, '^', 12).size;
 }
 
 void telecom_member(struct fhir_emitter *emitter, const struct strs *telecoms)
@@ -251,38 +256,46 @@ static struct str organization_part(struct fhir_emitter *emitter, size_t number)
 	return part;
 }
 
-static void concepts_member(struct fhir_emitter *emitter, struct str name, const struct strs *values)
+static void concept_write(struct fhir_emitter *emitter, const struct hl7_cx *value)
 {
 	struct json_writer *writer = emitter->writer;
+	struct str system = authority_to_system(&value->authority, emitter->arena);
 
-	if (!values->count)
-		return;
-	json_member_array(writer, name);
+	json_begin_object(writer);
+	if (system.size && is_code(value->id)) {
+		json_member_array(writer, STR("coding"));
+		json_begin_object(writer);
+		json_member(writer, STR("system"), system);
+		json_member(writer, STR("code"), value->id);
+		json_end_object(writer);
+		json_end_array(writer);
+	} else {
+		json_member(writer, STR("text"), value->id);
+	}
+	json_end_object(writer);
+}
+
+/* Coded strings; what has no code and no text says nothing. */
+static void concepts_member(struct fhir_emitter *emitter, struct str name, const struct strs *values)
+{
+	bool open = false;
+
 	for (size_t i = 0; i < values->count; i++) {
 		struct hl7_cx cx;
 
 		if (!hl7_cx_parse(values->items[i], emitter->arena, &cx)) {
 			emit_fail(emitter);
-			break;
+			return;
 		}
-		bool coded = cx.authority.universal_id.size || cx.authority.namespace_id.size;
-
-		json_begin_object(writer);
-		if (coded) {
-			struct str system = authority_to_system(&cx.authority, emitter->arena);
-
-			json_member_array(writer, STR("coding"));
-			json_begin_object(writer);
-			json_member(writer, STR("system"), system);
-			json_member(writer, STR("code"), cx.id);
-			json_end_object(writer);
-			json_end_array(writer);
-		} else {
-			json_member(writer, STR("text"), cx.id.size ? cx.id : values->items[i]);
-		}
-		json_end_object(writer);
+		if (!cx.id.size)
+			continue;
+		if (!open)
+			json_member_array(emitter->writer, name);
+		open = true;
+		concept_write(emitter, &cx);
 	}
-	json_end_array(writer);
+	if (open)
+		json_end_array(emitter->writer);
 }
 
 /* A second institution and the following: PractitionerRole.organization is one. */

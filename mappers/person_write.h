@@ -48,6 +48,8 @@ void given_member(struct json_writer *writer, struct str given, struct str secon
 
 /* The member telecom of XTN texts; nothing when none says anything. */
 void telecom_member(struct fhir_emitter *emitter, const struct strs *telecoms);
+/* The n-th component, escaped, up to its first subcomponent. */
+struct str first_subcomponent(struct str text, char separator, size_t n);
 /* True when the text has a component that a ContactPoint is made of. */
 bool contact_says_something(struct str xtn);
 /* One ContactPoint in an open array, with use unless the text has another; nothing when the text says nothing. */
