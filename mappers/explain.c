@@ -97,15 +97,19 @@ static void author_explain(struct buf *out, const struct author *value)
 		      { "specialty", &value->specialties },
 		      { "telecommunication", &value->telecommunications } };
 
+	const char *between = "";
+
 	if (value->person.size) {
 		buf_add(out, STR("person "));
 		add_harmless(out, value->person);
+		between = "; ";
 	}
 	for (size_t i = 0; i < COUNT_OF(lists); i++) {
 		if (!lists[i].list->count)
 			continue;
-		buf_printf(out, "; %s ", lists[i].name);
+		buf_printf(out, "%s%s ", between, lists[i].name);
 		strings_explain(out, lists[i].list);
+		between = "; ";
 	}
 }
 
