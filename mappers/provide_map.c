@@ -59,6 +59,22 @@ static struct str fresh_uuid(struct mapping *mapping)
 	return mapping->resolved->uuids[mapping->uuid_next++];
 }
 
+/* The UUID that the client chose (TF-3 4.2.3.2.7, 4.2.3.3.5, 4.2.3.4.4) in lower case, or one of ours. */
+static bool fix_uuid(struct mapping *mapping, struct str *entry_uuid)
+{
+	struct str fresh = fresh_uuid(mapping);
+	unsigned char bytes[16];
+	char text[UUID_URN_SIZE];
+
+	if (!uuid_valid(*entry_uuid) || !uuid_read(*entry_uuid, bytes)) {
+		*entry_uuid = fresh;
+		return true;
+	}
+	uuid_write(bytes, text);
+	*entry_uuid = arena_copy(mapping->arena, str_from_c(text));
+	return entry_uuid->data || provide_no_memory(mapping->outcome);
+}
+
 /* "2.25." and the UUID in decimal, for a List without a uniqueId, which XDS requires. ITU-T X.667 */
 static bool fresh_oid(struct mapping *mapping, struct str *oid)
 {
@@ -183,7 +199,8 @@ static bool map_document(struct mapping *mapping, size_t index)
 		return provide_no_memory(mapping->outcome);
 	if (!document_entry_validate(entry, level, context.path, mapping->outcome))
 		return false;
-	entry->entry_uuid = fresh_uuid(mapping);
+	if (!fix_uuid(mapping, &entry->entry_uuid))
+		return false;
 	entry->patient_id = mapping->patient_id;
 	entry->availability_status = STR_NONE; /* the registry's to say, TF-3 4.2.3.2.2 */
 	entry->limited_metadata = is_limited(mapping);
@@ -213,7 +230,8 @@ static bool map_submission_set(struct mapping *mapping)
 		return provide_no_memory(mapping->outcome);
 	if (!submission_set_validate(set, level, context.path, mapping->outcome))
 		return false;
-	set->entry_uuid = fresh_uuid(mapping);
+	if (!fix_uuid(mapping, &set->entry_uuid))
+		return false;
 	set->patient_id = mapping->patient_id;
 	set->availability_status = STR_NONE;
 	set->limited_metadata = is_limited(mapping);
@@ -238,7 +256,8 @@ static bool map_folder(struct mapping *mapping, size_t index)
 			      mapping->outcome) ||
 	    !folder_validate(folder, level, context.path, mapping->outcome))
 		return false;
-	folder->entry_uuid = fresh_uuid(mapping);
+	if (!fix_uuid(mapping, &folder->entry_uuid))
+		return false;
 	folder->patient_id = mapping->patient_id;
 	folder->availability_status = STR_NONE;
 	folder->limited_metadata = is_limited(mapping);

@@ -117,6 +117,25 @@ class Publish(support.Stand):
                 self.assertStatus(response, 405)
                 self.assertEqual(response.header("Allow"), allow)
 
+    def test_entry_uuids_of_the_client_are_kept(self):
+        """TF-3 4.2.3.2.7: a source may choose the entryUUID. Any mark or none says what the identifier is."""
+        bundle = support.demo_bundle(b"x", "text/plain")
+        kinds = "https://profiles.ihe.net/ITI/MHD/CodeSystem/IHE.MHD.MHDIdentifierType"
+        marks = ({"use": "official"}, {"type": {"coding": [{"system": kinds, "code": "entryUUID"}]}})
+        sent = []
+        for entry, mark in zip(bundle["entry"], marks):
+            sent.append("urn:uuid:" + str(uuid.uuid4()))
+            entry["resource"].setdefault("identifier", []).append(
+                dict(mark, system="urn:ietf:rfc:3986", value=sent[-1].upper().replace("URN:UUID", "urn:uuid")))
+        answer = self.publish(bundle)
+        for kind, location, value in zip(("List", "DocumentReference"), locations(answer), sent):
+            found = self.gateway.find(kind, identifier="urn:ietf:rfc:3986|" + value).json()
+            self.assertEqual([entry["resource"]["id"] for entry in found["entry"]], [location.split("/")[1]])
+        self.assertEqual(locations(self.publish(bundle)), locations(answer), "the same submission again")
+        again = support.demo_bundle(b"y", "text/plain")
+        again["entry"][1]["resource"]["identifier"] = bundle["entry"][1]["resource"]["identifier"]
+        self.refused(again, 422, "Bundle.entry[1]", "XDSRegistryMetadataError")
+
     def test_same_submission_twice_is_stored_once(self):
         old = self.absolute(locations(self.publish(support.demo_bundle(b"old", "text/plain")))[1])
         bundle = support.demo_bundle(support.demo_letter())
