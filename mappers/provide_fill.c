@@ -60,8 +60,7 @@ bool provide_fill_document(const struct provide_defaults *defaults, struct str n
 			entry->creation_time = now;
 		outcome_warn(outcome, ERR_METADATA_MISSING, path,
 			     "content.attachment.creation was missing and the time of the %s was registered; send it "
-			     "to have "
-			     "your own.",
+			     "to have your own.",
 			     entry->fhir_date.size ? "DocumentReference" : "submission");
 	}
 	return fill_codes(&defaults->confidentiality_code, "securityLabel", path, arena, &entry->confidentiality_codes,

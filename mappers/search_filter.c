@@ -71,8 +71,7 @@ static bool read_dates(const struct search_param *param, const struct search_rul
 		if (!search_date_read(param->values.items[i], rules->default_offset_minutes, &filter->dates[i]))
 			return outcome_add(outcome, ERR_VALUE_INVALID, name_of(param, arena),
 					   "Write a date as YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ, if need be behind one "
-					   "of "
-					   "eq ne gt lt ge le sa eb ap.");
+					   "of eq ne gt lt ge le sa eb ap.");
 	}
 	return true;
 }

@@ -137,8 +137,7 @@ static bool schema_check(const struct database *database, struct outcome *outcom
 	if (version != 0)
 		return outcome_add(outcome, ERR_STORAGE, "",
 				   "Open the data directory with the version of the program that wrote it: its schema "
-				   "is "
-				   "%lld, this program knows %d.",
+				   "is %lld, this program knows %d.",
 				   (long long)version, database->options.version);
 	snprintf(set_version, sizeof set_version, "PRAGMA user_version=%d", database->options.version);
 	if (execute(handle, "BEGIN IMMEDIATE", "creating the schema", outcome) &&

@@ -1,5 +1,7 @@
 #include "gateway/transactions/entries.h"
 
+#include <assert.h>
+
 #include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
 #include "mappers/document_search.h"
@@ -46,6 +48,20 @@ struct str resource_id(const struct transaction *t, enum seal_kind kind, struct 
 	    !seal_id(t->gateway->seal, kind, (uint8_t)t->gateway->backend_config->source, uuid, id))
 		return STR_NONE;
 	return arena_copy(t->south.arena, str_from_c(id));
+}
+
+struct str resource_reference(const struct transaction *t, enum seal_kind kind, struct str logical_id,
+			      struct str entry_uuid)
+{
+	static const char *const types[SEAL_KIND_COUNT] = {
+		[SEAL_DOCUMENT_REFERENCE] = "DocumentReference",
+		[SEAL_LIST] = "List",
+		[SEAL_BINARY] = "Binary",
+	};
+	struct str id = resource_id(t, kind, logical_id, entry_uuid);
+
+	assert(types[kind]);
+	return id.data ? arena_printf(t->south.arena, "%s/%.*s", types[kind], STR_ARG(id)) : STR_NONE;
 }
 
 bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct str id, struct str *urn)

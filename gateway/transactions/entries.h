@@ -16,6 +16,10 @@ struct str registry_home(const struct transaction *t);
  * object has no UUID, or without memory. */
 struct str resource_id(const struct transaction *t, enum seal_kind kind, struct str logical_id, struct str entry_uuid);
 
+/* "List/{id}": the same id behind the type of its resource, relative to the base. */
+struct str resource_reference(const struct transaction *t, enum seal_kind kind, struct str logical_id,
+			      struct str entry_uuid);
+
 /* The "urn:uuid:" text in an id that this deployment made; false for every other id. */
 bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct str id, struct str *urn) MUST_CHECK;
 

@@ -98,7 +98,7 @@ enum identified identify_patient(const struct transaction *t, const struct patie
 	return identify_by_url(t, claim->url, claim->path, patient_id);
 }
 
-struct str patient_resource_id(const struct transaction *t, struct str patient_id)
+struct str patient_reference(const struct transaction *t, struct str patient_id)
 {
 	char id[SEAL_ID_SIZE];
 	struct hl7_cx cx;
@@ -107,7 +107,7 @@ struct str patient_resource_id(const struct transaction *t, struct str patient_i
 	    !str_equal(cx.authority.universal_id, t->gateway->config->patient_assigning_authority) ||
 	    !seal_patient(t->gateway->seal, AFFINITY_DOMAIN, cx.id, id))
 		return STR_NONE;
-	return arena_copy(t->south.arena, str_from_c(id));
+	return arena_printf(t->south.arena, "Patient/%s", id);
 }
 
 bool patient_resource_id_open(const struct transaction *t, struct str id, struct str *value)

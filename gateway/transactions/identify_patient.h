@@ -18,8 +18,8 @@ enum identified {
 enum identified identify_patient(const struct transaction *t, const struct patient_claim *claim, bool any_system,
 				 struct str *patient_id) MUST_CHECK;
 
-/* The id of the Patient resource for a CX of the affinity domain; STR_NONE for another authority, or without memory. */
-struct str patient_resource_id(const struct transaction *t, struct str patient_id);
+/* "Patient/{id}" for a CX of the affinity domain; STR_NONE for another authority, or without memory. */
+struct str patient_reference(const struct transaction *t, struct str patient_id);
 
 /* The value in the affinity domain that an id of ours holds; false for every other id. */
 bool patient_resource_id_open(const struct transaction *t, struct str id, struct str *value) MUST_CHECK;

@@ -257,62 +257,38 @@ static bool submit(const struct transaction *t, struct metadata *metadata, const
 	if (submission_adopt(t, metadata) == SUBMISSION_SAME)
 		return outcome_warn(t->outcome, ERR_BACKEND_ANSWER, "",
 				    "The back-end stored the submission but its answer was lost: any warnings of its "
-				    "are "
-				    "not known.");
+				    "are not known.");
 	*t->outcome = sending;
 	outcome_inform(t->outcome, ERR_BACKEND_ANSWER, "",
 		       "It is not certain whether the submission was stored. The same submission may be sent again: it "
-		       "is "
-		       "never stored twice under the identifier of its SubmissionSet.");
+		       "is never stored twice under the identifier of its SubmissionSet.");
 	return false;
 }
 
-/* Where each entry of the request is now. */
-static bool locations_make(const struct transaction *t, const struct provide_bundle *bundle,
-			   const struct provide_resolved *resolved, const struct metadata *metadata,
-			   struct transaction_answer *answers)
+/* Where an entry of the request is now. */
+static struct str entry_location(const struct transaction *t, const struct provide_entry *entry,
+				 const struct provide_resolved *resolved, const struct metadata *metadata)
 {
-	for (size_t i = 0; i < bundle->entry_count; i++) {
-		const struct provide_entry *entry = &bundle->entries[i];
-		const char *type = NULL;
-		struct str id = STR_NONE;
-
-		switch (entry->role) {
-		case ROLE_SUBMISSION_SET:
-		case ROLE_FROZEN: /* lives on inside the metadata */
-			type = "List";
-			id = resource_id(t, SEAL_LIST, STR_NONE, metadata->submission_sets[0].entry_uuid);
-			break;
-		case ROLE_DOCUMENT_REFERENCE:
-			type = "DocumentReference";
-			id = resource_id(t, SEAL_DOCUMENT_REFERENCE, STR_NONE,
-					 metadata->document_entries[entry->object].entry_uuid);
-			break;
-		case ROLE_BINARY:
-			type = "Binary";
-			id = resource_id(t, SEAL_BINARY, STR_NONE,
-					 metadata->document_entries[entry->object].entry_uuid);
-			break;
-		case ROLE_STATUS_UPDATE:
-			type = "DocumentReference";
-			id = resource_id(t, SEAL_DOCUMENT_REFERENCE, STR_NONE, resolved->target_uuids[entry->target]);
-			break;
-		case ROLE_FOLDER:
-			type = "List";
-			id = resource_id(t, SEAL_LIST, STR_NONE, metadata->folders[entry->object].entry_uuid);
-			break;
-		case ROLE_FOLDER_UPDATE:
-			type = "List";
-			id = resource_id(t, SEAL_LIST, STR_NONE, resolved->target_uuids[entry->target]);
-			break;
-		case ROLE_PATIENT:
-			type = "Patient";
-			id = patient_resource_id(t, metadata->submission_sets[0].patient_id);
-			break;
-		}
-		answers[i].location = id.data ? arena_printf(t->south.arena, "%s/%.*s", type, STR_ARG(id)) : STR_NONE;
+	switch (entry->role) {
+	case ROLE_SUBMISSION_SET:
+	case ROLE_FROZEN: /* lives on inside the metadata */
+		return resource_reference(t, SEAL_LIST, STR_NONE, metadata->submission_sets[0].entry_uuid);
+	case ROLE_DOCUMENT_REFERENCE:
+		return resource_reference(t, SEAL_DOCUMENT_REFERENCE, STR_NONE,
+					  metadata->document_entries[entry->object].entry_uuid);
+	case ROLE_BINARY:
+		return resource_reference(t, SEAL_BINARY, STR_NONE,
+					  metadata->document_entries[entry->object].entry_uuid);
+	case ROLE_STATUS_UPDATE:
+		return resource_reference(t, SEAL_DOCUMENT_REFERENCE, STR_NONE, resolved->target_uuids[entry->target]);
+	case ROLE_FOLDER:
+		return resource_reference(t, SEAL_LIST, STR_NONE, metadata->folders[entry->object].entry_uuid);
+	case ROLE_FOLDER_UPDATE:
+		return resource_reference(t, SEAL_LIST, STR_NONE, resolved->target_uuids[entry->target]);
+	case ROLE_PATIENT:
+		return patient_reference(t, metadata->submission_sets[0].patient_id);
 	}
-	return true;
+	return STR_NONE;
 }
 
 static bool answer_write(const struct transaction *t, const struct provide_bundle *bundle,
@@ -322,8 +298,10 @@ static bool answer_write(const struct transaction *t, const struct provide_bundl
 	char instant[FHIR_INSTANT_SIZE];
 	struct json_writer writer;
 
-	if (!answers || !locations_make(t, bundle, resolved, metadata, answers))
+	if (!answers)
 		return no_memory(t);
+	for (size_t i = 0; i < bundle->entry_count; i++)
+		answers[i].location = entry_location(t, &bundle->entries[i], resolved, metadata);
 	fhir_instant_from_unix(t->now_s, instant);
 	json_writer_init(&writer, answer);
 	transaction_response_write(bundle, answers, t->gateway->base, str_from_c(instant), t->outcome, &writer);

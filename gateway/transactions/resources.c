@@ -13,36 +13,51 @@ static bool append(const struct transaction *t, void *array_pointer, size_t *cou
 		   size_t size)
 {
 	const void *old = NULL;
-	char *joined = arena_array(t->south.arena, *count + more_count, size);
+	char *joined;
 
-	memcpy(&old, array_pointer, sizeof(old));
+	if (more_count == 0)
+		return true;
+	joined = arena_array(t->south.arena, *count + more_count, size);
 	if (!joined)
 		return no_memory(t);
+	memcpy(&old, array_pointer, sizeof(old));
 	if (*count > 0)
 		memcpy(joined, old, *count * size);
-	if (more_count > 0)
-		memcpy(joined + *count * size, more, more_count * size);
+	memcpy(joined + *count * size, more, more_count * size);
 	memcpy(array_pointer, &joined, sizeof(joined));
 	*count += more_count;
 	return true;
 }
 
-bool associations_ask(const struct transaction *t, const struct str *uuids, size_t count, struct neighbourhood *around)
+typedef bool (*query_by_uuids)(const struct str *uuids, size_t count, struct str home, struct arena *arena,
+			       struct stored_query *query);
+
+/* Asks for objects by their ids, in batches; what comes is added to around. */
+static bool around_ask(const struct transaction *t, query_by_uuids query_make, const struct str *uuids, size_t count,
+		       struct neighbourhood *around)
 {
 	for (size_t begin = 0; begin < count; begin += SEARCH_BATCH) {
 		size_t batch = count - begin < SEARCH_BATCH ? count - begin : SEARCH_BATCH;
 		struct stored_query query;
 		struct metadata found;
 
-		if (!get_associations(uuids + begin, batch, registry_home(t), t->south.arena, &query))
+		if (!query_make(uuids + begin, batch, registry_home(t), t->south.arena, &query))
 			return no_memory(t);
-		if (!registry_ask(t, &query, &found))
-			return false;
-		if (!append(t, &around->associations, &around->association_count, found.associations,
-			    found.association_count, sizeof(struct association)))
+		if (!registry_ask(t, &query, &found) ||
+		    !append(t, &around->associations, &around->association_count, found.associations,
+			    found.association_count, sizeof(struct association)) ||
+		    !append(t, &around->entries, &around->entry_count, found.document_entries,
+			    found.document_entry_count, sizeof(struct document_entry)) ||
+		    !append(t, &around->folders, &around->folder_count, found.folders, found.folder_count,
+			    sizeof(struct folder)))
 			return false;
 	}
 	return true;
+}
+
+bool associations_ask(const struct transaction *t, const struct str *uuids, size_t count, struct neighbourhood *around)
+{
+	return around_ask(t, get_associations, uuids, count, around);
 }
 
 static const struct document_entry *entry_find(const struct neighbourhood *around, struct str uuid)
@@ -86,60 +101,22 @@ bool members_ask(const struct transaction *t, struct neighbourhood *around)
 	struct str *uuids;
 	size_t count;
 
-	if (!unknown_members(t, around, &uuids, &count))
-		return false;
-	for (size_t begin = 0; begin < count; begin += SEARCH_BATCH) {
-		size_t batch = count - begin < SEARCH_BATCH ? count - begin : SEARCH_BATCH;
-		struct stored_query query;
-		struct metadata found;
-
-		if (!get_documents(uuids + begin, batch, registry_home(t), t->south.arena, &query))
-			return no_memory(t);
-		if (!registry_ask(t, &query, &found) ||
-		    !append(t, &around->entries, &around->entry_count, found.document_entries,
-			    found.document_entry_count, sizeof(struct document_entry)))
-			return false;
-	}
-	if (!unknown_members(t, around, &uuids, &count))
-		return false;
-	for (size_t begin = 0; begin < count; begin += SEARCH_BATCH) {
-		size_t batch = count - begin < SEARCH_BATCH ? count - begin : SEARCH_BATCH;
-		struct stored_query query;
-		struct metadata found;
-
-		if (!get_folders(uuids + begin, batch, registry_home(t), t->south.arena, &query))
-			return no_memory(t);
-		if (!registry_ask(t, &query, &found) ||
-		    !append(t, &around->folders, &around->folder_count, found.folders, found.folder_count,
-			    sizeof(struct folder)))
-			return false;
-	}
-	return true;
-}
-
-static struct str reference(const struct transaction *t, const char *type, struct str id)
-{
-	return id.data ? arena_printf(t->south.arena, "%s/%.*s", type, STR_ARG(id)) : STR_NONE;
-}
-
-static struct str patient_reference(const struct transaction *t, struct str patient_id)
-{
-	return reference(t, "Patient", patient_resource_id(t, patient_id));
+	return unknown_members(t, around, &uuids, &count) && around_ask(t, get_documents, uuids, count, around) &&
+	       unknown_members(t, around, &uuids, &count) && around_ask(t, get_folders, uuids, count, around);
 }
 
 static struct str entry_reference(const struct transaction *t, const struct neighbourhood *around, struct str uuid)
 {
 	const struct document_entry *entry = entry_find(around, uuid);
 
-	return reference(t, "DocumentReference",
-			 resource_id(t, SEAL_DOCUMENT_REFERENCE, entry ? entry->logical_id : STR_NONE, uuid));
+	return resource_reference(t, SEAL_DOCUMENT_REFERENCE, entry ? entry->logical_id : STR_NONE, uuid);
 }
 
 bool document_reference_write(const struct transaction *t, const struct document_entry *entry,
 			      const struct neighbourhood *around, struct json_writer *writer)
 {
 	struct str id = resource_id(t, SEAL_DOCUMENT_REFERENCE, entry->logical_id, entry->entry_uuid);
-	struct str binary = resource_id(t, SEAL_BINARY, entry->logical_id, entry->entry_uuid);
+	struct str binary = resource_reference(t, SEAL_BINARY, entry->logical_id, entry->entry_uuid);
 	struct fhir_relation *relations = arena_array(t->south.arena, around->association_count, sizeof(*relations));
 	struct fhir_links links = { .id = id,
 				    .subject = patient_reference(t, entry->patient_id),
@@ -149,7 +126,7 @@ bool document_reference_write(const struct transaction *t, const struct document
 		return no_memory(t);
 	if (binary.data)
 		links.attachment_url =
-			arena_printf(t->south.arena, "%.*s/Binary/%.*s", STR_ARG(t->gateway->base), STR_ARG(binary));
+			arena_printf(t->south.arena, "%.*s/%.*s", STR_ARG(t->gateway->base), STR_ARG(binary));
 	for (size_t i = 0; i < around->association_count; i++) {
 		const struct association *association = &around->associations[i];
 		struct str code = association_relates_to(association->type);
@@ -183,8 +160,7 @@ static bool members_link(const struct transaction *t, struct str uuid, const str
 			continue;
 		folder = folder_find(around, association->target);
 		if (folder)
-			member =
-				reference(t, "List", resource_id(t, SEAL_LIST, folder->logical_id, folder->entry_uuid));
+			member = resource_reference(t, SEAL_LIST, folder->logical_id, folder->entry_uuid);
 		else if (entry_find(around, association->target))
 			member = entry_reference(t, around, association->target);
 		if (member.data)

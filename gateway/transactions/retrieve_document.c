@@ -36,8 +36,7 @@ static bool corrupt(const struct passage *passage, const char *what)
 	    LOG_TEXT("entry", passage->entry->entry_uuid));
 	return outcome_add(passage->t->outcome, ERR_DOCUMENT_CORRUPT, "",
 			   "The repository's document has another %s than the registry says; it is not delivered. "
-			   "Report "
-			   "it to the operator.",
+			   "Report it to the operator.",
 			   what);
 }
 
