@@ -1,6 +1,7 @@
 #include "mappers/body_cut.h"
 
 #include "mappers/base/base64.h"
+#include "mappers/base/hex.h"
 
 #define PIECE_BYTES 8192
 
@@ -62,18 +63,6 @@ bool body_cut_edit(struct cut_text *text, struct arena *arena, size_t body_offse
 	return true;
 }
 
-/* Value of a hexadecimal digit, or 16. */
-static unsigned hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return (unsigned)(c - '0');
-	if (c >= 'a' && c <= 'f')
-		return (unsigned)(c - 'a') + 10;
-	if (c >= 'A' && c <= 'F')
-		return (unsigned)(c - 'A') + 10;
-	return 16;
-}
-
 bool body_json_escape(struct str text, uint32_t *point, size_t *size)
 {
 	static const char letters[] = "\"\\/bfnrt";
@@ -92,11 +81,11 @@ bool body_json_escape(struct str text, uint32_t *point, size_t *size)
 		return false;
 	*point = 0;
 	for (size_t i = 2; i < 6; i++) {
-		unsigned digit = hex_value(text.data[i]);
+		int digit = hex_value(text.data[i]);
 
-		if (digit == 16)
+		if (digit < 0)
 			return false;
-		*point = *point << 4 | digit;
+		*point = *point << 4 | (uint32_t)digit;
 	}
 	*size = 6;
 	return true;
@@ -106,7 +95,7 @@ bool body_json_escape(struct str text, uint32_t *point, size_t *size)
 static bool xml_reference(struct str text, uint32_t *point, size_t *size)
 {
 	size_t end = str_find((struct str) { text.data, text.size < 12 ? text.size : 12 }, ';');
-	unsigned base = 10;
+	int base = 10;
 	size_t at = 2;
 
 	if (text.size < 4 || text.data[1] != '#' || end >= text.size || text.data[end] != ';')
@@ -119,11 +108,11 @@ static bool xml_reference(struct str text, uint32_t *point, size_t *size)
 		return false;
 	*point = 0;
 	for (; at < end; at++) {
-		unsigned digit = hex_value(text.data[at]);
+		int digit = hex_value(text.data[at]);
 
-		if (digit >= base)
+		if (digit < 0 || digit >= base)
 			return false;
-		*point = *point * base + digit;
+		*point = *point * (uint32_t)base + (uint32_t)digit;
 		if (*point > 0x7F)
 			return false;
 	}

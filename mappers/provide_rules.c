@@ -347,8 +347,8 @@ static bool members_init(struct provide_reading *reading, size_t entry, struct p
 static bool read_member(struct provide_reading *reading, size_t entry, const json_t *item, const char *path,
 			struct provide_members *members)
 {
-	bool in_bundle;
-	size_t index;
+	bool in_bundle = false;
+	size_t index = 0;
 
 	if (json_object_get(item, "deleted") || json_object_get(item, "flag"))
 		return outcome_add(reading->outcome, ERR_NOT_SUPPORTED, path,

@@ -39,8 +39,7 @@ static bool decode(struct reader *reader, struct str text, struct str *decoded)
 			if (high < 0 || c < 0)
 				return outcome_add(reader->outcome, ERR_VALUE_INVALID, "",
 						   "Write each %% in the query as %%25, or follow it by two "
-						   "hexadecimal "
-						   "digits.");
+						   "hexadecimal digits.");
 			c += high * 16;
 			i += 2;
 		}
@@ -60,7 +59,7 @@ static bool read_name(struct reader *reader, struct str text, struct search_para
 {
 	char *name = arena_alloc(reader->arena, text.size + 1);
 	struct str rest = text;
-	struct str part;
+	struct str part = STR_NONE;
 	size_t size = 0;
 	size_t parts = 0;
 

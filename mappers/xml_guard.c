@@ -111,7 +111,7 @@ static bool check_markup(struct guard *guard)
 
 	for (size_t at = str_find(rest, '!'); at < rest.size; at = str_find(rest, '!')) {
 		bool markup = at > 0 && rest.data[at - 1] == '<';
-		struct str end = STR_NONE;
+		struct str end;
 
 		rest = str_from(rest, at + 1);
 		if (!markup)

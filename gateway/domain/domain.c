@@ -52,8 +52,7 @@ static bool rules_open(const struct config *config, struct domain *domain, struc
 	if (config->domain_codes_file.size == 0)
 		return outcome_add(outcome, ERR_PARAMETER_MISSING, "domain.codes_file",
 				   "Name the file with the codes of the affinity domain, or set domain.accept_any_code "
-				   "to "
-				   "true.");
+				   "to true.");
 	if (!file_read(config->domain_codes_file.data, CODES_FILE_BYTES_MAX, domain->arena, &json, outcome) ||
 	    !code_sets_read(json, domain->arena, &code_sets, outcome))
 		return false;
@@ -128,6 +127,15 @@ static bool server_start(const struct config *config, struct domain *domain, str
 	return domain->server != NULL;
 }
 
+/* Frees what has been opened so far; the server is closed already, or was never opened. */
+static void domain_free(struct domain *domain)
+{
+	database_close(domain->database);
+	content_store_close(domain->contents);
+	arena_free(domain->arena);
+	free(domain);
+}
+
 bool domain_open(const struct config *config, struct domain **domain, struct outcome *outcome)
 {
 	struct domain *opened = calloc(1, sizeof *opened);
@@ -148,7 +156,7 @@ bool domain_open(const struct config *config, struct domain **domain, struct out
 						.total_bytes_max = config->limits_spool_bytes };
 	if (!rules_open(config, opened, outcome) || !storage_open(config, opened, outcome) ||
 	    !server_start(config, opened, outcome)) {
-		domain_close(opened);
+		domain_free(opened);
 		return false;
 	}
 	*domain = opened;
@@ -165,10 +173,6 @@ void domain_close(struct domain *domain)
 	if (!domain)
 		return;
 	/* Requests that would not end in time still use what is below: the process ends with them. */
-	if (!soap_server_close(domain->server, domain->stop_ms))
-		return;
-	database_close(domain->database);
-	content_store_close(domain->contents);
-	arena_free(domain->arena);
-	free(domain);
+	if (soap_server_close(domain->server, domain->stop_ms))
+		domain_free(domain);
 }

@@ -1,3 +1,5 @@
+#include <assert.h>
+
 #include "gateway/domain/refusal.h"
 #include "gateway/domain/registry.h"
 
@@ -127,6 +129,7 @@ static bool registered_relation_check(struct commit *commit, const struct submit
 {
 	bool transformation = false;
 
+	assert(association->source); /* submission_read took no other */
 	if (ends->target.kind != OBJECT_ENTRY)
 		return refuse(commit->outcome, METADATA_ERROR, association->sent_id,
 			      "Let a document entry be the target.");
@@ -221,7 +224,7 @@ static bool folders_follow(struct commit *commit, const struct submitted *associ
 	struct str replacement = association->rim->source_object;
 	struct rows folders = { 0 };
 	struct select select;
-	struct str member;
+	struct str member = STR_NONE;
 	struct str unused;
 	bool ok;
 

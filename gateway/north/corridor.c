@@ -16,10 +16,9 @@ struct step {
 static bool negotiate(struct fhir_request *request)
 {
 	struct str accept = http_request_header(request->http, STR("Accept"));
-	struct str format = STR_NONE;
 	char text[64];
+	struct str format = negotiate_parameter(request->http->query, STR("_format"), text, sizeof(text));
 
-	format = negotiate_parameter(request->http->query, STR("_format"), text, sizeof(text));
 	if (!format.data && request->route->body == ROUTE_BODY_FORM && request->http->body)
 		format = negotiate_parameter(spool_view(request->http->body), STR("_format"), text, sizeof(text));
 	if (negotiate_answer(accept, format, &request->answer_format))

@@ -80,7 +80,7 @@ static enum fhir_fetched answer_read(const struct south *south, struct str url, 
 				     const struct buf *body, const char *path, json_t **resource,
 				     struct outcome *outcome)
 {
-	struct str type = STR_NONE;
+	struct str type;
 	struct outcome reading;
 	bool xml = content_type && strstr(content_type, "xml");
 	size_t id = url.size;

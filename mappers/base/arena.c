@@ -62,6 +62,20 @@ void arena_free(struct arena *arena)
 	free(arena);
 }
 
+#ifdef ARENA_EXACT
+/* Each object gets its own malloc, so that the sanitizer sees an overrun. */
+static void *chunk_take(struct arena *arena, size_t size)
+{
+	struct chunk *chunk = malloc(sizeof *chunk + (size ? size : 1));
+
+	if (!chunk)
+		return NULL;
+	chunk->size = chunk->used = size;
+	chunk->next = arena->chunks;
+	arena->chunks = chunk;
+	return chunk->bytes;
+}
+#else
 static struct chunk *chunk_add(struct arena *arena, size_t size)
 {
 	struct chunk *chunk = malloc(sizeof *chunk + size);
@@ -81,32 +95,11 @@ static struct chunk *chunk_add(struct arena *arena, size_t size)
 	return chunk;
 }
 
-static void *take(struct arena *arena, size_t size)
+static void *chunk_take(struct arena *arena, size_t size)
 {
 	const size_t align = _Alignof(max_align_t);
-	struct chunk *chunk = arena->chunks;
-
-	if (arena->fail_at != SIZE_MAX && arena->fail_at-- == 0) {
-		arena->fail_at = SIZE_MAX;
-		return NULL;
-	}
-	if (size > arena->bytes_max - arena->bytes_used)
-		return NULL;
-	arena->bytes_used += size;
-#ifdef ARENA_EXACT
-	/* Each object gets its own malloc, so that the sanitizer sees an overrun. */
-	chunk = malloc(sizeof *chunk + (size ? size : 1));
-	if (!chunk)
-		return NULL;
-	chunk->size = chunk->used = size;
-	chunk->next = arena->chunks;
-	arena->chunks = chunk;
-	(void)align;
-	(void)chunk_add;
-	memset(chunk->bytes, 0, size);
-	return chunk->bytes;
-#else
 	size_t rounded = (size + align - 1) & ~(align - 1);
+	struct chunk *chunk = arena->chunks;
 
 	if (rounded < size)
 		return NULL;
@@ -115,12 +108,24 @@ static void *take(struct arena *arena, size_t size)
 		if (!chunk)
 			return NULL;
 	}
-	void *memory = chunk->bytes + chunk->used;
-
 	chunk->used += rounded;
-	memset(memory, 0, size);
-	return memory;
+	return chunk->bytes + chunk->used - rounded;
+}
 #endif
+
+static void *take(struct arena *arena, size_t size)
+{
+	void *memory;
+
+	if (arena->fail_at != SIZE_MAX && arena->fail_at-- == 0) {
+		arena->fail_at = SIZE_MAX;
+		return NULL;
+	}
+	if (size > arena->bytes_max - arena->bytes_used)
+		return NULL;
+	arena->bytes_used += size;
+	memory = chunk_take(arena, size);
+	return memory ? memset(memory, 0, size) : NULL;
 }
 
 void *arena_alloc(struct arena *arena, size_t size)

@@ -20,7 +20,7 @@ void *arena_alloc(struct arena *arena, size_t size) MUST_CHECK;
 void *arena_array(struct arena *arena, size_t count, size_t size) MUST_CHECK;
 
 /* Grows an array that holds count elements so that one more fits, doubling; *capacity is kept by the caller.
- * Returns the array (moved or not) or NULL, then *array is untouched. */
+ * array_pointer is the address of the pointer to them. False without memory: then nothing has changed. */
 bool arena_grow(struct arena *arena, void *array_pointer, size_t count, size_t *capacity, size_t size) MUST_CHECK;
 
 /* A NUL-terminated copy of s in the arena; data is NULL when there was no memory. */

@@ -44,7 +44,7 @@ static char plain_of(char letter)
 
 struct str hl7_unescape(struct str text, struct arena *arena)
 {
-	if (str_find(text, '\\') == text.size)
+	if (!text.data || str_find(text, '\\') == text.size)
 		return text;
 	char *out = arena_alloc(arena, text.size + 1);
 	size_t size = 0;

@@ -57,7 +57,7 @@ static inline struct str str_from(struct str s, size_t offset)
 {
 	if (offset > s.size)
 		offset = s.size;
-	return (struct str) { s.data ? s.data + offset : NULL, s.size - offset };
+	return s.size ? (struct str) { s.data + offset, s.size - offset } : s;
 }
 
 /* s without prefix, or s itself when it does not begin so. */
