@@ -19,7 +19,7 @@ struct outgoing {
 	size_t piece; /* being sent */
 	size_t offset;
 	uint64_t total;
-	uint64_t sent; /* handed to libcurl */
+	uint64_t sent; /* handed to libcurl, or to the network with its headers */
 };
 
 /* What comes in. The SOAP part is collected; documents go on to the caller as they come. */
@@ -65,19 +65,6 @@ static size_t send_bytes(char *out, size_t size, size_t count, void *ctx)
 	}
 	outgoing->sent += written;
 	return written;
-}
-
-/* libcurl may start again from the beginning when a warm connection turns out dead, but only for what may be asked
- * twice: a request with `once` has no seek function, and then libcurl gives up instead (CURLE_SEND_FAIL_REWIND). */
-static int send_again(void *ctx, curl_off_t offset, int origin)
-{
-	struct outgoing *outgoing = ctx;
-
-	if (origin != SEEK_SET || offset != 0)
-		return CURL_SEEKFUNC_FAIL;
-	outgoing->piece = 0;
-	outgoing->offset = 0;
-	return CURL_SEEKFUNC_OK;
 }
 
 static bool answer_wrong(struct incoming *incoming, const char *why)
@@ -385,6 +372,14 @@ static long exchange_time(const struct south *south, const struct soap_request *
 	return time > INT32_MAX ? INT32_MAX : (long)time;
 }
 
+/* What may be asked twice and is one piece goes out with its headers in one write, and libcurl may start again from the
+ * beginning when a warm connection turns out dead. All else is read from its pieces without a way back, so that
+ * libcurl gives up instead (CURLE_SEND_FAIL_REWIND). */
+static bool is_whole(const struct soap_request *request, const struct outgoing *outgoing)
+{
+	return !request->once && outgoing->piece_count == 1;
+}
+
 static bool options_set(CURL *easy, const struct south *south, const struct soap_request *request,
 			struct outgoing *outgoing, struct incoming *incoming, struct curl_slist *headers)
 {
@@ -394,17 +389,16 @@ static bool options_set(CURL *easy, const struct south *south, const struct soap
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POST, 1L);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)outgoing->total);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	bad |= (int)curl_easy_setopt(easy, CURLOPT_READFUNCTION, send_bytes);
-	bad |= (int)curl_easy_setopt(easy, CURLOPT_READDATA, outgoing);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_bytes);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEDATA, incoming);
-	if (request->once) {
-		/* A warm connection that has died would have to be sent to twice. */
-		bad |= (int)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+	if (is_whole(request, outgoing)) {
+		bad |= (int)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, outgoing->pieces[0].data);
 	} else {
-		bad |= (int)curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, send_again);
-		bad |= (int)curl_easy_setopt(easy, CURLOPT_SEEKDATA, outgoing);
+		bad |= (int)curl_easy_setopt(easy, CURLOPT_READFUNCTION, send_bytes);
+		bad |= (int)curl_easy_setopt(easy, CURLOPT_READDATA, outgoing);
 	}
+	/* A warm connection that has died would have to be sent to twice. */
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)request->once);
 	return bad == 0;
 }
 
@@ -496,7 +490,13 @@ static enum soap_end transfer(struct incoming *incoming, struct outgoing *outgoi
 		outcome_add(incoming->outcome, ERR_NO_MEMORY, "", "Try again later.");
 		end = SOAP_FAILED;
 	} else {
-		end = exchange_end(incoming, outgoing, curl_easy_perform(easy));
+		CURLcode code = curl_easy_perform(easy);
+		long request_bytes = 0;
+
+		if (is_whole(incoming->request, outgoing) &&
+		    curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_bytes) == CURLE_OK)
+			outgoing->sent = (uint64_t)request_bytes;
+		end = exchange_end(incoming, outgoing, code);
 		curl_easy_reset(easy); /* it must not keep pointers to what ends here */
 	}
 	curl_slist_free_all(headers);
