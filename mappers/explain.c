@@ -44,7 +44,7 @@ static void pad(struct buf *out, size_t from, size_t width)
 }
 
 /* "XDSDocumentEntry.classCode <- DocumentReference.category[] Classification urn:uuid:...: " */
-static void front_explain(const struct explanation *explanation, const struct attribute *row)
+static void front_explain(const struct explanation *explanation, const struct attribute *row, bool is_filled)
 {
 	struct buf *out = explanation->out;
 	size_t start = out->size;
@@ -55,7 +55,9 @@ static void front_explain(const struct explanation *explanation, const struct at
 	pad(out, start, NAME_WIDTH);
 	buf_printf(out, "%s ", row->fhir_path.size ? explanation->arrow : "--");
 	start = out->size;
-	if (row->fhir_path.size) {
+	if (is_filled) {
+		buf_add(out, STR("(filled in by the gateway)"));
+	} else if (row->fhir_path.size) {
 		buf_add(out, explanation->resource);
 		buf_add_char(out, '.');
 		buf_add(out, row->fhir_path);
@@ -143,7 +145,8 @@ static void value_explain(struct buf *out, const struct attribute *row, const vo
 	}
 }
 
-static void object_explain(const struct explanation *explanation, const void *object)
+/* said: the object before anything was filled in, or NULL */
+static void object_explain(const struct explanation *explanation, const void *object, const void *said)
 {
 	const char *base = object;
 	const struct rim_slots *extra = (const struct rim_slots *)(base + explanation->table->extra_offset);
@@ -153,7 +156,7 @@ static void object_explain(const struct explanation *explanation, const void *ob
 
 		if (attribute_is_empty(row, base))
 			continue;
-		front_explain(explanation, row);
+		front_explain(explanation, row, said && row->fhir_path.size && attribute_is_empty(row, said));
 		value_explain(explanation->out, row, base + row->offset);
 		buf_add_char(explanation->out, '\n');
 	}
@@ -195,7 +198,8 @@ static void association_explain(const struct association *association, const cha
 	buf_add_char(out, '\n');
 }
 
-void metadata_explain(const struct metadata *metadata, enum explain_direction direction, struct buf *out)
+void metadata_explain(const struct metadata *metadata, const struct metadata *said, enum explain_direction direction,
+		      struct buf *out)
 {
 	const char *arrow = direction == EXPLAIN_FROM_FHIR ? "<-" : "->";
 	struct explanation set = { &submission_set_table, STR("List"), arrow, out };
@@ -203,11 +207,11 @@ void metadata_explain(const struct metadata *metadata, enum explain_direction di
 	struct explanation folder = { &folder_table, STR("List"), arrow, out };
 
 	for (size_t i = 0; i < metadata->submission_set_count; i++)
-		object_explain(&set, &metadata->submission_sets[i]);
+		object_explain(&set, &metadata->submission_sets[i], said ? &said->submission_sets[i] : NULL);
 	for (size_t i = 0; i < metadata->document_entry_count; i++)
-		object_explain(&entry, &metadata->document_entries[i]);
+		object_explain(&entry, &metadata->document_entries[i], said ? &said->document_entries[i] : NULL);
 	for (size_t i = 0; i < metadata->folder_count; i++)
-		object_explain(&folder, &metadata->folders[i]);
+		object_explain(&folder, &metadata->folders[i], said ? &said->folders[i] : NULL);
 	for (size_t i = 0; i < metadata->association_count; i++)
 		association_explain(&metadata->associations[i], arrow, out);
 }

@@ -9,7 +9,10 @@ enum explain_direction { EXPLAIN_FROM_FHIR, EXPLAIN_TO_FHIR };
 
 /* Adds lines like
  *   XDSDocumentEntry.classCode <- DocumentReference.category[] Classification urn:uuid:41a5...: 11369-6^^2.16... "History"
- * to out; -> instead of <- for EXPLAIN_TO_FHIR. Values are patient data: for a terminal, never for a log. */
-void metadata_explain(const struct metadata *metadata, enum explain_direction direction, struct buf *out);
+ * to out; -> instead of <- for EXPLAIN_TO_FHIR. said: the same objects in the same order as the FHIR side alone gives
+ * them, so that what was filled in is told as such; NULL when nothing was. Values are patient data: for a terminal,
+ * never for a log. */
+void metadata_explain(const struct metadata *metadata, const struct metadata *said, enum explain_direction direction,
+		      struct buf *out);
 
 #endif

@@ -7,6 +7,7 @@
 #include "mappers/explain.h"
 #include "mappers/fhir_validate.h"
 #include "mappers/identifier.h"
+#include "mappers/list_resource.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/provide_and_register.h"
 #include "mappers/provide_bundle.h"
@@ -179,6 +180,54 @@ static bool submission_write(const struct metadata *metadata, struct arena *aren
 	return xml_writer_finish(&writer, outcome);
 }
 
+/* An entry of the Bundle by its fullUrl. */
+static const json_t *entry_resolve(const void *resolver, struct str reference)
+{
+	const struct provide_bundle *plan = resolver;
+
+	for (size_t i = 0; i < plan->entry_count; i++) {
+		if (str_equal(plan->entries[i].full_url, reference))
+			return plan->entries[i].resource;
+	}
+	return NULL;
+}
+
+/* What the Bundle itself says of the objects in metadata, which was completed. All of it was read before without an
+ * error. */
+static bool said_make(const struct provide_bundle *plan, const struct metadata *metadata, struct arena *arena,
+		      struct metadata *said)
+{
+	struct fhir_context context = { .path = "",
+					.patient_id = metadata->submission_sets[0].patient_id,
+					.resolve = entry_resolve,
+					.resolver = plan };
+	size_t folder = 0;
+	struct outcome ignored;
+	bool ok;
+
+	outcome_init(&ignored);
+	*said = (struct metadata) {
+		.submission_sets = arena_array(arena, metadata->submission_set_count, sizeof(*said->submission_sets)),
+		.document_entries = arena_array(arena, metadata->document_entry_count, sizeof(*said->document_entries)),
+		.folders = arena_array(arena, metadata->folder_count, sizeof(*said->folders)),
+	};
+	if (!said->submission_sets || !said->document_entries || !said->folders)
+		return false;
+	ok = submission_set_from_fhir(plan->entries[plan->submission_set].resource, &context, arena,
+				      &said->submission_sets[0], &ignored);
+	for (size_t i = 0; i < plan->document_count; i++)
+		ok = document_entry_from_fhir(plan->entries[plan->documents[i].entry].resource, &context, arena,
+					      &said->document_entries[i], &ignored) &&
+		     ok;
+	for (size_t i = 0; i < plan->folder_count; i++) {
+		if (!plan->folders[i].exists)
+			ok = folder_from_fhir(plan->entries[plan->folders[i].entry].resource, &context, arena,
+					      &said->folders[folder++], &ignored) &&
+			     ok;
+	}
+	return ok;
+}
+
 static bool bundle_map(const struct map_options *options, json_t *bundle, struct cutting *cutting, struct buf *out,
 		       struct outcome *outcome)
 {
@@ -193,6 +242,7 @@ static bool bundle_map(const struct map_options *options, json_t *bundle, struct
 	struct provide_resolved resolved;
 	struct provide_document *documents;
 	struct metadata metadata;
+	struct metadata said;
 
 	if (!plan)
 		return no_memory(outcome);
@@ -204,7 +254,7 @@ static bool bundle_map(const struct map_options *options, json_t *bundle, struct
 		return false;
 	if (!options->explain)
 		return submission_write(&metadata, arena, out, outcome);
-	metadata_explain(&metadata, EXPLAIN_FROM_FHIR, out);
+	metadata_explain(&metadata, said_make(plan, &metadata, arena, &said) ? &said : NULL, EXPLAIN_FROM_FHIR, out);
 	return !out->failed || no_memory(outcome);
 }
 
@@ -228,7 +278,7 @@ static bool reference_map(const struct map_options *options, const json_t *resou
 	if (!document_entry_from_fhir(resource, &context, arena, &entry, outcome))
 		return false;
 	if (options->explain) {
-		metadata_explain(&metadata, EXPLAIN_FROM_FHIR, out);
+		metadata_explain(&metadata, NULL, EXPLAIN_FROM_FHIR, out);
 		return !out->failed || no_memory(outcome);
 	}
 	if (!entry.entry_uuid.data)

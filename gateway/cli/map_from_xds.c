@@ -141,7 +141,7 @@ bool map_from_xds(const struct map_options *options, struct str xml, struct aren
 	if (object_count > 0) {
 		if (!options->explain)
 			return bundle_write(&metadata, arena, out, outcome);
-		metadata_explain(&metadata, EXPLAIN_TO_FHIR, out);
+		metadata_explain(&metadata, NULL, EXPLAIN_TO_FHIR, out);
 		return !out->failed || no_memory(outcome);
 	}
 	switch (message.kind) {

@@ -71,6 +71,15 @@ class Map(unittest.TestCase):
             # Objects are set apart by an empty line; an attribute that FHIR has no place for says so.
             self.assertRegex(line, r"^(XDS\w+\.\S+ +(<- |-- \(no place in FHIR\))|Association |$)")
 
+    def test_explain_tells_what_was_filled_in(self):
+        """What no client said is not told as if it came from FHIR."""
+        done = run("map", "--explain", os.path.join(support.ROOT, "conf/demo/hello.json"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in ("classCode", "entryUUID", "hash", "size", "creationTime"):
+            self.assertRegex(done.stdout, r"XDSDocumentEntry\.%s +<- \(filled in by the gateway\)" % name)
+        for name, path in (("uniqueId", "masterIdentifier"), ("mimeType", "content"), ("patientId", "subject")):
+            self.assertRegex(done.stdout, r"XDSDocumentEntry\.%s +<- DocumentReference\.%s" % (name, path))
+
     def test_xml(self):
         soap = run("map", "-", text=json.dumps(support.demo_bundle(support.demo_letter()))).stdout
         fhir = run("map", "--xml", "-", text=soap)

@@ -500,7 +500,7 @@ static void test_explanation_names_both_sides(void **state)
 	struct buf buf;
 
 	buf_init(&buf, 65536);
-	metadata_explain(&metadata, EXPLAIN_FROM_FHIR, &buf);
+	metadata_explain(&metadata, NULL, EXPLAIN_FROM_FHIR, &buf);
 	assert_false(buf.failed);
 	assert_non_null(strstr(buf.data, "XDSDocumentEntry.title "));
 	assert_non_null(strstr(buf.data, "<- DocumentReference.content[].attachment.title "));
