@@ -387,6 +387,8 @@ static bool options_set(CURL *easy, const struct south *south, const struct soap
 				      exchange_time(south, request, outgoing->total));
 
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POST, 1L);
+	/* Memory of each waiting request: 64 KiB are only of use where documents go out. */
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, request->attachment_count > 0 ? 65536L : 16384L);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)outgoing->total);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_bytes);

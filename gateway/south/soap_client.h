@@ -42,8 +42,7 @@ struct soap_attachment {
  * added its own issue. Inline (base64) documents arrive the same way, after root. */
 struct document_sink {
 	void *ctx;
-	/* The SOAP part, read. NULL is never passed. Comes before begin, unless a peer sends documents first: such
-	 * documents are refused. */
+	/* The SOAP part, read. Comes before begin: a peer that sends documents first is refused. */
 	bool (*root)(void *ctx, const struct xds_message *message);
 	/* The next document; content says which DocumentResponse of the root names it. */
 	bool (*begin)(void *ctx, struct str content_id, bool is_inline, size_t inline_index);

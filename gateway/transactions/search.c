@@ -6,7 +6,7 @@
 
 #define CURSOR_BYTES_MAX 4096
 
-static bool rules_make(const struct transaction *t, bool strict, struct search_rules *rules)
+static void rules_make(const struct transaction *t, bool strict, struct search_rules *rules)
 {
 	const struct config *config = t->gateway->config;
 
@@ -16,7 +16,6 @@ static bool rules_make(const struct transaction *t, bool strict, struct search_r
 					 .page_entries_max = config->search_count_max,
 					 .base = t->gateway->base,
 					 .home_community_id = registry_home(t) };
-	return true;
 }
 
 /* A next link holds the whole search, sealed: what stands beside it is not looked at. */
@@ -38,8 +37,8 @@ bool search_open(const struct transaction *t, const struct search_request *reque
 	const struct search_param *cursor;
 
 	*opening = (struct search_opening) { 0 };
-	if (!rules_make(t, request->strict, &opening->rules) ||
-	    !search_params_read(request->query, request->form, t->south.arena, &opening->params, t->outcome))
+	rules_make(t, request->strict, &opening->rules);
+	if (!search_params_read(request->query, request->form, t->south.arena, &opening->params, t->outcome))
 		return false;
 	cursor = search_params_find(&opening->params, STR(SEARCH_CURSOR_PARAMETER));
 	return !cursor || cursor_open(t, cursor->value, opening);

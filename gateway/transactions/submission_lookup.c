@@ -99,7 +99,9 @@ bool submission_may_be_there(const struct outcome *refusal)
 	for (size_t i = 0; i < refusal->count; i++) {
 		enum error_code code = refusal->issues[i].code;
 
-		if (refusal->issues[i].xds_code[0] && (code == ERR_DUPLICATE || code == ERR_CONFLICT))
+		/* A known entryUUID is an XDSRegistryMetadataError to some registries. */
+		if (refusal->issues[i].xds_code[0] &&
+		    (code == ERR_DUPLICATE || code == ERR_CONFLICT || code == ERR_METADATA_INVALID))
 			return true;
 	}
 	return false;
