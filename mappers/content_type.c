@@ -5,6 +5,8 @@
 /* RFC 2046 5.1.1. */
 #define BOUNDARY_SIZE_MAX 70
 #define PARAMETERS_MAX    32
+/* RFC 6838 4.2 */
+#define RESTRICTED_NAME_MAX 127
 
 static bool refuse(struct outcome *outcome, const char *text)
 {
@@ -156,6 +158,36 @@ bool content_type_parse(struct str header, struct arena *arena, struct content_t
 		return refuse(outcome, "Name the boundary of the multipart body.");
 	*type = parsed;
 	return true;
+}
+
+static bool is_alphanumeric(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* restricted-name of RFC 6838 4.2 */
+static bool is_restricted_name(struct str name)
+{
+	if (name.size == 0 || name.size > RESTRICTED_NAME_MAX || !is_alphanumeric(name.data[0]))
+		return false;
+	for (size_t i = 1; i < name.size; i++) {
+		if (!is_alphanumeric(name.data[i]) && !memchr("!#$&-^_.+", name.data[i], 9))
+			return false;
+	}
+	return true;
+}
+
+bool media_type_valid(struct str media_type)
+{
+	struct str essence = str_trim((struct str) { media_type.data, str_find(media_type, ';') });
+	size_t slash = str_find(essence, '/');
+
+	for (size_t i = 0; i < media_type.size; i++) {
+		if (media_type.data[i] < ' ' || media_type.data[i] > '~')
+			return false;
+	}
+	return is_restricted_name((struct str) { essence.data, slash }) &&
+	       is_restricted_name(str_from(essence, slash + 1));
 }
 
 /* The next byte of s, its percent-escape undone when asked. */

@@ -18,6 +18,10 @@ struct content_type {
 /* False with ERR_MEDIA_TYPE when it is none, has an illegal or double boundary, or multipart without boundary. */
 bool content_type_parse(struct str header, struct arena *arena, struct content_type *type,
 			struct outcome *outcome) MUST_CHECK;
+/* True for the media type of a document: names of RFC 6838 4.2 (so no wildcard) around a slash, then perhaps parameters
+ * of visible ASCII and blanks. Safe as the value of a header. */
+bool media_type_valid(struct str media_type) MUST_CHECK;
+
 static inline bool content_type_is_multipart(const struct content_type *type)
 {
 	return str_equal(type->media_type, STR("multipart/related"));

@@ -2,6 +2,7 @@
 
 #include "mappers/association.h"
 #include "mappers/base/uuid.h"
+#include "mappers/content_type.h"
 #include "mappers/fhir_mark.h"
 #include "mappers/list_resource.h"
 
@@ -174,6 +175,11 @@ static bool read_attachment(struct provide_reading *reading, struct provide_docu
 				   "Point attachment.url to the fullUrl of a Binary in this Bundle; documents are not "
 				   "fetched.");
 	document->binary = found.entry;
+	if (json_object_get(attachment, "contentType") &&
+	    !media_type_valid(fhir_text(json_object_get(attachment, "contentType"))))
+		return outcome_add(reading->outcome, ERR_METADATA_INVALID,
+				   path_in(reading, document->entry, "content[0].attachment.contentType"),
+				   "Write a media type such as text/xml.");
 	if (!media_type_equal(fhir_text(json_object_get(attachment, "contentType")),
 			      fhir_text(json_object_get(found.resource, "contentType"))))
 		return outcome_add(reading->outcome, ERR_METADATA_INVALID, path_in(reading, found.entry, "contentType"),

@@ -1,5 +1,7 @@
 #include "mappers/registry_response.h"
 
+#include "mappers/base/uuid.h"
+
 #define NS_RS          "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
 #define STATUS_OASIS   "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:"
 #define STATUS_IHE     "urn:ihe:iti:2007:ResponseStatusType:"
@@ -81,6 +83,29 @@ void registry_response_write(struct xml_writer *writer, const struct registry_re
 	xml_end(writer);
 }
 
+/* Registries are known to write stack traces and file names here: of the context its first line is passed on, of the
+ * location the id of an object, of the code a name. */
+static struct str first_line(struct str text)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		if ((unsigned char)text.data[i] < ' ')
+			return (struct str) { text.data, i };
+	}
+	return text;
+}
+
+static struct str name_only(struct str code)
+{
+	for (size_t i = 0; i < code.size; i++) {
+		char c = code.data[i];
+
+		if (!(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' &&
+		    c != '.' && c != ':' && c != '_')
+			return STR("XDSRegistryError");
+	}
+	return code;
+}
+
 bool registry_response_check(const struct registry_response *response, struct outcome *outcome)
 {
 	bool partial = response->status == REGISTRY_PARTIAL_SUCCESS;
@@ -91,8 +116,9 @@ bool registry_response_check(const struct registry_response *response, struct ou
 		bool is_error = error->severity == SEVERITY_ERROR;
 
 		has_error = has_error || is_error;
-		outcome_add_xds(outcome, is_error && !partial ? SEVERITY_ERROR : SEVERITY_WARNING, error->code,
-				error->context, error->location);
+		outcome_add_xds(outcome, is_error && !partial ? SEVERITY_ERROR : SEVERITY_WARNING,
+				name_only(error->code), first_line(error->context),
+				uuid_valid(error->location) ? error->location : STR_NONE);
 	}
 	if (partial || (response->status == REGISTRY_SUCCESS && !has_error))
 		return true;

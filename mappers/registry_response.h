@@ -33,7 +33,8 @@ void registry_response_write(struct xml_writer *writer, const struct registry_re
  * has just been begun; declares the prefix rs. */
 void registry_response_write_inside(struct xml_writer *writer, const struct registry_response *response);
 
-/* Brings the errors and warnings of an answer into outcome, each with its XDS code. Failure without a list becomes
+/* Brings the errors and warnings of an answer into outcome, each with its XDS code, the first line of its context, and
+ * its location when that is the id of an object. Failure without a list becomes
  * XDSRegistryError; Success or an unknown status with an Error in the list counts as failure.
  * Returns true for Success, and for PartialSuccess, whose errors become warnings: the caller has what was returned. */
 bool registry_response_check(const struct registry_response *response, struct outcome *outcome) MUST_CHECK;

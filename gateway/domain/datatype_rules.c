@@ -153,12 +153,13 @@ const char *datatype_check(enum datatype type, struct str value, struct arena *a
 	return NULL;
 }
 
+/* restricted-name of RFC 6838 4.2: a wildcard is none. */
 static bool is_token(struct str text)
 {
 	for (size_t i = 0; i < text.size; i++) {
 		char c = text.data[i];
 
-		if (!is_alpha(c) && !is_digit(c) && !strchr("!#$%&'*+-.^_`|~", c))
+		if (!is_alpha(c) && !is_digit(c) && (i == 0 || !strchr("!#$&-^_.+", c)))
 			return false;
 	}
 	return text.size > 0;

@@ -36,8 +36,12 @@ static bool body_admit(const struct fhir_server *server, const struct route *rou
 		       const struct http_request *http, struct http_admission *admission)
 {
 	struct str content_type = http_request_header(http, STR("Content-Type"));
+	struct str coding = http_request_header(http, STR("Content-Encoding"));
 	enum fhir_format format;
 
+	/* Nothing is unpacked here, and what is packed must not be read as if it were not. RFC 9110 8.4 */
+	if (coding.data && !str_equal_nocase(coding, STR("identity")))
+		return refuse(exchange, ERR_MEDIA_TYPE, "Send the body as it is, without Content-Encoding.");
 	switch (route->body) {
 	case ROUTE_BODY_NONE:
 		return true;

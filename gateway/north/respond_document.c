@@ -2,6 +2,7 @@
 
 #include "gateway/north/negotiate.h"
 #include "gateway/north/respond.h"
+#include "mappers/content_type.h"
 
 static bool document_accepts(void *ctx, struct str media_type)
 {
@@ -33,23 +34,11 @@ static bool document_has(void *ctx, struct str etag)
 	return true;
 }
 
-/* type/subtype[;parameters] of visible ASCII: whatever else was registered is served as bytes of no known type. */
-static bool media_type_is_plain(struct str media_type)
-{
-	size_t slash = str_find(media_type, '/');
-
-	for (size_t i = 0; i < media_type.size; i++) {
-		if (media_type.data[i] < ' ' || media_type.data[i] > '~')
-			return false;
-	}
-	return slash > 0 && slash + 1 < media_type.size && media_type.size < 256;
-}
-
-/* What was stored is never run by a browser that follows a link: it is downloaded, as the type it was stored with. */
+/* What was stored is never run by a browser that follows a link: it is downloaded, as the type it was stored with; when
+ * that is none, as bytes of no known type. */
 static void document_headers(struct fhir_request *request, const struct document_head *head)
 {
-	struct str media_type =
-		media_type_is_plain(head->media_type) ? head->media_type : STR("application/octet-stream");
+	struct str media_type = media_type_valid(head->media_type) ? head->media_type : STR("application/octet-stream");
 
 	tag_header(request, head->etag);
 	http_response_header(request->exchange, "Content-Type", media_type);

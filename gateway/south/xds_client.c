@@ -95,8 +95,14 @@ enum soap_end xds_provide(const struct south *south, const struct rim_list *obje
 		answer_unexpected(outcome);
 		return SOAP_UNCLEAR;
 	}
-	/* TF-2 3.41.4.2: all or nothing; a PartialSuccess that some send is a Success with warnings. */
-	return registry_response_check(&message.response, outcome) ? SOAP_ANSWERED : SOAP_FAILED;
+	if (!registry_response_check(&message.response, outcome))
+		return SOAP_FAILED;
+	if (message.response.status != REGISTRY_PARTIAL_SUCCESS)
+		return SOAP_ANSWERED;
+	/* TF-2 3.41.4.2: all or nothing. Some say this of a Success with warnings: the registry knows. */
+	outcome_add(outcome, ERR_BACKEND_REFUSED, "",
+		    "The back-end says that it stored only a part; ask its operator.");
+	return SOAP_UNCLEAR;
 }
 
 /* One retrieve under way: finds the DocumentResponse that answers, and lets only its bytes through. */

@@ -20,7 +20,8 @@ struct passage {
 	const struct document_entry *entry;
 	const struct document_receiver *receiver;
 	struct document_head head;
-	bool verifiable; /* size and hash of the entry say something about the bytes */
+	bool assembled;  /* when it is retrieved: size and hash of the entry say nothing about the bytes */
+	bool verifiable; /* the size is known beforehand */
 	bool streaming;  /* bytes leave before the last has come */
 	bool begun;
 	struct spool *spool; /* unless streaming */
@@ -147,7 +148,7 @@ static bool whole_end(struct passage *passage)
 		return outcome_add(passage->t->outcome, ERR_STORAGE, "", "Try again later.");
 	if (passage->verifiable && spool_size(spool) != passage->head.size)
 		return corrupt(passage, "size");
-	if (passage->verifiable && !hash_matches(passage, spool_sha1(spool)))
+	if (!passage->assembled && !hash_matches(passage, spool_sha1(spool)))
 		return corrupt(passage, "hash");
 	passage->head.size = spool_size(spool);
 	passage->spool = NULL; /* taken over */
@@ -188,13 +189,14 @@ static bool passage_open(struct passage *passage)
 static bool head_read(struct passage *passage)
 {
 	const struct document_entry *entry = passage->entry;
-	bool nothing = str_equal_nocase(entry->hash, STR(SHA1_OF_NOTHING));
+	bool sized = str_to_u64(entry->size, &passage->head.size);
 	char *etag;
 
 	passage->head.media_type = entry->mime_type;
-	passage->verifiable = str_to_u64(entry->size, &passage->head.size) && !nothing;
-	if (!passage->verifiable)
+	if (!sized)
 		passage->head.size = 0;
+	passage->assembled = passage->head.size == 0 && str_equal_nocase(entry->hash, STR(SHA1_OF_NOTHING));
+	passage->verifiable = sized && !passage->assembled;
 	passage->head.etag = STR_NONE;
 	if (!passage->verifiable || entry->hash.size != 2 * SHA1_SIZE)
 		return true;
