@@ -9,6 +9,7 @@
 #include "mappers/base/uuid.h"
 #include "mappers/document_entry.h"
 #include "mappers/fhir_mark.h"
+#include "mappers/fhir_read.h"
 #include "mappers/identifier.h"
 #include "mappers/list_resource.h"
 #include "mappers/provide_fill.h"
@@ -182,6 +183,33 @@ static bool check_source_patient(struct mapping *mapping, const struct document_
 				       "Make context.sourcePatientInfo and subject the same patient.");
 }
 
+static bool is_ours(const json_t *extension)
+{
+	struct str url = fhir_string(extension, "url");
+
+	return str_starts_with(url, STR(IHE_MHD_BASE)) ||
+	       str_starts_with(url, STR("http://profiles.ihe.net/ITI/MHD/")) ||
+	       str_starts_with(url, STR("urn:passerelle:"));
+}
+
+/* What a client may count on and XDS has no place for is not lost without a word. */
+static void tell_left_out(struct mapping *mapping, const char *path, const json_t *resource)
+{
+	static const char left_out[] = "XDS has no place for this: it was not kept.";
+	const json_t *extensions = json_object_get(resource, "extension");
+
+	if (json_object_get(json_object_get(resource, "meta"), "security"))
+		outcome_inform(mapping->outcome, ERR_NOT_SUPPORTED,
+			       provide_path(mapping->arena, "%s.meta.security", path), "%s", left_out);
+	for (size_t i = 0; i < json_array_size(extensions); i++) {
+		if (is_ours(json_array_get(extensions, i)))
+			continue;
+		outcome_inform(mapping->outcome, ERR_NOT_SUPPORTED,
+			       provide_path(mapping->arena, "%s.extension[%zu]", path, i), "%s", left_out);
+		return; /* one stands for all */
+	}
+}
+
 /* --- objects --- */
 
 static bool map_document(struct mapping *mapping, size_t index)
@@ -201,6 +229,7 @@ static bool map_document(struct mapping *mapping, size_t index)
 		return false;
 	if (!fix_uuid(mapping, &entry->entry_uuid))
 		return false;
+	tell_left_out(mapping, context.path, mapping->bundle->entries[plan->entry].resource);
 	entry->patient_id = mapping->patient_id;
 	entry->availability_status = STR_NONE; /* the registry's to say, TF-3 4.2.3.2.2 */
 	entry->limited_metadata = is_limited(mapping);
@@ -232,6 +261,7 @@ static bool map_submission_set(struct mapping *mapping)
 		return false;
 	if (!fix_uuid(mapping, &set->entry_uuid))
 		return false;
+	tell_left_out(mapping, context.path, mapping->bundle->entries[resolver.entry].resource);
 	set->patient_id = mapping->patient_id;
 	set->availability_status = STR_NONE;
 	set->limited_metadata = is_limited(mapping);
@@ -258,6 +288,7 @@ static bool map_folder(struct mapping *mapping, size_t index)
 		return false;
 	if (!fix_uuid(mapping, &folder->entry_uuid))
 		return false;
+	tell_left_out(mapping, context.path, mapping->bundle->entries[plan->entry].resource);
 	folder->patient_id = mapping->patient_id;
 	folder->availability_status = STR_NONE;
 	folder->limited_metadata = is_limited(mapping);

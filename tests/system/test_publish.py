@@ -136,6 +136,20 @@ class Publish(support.Stand):
         again["entry"][1]["resource"]["identifier"] = bundle["entry"][1]["resource"]["identifier"]
         self.refused(again, 422, "Bundle.entry[1]", "XDSRegistryMetadataError")
 
+    def test_what_is_not_kept_is_said(self):
+        bundle = support.demo_bundle(b"x", "text/plain")
+        for entry in bundle["entry"][:2]:
+            entry["resource"]["meta"]["security"] = [
+                {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}]
+        foreign = {"url": "http://example.org/priority", "valueString": "high"}
+        bundle["entry"][1]["resource"].setdefault("extension", []).append(foreign)
+        answer = self.publish(bundle)
+        for index, places in enumerate((["meta.security"], ["meta.security", "extension[0]"])):
+            issues = answer["entry"][index]["response"]["outcome"]["issue"]
+            self.assertEqual([(each["severity"], each["expression"]) for each in issues],
+                             [("information", ["Bundle.entry[%d].resource.%s" % (index, place)]) for place in places])
+        self.assertNotIn("outcome", self.publish(support.demo_bundle(b"y", "text/plain"))["entry"][1]["response"])
+
     def test_same_submission_twice_is_stored_once(self):
         old = self.absolute(locations(self.publish(support.demo_bundle(b"old", "text/plain")))[1])
         bundle = support.demo_bundle(support.demo_letter())
