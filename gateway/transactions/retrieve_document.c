@@ -13,6 +13,8 @@
 #define SHA1_OF_NOTHING "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 /* The end of a streamed document is held back until the whole is known to be right. */
 #define HELD_BACK_MAX 4096
+/* Time that a stream gets beyond that of its request: 256 KiB a second. */
+#define STREAM_BYTES_PER_MS 256
 
 /* A document on its way from the repository to the client. */
 struct passage {
@@ -163,10 +165,14 @@ static bool fetch(struct passage *passage)
 					    .repository_unique_id = entry->repository_unique_id,
 					    .document_unique_id = entry->unique_id };
 	struct retrieve_sink sink = { passage, document_begin, document_data };
+	struct south south = t->south;
 
 	if (str_is_empty(request.home))
 		request.home = registry_home(t);
-	if (!xds_retrieve(&t->south, &request, passage->head.size, &sink, t->outcome))
+	/* The request's time is for its answer to begin; a stream that has begun lasts as long as it moves. */
+	if (passage->streaming)
+		south.deadline.at_ms += passage->head.size / STREAM_BYTES_PER_MS;
+	if (!xds_retrieve(&south, &request, passage->head.size, &sink, t->outcome))
 		return false;
 	return passage->streaming ? stream_end(passage) : whole_end(passage);
 }

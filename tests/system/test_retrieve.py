@@ -3,6 +3,7 @@ import base64
 import hashlib
 import http.client
 import re
+import time
 import unittest
 import urllib.parse
 
@@ -137,6 +138,26 @@ class Retrieve(support.Stand):
             status, length, body = self.stream(url)
             self.assertEqual(length, len(document))
             self.assertTrue(body is None or len(body) < len(document), "a spoiled document must not look whole")
+
+    def test_large_document_may_take_longer_than_a_request(self):
+        """A slow reader: the stream outlives limits.request_seconds as long as it moves."""
+        gateway = support.Gateway(self.directory, [self.domain.back_end()], name="short-of-time",
+                                  limits={"verify_bytes": VERIFY_BYTES, "request_seconds": 1})
+        self.addCleanup(gateway.kill)
+        document = bytes(range(256)) * (64 * VERIFY_BYTES // 256)
+        path = urllib.parse.urlsplit(self.published(document, "application/octet-stream")).path
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        begun = time.monotonic()
+        received = hashlib.sha1()
+        while chunk := answer.read(1 << 20):
+            received.update(chunk)
+            time.sleep(0.04)  # the reader's own pace, not a wait for something to happen
+        connection.close()
+        self.assertGreater(time.monotonic() - begun, 1)
+        self.assertEqual(received.digest(), hashlib.sha1(document).digest())
+        gateway.stop()
 
     def test_large_document_cut_by_the_back_end(self):
         document = bytes(range(256)) * (3 * VERIFY_BYTES // 256)
