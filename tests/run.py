@@ -5,9 +5,9 @@ usage: tests/run.py [--fuzz SECONDS] [NAME...]
   --fuzz SECONDS  also fuzz each target that long (CI gives a minute)
   NAME            run only test files whose path holds NAME
 
-Stages: build; checks (tests/checks/test_*.py); unit (tests/unit/test_*.c, cmocka); fuzz corpus replay
-(tests/fuzz/fuzz_*.c); system (tests/system/test_*.py). Test files run in parallel; each is a process of its own and
-picks its own ports and directories.
+Stages: build; unit (tests/unit/test_*.c, cmocka); checks (tests/checks/test_*.py; clang-tidy only in CI or by name);
+system (tests/system/test_*.py); fuzz corpus replay (tests/fuzz/fuzz_*.c). Test files run in parallel; each is a process
+of its own and picks its own ports and directories.
 """
 import argparse
 import concurrent.futures
@@ -236,7 +236,10 @@ def main():
     units = [os.path.join(ROOT, "build-sanitize/unit", os.path.basename(path)[:-2])
              for path in chosen("tests/unit/test_*.c")]
     report.stage("unit", [(run_unit, path) for path in units], cores)
-    report.stage("checks", [(run_unittest, path) for path in chosen("tests/checks/test_*.py")], cores)
+    # clang-tidy takes minutes: CI runs it, and whoever names it.
+    checks = [path for path in chosen("tests/checks/test_*.py")
+              if options.names or os.environ.get("CI") == "true" or not path.endswith("test_tidy.py")]
+    report.stage("checks", [(run_unittest, path) for path in checks], cores)
     report.stage("system", [(run_unittest, path) for path in chosen("tests/system/test_*.py")], cores)
     targets = [target for target in fuzz_targets()
                if not options.names or any(name in target for name in options.names)]
