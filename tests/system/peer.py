@@ -48,7 +48,6 @@ class Peer(support.Process):
             "registry_url": self.url + "iti18",
             "provide_url": self.url + "iti41",
             "repositories": [{"unique_id": support.REPOSITORY, "url": self.url + "iti43"}],
-            "source_oid": "2.999.20.6",
         }
 
     def understood(self, oid):

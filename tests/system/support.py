@@ -133,7 +133,6 @@ class Domain(Process):
             "registry_url": self.registry_url,
             "provide_url": self.repository_url,
             "repositories": [{"unique_id": REPOSITORY, "url": self.repository_url}],
-            "source_oid": "2.999.20.6",
         }
         entry.update(overrides)
         return entry
