@@ -10,7 +10,8 @@ void body_cut_free(struct cut_text *text)
 	buf_free(&text->text);
 }
 
-void body_place(struct str body, size_t offset, size_t *line, size_t *column)
+/* Line and column (in bytes) from 1 of an offset in the body. */
+static void body_place(struct str body, size_t offset, size_t *line, size_t *column)
 {
 	const char *start = body.data;
 	size_t size = offset < body.size ? offset : body.size;

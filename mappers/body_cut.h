@@ -32,9 +32,6 @@ bool body_cut_xml(struct str body, const struct fhir_limits *limits, const struc
 		  struct outcome *outcome) MUST_CHECK;
 void body_cut_free(struct cut_text *text);
 
-/* Line and column (in bytes) from 1 of an offset in the body. */
-void body_place(struct str body, size_t offset, size_t *line, size_t *column);
-
 /* The offset in the body that an offset in the shorter text came from. */
 size_t body_cut_origin(const struct cut_text *text, size_t offset);
 

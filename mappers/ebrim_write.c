@@ -5,7 +5,8 @@ static struct str or_absent(struct str s)
 	return s.size ? s : STR_NONE;
 }
 
-void ebrim_write_slot(struct xml_writer *writer, const struct rim_slot *slot)
+/* The ValueList is there also without values. */
+static void ebrim_write_slot(struct xml_writer *writer, const struct rim_slot *slot)
 {
 	xml_begin(writer, STR("rim:Slot"));
 	xml_attribute(writer, STR("name"), slot->name);

@@ -8,9 +8,6 @@
 #include "mappers/rim.h"
 #include "mappers/xml_writer.h"
 
-/* One Slot with its ValueList; the ValueList is there also without values. */
-void ebrim_write_slot(struct xml_writer *writer, const struct rim_slot *slot);
-
 void ebrim_write_object(struct xml_writer *writer, const struct rim_object *object);
 
 /* All objects and loose Classifications, without the RegistryObjectList element around them. */

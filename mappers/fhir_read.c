@@ -60,11 +60,6 @@ const char *fhir_place_text(const struct fhir_reader *reader, const struct fhir_
 	return text;
 }
 
-const json_t *fhir_member(const json_t *object, const char *name)
-{
-	return json_object_get(object, name);
-}
-
 struct str fhir_string(const json_t *object, const char *name)
 {
 	struct str text = fhir_text(json_object_get(object, name));

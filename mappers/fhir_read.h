@@ -42,8 +42,6 @@ struct fhir_cursor {
 void fhir_cursor_init(struct fhir_cursor *cursor, const json_t *resource, struct str path);
 bool fhir_next(struct fhir_cursor *cursor);
 
-/* Member by a name that is no C string; NULL when object is none. */
-const json_t *fhir_member(const json_t *object, const char *name);
 /* A member that is a non-empty string; STR_NONE otherwise. */
 struct str fhir_string(const json_t *object, const char *name);
 /* The n-th item of a member that is an array; NULL when there is none. */

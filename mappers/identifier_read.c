@@ -15,7 +15,10 @@ static bool is_uri_system(struct str system)
 	return system.size == 0 || str_equal(system, STR("urn:ietf:rfc:3986"));
 }
 
-enum identifier_mark identifier_mark_of(const json_t *identifier)
+/* What an item of identifier is: by its type (MHD 4.2.4), by its use (4.2.0 to 4.2.3), or by the prefix of its value. */
+enum identifier_mark { MARK_OTHER, MARK_ENTRY_UUID, MARK_UNIQUE_ID };
+
+static enum identifier_mark identifier_mark_of(const json_t *identifier)
 {
 	struct str type = type_code(identifier);
 	struct str use = fhir_string(identifier, "use");

@@ -10,11 +10,6 @@
 /* Type of a reference id whose Identifier has no type: CXi must have one. */
 #define REFERENCE_UNTYPED "urn:passerelle:fhir:related"
 
-/* What an item of identifier is: by its type (MHD 4.2.4), by its use (4.2.0 to 4.2.3), or by the prefix of its value. */
-enum identifier_mark { MARK_OTHER, MARK_ENTRY_UUID, MARK_UNIQUE_ID };
-
-enum identifier_mark identifier_mark_of(const json_t *identifier);
-
 /* Of the shape of codec_fhir_read's row readers. */
 bool entry_uuid_read(struct fhir_reader *reader, const struct attribute *row, void *field) MUST_CHECK;
 bool unique_oid_read(struct fhir_reader *reader, const struct attribute *row, void *field) MUST_CHECK;

@@ -150,17 +150,14 @@ bool list_search_queries(const struct search *search, const struct search_resolv
 	return true;
 }
 
-bool list_search_matches_submission_set(const struct search *search, const struct search_resolved *resolved,
-					const struct submission_set *set, struct arena *arena)
+static bool entry_matches(const struct search *search, const struct search_resolved *resolved,
+			  const struct list_entry *entry, struct arena *arena)
 {
+	if (entry->folder)
+		return search->folders &&
+		       search_filters_match(search, resolved, SEARCH_FOLDER, entry->folder, STR_NONE, arena);
 	return search->submission_sets &&
-	       search_filters_match(search, resolved, SEARCH_SUBMISSION_SET, set, STR_NONE, arena);
-}
-
-bool list_search_matches_folder(const struct search *search, const struct search_resolved *resolved,
-				const struct folder *folder, struct arena *arena)
-{
-	return search->folders && search_filters_match(search, resolved, SEARCH_FOLDER, folder, STR_NONE, arena);
+	       search_filters_match(search, resolved, SEARCH_SUBMISSION_SET, entry->submission_set, STR_NONE, arena);
 }
 
 static struct search_candidate candidate_of(const struct list_entry *entry, size_t index)
@@ -217,12 +214,7 @@ bool list_search_select(const struct search *search, const struct search_resolve
 		candidates[i] = candidate_of(&entries[i], i);
 	count = search_candidates_unique(candidates, count);
 	for (size_t i = 0; i < count; i++) {
-		const struct list_entry *entry = &entries[candidates[i].index];
-		bool wanted = entry->folder ? list_search_matches_folder(search, resolved, entry->folder, arena)
-					    : list_search_matches_submission_set(search, resolved,
-										 entry->submission_set, arena);
-
-		if (wanted)
+		if (entry_matches(search, resolved, &entries[candidates[i].index], arena))
 			candidates[kept++] = candidates[i];
 	}
 	window = search_candidates_page(candidates, kept, search);

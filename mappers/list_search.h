@@ -14,11 +14,6 @@ bool list_search_read(const struct search_params *params, const struct search_ru
 bool list_search_queries(const struct search *search, const struct search_resolved *resolved, struct arena *arena,
 			 struct stored_query **queries, size_t *count, struct outcome *outcome) MUST_CHECK;
 
-bool list_search_matches_submission_set(const struct search *search, const struct search_resolved *resolved,
-					const struct submission_set *set, struct arena *arena);
-bool list_search_matches_folder(const struct search *search, const struct search_resolved *resolved,
-				const struct folder *folder, struct arena *arena);
-
 /* One List of the page: exactly one of the two is not NULL. */
 struct list_entry {
 	const struct submission_set *submission_set;

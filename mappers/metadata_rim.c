@@ -18,12 +18,12 @@ static const struct association_slot association_slots[] = {
 	{ STR_INIT("NewStatus"), offsetof(struct association, new_status) },
 };
 
-bool rim_is_submission_set(const struct rim_object *object)
+static bool rim_is_submission_set(const struct rim_object *object)
 {
 	return object->kind == RIM_REGISTRY_PACKAGE && rim_has_node(object, submission_set_table.node);
 }
 
-bool rim_is_folder(const struct rim_object *object)
+static bool rim_is_folder(const struct rim_object *object)
 {
 	return object->kind == RIM_REGISTRY_PACKAGE && rim_has_node(object, folder_table.node);
 }
@@ -77,7 +77,7 @@ static const struct association_slot *association_slot_of(const struct rim_slots
 	return NULL;
 }
 
-bool association_from_rim(const struct rim_object *object, struct arena *arena, struct association *association)
+static bool association_from_rim(const struct rim_object *object, struct arena *arena, struct association *association)
 {
 	const struct rim_classification *documentation =
 		rim_classification_find(object, STR(ASSOCIATION_DOCUMENTATION));
@@ -166,7 +166,7 @@ static bool association_codes_to_rim(const struct association *association, stru
 	return true;
 }
 
-bool association_to_rim(const struct association *association, struct arena *arena, struct rim_object *object)
+static bool association_to_rim(const struct association *association, struct arena *arena, struct rim_object *object)
 {
 	static const struct rim_object nothing;
 	const struct rim_object *origin = association->origin ? association->origin : &nothing;

@@ -22,19 +22,14 @@ bool metadata_from_rim(const struct rim_list *list, struct arena *arena, struct 
 bool metadata_to_rim(const struct metadata *metadata, struct arena *arena, struct rim_list *list,
 		     struct outcome *outcome) MUST_CHECK;
 
-/* One object each; the same rules. The caller knows its kind: see rim_is_submission_set, rim_is_folder. */
+/* One object each; the same rules. The caller knows its kind. */
 bool document_entry_from_rim(const struct rim_object *object, struct arena *arena, struct document_entry *entry);
 bool submission_set_from_rim(const struct rim_object *object, struct arena *arena, struct submission_set *set);
 bool folder_from_rim(const struct rim_object *object, struct arena *arena, struct folder *folder);
-bool association_from_rim(const struct rim_object *object, struct arena *arena, struct association *association);
 
 bool document_entry_to_rim(const struct document_entry *entry, struct arena *arena, struct rim_object *object);
 bool submission_set_to_rim(const struct submission_set *set, struct arena *arena, struct rim_object *object);
 bool folder_to_rim(const struct folder *folder, struct arena *arena, struct rim_object *object);
-bool association_to_rim(const struct association *association, struct arena *arena, struct rim_object *object);
-
-bool rim_is_submission_set(const struct rim_object *object);
-bool rim_is_folder(const struct rim_object *object);
 
 /* True for Approved, whatever comes before the last colon (some registries send the bare word). */
 bool status_is_approved(struct str status);

@@ -219,7 +219,7 @@ bool contact_says_something(struct str text)
 	       first_subcomponent(text, '^', 7).size || first_subcomponent(text, '^', 12).size;
 }
 
-void telecom_member(struct fhir_emitter *emitter, const struct strs *telecoms)
+static void telecom_member(struct fhir_emitter *emitter, const struct strs *telecoms)
 {
 	bool any = false;
 

@@ -32,8 +32,6 @@ bool recipient_parse(struct str recipient, struct arena *arena, struct author *a
 void patient_contain(struct fhir_emitter *emitter, struct contained_id id, struct str source_patient_id,
 		     const struct strs *lines);
 
-/* Identifier object with system and value, as far as there are any; false (nothing written) when there is no id. */
-bool identifier_write(struct fhir_emitter *emitter, struct str id, const struct hl7_hd *authority);
 /* {"system":"urn:oid:1.2","value":"x"} */
 void identifier_members(struct json_writer *writer, const struct identifier *identifier);
 
@@ -46,8 +44,6 @@ void words_member(struct json_writer *writer, struct str name, struct str text);
 /* "given" of the first given name, which may have blanks in it, and of the further ones, parted by blanks. */
 void given_member(struct json_writer *writer, struct str given, struct str second);
 
-/* The member telecom of XTN texts; nothing when none says anything. */
-void telecom_member(struct fhir_emitter *emitter, const struct strs *telecoms);
 /* The n-th component, escaped, up to its first subcomponent. */
 struct str first_subcomponent(struct str text, char separator, size_t n);
 /* True when the text has a component that a ContactPoint is made of. */

@@ -75,9 +75,7 @@ bool provide_absolutise(json_t *resource, struct str url, struct arena *arena);
 
 /* --- provide_rules.c: what entries say of each other --- */
 
-/* subject of a List or DocumentReference into claims. */
-bool provide_read_subject(struct provide_reading *reading, size_t entry);
-/* The same of context.sourcePatientInfo, for a Minimal Bundle in which nobody names a subject. */
+/* The patient of context.sourcePatientInfo into claims, for a Minimal Bundle in which nobody names a subject. */
 bool provide_read_source_patient(struct provide_reading *reading, size_t entry);
 bool provide_read_document(struct provide_reading *reading, struct provide_document_plan *document);
 bool provide_read_folder(struct provide_reading *reading, struct provide_folder_plan *folder);

@@ -112,7 +112,8 @@ static bool read_claim(struct provide_reading *reading, size_t entry, const json
 	return true;
 }
 
-bool provide_read_subject(struct provide_reading *reading, size_t entry)
+/* subject of a List or DocumentReference into claims. */
+static bool read_subject(struct provide_reading *reading, size_t entry)
 {
 	return read_claim(reading, entry, json_object_get(reading->out->entries[entry].resource, "subject"),
 			  path_in(reading, entry, "subject"));
@@ -316,7 +317,7 @@ static bool read_persons(struct provide_reading *reading, size_t entry)
 bool provide_read_document(struct provide_reading *reading, struct provide_document_plan *document)
 {
 	const json_t *resource = reading->out->entries[document->entry].resource;
-	bool good = provide_read_subject(reading, document->entry);
+	bool good = read_subject(reading, document->entry);
 
 	if (!str_equal(fhir_text(json_object_get(resource, "status")), STR("current")))
 		good = outcome_add(reading->outcome, ERR_RULE, path_in(reading, document->entry, "status"),
@@ -391,7 +392,7 @@ static bool read_folder_target(struct provide_reading *reading, struct provide_f
 bool provide_read_folder(struct provide_reading *reading, struct provide_folder_plan *folder)
 {
 	const json_t *items = json_object_get(reading->out->entries[folder->entry].resource, "entry");
-	bool good = provide_read_subject(reading, folder->entry);
+	bool good = read_subject(reading, folder->entry);
 	size_t count;
 
 	folder->exists = reading->out->entries[folder->entry].role == ROLE_FOLDER_UPDATE;
@@ -461,7 +462,7 @@ bool provide_read_submission_set(struct provide_reading *reading)
 	struct provide_bundle *out = reading->out;
 	const json_t *items = json_object_get(out->entries[out->submission_set].resource, "entry");
 	bool *listed = arena_array(reading->arena, out->entry_count, sizeof *listed);
-	bool good = provide_read_subject(reading, out->submission_set);
+	bool good = read_subject(reading, out->submission_set);
 	size_t count;
 
 	good = read_set_persons(reading) && good;

@@ -27,7 +27,8 @@ enum registry_status registry_status_read(struct str urn)
 	return REGISTRY_STATUS_UNKNOWN;
 }
 
-struct str registry_status_urn(enum registry_status status)
+/* The URN that TF-3 4.2.4.2 has. */
+static struct str registry_status_urn(enum registry_status status)
 {
 	switch (status) {
 	case REGISTRY_SUCCESS:

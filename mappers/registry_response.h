@@ -23,8 +23,6 @@ struct registry_response {
 
 /* Both spellings of PartialSuccess are read; ...:Warning, which some send, is Success. */
 enum registry_status registry_status_read(struct str urn);
-/* The URN that TF-3 4.2.4.2 has. */
-struct str registry_status_urn(enum registry_status status);
 
 /* Writes rs:RegistryResponse with its namespace declared. */
 void registry_response_write(struct xml_writer *writer, const struct registry_response *response);

@@ -182,7 +182,8 @@ bool search_token_read(struct str value, struct arena *arena, struct search_toke
 	return token->system.data && token->code.data;
 }
 
-void search_percent_encode(struct str value, struct buf *text)
+/* Percent-encodes everything but unreserved characters and what is plain in a query. RFC 3986 3.4 */
+static void percent_encode(struct str value, struct buf *text)
 {
 	static const char digits[] = "0123456789ABCDEF";
 
@@ -204,11 +205,11 @@ void search_param_write(const struct search_param *param, struct buf *text)
 {
 	if (text->size)
 		buf_add_char(text, '&');
-	search_percent_encode(param->name, text);
+	percent_encode(param->name, text);
 	if (param->modifier.data) {
 		buf_add_char(text, ':');
-		search_percent_encode(param->modifier, text);
+		percent_encode(param->modifier, text);
 	}
 	buf_add_char(text, '=');
-	search_percent_encode(param->value, text);
+	percent_encode(param->value, text);
 }

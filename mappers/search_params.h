@@ -47,8 +47,4 @@ bool search_token_read(struct str value, struct arena *arena, struct search_toke
 /* name[:modifier]=value percent-encoded for a link, with an ampersand before it unless text is empty. */
 void search_param_write(const struct search_param *param, struct buf *text);
 
-/* Percent-encodes everything but unreserved characters and the ones that are plain in a query (: / , | stay readable
- * only where RFC 3986 allows them). */
-void search_percent_encode(struct str value, struct buf *text);
-
 #endif

@@ -1,7 +1,5 @@
 #include "mappers/xml_writer.h"
 
-#include "mappers/base/base64.h"
-
 void xml_writer_init(struct xml_writer *writer, struct buf *out)
 {
 	*writer = (struct xml_writer) { .out = out };
@@ -119,12 +117,6 @@ void xml_raw(struct xml_writer *writer, struct str content)
 {
 	close_tag(writer);
 	buf_add(writer->out, content);
-}
-
-void xml_base64(struct xml_writer *writer, struct str bytes)
-{
-	close_tag(writer);
-	buf_add_base64(writer->out, bytes);
 }
 
 void xml_end(struct xml_writer *writer)

@@ -29,8 +29,6 @@ void xml_attribute(struct xml_writer *writer, struct str name, struct str value)
 void xml_text(struct xml_writer *writer, struct str text);
 /* Well-formed content that this writer made at another time, as it stands; its prefixes must be declared here. */
 void xml_raw(struct xml_writer *writer, struct str content);
-/* Bytes as base64 text. */
-void xml_base64(struct xml_writer *writer, struct str bytes);
 void xml_end(struct xml_writer *writer);
 
 /* An element with only text; nothing when text is absent. */

@@ -26,7 +26,8 @@ static const char *const patient_id_schemes[] = {
 	[OBJECT_FOLDER] = SCHEME_FOLDER_PATIENT_ID,
 };
 
-struct str uuid_new(struct arena *arena)
+/* A fresh urn:uuid:; data is NULL without memory. */
+static struct str uuid_new(struct arena *arena)
 {
 	unsigned char random[16];
 	char text[UUID_URN_SIZE];

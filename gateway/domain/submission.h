@@ -47,9 +47,6 @@ struct submission_rules {
 bool submission_read(const struct rim_list *list, const struct submission_rules *rules, struct str now,
 		     struct arena *arena, struct submission *submission, struct outcome *outcome) MUST_CHECK;
 
-/* A fresh urn:uuid:; data is NULL without memory. */
-struct str uuid_new(struct arena *arena);
-
 /* An Association of our own, for instance one that puts a replacement into its predecessor's folder; NULL without
  * memory. */
 struct rim_object *association_new(struct arena *arena, const char *type, struct str source, struct str target,

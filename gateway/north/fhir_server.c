@@ -276,11 +276,6 @@ bool fhir_server_open(const struct config *config, const char *version, struct f
 	return true;
 }
 
-uint16_t fhir_server_port(const struct fhir_server *server)
-{
-	return server_port(server->http);
-}
-
 struct str fhir_server_base(const struct fhir_server *server)
 {
 	return server->gateway.base;

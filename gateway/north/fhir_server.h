@@ -12,9 +12,6 @@ struct fhir_server;
 bool fhir_server_open(const struct config *config, const char *version, struct fhir_server **server,
 		      struct outcome *outcome) MUST_CHECK;
 
-/* The TCP port it listens on, also when the configuration said 0. */
-uint16_t fhir_server_port(const struct fhir_server *server);
-
 /* The base URL that clients are told. */
 struct str fhir_server_base(const struct fhir_server *server);
 

@@ -122,71 +122,6 @@ bool file_read(const char *path, size_t size_max, struct arena *arena, struct st
 	return ok;
 }
 
-static bool sync_directory(const char *directory, struct outcome *outcome)
-{
-	int descriptor = calls_now->open(directory, O_RDONLY | O_DIRECTORY, 0);
-
-	if (descriptor < 0)
-		return failed(outcome, "open", directory);
-	bool ok = calls_now->fsync(descriptor) == 0;
-
-	if (!ok)
-		failed(outcome, "make durable", directory);
-	calls_now->close(descriptor);
-	return ok;
-}
-
-/* Writes and fsyncs a new file; it is removed again when that fails. */
-static bool write_new(const char *path, struct str content, struct outcome *outcome)
-{
-	int descriptor = calls_now->open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-
-	if (descriptor < 0)
-		return failed(outcome, "create", path);
-	bool ok = file_write_all(descriptor, content.data, content.size) && calls_now->fsync(descriptor) == 0;
-
-	if (!ok)
-		failed(outcome, "write", path);
-	if (calls_now->close(descriptor) != 0 && ok)
-		ok = failed(outcome, "write", path);
-	if (!ok)
-		calls_now->unlink(path);
-	return ok;
-}
-
-bool file_write_durable(const char *directory, const char *name, struct str content, struct outcome *outcome)
-{
-	static _Atomic unsigned counter;
-	char temporary[PATH_SIZE];
-	char path[PATH_SIZE];
-	int size = snprintf(temporary, sizeof temporary, "%s/.%s.%ld.%u.new", directory, name, (long)getpid(),
-			    atomic_fetch_add(&counter, 1));
-
-	if (size < 0 || (size_t)size >= sizeof temporary)
-		return outcome_add(outcome, ERR_STORAGE, "", "A file name is too long: use a shorter directory.");
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	if (!write_new(temporary, content, outcome))
-		return false;
-	if (calls_now->rename(temporary, path) != 0) {
-		failed(outcome, "rename to", path);
-		calls_now->unlink(temporary);
-		return false;
-	}
-	return sync_directory(directory, outcome);
-}
-
-bool file_remove_durable(const char *directory, const char *name, struct outcome *outcome)
-{
-	char path[PATH_SIZE];
-	int size = snprintf(path, sizeof path, "%s/%s", directory, name);
-
-	if (size < 0 || (size_t)size >= sizeof path)
-		return outcome_add(outcome, ERR_STORAGE, "", "A file name is too long: use a shorter directory.");
-	if (calls_now->unlink(path) != 0 && errno != ENOENT)
-		return failed(outcome, "remove", path);
-	return sync_directory(directory, outcome);
-}
-
 static bool make_one(const char *path, struct outcome *outcome)
 {
 	struct stat status;
@@ -234,11 +169,4 @@ int file_temporary(const char *directory)
 	if (descriptor >= 0)
 		calls_now->unlink(path);
 	return descriptor;
-}
-
-bool file_exists(const char *path)
-{
-	struct stat status;
-
-	return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }

@@ -33,23 +33,11 @@ bool file_write_all(int descriptor, const void *bytes, size_t size) MUST_CHECK;
 bool file_read(const char *path, size_t size_max, struct arena *arena, struct str *content,
 	       struct outcome *outcome) MUST_CHECK;
 
-/* Puts content under directory/name so that after a crash at any moment there is the old file, or the whole new one:
- * written to a temporary name beside it, fsynced, renamed, directory fsynced. Only after it returned true may anyone
- * say "stored". Errors: ERR_STORAGE (full disk, no permission ...), nothing is left behind then. */
-bool file_write_durable(const char *directory, const char *name, struct str content,
-			struct outcome *outcome) MUST_CHECK;
-
-/* Removes a file and fsyncs its directory; a file that is not there is success. */
-bool file_remove_durable(const char *directory, const char *name, struct outcome *outcome) MUST_CHECK;
-
 /* Makes a directory and its missing parents (mode 0700); one that exists is success. */
 bool file_make_directory(const char *path, struct outcome *outcome) MUST_CHECK;
 
 /* An open descriptor of an empty file without a name in directory: it vanishes with the descriptor, also after a
  * crash. Returns -1 with errno set. */
 int file_temporary(const char *directory) MUST_CHECK;
-
-/* True when there is a regular file of that name. */
-bool file_exists(const char *path);
 
 #endif

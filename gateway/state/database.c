@@ -497,12 +497,6 @@ void statement_bind_i64(struct statement *statement, int parameter, int64_t valu
 		statement->failed = true;
 }
 
-void statement_bind_null(struct statement *statement, int parameter)
-{
-	if (sqlite3_bind_null(statement->handle, parameter) != SQLITE_OK)
-		statement->failed = true;
-}
-
 enum step statement_step(struct statement *statement, struct outcome *outcome)
 {
 	if (statement->failed) {
@@ -550,9 +544,4 @@ int64_t statement_i64(struct statement *statement, int column)
 int64_t connection_last_id(struct connection *connection)
 {
 	return sqlite3_last_insert_rowid(connection->handle);
-}
-
-int64_t connection_changes(struct connection *connection)
-{
-	return sqlite3_changes64(connection->handle);
 }

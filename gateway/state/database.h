@@ -50,7 +50,6 @@ bool statement_prepare(struct connection *connection, const char *sql, struct st
 void statement_bind_text(struct statement *statement, int parameter, struct str value);
 void statement_bind_blob(struct statement *statement, int parameter, struct str value);
 void statement_bind_i64(struct statement *statement, int parameter, int64_t value);
-void statement_bind_null(struct statement *statement, int parameter);
 
 enum step { STEP_ROW, STEP_DONE, STEP_FAILED };
 
@@ -67,8 +66,7 @@ void statement_reset(struct statement *statement);
 struct str statement_text(struct statement *statement, int column);
 int64_t statement_i64(struct statement *statement, int column);
 
-/* Rowid of the last insert, and rows touched by the last statement. */
+/* Rowid of the last insert. */
 int64_t connection_last_id(struct connection *connection);
-int64_t connection_changes(struct connection *connection);
 
 #endif

@@ -115,7 +115,7 @@ bool base64_decode(struct str text, struct arena *arena, struct str *bytes)
 	return true;
 }
 
-size_t base64_encoded_size(size_t size)
+static size_t encoded_size(size_t size)
 {
 	return size / 3 * 4 + (size % 3 ? 4 : 0);
 }
@@ -147,20 +147,11 @@ size_t base64_encode(const void *bytes, size_t size, char *out)
 
 void buf_add_base64(struct buf *buf, struct str bytes)
 {
-	char *place = bytes.size < SIZE_MAX / 2 ? buf_reserve(buf, base64_encoded_size(bytes.size)) : NULL;
+	char *place = bytes.size < SIZE_MAX / 2 ? buf_reserve(buf, encoded_size(bytes.size)) : NULL;
 
 	if (!place) {
 		buf->failed = true;
 		return;
 	}
 	buf_advance(buf, base64_encode(bytes.data, bytes.size, place));
-}
-
-struct str base64_encode_copy(struct arena *arena, struct str bytes)
-{
-	char *out = bytes.size < SIZE_MAX / 2 ? arena_alloc(arena, base64_encoded_size(bytes.size) + 1) : NULL;
-
-	if (!out)
-		return STR_NONE;
-	return (struct str) { out, base64_encode(bytes.data, bytes.size, out) };
 }

@@ -32,12 +32,9 @@ bool base64_decoder_finish(const struct base64_decoder *decoder) MUST_CHECK;
 /* All at once into the arena. False when it is not base64 (bytes untouched) or without memory. */
 bool base64_decode(struct str text, struct arena *arena, struct str *bytes) MUST_CHECK;
 
-/* Characters that size bytes become, and writing them (no line ends, no NUL). Returns that count. */
-size_t base64_encoded_size(size_t size);
+/* Writes the four characters of each three bytes (no line ends, no NUL). Returns their count. */
 size_t base64_encode(const void *bytes, size_t size, char *out);
 /* The same at the end of a buf, which fails when it gets too long. */
 void buf_add_base64(struct buf *buf, struct str bytes);
-/* The same into the arena; data is NULL without memory. */
-struct str base64_encode_copy(struct arena *arena, struct str bytes);
 
 #endif

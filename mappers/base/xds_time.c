@@ -267,17 +267,6 @@ bool xds_time_valid(struct str dtm)
 	return take_moment(&dtm, &m) && dtm.size == 0;
 }
 
-bool xds_time_normalise(struct str wire, struct arena *arena, struct str *dtm)
-{
-	struct moment m;
-	char text[XDS_TIME_SIZE];
-
-	if (!read_wire(wire, &m))
-		return false;
-	moment_write(&m, text);
-	return keep(text, arena, dtm);
-}
-
 bool xds_time_from_fhir(struct str fhir, int default_offset_minutes, struct arena *arena, struct str *dtm)
 {
 	struct moment m;
@@ -303,17 +292,6 @@ bool xds_time_to_fhir(struct str dtm, struct arena *arena, struct str *fhir)
 		text[7] = '\0';
 	else if (m.digits == 8)
 		text[10] = '\0';
-	return keep(text, arena, fhir);
-}
-
-bool xds_time_to_fhir_instant(struct str dtm, struct arena *arena, struct str *fhir)
-{
-	struct moment m;
-	char text[FHIR_INSTANT_SIZE];
-
-	if (!read_wire(dtm, &m))
-		return false;
-	moment_write_fhir(&m, text);
 	return keep(text, arena, fhir);
 }
 

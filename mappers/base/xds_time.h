@@ -11,21 +11,15 @@
 /* True for 4, 6, 8, 10, 12 or 14 digits that name a real moment of the calendar (a second of 60 is accepted). */
 bool xds_time_valid(struct str dtm) MUST_CHECK;
 
-/* What is found on the wire beside the rule: a fraction is dropped, +hhmm and -hhmm are turned into UTC.
- * False (and *dtm untouched) when it is no time, or without memory. */
-bool xds_time_normalise(struct str wire, struct arena *arena, struct str *dtm) MUST_CHECK;
-
 /* A FHIR date, dateTime or instant as DTM. With a time: turned into UTC, fraction dropped, 14 digits. A time without
  * zone is taken to be default_offset_minutes east of UTC. Without a time: the digits as they are, the day is nominal.
  * False (and *dtm untouched) when it is no FHIR time, or without memory. */
 bool xds_time_from_fhir(struct str fhir, int default_offset_minutes, struct arena *arena, struct str *dtm) MUST_CHECK;
 
 /* DTM as FHIR dateTime, in the precision it has; 10 and 12 digits, which FHIR cannot say, are padded with zeros.
- * What xds_time_normalise accepts is accepted. */
+ * What is found on the wire beside the rule is accepted: a fraction is dropped, +hhmm and -hhmm are turned into UTC.
+ * False (and *fhir untouched) when it is no time, or without memory. */
 bool xds_time_to_fhir(struct str dtm, struct arena *arena, struct str *fhir) MUST_CHECK;
-
-/* DTM as FHIR instant: padded to the first second of what it names. */
-bool xds_time_to_fhir_instant(struct str dtm, struct arena *arena, struct str *fhir) MUST_CHECK;
 
 /* The half-open range [low, high) of seconds that a DTM of any precision names: 2024 is [20240101000000,
  * 20250101000000). Year 9999 ends at 99991231235959. */

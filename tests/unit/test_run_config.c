@@ -33,10 +33,28 @@ static const char good[] = "# a comment\n"
 			   "patient:\n"
 			   "  assigning_authority: 1.3.6.1.4.1.21367\n";
 
+static void put(const char *name, struct str text)
+{
+	char full[128];
+	FILE *file;
+
+	snprintf(full, sizeof full, "%s/%s", directory, name);
+	file = fopen(full, "we");
+	assert_true(file && fwrite(text.data, 1, text.size, file) == text.size && fclose(file) == 0);
+}
+
+static void drop(const char *name)
+{
+	char full[128];
+
+	snprintf(full, sizeof full, "%s/%s", directory, name);
+	unlink(full);
+}
+
 static bool load_bytes(struct str text, enum config_role role)
 {
 	outcome_init(&outcome);
-	assert_true(file_write_durable(directory, "c.yaml", text, &outcome));
+	put("c.yaml", text);
 	return config_load(path, role, arena, &config, &outcome);
 }
 
@@ -313,10 +331,10 @@ static void test_config__sample_is_a_good_configuration(void **state)
 			   name.data);
 	}
 	assert_non_null(strstr(full.data, "\n  class_code: http"));
-	assert_true(file_write_durable(directory, "codes.json", STR("{}"), &outcome));
+	put("codes.json", STR("{}"));
 	if (!load_bytes(buf_str(&full), CONFIG_GATEWAY | CONFIG_DOMAIN))
 		fail_msg("%s: %s", outcome.issues[0].path, outcome.issues[0].text);
-	assert_true(file_remove_durable(directory, "codes.json", &outcome));
+	drop("codes.json");
 	buf_free(&full);
 	buf_init(&reference, 1 << 20);
 	config_reference_write(&reference);
@@ -359,14 +377,13 @@ int main(void)
 		return 1;
 	snprintf(path, sizeof path, "%s/c.yaml", directory);
 	outcome_init(&outcome);
-	if (!file_write_durable(directory, "seal.key", STR("0123456789012345678901234567890123456789"), &outcome) ||
-	    !file_write_durable(directory, "short.key", STR("0123456789012345678901234567890"), &outcome))
-		return 1;
+	put("seal.key", STR("0123456789012345678901234567890123456789"));
+	put("short.key", STR("0123456789012345678901234567890"));
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-	(void)!file_remove_durable(directory, "c.yaml", &outcome);
-	(void)!file_remove_durable(directory, "seal.key", &outcome);
-	(void)!file_remove_durable(directory, "short.key", &outcome);
+	drop("c.yaml");
+	drop("seal.key");
+	drop("short.key");
 	rmdir(directory);
 	return failed;
 }

@@ -108,30 +108,28 @@ static void test_xds_time__from_fhir(void **state)
 static void test_xds_time__to_fhir(void **state)
 {
 	static const struct {
-		const char *dtm, *fhir, *instant;
+		const char *dtm, *fhir;
 	} cases[] = {
-		{ "2024", "2024", "2024-01-01T00:00:00Z" },
-		{ "202402", "2024-02", "2024-02-01T00:00:00Z" },
-		{ "20240229", "2024-02-29", "2024-02-29T00:00:00Z" },
-		{ "2024022923", "2024-02-29T23:00:00Z", "2024-02-29T23:00:00Z" },
-		{ "202402292330", "2024-02-29T23:30:00Z", "2024-02-29T23:30:00Z" },
-		{ "20240229233015", "2024-02-29T23:30:15Z", "2024-02-29T23:30:15Z" },
-		{ "20240229233015.123-0100", "2024-03-01T00:30:15Z", "2024-03-01T00:30:15Z" },
-		{ "202402290030+0100", "2024-02-28T23:30:00Z", "2024-02-28T23:30:00Z" },
+		{ "2024", "2024" },
+		{ "202402", "2024-02" },
+		{ "20240229", "2024-02-29" },
+		{ "2024022923", "2024-02-29T23:00:00Z" },
+		{ "202402292330", "2024-02-29T23:30:00Z" },
+		{ "20240229233015", "2024-02-29T23:30:15Z" },
+		{ "20240229233015.123-0100", "2024-03-01T00:30:15Z" },
+		{ "202402290030+0100", "2024-02-28T23:30:00Z" },
 	};
 	struct str out;
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		assert_true(xds_time_to_fhir(str_from_c(cases[i].dtm), *state, &out));
 		assert_str(out, cases[i].fhir);
-		assert_true(xds_time_to_fhir_instant(str_from_c(cases[i].dtm), *state, &out));
-		assert_str(out, cases[i].instant);
 	}
 	assert_false(xds_time_to_fhir(STR("20240230"), *state, &out));
-	assert_true(xds_time_normalise(STR(" 20240229233015.5+0200 "), *state, &out));
-	assert_str(out, "20240229213015");
-	assert_true(xds_time_normalise(STR("2024022923+0530"), *state, &out));
-	assert_str(out, "202402291730");
+	assert_true(xds_time_to_fhir(STR(" 20240229233015.5+0200 "), *state, &out));
+	assert_str(out, "2024-02-29T21:30:15Z");
+	assert_true(xds_time_to_fhir(STR("2024022923+0530"), *state, &out));
+	assert_str(out, "2024-02-29T17:30:00Z");
 }
 
 static void test_xds_time__range(void **state)
@@ -254,7 +252,9 @@ static void test_base64__vectors(void **state)
 		size_t size = 0;
 		size_t written;
 
-		assert_str(base64_encode_copy(*state, str_from_c(cases[i][0])), cases[i][1]);
+		size = base64_encode(cases[i][0], strlen(cases[i][0]), all);
+		assert_str(((struct str) { all, size }), cases[i][1]);
+		size = 0;
 		assert_true(base64_decode(str_from_c(cases[i][1]), *state, &bytes));
 		assert_str(bytes, cases[i][0]);
 		base64_decoder_init(&decoder);

@@ -616,11 +616,10 @@ static void test_writer__escapes(void **state)
 	xml_element(&writer, STR("f"), STR(""));
 	xml_begin(&writer, STR("g"));
 	xml_end(&writer);
-	xml_base64(&writer, STR("foob"));
 	xml_end(&writer);
 	assert_true(xml_writer_finish(&writer, &outcome));
 	assert_string_equal(out.data, "<a b=\"&lt;&amp;&gt;&quot;'&#9;&#10;&#13;\xC3\xA9\" d=\"\">"
-				      "&lt;&amp;&gt;\"'\t\n&#13;]]&gt;<f></f><g/>Zm9vYg==</a>");
+				      "&lt;&amp;&gt;\"'\t\n&#13;]]&gt;<f></f><g/></a>");
 	for (size_t i = 0; i < COUNT_OF(forbidden); i++) {
 		outcome_init(&outcome);
 		buf_clear(&out);
