@@ -5,7 +5,7 @@
 bool read_document_reference(const struct transaction *t, struct str id, struct buf *answer, struct str *etag)
 {
 	const struct document_entry *entry;
-	struct neighbourhood around = { 0 };
+	struct neighbourhood around = { .asked_id = id };
 	struct json_writer writer;
 	struct str urn;
 

@@ -9,17 +9,19 @@ static bool not_there(const struct transaction *t)
 }
 
 /* A query by id answers with the contents too: all that a List refers to is at hand. */
-static struct neighbourhood contents(const struct metadata *found)
+static struct neighbourhood contents(const struct metadata *found, struct str id)
 {
 	return (struct neighbourhood) { .associations = found->associations,
 					.association_count = found->association_count,
 					.entries = found->document_entries,
 					.entry_count = found->document_entry_count,
 					.folders = found->folders,
-					.folder_count = found->folder_count };
+					.folder_count = found->folder_count,
+					.asked_id = id };
 }
 
-static bool read_folder(const struct transaction *t, struct str urn, struct buf *answer, struct str *etag)
+static bool read_folder(const struct transaction *t, struct str id, struct str urn, struct buf *answer,
+			struct str *etag)
 {
 	struct stored_query query;
 	struct metadata found;
@@ -34,7 +36,7 @@ static bool read_folder(const struct transaction *t, struct str urn, struct buf 
 	if (found.folder_count != 1)
 		return not_there(t);
 	folder = &found.folders[0];
-	around = contents(&found);
+	around = contents(&found, id);
 	*etag = version_etag(t, folder->entry_uuid, folder->last_update_time, folder->availability_status);
 	json_writer_init(&writer, answer);
 	return folder_write(t, folder, &around, &writer) && json_writer_finish(&writer, t->outcome);
@@ -56,9 +58,9 @@ bool read_list(const struct transaction *t, struct str id, struct buf *answer, s
 	if (!registry_ask(t, &query, &found))
 		return false;
 	if (found.submission_set_count != 1)
-		return read_folder(t, urn, answer, etag);
+		return read_folder(t, id, urn, answer, etag);
 	set = &found.submission_sets[0];
-	around = contents(&found);
+	around = contents(&found, id);
 	*etag = version_etag(t, set->entry_uuid, set->version, set->availability_status);
 	json_writer_init(&writer, answer);
 	return submission_set_write(t, set, &around, &writer) && json_writer_finish(&writer, t->outcome);

@@ -112,10 +112,17 @@ static struct str entry_reference(const struct transaction *t, const struct neig
 	return resource_reference(t, SEAL_DOCUMENT_REFERENCE, entry ? entry->logical_id : STR_NONE, uuid);
 }
 
+/* A read by an id that an older key sealed answers with that id. FHIR R4 http 3.1.0.1.6 */
+static struct str own_id(const struct transaction *t, enum seal_kind kind, struct str logical_id, struct str entry_uuid,
+			 const struct neighbourhood *around)
+{
+	return around->asked_id.size ? around->asked_id : resource_id(t, kind, logical_id, entry_uuid);
+}
+
 bool document_reference_write(const struct transaction *t, const struct document_entry *entry,
 			      const struct neighbourhood *around, struct json_writer *writer)
 {
-	struct str id = resource_id(t, SEAL_DOCUMENT_REFERENCE, entry->logical_id, entry->entry_uuid);
+	struct str id = own_id(t, SEAL_DOCUMENT_REFERENCE, entry->logical_id, entry->entry_uuid, around);
 	struct str binary = resource_reference(t, SEAL_BINARY, entry->logical_id, entry->entry_uuid);
 	struct fhir_relation *relations = arena_array(t->south.arena, around->association_count, sizeof(*relations));
 	struct fhir_links links = { .id = id,
@@ -173,7 +180,7 @@ static bool members_link(const struct transaction *t, struct str uuid, const str
 bool submission_set_write(const struct transaction *t, const struct submission_set *set,
 			  const struct neighbourhood *around, struct json_writer *writer)
 {
-	struct fhir_links links = { .id = resource_id(t, SEAL_LIST, set->logical_id, set->entry_uuid),
+	struct fhir_links links = { .id = own_id(t, SEAL_LIST, set->logical_id, set->entry_uuid, around),
 				    .subject = patient_reference(t, set->patient_id) };
 
 	if (!members_link(t, set->entry_uuid, around, &links))
@@ -185,7 +192,7 @@ bool submission_set_write(const struct transaction *t, const struct submission_s
 bool folder_write(const struct transaction *t, const struct folder *folder, const struct neighbourhood *around,
 		  struct json_writer *writer)
 {
-	struct fhir_links links = { .id = resource_id(t, SEAL_LIST, folder->logical_id, folder->entry_uuid),
+	struct fhir_links links = { .id = own_id(t, SEAL_LIST, folder->logical_id, folder->entry_uuid, around),
 				    .subject = patient_reference(t, folder->patient_id) };
 
 	if (!members_link(t, folder->entry_uuid, around, &links))

@@ -14,6 +14,8 @@ struct neighbourhood {
 	size_t entry_count;
 	const struct folder *folders;
 	size_t folder_count;
+	struct str
+		asked_id; /* by which the one resource was read: its id stays that after a change of keys; STR_NONE */
 };
 
 /* Associations that begin or end at these objects, asked in batches and added to around. */

@@ -202,7 +202,7 @@ class Retrieve(support.Stand):
 class Keys(support.Stand):
     def test_ids_survive_restart_and_rotation(self):
         bundle = support.demo_bundle(b"x", "text/plain")
-        self.publish(bundle)
+        locations = [entry["response"]["location"] for entry in self.publish(bundle)["entry"]]
         path = urllib.parse.urlsplit(self.find_one(support.document_oid(bundle))["content"][0]["attachment"]["url"]).path
         new_key = self.directory + "/new.key"
         with open(new_key, "wb") as file:
@@ -214,6 +214,11 @@ class Keys(support.Stand):
             self.addCleanup(gateway.kill)
             got = support.request("GET", "http://127.0.0.1:%d%s" % (gateway.port, path))
             self.assertEqual(got.status, status, got)
+            for location in locations[:2]:
+                got = support.request("GET", gateway.base + "/" + location)
+                self.assertEqual(got.status, status, got)
+                if status == 200:
+                    self.assertEqual(got.json()["id"], location.split("/")[1], "the id that was asked for")
             gateway.stop()
 
 
