@@ -30,6 +30,9 @@ REPOSITORY = "2.999.20.10"
 PROFILES = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/"
 START_SECONDS = 30
 
+# Of the demo's letter and patients: a log must hold none of it, whatever happened.
+PRIVATE_WORDS = ("IHEBLUE-", "Muster-Fantaisie", "Zoé", "1958-02-28", "19580228", "Beispiel", "atrial")
+
 
 def absent(why):
     """A part that the test needs is not there: CI must have everything, elsewhere it is a loud, counted skip."""
@@ -101,6 +104,9 @@ class Process:
             self.kill()
             raise AssertionError("%s did not end within %d s of SIGTERM:\n%s" % (self.name, seconds, self.log()[-4000:]))
         text = self.log()
+        for word in PRIVATE_WORDS:
+            if word in text:
+                raise AssertionError("the log of %s holds patient data (%s):\n%s" % (self.name, word, text[-4000:]))
         if code != 0 or re.search(r"ERROR: \w+Sanitizer|runtime error:|Assertion .* failed", text):
             raise AssertionError("%s ended with %d:\n%s" % (self.name, code, text[-8000:]))
 
