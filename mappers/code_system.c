@@ -13,10 +13,19 @@ static const struct code_system code_systems[] = {
 #undef CODE_SYSTEM
 };
 
+/* OIDs begin alike and end differently, and so do URIs: the last byte rules out most. */
+static bool is_same(struct str row, struct str text)
+{
+	return row.size == text.size && row.data[row.size - 1] == text.data[text.size - 1] && str_equal(row, text);
+}
+
 struct str code_system_scheme(struct str system)
 {
+	/* An OID, which is what most registries hold, is no URI. */
+	if (system.size == 0 || (system.data[0] >= '0' && system.data[0] <= '9'))
+		return system;
 	for (size_t i = 0; i < COUNT_OF(code_systems); i++) {
-		if (str_equal(code_systems[i].uri, system))
+		if (is_same(code_systems[i].uri, system))
 			return code_systems[i].oid;
 	}
 	return str_starts_with_nocase(system, STR("urn:oid:")) ? str_from(system, 8) : system;
@@ -27,7 +36,7 @@ struct str code_system_known_uri(struct str scheme)
 	struct str oid = code_system_scheme(scheme);
 
 	for (size_t i = 0; i < COUNT_OF(code_systems); i++) {
-		if (str_equal(code_systems[i].oid, oid))
+		if (is_same(code_systems[i].oid, oid))
 			return code_systems[i].uri;
 	}
 	return STR_NONE;
