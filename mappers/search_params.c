@@ -59,7 +59,7 @@ static bool read_name(struct reader *reader, struct str text, struct search_para
 {
 	char *name = arena_alloc(reader->arena, text.size + 1);
 	struct str rest = text;
-	struct str part = STR_NONE;
+	struct str part;
 	size_t size = 0;
 	size_t parts = 0;
 
@@ -114,7 +114,7 @@ static bool read_text(struct reader *reader, struct str text)
 	while (str_next(&rest, '&', &part)) {
 		size_t equal = str_find(part, '=');
 		struct search_param param = { 0 };
-		struct str name;
+		struct str name = STR_NONE;
 
 		if (equal + 1 >= part.size)
 			continue; /* FHIR R4 3.1.1.4: a parameter without content is ignored */
