@@ -167,7 +167,7 @@ bool document_search_select(const struct search *search, const struct search_res
 			.key = { sort_time(search, entries[i], arena),
 				 entries[i]->logical_id.size ? entries[i]->logical_id : entries[i]->entry_uuid },
 			.version = entries[i]->version,
-			.deprecated = str_ends_with(entries[i]->availability_status, STR("Deprecated")),
+			.deprecated = status_is_deprecated(entries[i]->availability_status),
 			.index = i,
 		};
 	count = search_candidates_unique(candidates, count);

@@ -1,5 +1,6 @@
 #include "mappers/list_search.h"
 
+#include "mappers/metadata_rim.h"
 #include "mappers/search_match.h"
 #include "mappers/search_page.h"
 #include "mappers/search_query.h"
@@ -172,7 +173,7 @@ static struct search_candidate candidate_of(const struct list_entry *entry, size
 	return (struct search_candidate) {
 		.key = { set ? set->submission_time : folder->last_update_time, logical_id },
 		.version = set ? set->version : folder->version,
-		.deprecated = str_ends_with(status, STR("Deprecated")),
+		.deprecated = status_is_deprecated(status),
 		.index = index,
 	};
 }

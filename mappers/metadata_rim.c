@@ -33,6 +33,11 @@ bool status_is_approved(struct str status)
 	return str_equal(status, STR("Approved")) || str_ends_with(status, STR(":Approved"));
 }
 
+bool status_is_deprecated(struct str status)
+{
+	return str_equal(status, STR("Deprecated")) || str_ends_with(status, STR(":Deprecated"));
+}
+
 bool document_entry_from_rim(const struct rim_object *object, struct arena *arena, struct document_entry *entry)
 {
 	*entry = (struct document_entry) { 0 };

@@ -31,7 +31,8 @@ bool document_entry_to_rim(const struct document_entry *entry, struct arena *are
 bool submission_set_to_rim(const struct submission_set *set, struct arena *arena, struct rim_object *object);
 bool folder_to_rim(const struct folder *folder, struct arena *arena, struct rim_object *object);
 
-/* True for Approved, whatever comes before the last colon (some registries send the bare word). */
+/* True for Approved or Deprecated, whatever comes before the last colon (some registries send the bare word). */
 bool status_is_approved(struct str status);
+bool status_is_deprecated(struct str status);
 
 #endif

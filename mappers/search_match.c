@@ -4,6 +4,7 @@
 #include "mappers/base/oid.h"
 #include "mappers/base/xds_time.h"
 #include "mappers/fold.h"
+#include "mappers/metadata_rim.h"
 #include "mappers/uri_authority.h"
 
 #define URI_SYSTEM "urn:ietf:rfc:3986"
@@ -201,7 +202,7 @@ static bool status_is(const struct search_token *token, enum search_object objec
 	bool document = object == SEARCH_DOCUMENT_ENTRY;
 	struct str system = document ? STR("http://hl7.org/fhir/document-reference-status")
 				     : STR("http://hl7.org/fhir/list-status");
-	bool deprecated = str_ends_with(status, STR("Deprecated"));
+	bool deprecated = status_is_deprecated(status);
 
 	if (token->has_system && !str_equal(token->system, system))
 		return false;

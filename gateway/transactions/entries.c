@@ -77,11 +77,6 @@ bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct s
 	return urn->data != NULL;
 }
 
-bool status_is_deprecated(struct str status)
-{
-	return str_ends_with(status, STR("Deprecated"));
-}
-
 static uint64_t version_of(const struct document_entry *entry)
 {
 	uint64_t version = 1;

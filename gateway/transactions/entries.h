@@ -27,9 +27,6 @@ bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct s
 bool document_entry_current(const struct transaction *t, struct str urn,
 			    const struct document_entry **entry) MUST_CHECK;
 
-/* True for ...StatusType:Deprecated, also for the bare word that some registries send. */
-bool status_is_deprecated(struct str status);
-
 /* True when two CX name the same patient: namespace names and type codes beside id and OID say nothing. TF-3 4.2.3.2.16 */
 bool patient_same(const struct transaction *t, struct str a, struct str b);
 

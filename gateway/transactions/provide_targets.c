@@ -2,6 +2,7 @@
 
 #include "gateway/transactions/entries.h"
 #include "mappers/list_search.h"
+#include "mappers/metadata_rim.h"
 
 static bool unresolved(const struct transaction *t, const struct provide_target *target)
 {

@@ -7,6 +7,7 @@
 #include "mappers/json_writer.h"
 #include "mappers/list_resource.h"
 #include "mappers/list_search.h"
+#include "mappers/metadata_rim.h"
 
 /* Two arrays become one in the arena. */
 static bool append(const struct transaction *t, void *array_pointer, size_t *count, const void *more, size_t more_count,

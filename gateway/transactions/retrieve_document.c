@@ -7,6 +7,7 @@
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/transactions.h"
 #include "mappers/base/hex.h"
+#include "mappers/metadata_rim.h"
 
 #define SHA1_SIZE 20
 /* Hash of no bytes at all: with size 0 it marks an entry whose document is assembled when it is retrieved. */
