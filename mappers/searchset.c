@@ -34,13 +34,6 @@ void searchset_begin(struct json_writer *writer, const struct searchset *set)
 {
 	json_begin_object(writer);
 	json_member(writer, STR("resourceType"), STR("Bundle"));
-	if (set->profile.size) {
-		json_member_object(writer, STR("meta"));
-		json_member_array(writer, STR("profile"));
-		json_text(writer, set->profile);
-		json_end_array(writer);
-		json_end_object(writer);
-	}
 	json_member(writer, STR("type"), STR("searchset"));
 	json_member(writer, STR("timestamp"), set->timestamp);
 	json_key(writer, STR("total"));

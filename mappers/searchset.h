@@ -11,7 +11,6 @@ struct searchset {
 	struct str self;      /* absolute URL with the parameters that were honoured */
 	struct str next;      /* absolute URL of the next page; STR_NONE on the last */
 	struct str timestamp; /* FHIR instant; STR_NONE: left out */
-	struct str profile;   /* Bundle.meta.profile; STR_NONE: none */
 };
 
 /* In this order: begin, any number of entries (one resource value is written between begin and end of each), at most

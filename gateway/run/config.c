@@ -394,19 +394,6 @@ static void check_whole(struct loader *loader, struct config *config)
 	struct config_place place = loader->place;
 
 	place.line = 1;
-	place.key = "back_ends";
-	for (size_t i = 0; i < config->back_ends.count; i++) {
-		const struct config_back_end *one = &config->back_ends.items[i];
-
-		for (size_t k = i + 1; k < config->back_ends.count; k++) {
-			const struct config_back_end *other = &config->back_ends.items[k];
-
-			if (str_equal(one->name, other->name))
-				config_complain(&place, "Give each back-end a name of its own.");
-			if (one->source == other->source)
-				config_complain(&place, "Give each back-end a source number of its own.");
-		}
-	}
 	place.key = "keys";
 	for (size_t i = 0; i < config->keys.count; i++) {
 		for (size_t k = i + 1; k < config->keys.count; k++) {

@@ -180,11 +180,10 @@ static const struct bad {
 	{ "urn:oid:1.2.4", "x", ":14: back_ends[0].repositories[1].unique_id", "OID" },
 	{ "    url: https://other.example/r?x=y\n", "", ":14: back_ends[0].repositories[1].url", "Add this key" },
 	{ "  timeout_ms: 250", "  timeout_ms: 5", ":16: back_ends[0].timeout_ms", "from 10" },
-	{ "  timeout_ms: 250", "  kind: xca", ":16: back_ends[0].kind", "one of: xds" },
 	{ "patient:",
 	  "- {name: hcm, registry_url: http://a/, provide_url: http://a/, repositories: [{unique_id: 1.2, "
 	  "url: http://a/}]}\npatient:",
-	  ":1: back_ends", "name of its own" },
+	  ":9: back_ends", "from 1 to 1 items" },
 	{ "patient:\n  assigning_authority: 1.3.6.1.4.1.21367\n", "", ":1: patient.assigning_authority",
 	  "Add this key" },
 	{ "patient:", "profiles: [minimal, minimal]\npatient:", ":17: profiles[1]", "once" },
