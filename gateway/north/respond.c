@@ -45,7 +45,7 @@ static void send_fhir(struct http_exchange *exchange, const struct http_request 
 		LOG(ERROR, LOG_REQUEST_ERROR, http->trace.span_id, LOG_C("answer", "is no FHIR"),
 		    LOG_C("path", outcome.count ? outcome.issues[0].path : ""),
 		    LOG_C("text", outcome.count ? outcome.issues[0].text : ""));
-		http_respond_buf(exchange, error_info(ERR_INTERNAL)->http_status, NULL);
+		http_respond_buf(exchange, outcome_http_status(&outcome), NULL);
 	}
 	buf_free(&xml);
 }

@@ -4,6 +4,7 @@
 #include "gateway/south/curl_handle.h"
 #include "gateway/south/xds_client.h"
 #include "mappers/base/uuid.h"
+#include "mappers/search_query.h"
 
 static void retrieve_write(struct xml_writer *writer, const void *body)
 {
@@ -12,7 +13,7 @@ static void retrieve_write(struct xml_writer *writer, const void *body)
 
 bool probe_registry(const struct south *south, struct outcome *outcome)
 {
-	struct stored_query query = { .id = STR("urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4") };
+	struct stored_query query = { .id = STR(QUERY_GET_DOCUMENTS) };
 	unsigned char random[16];
 	char uuid[UUID_URN_SIZE];
 	struct rim_list objects;

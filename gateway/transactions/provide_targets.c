@@ -3,6 +3,7 @@
 #include "gateway/transactions/entries.h"
 #include "mappers/list_search.h"
 #include "mappers/metadata_rim.h"
+#include "mappers/search_query.h"
 
 static bool unresolved(const struct transaction *t, const struct provide_target *target)
 {
@@ -14,8 +15,7 @@ static bool unresolved(const struct transaction *t, const struct provide_target 
 /* One uniqueId may have several entries: the one that is valid now is meant. ITI TF-3 4.2.3.2.26 */
 static bool document_by_unique_id(const struct transaction *t, const struct provide_target *target, struct str *uuid)
 {
-	struct stored_query query = { .id = STR("urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"),
-				      .home = registry_home(t) };
+	struct stored_query query = { .id = STR(QUERY_GET_DOCUMENTS), .home = registry_home(t) };
 	struct metadata found;
 
 	if (!stored_query_add_one(&query, t->south.arena, STR("$XDSDocumentEntryUniqueId"), QUERY_STRING_LIST,
@@ -49,8 +49,7 @@ static bool folder_find(const struct transaction *t, const struct provide_target
 			struct str *uuid)
 {
 	bool by_unique_id = target->kind == TARGET_UNIQUE_ID;
-	struct stored_query query = { .id = STR("urn:uuid:5737b14c-8a1a-4539-b659-e03a34a5e1e4"),
-				      .home = registry_home(t) };
+	struct stored_query query = { .id = STR(QUERY_GET_FOLDERS), .home = registry_home(t) };
 	struct metadata found;
 
 	if (!stored_query_add_one(&query, t->south.arena,
