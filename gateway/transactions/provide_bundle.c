@@ -308,7 +308,7 @@ static bool answer_write(const struct transaction *t, const struct provide_bundl
 	return json_writer_finish(&writer, t->outcome);
 }
 
-bool provide_bundle(const struct transaction *t, const struct provide_request *request, struct buf *answer)
+static bool provide(const struct transaction *t, const struct provide_request *request, struct buf *answer)
 {
 	struct provide_defaults defaults;
 	struct provide_rules rules;
@@ -334,4 +334,12 @@ bool provide_bundle(const struct transaction *t, const struct provide_request *r
 	ok = submit(t, &metadata, outgoing);
 	provide_outcome_place(bundle, &metadata, t->outcome);
 	return ok && answer_write(t, bundle, &resolved, &metadata, answer);
+}
+
+bool provide_bundle(const struct transaction *t, const struct provide_request *request, struct buf *answer)
+{
+	if (provide(t, request, answer))
+		return true;
+	outcome_drop_warnings(t->outcome);
+	return false;
 }

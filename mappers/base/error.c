@@ -95,6 +95,17 @@ bool outcome_inform(struct outcome *outcome, enum error_code code, const char *p
 	return true;
 }
 
+void outcome_drop_warnings(struct outcome *outcome)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < outcome->count; i++) {
+		if (outcome->issues[i].severity != SEVERITY_WARNING)
+			outcome->issues[kept++] = outcome->issues[i];
+	}
+	outcome->count = kept;
+}
+
 void outcome_add_xds(struct outcome *outcome, enum severity severity, struct str xds_code, struct str code_context,
 		     struct str location)
 {

@@ -52,6 +52,9 @@ bool outcome_warn(struct outcome *outcome, enum error_code code, const char *pat
 bool outcome_inform(struct outcome *outcome, enum error_code code, const char *path, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Leaves out the warnings: what would have been stored otherwise than sent says nothing once nothing is stored. */
+void outcome_drop_warnings(struct outcome *outcome);
+
 /* An issue that a registry sent: its own error code is kept beside ours. codeContext must already be harmless. */
 void outcome_add_xds(struct outcome *outcome, enum severity severity, struct str xds_code, struct str code_context,
 		     struct str location);

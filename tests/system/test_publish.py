@@ -3,6 +3,7 @@ import base64
 import copy
 import hashlib
 import json
+import os
 import threading
 import unittest
 import uuid
@@ -63,6 +64,13 @@ class Publish(support.Stand):
     def test_patient_unknown_to_the_registry(self):
         bundle = support.demo_bundle(support.demo_letter(), patient="NOBODY-1")
         self.refused(bundle, 422, code="XDSUnknownPatientId")
+
+    def test_refusal_does_not_speak_of_what_was_filled_in(self):
+        """Warnings say what was registered otherwise than sent: of a publication that was refused, nothing was."""
+        with open(os.path.join(support.ROOT, "conf/demo/hello.json"), encoding="utf-8") as file:
+            bundle = json.loads(file.read().replace("IHEBLUE-1001", "NOBODY-1"))
+        answer = self.refused(bundle, 422, code="XDSUnknownPatientId")
+        self.assertEqual({issue["severity"] for issue in answer.json()["issue"]}, {"error"}, answer)
 
     def test_patient_of_another_domain(self):
         bundle = json.loads(json.dumps(support.demo_bundle(support.demo_letter())).replace(

@@ -122,6 +122,12 @@ static void test_outcome__worst_error_wins(void **state)
 	assert_int_equal(outcome_http_status(&outcome), 422);
 	outcome_add_xds(&outcome, SEVERITY_ERROR, STR("XDSRegistryBusy"), STR(""), STR(""));
 	assert_int_equal(outcome_http_status(&outcome), 503);
+	outcome_inform(&outcome, ERR_BACKEND_ANSWER, "", "it is not certain");
+	outcome_drop_warnings(&outcome);
+	for (size_t i = 0; i < outcome.count; i++)
+		assert_int_not_equal(outcome.issues[i].severity, SEVERITY_WARNING);
+	assert_int_equal(outcome.count, 2);
+	assert_int_equal(outcome_http_status(&outcome), 503);
 }
 
 static void test_error__every_xds_code_is_found_and_given_back(void **state)
