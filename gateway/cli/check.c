@@ -1,8 +1,10 @@
 /* passerelle check: is the configuration right, and do its back-ends answer? */
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "gateway/cli/command.h"
+#include "gateway/run/log.h"
 #include "gateway/run/spool.h"
 #include "gateway/south/probe.h"
 
@@ -72,30 +74,50 @@ static bool back_end_check(const struct config_back_end *config, struct spool_li
 	       ok;
 }
 
+/* A file may be for a gateway, for the embedded domain, or for both; what it names tells. */
+static bool config_check(const char *path, struct arena *arena, struct config *gateway, bool *has_back_ends)
+{
+	struct config domain = { 0 };
+	struct outcome as_gateway;
+	struct outcome as_domain;
+	bool gateway_ok;
+	bool domain_ok;
+	bool names_domain;
+
+	outcome_init(&as_gateway);
+	outcome_init(&as_domain);
+	gateway_ok = config_load(path, CONFIG_GATEWAY, arena, gateway, &as_gateway);
+	domain_ok = config_load(path, CONFIG_DOMAIN, arena, &domain, &as_domain);
+	names_domain = domain.domain_data_directory.data || domain.domain_repository_unique_id.data;
+	*has_back_ends = gateway_ok;
+	if (!gateway_ok && (gateway->back_ends.count > 0 || !names_domain)) {
+		outcome_print(&as_gateway);
+		return false;
+	}
+	if (!domain_ok && names_domain) {
+		outcome_print(&as_domain);
+		return false;
+	}
+	printf("ok   %s: the configuration of %s is right\n", path,
+	       !domain_ok   ? "a gateway"
+	       : gateway_ok ? "a gateway and of a domain"
+			    : "a domain");
+	return true;
+}
+
 static int check(const struct check_options *options, struct arena *arena)
 {
 	struct spool_limits spools = { .directory = "/tmp", .memory_bytes = 65536, .total_bytes_max = REPLY_BYTES_MAX };
-	enum config_role role = CONFIG_GATEWAY;
-	struct config config;
-	struct outcome outcome;
+	struct config config = { 0 };
+	bool has_back_ends;
 	bool ok = true;
 
-	/* A file for the embedded domain alone has no back-ends: then it is checked as one. */
-	outcome_init(&outcome);
-	if (!config_load(options->config_path, CONFIG_GATEWAY, arena, &config, &outcome)) {
-		struct outcome as_domain;
-
-		outcome_init(&as_domain);
-		role = CONFIG_DOMAIN;
-		if (!config_load(options->config_path, CONFIG_DOMAIN, arena, &config, &as_domain)) {
-			outcome_print(config.domain_data_directory.data ? &as_domain : &outcome);
-			return EXIT_FAILED;
-		}
-	}
-	printf("ok   %s: the configuration %s is right\n", options->config_path,
-	       role == CONFIG_GATEWAY ? "of a gateway" : "of a domain");
-	if (options->offline || role == CONFIG_DOMAIN)
+	if (!config_check(options->config_path, arena, &config, &has_back_ends))
+		return EXIT_FAILED;
+	if (options->offline || !has_back_ends)
 		return EXIT_DONE;
+	/* The lines below tell it all; a log between them would only tell it twice. */
+	log_start(LOG_LEVEL_ERROR, LOG_FORMAT_AUTO, STDERR_FILENO);
 	for (size_t i = 0; i < config.back_ends.count; i++)
 		ok = back_end_check(&config.back_ends.items[i], &spools, arena) && ok;
 	return ok ? EXIT_DONE : EXIT_FAILED;

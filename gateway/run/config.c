@@ -85,7 +85,9 @@ static bool event_next(struct loader *loader)
 	if (!yaml_parser_parse(&loader->parser, &loader->event)) {
 		loader->place.line = loader->parser.problem_mark.line + 1;
 		key_set(loader, "");
-		return stop(loader, "Correct the YAML: it cannot be read from here on.");
+		return stop(loader, "Correct the YAML at or above this line: a blank behind each colon, blanks instead "
+				    "of tabs, the same "
+				    "indent for what belongs together.");
 	}
 	loader->has_event = true;
 	loader->place.line = loader->event.start_mark.line + 1;

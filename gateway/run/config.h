@@ -29,6 +29,7 @@ struct config_strs {
 #define CONFIG_MEMBER_URL(field)          struct str field; /* absolute http or https, as written */
 #define CONFIG_MEMBER_BASE(field)         struct str field; /* the same without its final slash */
 #define CONFIG_MEMBER_OID(field)          struct str field; /* dotted, without "urn:oid:" */
+#define CONFIG_MEMBER_CODE(field)         struct str field; /* system|code|display; may be empty */
 #define CONFIG_MEMBER_PATH(field)         struct str field; /* NUL-terminated; relative to the file's directory */
 #define CONFIG_MEMBER_SECRET(field)       struct str field; /* the content of the named file */
 #define CONFIG_MEMBER_INTEGER(field)      uint64_t field;

@@ -13,6 +13,8 @@ static const char *type_text(enum config_type type)
 		return "URL";
 	case CONFIG_OID:
 		return "OID";
+	case CONFIG_CODE:
+		return "code";
 	case CONFIG_PATH:
 		return "path";
 	case CONFIG_SECRET:

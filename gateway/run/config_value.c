@@ -18,7 +18,7 @@ bool config_complain(const struct config_place *place, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	snprintf(path, sizeof path, "%s:%zu: %s", place->file, place->line, place->key);
+	snprintf(path, sizeof path, "%s:%zu%s%s", place->file, place->line, place->key[0] ? ": " : "", place->key);
 	return outcome_add(place->outcome, ERR_VALUE_INVALID, path, "%s", text);
 }
 
@@ -101,6 +101,18 @@ static bool read_oid(const struct config_row *row, struct str text, const struct
 	return keep_text(row, text, place, out);
 }
 
+/* system|code|display of a coding; its system is a URI, so it has a colon. */
+static bool read_code(const struct config_row *row, struct str text, const struct config_place *place, struct str *out)
+{
+	struct str system = { text.data, str_find(text, '|') };
+	struct str code = str_from(text, system.size + 1);
+
+	if (text.size && (str_find(system, ':') == system.size || str_find(code, '|') == 0 || str_is_empty(code)))
+		return config_complain(place, "Write system|code|display, such as http://loinc.org|34133-9|Summary of "
+					      "episode note; the system is a URI.");
+	return keep_text(row, text, place, out);
+}
+
 /* Relative names begin at the directory of the configuration file. */
 static bool read_path(const struct config_row *row, struct str text, const struct config_place *place, struct str *out)
 {
@@ -125,9 +137,9 @@ static bool read_secret(const struct config_row *row, struct str text, const str
 	if (!read_path(&path_row, text, place, &path))
 		return false;
 	if (!file_read(path.data, (size_t)row->max, place->arena, out, &reading))
-		return config_complain(place, "%s", reading.issues[0].text);
+		return config_complain(place, "%s %s", reading.issues[0].text, row->sentence);
 	if ((int64_t)out->size < row->min)
-		return config_complain(place, "Put at least %" PRId64 " random bytes into the file.", row->min);
+		return config_complain(place, "The file is too short. %s", row->sentence);
 	return true;
 }
 
@@ -230,6 +242,8 @@ bool config_value_read(const struct config_row *row, struct str text, const stru
 		return read_url(row, text, place, member);
 	case CONFIG_OID:
 		return read_oid(row, text, place, member);
+	case CONFIG_CODE:
+		return read_code(row, text, place, member);
 	case CONFIG_PATH:
 		return read_path(row, text, place, member);
 	case CONFIG_SECRET:

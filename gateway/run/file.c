@@ -38,8 +38,9 @@ static bool failed(struct outcome *outcome, const char *what, const char *path)
 	char reason[128];
 	int error = errno;
 
-	return outcome_add(outcome, ERR_STORAGE, "", "Cannot %s %s: %s. Check the disk and the permissions.", what,
-			   path, strerror_r(error, reason, sizeof reason));
+	return outcome_add(outcome, ERR_STORAGE, "", "Cannot %s %s: %s. Check the %s.", what, path,
+			   strerror_r(error, reason, sizeof reason),
+			   error == ENOENT ? "path" : "disk and the permissions");
 }
 
 bool file_write_all(int descriptor, const void *bytes, size_t size)

@@ -159,7 +159,7 @@ static const struct bad {
 	{ "port: 9090", "port: ${PASSERELLE_NOT_SET}", ":4: listen.port", "PASSERELLE_NOT_SET" },
 	{ "port: 9090", "port: ${}", ":4: listen.port", "environment variable" },
 	{ "listen:\n  address: 127.0.0.1\n", "listen: 5\nlog:\n", ":2: listen", "keys and values" },
-	{ "listen:", "listen.port: 1\nlisten:", ":2: ", "no dots" },
+	{ "listen:", "listen.port: 1\nlisten:", ":2", "no dots" },
 	{ "address: 127.0.0.1", "address: \"a\\0b\"", ":3: listen.address", "control" },
 	{ "address: 127.0.0.1", "address: ''", ":3: listen.address", "must not be empty" },
 	{ "id: 7", "id: 256", ":6: keys[0].id", "from 0 to 255" },
@@ -197,9 +197,14 @@ static const struct bad {
 	{ "patient:", "limits: {body_bytes: 1MB}\npatient:", ":17: limits.body_bytes", "KiB" },
 	{ "patient:", "limits: {body_bytes: 99999999999GiB}\npatient:", ":17: limits.body_bytes", "KiB" },
 	{ "patient:", "search: {count_default: 300}\npatient:", ":1: search.count_default", "count_max" },
-	{ "patient:", "\tpatient:", ":17: ", "YAML" },
-	{ "patient:", "? [a]\n: b\npatient:", ":17: ", "plain names" },
-	{ "patient:", "---\npatient:", ":17: ", "one document" },
+	{ "patient:", "\tpatient:", ":17", "YAML" },
+	{ "patient:", "? [a]\n: b\npatient:", ":17", "plain names" },
+	{ "patient:", "defaults: {class_code: 11503-0|Medical records}\npatient:", ":17: defaults.class_code",
+	  "a URI" },
+	{ "patient:", "defaults: {class_code: 'http://loinc.org'}\npatient:", ":17: defaults.class_code", "a URI" },
+	{ "patient:", "defaults: {class_code: 'http://loinc.org||Medical records'}\npatient:",
+	  ":17: defaults.class_code", "a URI" },
+	{ "patient:", "---\npatient:", ":17", "one document" },
 };
 
 static void replace(char *out, size_t size, const char *text, const char *from, const char *to)
