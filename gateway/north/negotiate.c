@@ -108,6 +108,9 @@ static bool is_wildcard(struct str type)
 bool negotiate_answer(struct str accept, struct str format, enum fhir_format *answer)
 {
 	unsigned best = 0;
+	bool is_page = false; /* a browser: it takes pages, and anything else */
+	bool takes_all = false;
+	bool names_fhir = false;
 	struct str part;
 
 	if (!str_is_empty(format)) {
@@ -122,6 +125,9 @@ bool negotiate_answer(struct str accept, struct str format, enum fhir_format *an
 		struct media_range range = range_read(part);
 		enum fhir_format found = FHIR_JSON;
 
+		is_page = is_page || str_equal_nocase(range.type, STR("text/html"));
+		takes_all = takes_all || (str_equal(range.type, STR("*/*")) && range.quality > 0);
+		names_fhir = names_fhir || str_starts_with(range.type, STR("application/fhir+"));
 		if (!version_known(range.fhir_version) || range.quality <= best)
 			continue;
 		if (!is_wildcard(range.type) && !format_find(range.type, false, &found))
@@ -129,6 +135,9 @@ bool negotiate_answer(struct str accept, struct str format, enum fhir_format *an
 		best = range.quality;
 		*answer = found;
 	}
+	/* Browsers rank application/xml over the rest, but show FHIR's JSON and only save its XML. */
+	if (is_page && takes_all && !names_fhir)
+		*answer = FHIR_JSON;
 	return best > 0;
 }
 
