@@ -192,7 +192,9 @@ bool body_cut_decode(enum fhir_format format, struct str body, struct str value,
 		return true;
 	if (!decoding.sink_failed)
 		return body_refuse(outcome, ERR_VALUE_INVALID, body, (size_t)(value.data - body.data),
-				   "Write data as base64 of RFC 4648 with padding, not empty.");
+				   "Write data as base64, padded with = to a multiple of four characters, as base64 -w "
+				   "0 FILE prints "
+				   "it; not empty.");
 	if (outcome->count + outcome->lost_count == issues)
 		return outcome_add(outcome, ERR_STORAGE, "", "Retry later: the document could not be kept.");
 	return false;

@@ -46,7 +46,9 @@ static bool refuse(struct scan *scan, enum error_code code, size_t offset, const
 static bool refuse_character(struct scan *scan, size_t offset)
 {
 	return refuse(scan, ERR_BODY_MALFORMED, offset,
-		      "Remove control characters (below U+0020, except tab and line ends) and U+FFFE, U+FFFF.");
+		      "Remove this character from the string, or write a line end as \\n and a tab as \\t: control "
+		      "characters "
+		      "(below U+0020), U+FFFE and U+FFFF do not belong there.");
 }
 
 /* Puts the body up to offset and then instead into the shorter text; the body goes on at resume. */

@@ -33,7 +33,9 @@ static const char *syntax_text(const json_error_t *error)
 	case json_error_stack_overflow:
 		return "Nest objects and arrays less deeply.";
 	default:
-		return "Correct the JSON here: it breaks the grammar.";
+		return "Correct the JSON at or just before this place: often a comma too many or missing, a comment, "
+		       "or a "
+		       "name or text without double quotes.";
 	}
 }
 

@@ -281,7 +281,7 @@ bool fhir_primitive_valid(enum fhir_kind kind, struct str text)
 const char *fhir_primitive_advice(enum fhir_kind kind)
 {
 	static const char *const advice[] = {
-		[FHIR_BASE64BINARY] = "Write base64 of RFC 4648 with padding, not empty.",
+		[FHIR_BASE64BINARY] = "Write base64, padded with = to a multiple of four characters; not empty.",
 		[FHIR_BOOLEAN] = "Write true or false, in JSON without quotes.",
 		[FHIR_CANONICAL] = "Write a URI without blanks.",
 		[FHIR_CODE] = "Write a code without blanks around it and not more than one blank inside.",

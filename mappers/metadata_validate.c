@@ -161,8 +161,8 @@ static void missing(struct check *check, const struct attribute *row)
 	char path[PATH_SIZE];
 
 	path_of(check, row, path);
-	check->ok = outcome_add(check->outcome, ERR_METADATA_MISSING, path, "Add %.*s (ITI TF-3 %s): it is required.",
-				STR_ARG(row->name), row->clause);
+	check->ok = outcome_add(check->outcome, ERR_METADATA_MISSING, path,
+				"Add this element: XDS requires %.*s (ITI TF-3 %s).", STR_ARG(row->name), row->clause);
 }
 
 static void wrong(struct check *check, const struct attribute *row, const char *what)

@@ -194,5 +194,5 @@ bool unwrap(struct str text, struct arena *arena, struct unwrapped *unwrapped, s
 	if (guess_boundary(text, &type))
 		return read_package(text, &type, arena, unwrapped, outcome);
 	return outcome_add(outcome, ERR_BODY_MALFORMED, "",
-			   "Give an XML text, a MIME package or an HTTP message with one of them.");
+			   "Give FHIR as JSON or XML, or an XDS message as XML, in its MIME package or HTTP message.");
 }

@@ -54,7 +54,9 @@ static bool body_admit(const struct fhir_server *server, const struct route *rou
 		admission->body_bytes_max = server->gateway.config->limits_body_bytes;
 		if (negotiate_body(content_type, &format))
 			return true;
-		return refuse(exchange, ERR_MEDIA_TYPE, "Send application/fhir+json or application/fhir+xml in UTF-8.");
+		return refuse(exchange, ERR_MEDIA_TYPE,
+			      "Send the body as application/fhir+json or application/fhir+xml in UTF-8, and say so in "
+			      "Content-Type.");
 	}
 	return false;
 }
@@ -81,7 +83,8 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 	}
 	if (!route)
 		return refuse(exchange, code,
-			      "There is nothing here; the CapabilityStatement at metadata says what is.");
+			      "There is nothing here; the CapabilityStatement (metadata, right behind the FHIR base "
+			      "URL) says what is.");
 	if (!body_admit(server, route, exchange, http, admission))
 		return false;
 	if (needs_backend(route) && !backend_enter(&server->backend))

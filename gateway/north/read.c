@@ -58,7 +58,8 @@ static bool read_fhir(struct fhir_request *request)
 		return outcome_add(&request->outcome, ERR_BODY_MALFORMED, "", "Send a Bundle as the body.");
 	if (!negotiate_body(http_request_header(request->http, STR("Content-Type")), &request->provide.format))
 		return outcome_add(&request->outcome, ERR_MEDIA_TYPE, "Content-Type",
-				   "Send application/fhir+json or application/fhir+xml in UTF-8.");
+				   "Send the body as application/fhir+json or application/fhir+xml in UTF-8, and say "
+				   "so in Content-Type.");
 	cutting.documents =
 		arena_array(request->http->arena, fhir_limits_default.cut_count_max, sizeof(struct spool *));
 	if (!cutting.documents)
