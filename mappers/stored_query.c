@@ -54,6 +54,30 @@ struct value_reader {
 	bool no_memory;
 };
 
+/* The quoted value that *rest begins with, each doubled quote undone. */
+static bool take_quoted(struct value_reader *reader, struct str *rest, struct str *value)
+{
+	size_t end = 1;
+	size_t size = 0;
+
+	while (end < rest->size && (rest->data[end] != '\'' || (end + 1 < rest->size && rest->data[end + 1] == '\'')))
+		end += rest->data[end] == '\'' ? 2 : 1;
+	if (end >= rest->size)
+		return false;
+	char *text = arena_alloc(reader->arena, end);
+
+	reader->no_memory = !text;
+	if (!text)
+		return false;
+	for (size_t i = 1; i < end; i++) {
+		text[size++] = rest->data[i];
+		i += rest->data[i] == '\'';
+	}
+	*value = (struct str) { text, size };
+	*rest = str_trim(str_from(*rest, end + 1));
+	return true;
+}
+
 /* One value off the front of *rest: 'text' with '' for a quote, or bare text up to a comma or parenthesis. */
 static bool take_value(struct value_reader *reader, struct str *rest, struct str *value, bool *bare)
 {
@@ -68,24 +92,8 @@ static bool take_value(struct value_reader *reader, struct str *rest, struct str
 		*rest = str_from(*rest, end);
 		return value->size > 0;
 	}
-	char *text = arena_alloc(reader->arena, rest->size);
-	size_t size = 0;
-
-	*value = STR_NONE;
 	*bare = false;
-	reader->no_memory = !text;
-	for (size_t i = 1; text && i < rest->size; i++) {
-		if (rest->data[i] == '\'') {
-			if (i + 1 == rest->size || rest->data[i + 1] != '\'') {
-				*value = (struct str) { text, size };
-				*rest = str_trim(str_from(*rest, i + 1));
-				return true;
-			}
-			i++;
-		}
-		text[size++] = rest->data[i];
-	}
-	return false;
+	return take_quoted(reader, rest, value);
 }
 
 static bool add_value(struct value_reader *reader, struct str *rest)

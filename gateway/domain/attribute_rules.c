@@ -6,6 +6,7 @@
 
 #define METADATA_ERROR       "XDSRegistryMetadataError"
 #define SLOT_CHARACTERS_MAX  256 /* TF-3 4.2.3.1.5, ebRIM LongName */
+#define SLOTS_MAX            1000
 #define TITLE_CHARACTERS_MAX 128
 #define UNIQUE_ID_BYTES_MAX  128
 
@@ -94,6 +95,9 @@ static bool slots_check(const struct rim_object *object, const struct rule_set *
 {
 	bool ok = true;
 
+	/* each is compared with all the others */
+	if (object->slots.count > SLOTS_MAX)
+		return refuse(outcome, METADATA_ERROR, object->id, "Send at most %d slots with one object.", SLOTS_MAX);
 	for (size_t i = 0; i < object->slots.count; i++) {
 		const struct rim_slot *slot = &object->slots.items[i];
 		bool known = str_starts_with(slot->name, STR("urn:"));

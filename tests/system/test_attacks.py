@@ -1,93 +1,18 @@
-"""Attacks on the running gateway and domain: raw sockets, crafted bodies, back-ends that lie. Each test bears the number
-of its case in the catalogue of attacks; the stand ends every class with the insistence on a clean exit and log."""
+"""Attacks from the north: what clients may send to the gateway over HTTP."""
 import base64
 import copy
 import json
-import os
-import re
 import socket
-import subprocess
+import os
 import threading
 import time
+import unittest
 import urllib.parse
 import uuid
 
-import proxy
 import support
-import xds
-
-CANARY = b"Canary 4711: what stands in a document"
-HOST = b"Host: 127.0.0.1\r\n"
-GET = b"GET /fhir/metadata HTTP/1.1\r\n"
-POST = b"POST /fhir HTTP/1.1\r\n" + HOST + b"Content-Type: application/fhir+json\r\n"
-HIDDEN = b"GET /fhir/metadata HTTP/1.1\r\n" + HOST + b"\r\n"
-CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-RIM_SYSTEM = "urn:ietf:rfc:3986"
-
-
-def raw(port, data, seconds=1.0, end=False):
-    """Sends bytes as they are; returns (statuses, all that came, whether the server closed)."""
-    got, closed = b"", False
-    with socket.create_connection(("127.0.0.1", port), 5) as connection:
-        connection.settimeout(seconds)
-        try:
-            connection.sendall(data)
-            if end:
-                connection.shutdown(socket.SHUT_WR)
-            while part := connection.recv(65536):
-                got += part
-            closed = True
-        except socket.timeout:
-            pass
-        except OSError:
-            closed = True
-    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d\d\d) ", got)], got, closed
-
-
-def fresh_bundle():
-    return support.demo_bundle(CANARY, "text/plain")
-
-
-def reference(bundle):
-    return bundle["entry"][1]["resource"]
-
-
-def submission_set(bundle):
-    return bundle["entry"][0]["resource"]
-
-
-def attachment(bundle):
-    return reference(bundle)["content"][0]["attachment"]
-
-
-class Attacks(support.Stand):
-    def tearDown(self):
-        self.assertIsNone(self.gateway.process.poll(), self.gateway.log()[-4000:])
-        self.assertIsNone(self.domain.process.poll(), self.domain.log()[-4000:])
-
-    def assertHarmless(self, response, statuses, what):
-        """The answer has one of these statuses, is FHIR, and gives nothing away."""
-        self.assertIn(response.status, statuses, "%s: %r" % (what, response))
-        self.assertNotEqual(response.status, 500, what)
-        if response.status >= 400:
-            outcome = response.json()
-            self.assertEqual(outcome["resourceType"], "OperationOutcome", what)
-            self.assertTrue(all(issue["diagnostics"] for issue in outcome["issue"]), what)
-            for secret in (b"Canary", base64.b64encode(CANARY)[:12], b"/work/", b"/tmp/", b"LEAK"):
-                self.assertNotIn(secret, response.body, what)
-
-    def send(self, body, statuses, what, headers=None):
-        """Posts a body to the base. A refused one leaves nothing behind, and is refused alike when repeated."""
-        if not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-        headers = dict({"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}, **headers or {})
-        response = support.request("POST", self.gateway.base, headers, body)
-        self.assertHarmless(response, statuses, what)
-        return response
-
-    def stored(self):
-        """How much the registry holds of the demo patient."""
-        return self.gateway.find(_summary="count", status=None).json()["total"]
+from attacks import (CANARY, CHUNKED, GET, HIDDEN, HOST, POST, Attacks, attachment,
+                     fresh_bundle, raw, reference, submission_set)
 
 
 class Http(Attacks):
@@ -138,10 +63,12 @@ class Http(Attacks):
 
     def test_008_chunks(self):
         self.refused([CHUNKED + chunk + HIDDEN for chunk in (
-            b"ffffffffffffffff1\r\nab", b"0x3\r\nabc\r\n0\r\n\r\n", b"-1\r\nabc\r\n0\r\n\r\n", b"3\r\nabcd\r\n0\r\n\r\n",
+            b"ffffffffffffffff1\r\nab", b"0x3\r\nabc\r\n0\r\n\r\n", b"-1\r\nabc\r\n0\r\n\r\n",
+            b"3\r\nabcd\r\n0\r\n\r\n",
             b" 2 \r\n{}\r\n0\r\n\r\n", b"\r\n\r\n")], (400, 413))
         # Trailers stay trailers: this Content-Type comes too late.
-        answers, got, _ = raw(self.gateway.port, CHUNKED + b"2\r\n{}\r\n0\r\nContent-Type: text/html\r\nHost: evil\r\n\r\n")
+        answers, got, _ = raw(self.gateway.port,
+                              CHUNKED + b"2\r\n{}\r\n0\r\nContent-Type: text/html\r\nHost: evil\r\n\r\n")
         self.assertEqual(answers, [400], got)
         self.assertIn(b"Name a resource type", got)
 
@@ -162,7 +89,8 @@ class Http(Attacks):
                       b"GET /fhir/" + b"a" * 13000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
                       b"GET /fhir/DocumentReference?" + many + b" HTTP/1.1\r\n" + HOST + b"\r\n"], (414,))
         few = "&".join("a%d=1" % i for i in range(900))
-        for method, url, body in (("GET", "/DocumentReference?" + few, None), ("POST", "/DocumentReference/_search", few)):
+        for method, url, body in (("GET", "/DocumentReference?" + few, None),
+                                  ("POST", "/DocumentReference/_search", few)):
             response = support.request(method, self.gateway.base + url,
                                        {"Content-Type": "application/x-www-form-urlencoded"} if body else {}, body)
             self.assertHarmless(response, (400,), method)
@@ -170,7 +98,8 @@ class Http(Attacks):
     def test_012_methods_are_what_the_line_says(self):
         url = self.gateway.base + "/metadata"
         self.assertStatus(support.request("GET", url, {"X-HTTP-Method-Override": "DELETE"}), 200)
-        self.assertHarmless(support.request("GET", self.gateway.base + "/DocumentReference?_method=PUT"), (400,), "_method")
+        self.assertHarmless(support.request("GET", self.gateway.base + "/DocumentReference?_method=PUT"), (400,),
+                            "_method")
         self.refused([b"get /fhir/metadata HTTP/1.1\r\n" + HOST + b"\r\n"], (405,))
 
     def test_013_other_methods(self):
@@ -180,7 +109,8 @@ class Http(Attacks):
                 self.assertHarmless(response, (405,), method + path)
                 self.assertRegex(response.header("Allow"), r"^[A-Z, ]+$")
                 self.assertIsNone(response.header("Access-Control-Allow-Origin"))
-        self.refused([b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", b"CONNECT 127.0.0.1:80 HTTP/1.1\r\n" + HOST + b"\r\n"],
+        self.refused([b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
+                      b"CONNECT 127.0.0.1:80 HTTP/1.1\r\n" + HOST + b"\r\n"],
                      (405,))
 
     def test_014_ranges(self):
@@ -191,9 +121,6 @@ class Http(Attacks):
             response = support.request("GET", url, {"Range": value, "If-Range": '"x"'})
             self.assertIn(response.status, (200, 416), value[:40])
             self.assertIn(response.body, (CANARY, b""), value[:40])
-
-    def absolute(self, location):
-        return location if location.startswith("http") else self.gateway.base + "/" + location
 
     def test_015_packed_bodies(self):
         before = self.stored()
@@ -209,7 +136,8 @@ class Http(Attacks):
 
     def test_017_paths(self):
         for path in ("%2e%2e/fhir/metadata", "/metadata", "%2fmetadata", "metadata;x", "metadata%00", "metadata%00x",
-                     "%c0%afmetadata", "%252e%252e/metadata", "../fhir/metadata", "./metadata", "metadata/", "%6detadata",
+                     "%c0%afmetadata", "%252e%252e/metadata", "../fhir/metadata", "./metadata", "metadata/",
+                     "%6detadata",
                      "Binary/../../etc/passwd", "metadata#x", "meta\xe9", "metadata?%zz", "\\metadata"):
             answers, got, _ = raw(self.gateway.port, b"GET /fhir/" + path.encode("latin-1") + b" HTTP/1.1\r\n" + HOST
                                   + b"Connection: close\r\n\r\n")
@@ -235,7 +163,8 @@ class Http(Attacks):
             response = support.request("GET", self.gateway.base + "/metadata?_format=" + value)
             self.assertHarmless(response, (406,), value)
             self.assertIsNone(response.header("X-Evil"))
-        for media_type in ("text/plain\r\nX-Evil: y", "text/plain\u00e9", "a", "text/", "/x", "*/*", "text/*", "../../x",
+        for media_type in ("text/plain\r\nX-Evil: y", "text/plain\u00e9", "a", "text/", "/x", "*/*", "text/*",
+                           "../../x",
                            'text/plain; x="\r\n"', "x" * 300 + "/y", "<script>/x"):
             bundle = fresh_bundle()
             attachment(bundle)["contentType"] = bundle["entry"][2]["resource"]["contentType"] = media_type
@@ -261,7 +190,8 @@ class Http(Attacks):
     def test_089_logs_stay_one_line_per_request(self):
         support.request("GET", self.gateway.base + "/metadata",
                         {"User-Agent": "\x1b[31m%n%s\"'{}".replace("\x1b", "ESC") + "x" * 9000})
-        support.request("GET", self.gateway.base + "/" + urllib.parse.quote('\r\n{"event":"forged"}\x1b[31m') + "?x=IHEBLUE")
+        support.request("GET",
+                        self.gateway.base + "/" + urllib.parse.quote('\r\n{"event":"forged"}\x1b[31m') + "?x=IHEBLUE")
         log = self.gateway.log()
         for line in log.splitlines():
             self.assertIn("event", json.loads(line))
@@ -329,9 +259,6 @@ class Bodies(Attacks):
             found = support.request("GET", self.absolute(answer["entry"][1]["response"]["location"])).json()
             self.assertEqual(attachment({"entry": [0, {"resource": found}]})["title"], "Letter " + piece + " end")
 
-    def absolute(self, location):
-        return location if location.startswith("http") else self.gateway.base + "/" + location
-
     def test_029_masses(self):
         text = json.dumps(fresh_bundle()).encode()
         bodies = [
@@ -353,9 +280,12 @@ class Bodies(Attacks):
             ("batch", lambda b: b.update(type="batch")), ("no submission set", lambda b: b["entry"].pop(0)),
             ("two submission sets", twice), ("entry null", lambda b: b["entry"].append(None)),
             ("entry empty", lambda b: b["entry"].append({})), ("no entries", lambda b: b.update(entry=[])),
-            ("entry object", lambda b: b.update(entry={"a": 1})), ("array", lambda b: b["entry"][1].update(resource=[])),
-            ("text", lambda b: b["entry"][1].update(resource="x")), ("number", lambda b: b["entry"][1].update(fullUrl=5)),
-            ("request", lambda b: b["entry"][1].update(request="POST")), ("unknown", lambda b: reference(b).update(x="y")),
+            ("entry object", lambda b: b.update(entry={"a": 1})),
+            ("array", lambda b: b["entry"][1].update(resource=[])),
+            ("text", lambda b: b["entry"][1].update(resource="x")),
+            ("number", lambda b: b["entry"][1].update(fullUrl=5)),
+            ("request", lambda b: b["entry"][1].update(request="POST")),
+            ("unknown", lambda b: reference(b).update(x="y")),
             ("no binary", lambda b: b["entry"].pop(2))], (400, 422))
         for body in (b"", b" ", b"null", b"[]", b'"x"', b"1", b"{}", b"{", b"{}x", b"/**/{}", b"{'a':1}", b"\0" * 1000):
             self.send(body, (400,), body)
@@ -409,7 +339,8 @@ class Bodies(Attacks):
                       ("rules", lambda b: reference(b).update(implicitRules="http://x.example"))], (422,))
 
     def test_037_media_types(self):
-        for media_type in ("application/fhir+json; charset=utf-16", "text/html", "", "application/fhir+json; fhirVersion=3.0",
+        for media_type in ("application/fhir+json; charset=utf-16", "text/html", "",
+                           "application/fhir+json; fhirVersion=3.0",
                            "multipart/form-data; boundary=x", "application/fhir+json; charset=iso-8859-1"):
             self.send(fresh_bundle(), (415,), media_type, {"Content-Type": media_type})
         self.send(fresh_bundle(), (400,), "other body", {"Content-Type": "application/fhir+xml"})
@@ -433,7 +364,8 @@ class Bodies(Attacks):
                 attachment(bundle).pop(name)
             return bundle
 
-        for text in ("____", "YWJjZA", "QUJDRB==", "QUJ=RA==", "QUI===", "====", "", "Q", "QUJD\u00e9", "QUJD" * 20000 + "*",
+        for text in ("____", "YWJjZA", "QUJDRB==", "QUJ=RA==", "QUI===", "====", "", "Q", "QUJD\u00e9",
+                     "QUJD" * 20000 + "*",
                      "QUJD" * 20000 + "QUJDRB==", "QUJD" * 20000 + "QQ==" + "QUJD" * 20000, "QUJD" * 20000 + "QUI"):
             self.send(data(text), (400,), text[-20:])
         for text in (" \n".join("QUJD"), "QUJD" + " " * 200000 + "QUJD"):
@@ -444,11 +376,13 @@ class Bodies(Attacks):
 
     def test_055_claims_about_the_bytes(self):
         self.changed([(str(claim)[:30], lambda b, claim=claim: attachment(b).update(claim)) for claim in (
-            {"hash": base64.b64encode(b"x" * 20).decode()}, {"hash": "QUJD"}, {"hash": "QUJD" * 30000}, {"size": 1})], (422,))
+            {"hash": base64.b64encode(b"x" * 20).decode()}, {"hash": "QUJD"}, {"hash": "QUJD" * 30000}, {"size": 1})],
+            (422,))
 
     def test_084_patient_identifiers(self):
         for value in ("IHEBLUE-1001^^^&2.999.9&ISO", "x|y", "IHEBLUE-1001~IHEBLUE-1002", "a&amp;amp;b", "' or '1'='1",
-                      "IHEBLUE-1001\r\nX: y", " IHEBLUE-1001", "iheblue-1001", "\\E\\", "x" * 1000, "IHEBLUE-1001\u00a0"):
+                      "IHEBLUE-1001\r\nX: y", " IHEBLUE-1001", "iheblue-1001", "\\E\\", "x" * 1000,
+                      "IHEBLUE-1001\u00a0"):
             bundle = fresh_bundle()
             reference(bundle)["context"].pop("sourcePatientInfo")
             for each in (reference(bundle), submission_set(bundle)):
@@ -467,13 +401,17 @@ class Bodies(Attacks):
             self.assertEqual([each["value"] for each in patient["identifier"]], [support.PATIENT], value)
 
     def test_087_urls_are_not_fetched(self):
-        urls = ["http://169.254.169.254/latest", "http://localhost:1/", "file:///etc/passwd", "gopher://x/", "//x.example/",
-                "http://[::ffff:127.0.0.1]/", "http://0x7f000001/", "data:text/plain,x", "cid:x", "#x", "Binary/../../x",
+        urls = ["http://169.254.169.254/latest", "http://localhost:1/", "file:///etc/passwd", "gopher://x/",
+                "//x.example/",
+                "http://[::ffff:127.0.0.1]/", "http://0x7f000001/", "data:text/plain,x", "cid:x", "#x",
+                "Binary/../../x",
                 self.domain.registry_url]
         self.changed([(url, lambda b, url=url: attachment(b).update(url=url)) for url in urls], (422,))
         self.changed([(url, lambda b, url=url: [each.update(subject={"reference": url})
-                                                for each in (reference(b), submission_set(b))]) for url in urls], (422,))
-        self.changed([(url, lambda b, url=url: reference(b).update(author=[{"reference": url}])) for url in urls], (422,))
+                                                for each in (reference(b), submission_set(b))]) for url in urls],
+                                                (422,))
+        self.changed([(url, lambda b, url=url: reference(b).update(author=[{"reference": url}])) for url in urls],
+                     (422,))
 
     def test_107_twins_are_one(self):
         body = json.dumps(fresh_bundle()).encode()
@@ -516,12 +454,14 @@ class Searches(Attacks):
         cls.locations = [entry["response"]["location"] for entry in cls.gateway.publish(fresh_bundle()).json()["entry"]]
 
     def test_035_result_parameters(self):
-        for name, value, strict in (("_count", "-1", 400), ("_count", "+1", 400), ("_count", "1.5", 400), ("_count", "0", 200),
+        for name, value, strict in (("_count", "-1", 400), ("_count", "+1", 400), ("_count", "1.5", 400),
+                                    ("_count", "0", 200),
                                     ("_count", "18446744073709551616", 400), ("_count", "1000000000", 200),
                                     ("_sort", "kettle", 400), ("_include", "*", 400), ("_revinclude", "*:*", 400),
                                     ("_has:Observation:patient:code", "1", 400), ("type:kettle", "a", 400),
                                     ("_filter", "x", 400), ("_page", "A" * 64, 400), ("_page", "x", 400)):
-            query = urllib.parse.urlencode({"patient.identifier": "urn:oid:%s|%s" % (support.AUTHORITY, support.PATIENT),
+            query = urllib.parse.urlencode({"patient.identifier": "urn:oid:%s|%s" % (support.AUTHORITY,
+                                                                                     support.PATIENT),
                                             "status": "current", name: value})
             url = self.gateway.base + "/DocumentReference?" + query
             self.assertHarmless(support.request("GET", url, {"Prefer": "handling=strict"}), (strict,), name + value)
@@ -529,17 +469,21 @@ class Searches(Attacks):
 
     def test_036_dates(self):
         for name in ("date", "creation", "period"):
-            for value in ("lt9999-99-99", "2026-01-01T00:60", "2026-01-01T00:00:00+15:00", "gt2026-02-30", "0000", "99999", "ge",
+            for value in ("lt9999-99-99", "2026-01-01T00:60", "2026-01-01T00:00:00+15:00", "gt2026-02-30", "0000",
+                          "99999", "ge",
                           "-2026", "2026-1-1", "2026-02-29", "\uff12\uff10\uff12\uff16", "xx2026", " 2026"):
                 self.assertHarmless(self.gateway.find(**{name: value}), (400,), name + value)
-            for value in ("sa2026", "eb2026", "ap2026", "ne2026-01-01", "2016-12-31T23:59:60Z", "2024-02-29", "lt0001-01-01",
+            for value in ("sa2026", "eb2026", "ap2026", "ne2026-01-01", "2016-12-31T23:59:60Z", "2024-02-29",
+                          "lt0001-01-01",
                           "gt9999-12-31T23:59:59.999Z", "ge9999-12-31T23:59:59-14:00", "lt0001-01-01T00:00:00+14:00"):
                 self.assertHarmless(self.gateway.find(**{name: value}), (200,), name + value)
 
     def test_083_injection(self):
-        hostile = ("urn:oid:1.2|x') or ('1'='1", "'", "''", "$XDS", "(", "')", "a','b", "%", "_", "\\", "\\,", "\\|", "||",
+        hostile = ("urn:oid:1.2|x') or ('1'='1", "'", "''", "$XDS", "(", "')", "a','b", "%", "_", "\\", "\\,", "\\|",
+                   "||",
                    "a|b|c", "*", "\u00e9", "\U0001f600", "<>&\"", "]]>", ";DROP TABLE x--", "x" * 5000)
-        for name in ("identifier", "type", "author.family", "facility", "format", "setting", "category", "event", "related",
+        for name in ("identifier", "type", "author.family", "facility", "format", "setting", "category", "event",
+                     "related",
                      "security-label", "_id"):
             for value in hostile:
                 response = self.gateway.find(**{name: value})
@@ -548,12 +492,15 @@ class Searches(Attacks):
                     self.assertNotIn("entry", response.json(), name + value[:20])
             self.assertHarmless(self.gateway.find("List", code="submissionset", **{name: hostile[0]}), (200, 400), name)
         for value in ("%00", "%ff%fe", "%C0%AF", "a%0d%0ab", "%01"):
-            self.assertHarmless(support.request("GET", self.gateway.base + "/DocumentReference?identifier=" + value), (400,), value)
+            self.assertHarmless(support.request("GET", self.gateway.base + "/DocumentReference?identifier=" + value),
+                                (400,), value)
 
     def test_084_patients(self):
         system = "urn:oid:" + support.AUTHORITY
-        for value in (system + "|IHEBLUE-1001^^^&2.999.9&ISO", system + "|' or '1'='1", system + "|IHEBLUE-1001~IHEBLUE-1002",
-                      system + "|", "|", "|IHEBLUE-1001'", "%", "*", system + "|%", system + "|IHEBLUE-1002,%s|x" % system):
+        for value in (system + "|IHEBLUE-1001^^^&2.999.9&ISO", system + "|' or '1'='1",
+                      system + "|IHEBLUE-1001~IHEBLUE-1002",
+                      system + "|", "|", "|IHEBLUE-1001'", "%", "*", system + "|%",
+                      system + "|IHEBLUE-1002,%s|x" % system):
             response = self.gateway.find(**{"patient.identifier": value})
             self.assertHarmless(response, (200, 400, 404, 422), value)
             self.assertNotIn("entry", response.json(), value)
@@ -566,254 +513,52 @@ class Searches(Attacks):
                 self.assertHarmless(response, (200,) if other == kind else (404,), other)
             flipped = [identifier[:i] + ("b" if identifier[i] != "b" else "c") + identifier[i + 1:]
                        for i in range(0, len(identifier), 3)]
-            for forged in flipped + [identifier[:-1], identifier + "a", identifier.upper(), "a" * 64, "-", "...", "a" * 65, "%41"]:
-                self.assertHarmless(support.request("GET", "%s/%s/%s" % (self.gateway.base, kind, forged)), (404,), forged)
+            for forged in flipped + [identifier[:-1], identifier + "a", identifier.upper(), "a" * 64, "-", "...",
+                                     "a" * 65, "%41"]:
+                self.assertHarmless(support.request("GET", "%s/%s/%s" % (self.gateway.base, kind, forged)), (404,),
+                                    forged)
 
 
-class BadBackEnd(Attacks):
-    """C, D and I: a back-end that breaks, lies and floods."""
+class Races(Attacks):
+    """G1 and I: what many requests at once and one after the other leave behind."""
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.proxy = proxy.Proxy("http://127.0.0.1:%d" % cls.domain.port)
-        cls.addClassCleanup(cls.proxy.close)
-        cls.gateway.stop()
-        url = cls.proxy.url("/repository")
-        cls.gateway = support.Gateway(cls.directory, [cls.domain.back_end(
-            registry_url=cls.proxy.url("/registry"), provide_url=url, timeout_ms=4000,
-            repositories=[{"unique_id": support.REPOSITORY, "url": url}])], name="behind")
-        cls.addClassCleanup(cls.gateway.kill)
-        answer = cls.gateway.publish(fresh_bundle()).json()
-        cls.binary = answer["entry"][2]["response"]["location"]
-        if not cls.binary.startswith("http"):
-            cls.binary = cls.gateway.base + "/" + cls.binary
+    def test_112_one_of_two_replacements_wins(self):
+        old = self.publish(fresh_bundle())["entry"][1]["response"]["location"]
+        for _ in range(3):
+            answers = []
 
-    def setUp(self):
-        self.proxy.clear()
+            def go(location, answers):
+                bundle = fresh_bundle()
+                reference(bundle)["relatesTo"] = [{"code": "replaces", "target": {"reference": location}}]
+                answers.append(self.gateway.publish(bundle))
 
-    def finds(self, behaviour, statuses, what):
-        self.proxy.clear()
-        self.proxy.script("RegistryStoredQuery", *[behaviour] * 3)
-        began = time.monotonic()
-        response = self.gateway.find()
-        self.assertLess(time.monotonic() - began, 10, what)
-        self.assertHarmless(response, statuses, what)
-        return response
+            threads = [threading.Thread(target=go, args=(old, answers)) for _ in range(6)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            won = [answer for answer in answers if answer.status == 200]
+            self.assertEqual(len(won), 1, answers)
+            for answer in answers:
+                self.assertHarmless(answer, (200, 409, 410, 422), "replace")
+            old = won[0].json()["entry"][1]["response"]["location"]
 
-    def gets(self, behaviour, statuses, what, query=None):
-        self.proxy.clear()
-        self.proxy.script("RetrieveDocumentSet", *[behaviour] * 2)
-        if query:
-            self.proxy.script("RegistryStoredQuery", *[query] * 3)
-        response = support.request("GET", self.binary)
-        self.assertHarmless(response, statuses, what)
-        if response.status == 200:
-            self.assertEqual(response.body, CANARY, what)
-        return response
+    def test_000_bad_requests_leave_nothing_open(self):
+        def descriptors():
+            return len(os.listdir("/proc/%d/fd" % self.gateway.process.pid))
 
-    @staticmethod
-    def edit(pattern, replacement, flags=re.DOTALL):
-        """Changes the answer by a regular expression that must be found."""
-        def change(body):
-            changed, count = re.subn(pattern, replacement, body, 1, flags)
-            assert count, (pattern, body[:400])
-            return changed
-        return proxy.changed(change)
+        def mix():
+            for _ in range(20):
+                self.send(b'{"resourceType":"Bundle"' + b" " * 400000, (400,), "unfinished")
+                self.send(fresh_bundle(), (415,), "packed", {"Content-Encoding": "gzip"})
+                raw(self.gateway.port, POST + b"Content-Length: 9999999\r\n\r\n" + b" " * 400000, 0.01)
+                raw(self.gateway.port, CHUNKED + b"zz\r\n", 0.5)
 
-    @staticmethod
-    def answer(body, status=200, content_type="application/soap+xml; charset=utf-8"):
-        return proxy.answering(status, content_type, body)
-
-    def test_039_entities(self):
-        for doctype in (b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>', b'<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x">',
-                        b'<!DOCTYPE x [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>', b"<!DOCTYPE x>"):
-            self.finds(self.edit(rb"(<[\w:]*Envelope)", doctype + rb"\1"), (502,), doctype)
-
-    def test_041_masses_of_xml(self):
-        def attributes(pattern, count):
-            return self.edit(rb"(<[\w:]*Body)", lambda m: m.group(1) + b"".join(pattern % i for i in range(count)))
-
-        for behaviour in (attributes(b' a%d="1"', 100000), attributes(b' xmlns:a%d="b"', 30000), self.answer(b"<a>" * 100000),
-                          self.answer(b'<a b="' + b"x" * 11000000 + b'"/>'), self.answer(b"<a>" + b"x" * 70000000),
-                          self.edit(rb"(</[\w:]*RegistryObjectList>)", b'<rim:ObjectRef id="a"/>' * 500000 + rb"\1")):
-            self.finds(behaviour, (502, 504), "masses")
-
-    def test_043_encodings(self):
-        def spoil(change):
-            return proxy.changed(change)
-
-        for change in (lambda b: b.decode().encode("utf-16"), lambda b: b.replace(b"UTF-8", b"UTF-7", 1),
-                       lambda b: b.replace(b"UTF-8", b"ISO-8859-1", 1), lambda b: b.replace(b"Discharge", b"Disch\xff", 1),
-                       lambda b: b.replace(b"Discharge", b"Disch\0", 1), lambda b: b.replace(b"Discharge", b"Disch&#0;", 1)):
-            self.finds(spoil(change), (502,), "encoding")
-
-    def test_045_answers_that_are_none(self):
-        page = b"<html>LEAK secret-host</html>"
-        rows = [self.answer(body) for body in (b"", b" ", b"{}", page, b"\0\1LEAK")]
-        rows += [self.answer(page, status, "text/html") for status in (200, 400, 404, 500, 502)]
-        rows += [self.edit(rb".{30}$", b""), self.answer(b"", 204), self.answer(b"", 401), proxy.half_answer,
-                 lambda each: each.send(b"HTTP/1.1 302 F\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"),
-                 lambda each: each.send(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"),
-                 lambda each: each.send(b"LEAK\r\n\r\n"),
-                 lambda each: each.send(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200000)]
-        for number, behaviour in enumerate(rows):
-            self.finds(behaviour, (502, 503), number)
-
-    def test_045_faults(self):
-        def fault(exchange):
-            message = re.search(rb"MessageID[^>]*>([^<]+)", exchange.body).group(1).decode()
-            body = ("<s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code><s:Reason><s:Text xml:lang='en'>LEAK /opt/x"
-                    "</s:Text></s:Reason><s:Detail>LEAK</s:Detail></s:Fault>")
-            head = "<a:RelatesTo>%s</a:RelatesTo>" % message
-            exchange.answer(200, "application/soap+xml", xds.envelope(xds.WSA + "/soap/fault", body, head=head).encode())
-
-        self.finds(fault, (502,), "fault")
-
-    def errors(self, status, *errors):
-        """The answer with this status and these RegistryErrors: (code, severity, context, location)."""
-        items = "".join('<rs:RegistryError errorCode="%s" severity="urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:%s" '
-                        'codeContext="%s" location="%s"/>' % error for error in errors)
-        inside = '<rs:RegistryErrorList xmlns:rs="%s">%s</rs:RegistryErrorList>' % (xds.RS, items)
-        return self.edit(rb'(ResponseStatusType:)Success"([^>]*?)(/?)>',
-                         lambda m: m.group(1) + status.encode() + b'"' + m.group(2) + b">" + inside.encode()
-                         + (b"</rs:RegistryResponse>" if m.group(3) else b""))
-
-    def test_046_errors_of_the_registry(self):
-        trace = "Do this&#10;LEAK at org.example.Registry.java:42"
-        for code, status in (("XDSMissingHomeCommunityId", 502), ("XDSResultNotSinglePatient", 502), ("XDSNope", 502),
-                             ("XDSUnknownStoredQuery", 501), ("XDSUnknownPatientId", 422), ("XDSTooManyResults", 400),
-                             ("XDSRegistryBusy", 503), ("", 502), ("LEAK &lt;code&gt;", 502), ("x" * 5000, 502)):
-            error = (code, "Error", trace, "LEAK org.example.Registry.java:42 IHEBLUE-1001")
-            for answer in (self.errors("Failure", error), self.errors("Success", error),
-                           self.errors("Failure", *[("XDSExtraMetadataNotSaved", "Warning", "w", "")] * 40, error)):
-                response = self.finds(answer, (status,), code[:30])
-                self.assertNotIn(b"IHEBLUE", response.body)
-        self.assertNotIn("LEAK", self.gateway.log())
-        for status in ("Failure", "Kettle", ""):
-            self.finds(self.errors(status), (502,), status)
-
-    def test_046_errors_of_a_publication(self):
-        before = self.stored()
-        for code, status in (("XDSMissingHomeCommunityId", 502), ("XDSRepositoryBusy", 503), ("XDSNonIdenticalHash", 409)):
-            self.proxy.clear()
-            self.proxy.script("ProvideAndRegisterDocumentSet-b", lambda exchange, code=code: exchange.answer(
-                200, "application/soap+xml", self.registry_response(exchange, "Failure", code)))
-            self.assertHarmless(self.gateway.publish(fresh_bundle()), (status,), code)
-        self.assertEqual(self.stored(), before)
-
-    @staticmethod
-    def registry_response(exchange, status, code=None):
-        message = re.search(rb"MessageID[^>]*>([^<]+)", exchange.body).group(1).decode()
-        error = ('<r:RegistryErrorList><r:RegistryError errorCode="%s" codeContext="c&#10;LEAK" location="LEAK" severity='
-                 '"urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"/></r:RegistryErrorList>' % code) if code else ""
-        body = ('<r:RegistryResponse xmlns:r="%s" status="urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:%s">%s'
-                "</r:RegistryResponse>" % (xds.RS, status, error))
-        return xds.envelope(xds.PROVIDE + "Response", body, head="<a:RelatesTo>%s</a:RelatesTo>" % message).encode()
-
-    def test_046_a_part_is_not_the_whole(self):
-        def partial(pass_on):
-            def behave(exchange):
-                if pass_on:
-                    exchange.pass_on()
-                exchange.answer(200, "application/soap+xml", self.registry_response(exchange, "PartialSuccess", "XDSRegistryError"))
-            return behave
-
-        for stored, status in ((False, 502), (True, 200)):
-            self.proxy.clear()
-            self.proxy.script("ProvideAndRegisterDocumentSet-b", partial(stored))
-            self.assertHarmless(self.gateway.publish(fresh_bundle()), (status,), stored)
-
-    def test_047_metadata_of_another_patient(self):
-        response = self.finds(proxy.changed(lambda b: b.replace(b"IHEBLUE-1001^^^", b"IHEBLUE-1002^^^")), (200, 502), "patient")
-        self.assertNotIn("DocumentReference/", response.body.decode())
-
-    def test_049_addressing(self):
-        self.finds(self.edit(rb"(RelatesTo[^>]*>)[^<]+", rb"\1urn:uuid:00000000-0000-4000-8000-000000000000"), (502,), "relates")
-        self.finds(self.edit(rb"(<[^<]*RelatesTo[^>]*>)[^<]+(<[^>]+>)", rb"\g<0>\1urn:uuid:0\2"), (502,), "two")
-        unknown = rb'<x:y xmlns:x="urn:x" xmlns:z="%s" z:mustUnderstand="1"/>' % xds.SOAP.encode()
-        self.finds(self.edit(rb"(</[\w:]*Header>)", unknown + rb"\1"), (502,), "mustUnderstand")
-
-    @staticmethod
-    def parts(change):
-        """change(list of parts without delimiters) -> list."""
-        def behave(body):
-            delimiter = b"--" + re.match(rb"\s*--([^\r\n]+)", body).group(1)
-            pieces = body.split(delimiter)
-            return delimiter.join([pieces[0]] + change(pieces[1:-1]) + [pieces[-1]])
-        return proxy.changed(behave)
-
-    def test_050_packages(self):
-        def boundary(value):
-            def behave(exchange):
-                status, content_type, body = exchange.pass_on()
-                old = re.search('boundary="([^"]+)"', content_type).group(1)
-                exchange.answer(status, content_type.replace('boundary="%s"' % old, value), body)
-            return behave
-
-        for value in ("", 'boundary=""', 'boundary="%s"' % ("b" * 71), 'boundary="("', 'boundary="x"; boundary="y"'):
-            self.gets(boundary(value), (502,), value)
-        self.gets(proxy.changed(lambda body: body.rstrip()[:-2]), (502,), "no end")
-        self.gets(proxy.changed(lambda body: b"p" * 10000000 + b"\r\n" + body), (200, 502), "preamble")
-
-    def test_051_parts(self):
-        evil = b"E" * len(CANARY)
-        for what, behaviour in (
-                ("no part", self.edit(rb'href="cid:[^"]*"', b'href="cid:none"')),
-                ("root", self.edit(rb'href="cid:[^"]*"', b'href="cid:root@domain.passerelle"')),
-                ("http", self.edit(rb'href="cid:[^"]*"', b'href="http://127.0.0.1:9/"')),
-                ("id twice, first", self.parts(lambda p: [p[0], p[1].replace(CANARY, evil), p[1]])),
-                ("id twice, second", self.parts(lambda p: [p[0], p[1], p[1].replace(CANARY, evil)])),
-                ("10000 parts", self.parts(lambda p: [p[0]] + [b"\r\nContent-ID: <p%d>\r\n\r\nx\r\n" % i for i in range(10000)]
-                                           + [p[1]])),
-                ("other document", self.edit(rb"(DocumentUniqueId>)[^<]*", rb"\g<1>1.2.3")),
-                ("other repository", self.edit(rb"(RepositoryUniqueId>)[^<]*", rb"\g<1>1.2.3")),
-                ("none", self.edit(rb"<[\w:]*DocumentResponse>.*</[\w:]*DocumentResponse>", b"")),
-                ("twice", self.edit(rb"<([\w:]*)DocumentResponse>.*</[\w:]*DocumentResponse>", rb"\g<0>\g<0>")),
-                ("both", self.edit(rb"(<[\w:]*Include)", rb"QUJD\1"))):
-            self.gets(behaviour, (502,), what)
-
-    def test_052_headers_of_parts(self):
-        self.gets(self.edit(rb"Content-ID", b"X: " + b"a" * 1000000 + b"\r\nContent-ID"), (502,), "long")
-        # Plain text is itself in quoted-printable.
-        for coding, status in ((b"quoted-printable", 200), (b"base64", 502), (b"kettle", 502)):
-            self.gets(self.edit(rb"(?i)transfer-encoding: binary\r\n(Content-ID: <(?!root))",
-                                b"Transfer-Encoding: " + coding + rb"\r\n\1"), (status,), coding)
-
-    def test_055_other_bytes_than_registered(self):
-        for what, change in (("bytes", lambda b: b.replace(CANARY, b"E" * len(CANARY))), ("short", lambda b: b.replace(CANARY, b"E")),
-                             ("long", lambda b: b.replace(CANARY, CANARY * 2)), ("none", lambda b: b.replace(CANARY, b""))):
-            self.gets(proxy.changed(change), (502,), what)
-        # Without a size that can be read the hash still counts.
-        for size in (b"", b"abc", b"-1", b"99999999999999999999999"):
-            registry = proxy.changed(lambda b, size=size: re.sub(
-                rb'(Slot name="size">.{0,40}?<rim:Value>)\d+', rb"\g<1>" + size, b, 1, re.DOTALL))
-            self.gets(proxy.changed(lambda b: b.replace(CANARY, b"E" * len(CANARY))), (502,), size, registry)
-            self.gets(proxy.passing, (200, 502), size, registry)
-
-    def test_091_repositories_come_from_configuration(self):
-        for repository in (b"1.2.3.4.5", b"../../etc", b"http://127.0.0.1:9/", b""):
-            query = proxy.changed(lambda b, to=repository: b.replace(support.REPOSITORY.encode(), to))
-            self.gets(proxy.passing, (404, 502), repository, query)
-
-    def test_105_half_an_answer(self):
-        self.proxy.script("RetrieveDocumentSet", *[proxy.half_answer] * 3)
-        self.assertHarmless(support.request("GET", self.binary), (502,), "half")
-
-    def test_125_a_slow_back_end_is_given_up(self):
-        def drip(exchange):
-            exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nContent-Type: text/xml\r\n\r\n")
-            for _ in range(8):
-                exchange.send(b" ")
-                time.sleep(1)
-
-        self.proxy.script("RetrieveDocumentSet", drip)
-        began = time.monotonic()
-        response = support.request("GET", self.binary)
-        self.assertHarmless(response, (504,), "drip")
-        self.assertLess(time.monotonic() - began, 7)
+        mix()
+        before = descriptors()
+        mix()
+        support.wait_until(lambda: descriptors() <= before + 3, "descriptors to be closed", 10)
 
 
 if __name__ == "__main__":
-    import unittest
     unittest.main(verbosity=2)
