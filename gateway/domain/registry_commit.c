@@ -48,10 +48,14 @@ static bool unique_id_check(struct commit *commit, const struct submitted *objec
 				    "Use another uniqueId: this one is registered already.");
 		else if (!str_equal(row->hash, object->hash))
 			ok = refuse(commit->outcome, "XDSNonIdenticalHash", object->sent_id,
-				    "Use another uniqueId: a document with this one and another hash is registered.");
+				    "Use another uniqueId (FHIR: masterIdentifier): a document with this one and "
+				    "another hash is "
+				    "registered.");
 		else if (!str_equal(row->size, object->size))
 			ok = refuse(commit->outcome, "XDSNonIdenticalSize", object->sent_id,
-				    "Use another uniqueId: a document with this one and another size is registered.");
+				    "Use another uniqueId (FHIR: masterIdentifier): a document with this one and "
+				    "another size is "
+				    "registered.");
 	}
 	return ok;
 }
