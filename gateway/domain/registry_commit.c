@@ -49,13 +49,11 @@ static bool unique_id_check(struct commit *commit, const struct submitted *objec
 		else if (!str_equal(row->hash, object->hash))
 			ok = refuse(commit->outcome, "XDSNonIdenticalHash", object->sent_id,
 				    "Use another uniqueId (FHIR: masterIdentifier): a document with this one and "
-				    "another hash is "
-				    "registered.");
+				    "another hash is registered.");
 		else if (!str_equal(row->size, object->size))
 			ok = refuse(commit->outcome, "XDSNonIdenticalSize", object->sent_id,
 				    "Use another uniqueId (FHIR: masterIdentifier): a document with this one and "
-				    "another size is "
-				    "registered.");
+				    "another size is registered.");
 	}
 	return ok;
 }

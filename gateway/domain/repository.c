@@ -114,8 +114,7 @@ static bool document_keep(struct connection *connection, const struct rim_object
 		statement_reset(statement);
 		return same || refuse(outcome, "XDSNonIdenticalHash", document->id,
 				      "Use another uniqueId (FHIR: masterIdentifier): this repository has another "
-				      "document under "
-				      "it.");
+				      "document under it.");
 	}
 	if (!content_keep(document->writer, outcome) ||
 	    !statement_prepare(connection,
