@@ -25,6 +25,9 @@ static bool add_identifier(struct patient_claim *claim, const json_t *identifier
 	struct patient_identifier found = { fhir_text(json_object_get(identifier, "system")),
 					    fhir_text(json_object_get(identifier, "value")) };
 
+	/* after a merge the identifiers that are gone stay, so marked */
+	if (str_equal(fhir_text(json_object_get(identifier, "use")), STR("old")))
+		return true;
 	if (found.value.size && claim->identifier_count < PATIENT_IDENTIFIERS_MAX)
 		claim->identifiers[claim->identifier_count++] = found;
 	return true;

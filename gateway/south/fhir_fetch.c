@@ -81,6 +81,7 @@ static enum fhir_fetched answer_read(const struct south *south, struct str url, 
 				     struct outcome *outcome)
 {
 	struct str type;
+	struct str own_id;
 	struct outcome reading;
 	bool xml = content_type && strstr(content_type, "xml");
 	size_t id = url.size;
@@ -94,8 +95,11 @@ static enum fhir_fetched answer_read(const struct south *south, struct str url, 
 	outcome_init(&reading);
 	if (!fhir_body_read(xml ? FHIR_XML : FHIR_JSON, buf_str(body), NULL, NULL, south->arena, resource, &reading))
 		return fetch_failed(south, ERR_BACKEND_ANSWER, path, CURLE_OK, 200, outcome);
-	return str_equal(fhir_text(json_object_get(*resource, "resourceType")), type) ? FHIR_FETCHED
-										      : FHIR_FETCH_NOTHING;
+	own_id = fhir_text(json_object_get(*resource, "id"));
+	if (!str_equal(fhir_text(json_object_get(*resource, "resourceType")), type) ||
+	    (own_id.size && !str_equal(own_id, str_from(url, id))))
+		return FHIR_FETCH_NOTHING;
+	return FHIR_FETCHED;
 }
 
 /* One GET on the thread's handle. */

@@ -29,10 +29,21 @@ static enum identified patient_id_write(const struct transaction *t, struct str 
 	return PATIENT_FAILED;
 }
 
-/* The identifier of the affinity domain that a Patient resource carries. */
+/* Takes one more value for a patient. False when it is another one than before: who has two names in the affinity domain
+ * could be two people, and nobody here may choose. */
+static bool value_agrees(struct str *value, struct str next)
+{
+	if (value->data && !str_equal(*value, next))
+		return false;
+	*value = next;
+	return true;
+}
+
+/* The identifier of the affinity domain that a Patient resource carries; those that are no longer used do not count. */
 static enum identified identify_by_resource(const struct transaction *t, const json_t *patient, struct str *patient_id)
 {
 	const json_t *identifiers = json_object_get(patient, "identifier");
+	struct str value = STR_NONE;
 	size_t i;
 	json_t *identifier;
 
@@ -40,10 +51,13 @@ static enum identified identify_by_resource(const struct transaction *t, const j
 	{
 		if (i >= PATIENT_IDENTIFIERS_MAX)
 			break;
-		if (system_is_ours(t, fhir_text(json_object_get(identifier, "system"))))
-			return patient_id_write(t, fhir_text(json_object_get(identifier, "value")), patient_id);
+		if (str_equal(fhir_text(json_object_get(identifier, "use")), STR("old")) ||
+		    !system_is_ours(t, fhir_text(json_object_get(identifier, "system"))))
+			continue;
+		if (!value_agrees(&value, fhir_text(json_object_get(identifier, "value"))))
+			return PATIENT_NOBODY;
 	}
-	return PATIENT_NOBODY;
+	return patient_id_write(t, value, patient_id);
 }
 
 static enum identified identify_by_url(const struct transaction *t, struct str url, const char *path,
@@ -87,12 +101,18 @@ static enum identified identify_by_id(const struct transaction *t, struct str id
 enum identified identify_patient(const struct transaction *t, const struct patient_claim *claim, bool any_system,
 				 struct str *patient_id)
 {
+	struct str value = STR_NONE;
+
 	for (size_t i = 0; i < claim->identifier_count; i++) {
 		const struct patient_identifier *identifier = &claim->identifiers[i];
 
-		if (identifier->system.data ? system_is_ours(t, identifier->system) : any_system)
-			return patient_id_write(t, identifier->value, patient_id);
+		if (!(identifier->system.data ? system_is_ours(t, identifier->system) : any_system))
+			continue;
+		if (!value_agrees(&value, identifier->value))
+			return PATIENT_NOBODY;
 	}
+	if (value.data)
+		return patient_id_write(t, value, patient_id);
 	if (!str_is_empty(claim->own_id))
 		return identify_by_id(t, claim->own_id, claim->path, patient_id);
 	return identify_by_url(t, claim->url, claim->path, patient_id);

@@ -146,7 +146,7 @@ static bool patients_resolve(const struct transaction *t, const struct provide_b
 			break;
 		case PATIENT_NOBODY:
 			ok = outcome_add(t->outcome, ERR_PATIENT_UNKNOWN, bundle->claims[i].path,
-					 "Name the patient by an identifier of the system urn:oid:%.*s.",
+					 "Name the patient by one identifier of the system urn:oid:%.*s.",
 					 STR_ARG(t->gateway->config->patient_assigning_authority));
 			break;
 		case PATIENT_FAILED:

@@ -2,8 +2,8 @@
 import base64
 import copy
 import json
-import socket
 import os
+import socket
 import threading
 import time
 import unittest

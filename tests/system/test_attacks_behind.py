@@ -6,10 +6,11 @@ import time
 import unittest
 import uuid
 
+import fhir_peer
 import proxy
 import support
 import xds
-from attacks import CANARY, GET, POST, Attacks, fresh_bundle, submission_set
+from attacks import CANARY, Attacks, fresh_bundle, reference, submission_set
 
 
 class BadBackEnd(Attacks):
@@ -266,6 +267,46 @@ class BadBackEnd(Attacks):
         response = support.request("GET", self.binary)
         self.assertHarmless(response, (504,), "drip")
         self.assertLess(time.monotonic() - began, 7)
+
+
+class Identity(Attacks):
+    """C and G: an identity source that is confused, and patients who could be two."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.peer = fhir_peer.FhirPeer()
+        cls.addClassCleanup(cls.peer.close)
+        cls.gateway_overrides = {"patient": {"assigning_authority": support.AUTHORITY, "identity_base": cls.peer.base}}
+        super().setUpClass()
+
+    @staticmethod
+    def patient(*identifiers, **more):
+        return dict({"resourceType": "Patient", "id": "p1", "identifier": [
+            dict({"system": "urn:oid:" + support.AUTHORITY, "value": value}, **({"use": use} if use else {}))
+            for use, value in identifiers]}, **more)
+
+    def test_048_patients_of_the_identity_source(self):
+        one, two = (None, support.PATIENT), (None, "IHEBLUE-1002")
+        for patient, status in ((self.patient(one), 200), (self.patient(one, one), 200), (self.patient(one, two), 422),
+                                (self.patient(("old", "IHEBLUE-1002"), one), 200), (self.patient(("old", one[1])), 422),
+                                (self.patient(one, id="p2"), 422), (self.patient(one, resourceType="Person"), 422),
+                                (self.patient(), 422), (self.patient((None, "")), 422),
+                                (self.patient(one, identifier="x"), 422), (self.patient(one, identifier=[[]]), 422),
+                                (self.patient(one, identifier=[{"system": {}, "value": []}]), 422)):
+            self.peer.resources["Patient/p1"] = patient
+            bundle = fresh_bundle()
+            for each in (reference(bundle), submission_set(bundle)):
+                each["subject"] = {"reference": self.peer.base + "/Patient/p1"}
+            self.assertHarmless(self.gateway.publish(bundle), (status,), patient)
+
+    def test_032_a_patient_with_two_names(self):
+        for identifiers, status in (([(None, support.PATIENT), (None, "IHEBLUE-1002")], 422),
+                                    ([(None, support.PATIENT), ("old", "IHEBLUE-1002")], 200)):
+            bundle = fresh_bundle()
+            for each in (reference(bundle), submission_set(bundle)):
+                each["contained"] = each.get("contained", []) + [self.patient(*identifiers)]
+                each["subject"] = {"reference": "#p1"}
+            self.assertHarmless(self.gateway.publish(bundle), (status,), identifiers)
 
 
 class Direct(Attacks):
