@@ -311,8 +311,10 @@ class DemoStand(unittest.TestCase):
         """The demo that serves, in a session of its own; returns when it has published."""
         path = os.path.join(self.state, "out")
         with open(path, "wb") as log:
+            # A caller that ignores SIGHUP (nohup) hands that on, and bash cannot trap what it was told to ignore.
             process = subprocess.Popen(["./run"], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=log, start_new_session=True)
+                                       stderr=log, start_new_session=True,
+                                       preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         self.addCleanup(lambda: process.poll() is None and os.killpg(process.pid, signal.SIGKILL))
 
         def text():
