@@ -37,7 +37,7 @@ struct config_row {
 	const char *sentence;
 };
 
-#define CONFIG_ROWS_MAX 128 /* per section */
+#define CONFIG_ROWS_MAX 256 /* per section */
 
 struct config_section {
 	const struct config_row *rows;

@@ -18,8 +18,11 @@ ROOMS = {
     "gateway/soap": "gateway/http gateway/run mappers profiles",
     "gateway/south": "gateway/run mappers profiles",
     "gateway/domain": "gateway/soap gateway/http gateway/state gateway/run mappers profiles",
-    "gateway/transactions": "gateway/south gateway/run mappers profiles",
-    "gateway/north": "gateway/http gateway/transactions gateway/south gateway/run mappers profiles",
+    "gateway/access": "gateway/south gateway/state gateway/run mappers profiles",
+    "gateway/audit": "gateway/south gateway/state gateway/run mappers profiles",
+    "gateway/transactions": "gateway/access gateway/audit gateway/south gateway/run gateway/state mappers profiles",
+    "gateway/north": "gateway/http gateway/transactions gateway/access gateway/audit gateway/south gateway/run "
+                     "gateway/state mappers profiles",
 }
 ROOMS["gateway/cli"] = " ".join(ROOMS)
 ROOMS["gateway"] = " ".join(ROOMS)          # main.c
@@ -30,6 +33,11 @@ LIBRARIES = {
     "curl/curl.h": "gateway/south",
     "sqlite3.h": "gateway/state",
     "yaml.h": "gateway/run",
+    "hiredis/hiredis.h": "gateway/state",
+    "hiredis/read.h": "gateway/state",
+    "cjose/cjose.h": "gateway/access",
+    "xmlsec/xmlsec.h": "gateway/soap gateway/south",
+    "gnutls/gnutls.h": "gateway/http",
     "libxml/parser.h": "mappers",
     "libxml/tree.h": "mappers",
 }

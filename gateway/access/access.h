@@ -1,0 +1,21 @@
+/* Who asks, what they may do, and what they may see: the door to the room of access. Everything that comes out of a
+ * back-end passes through here before it can be answered. Opened once by the server, shared by all requests. */
+#ifndef PASSERELLE_ACCESS_H
+#define PASSERELLE_ACCESS_H
+
+#include "gateway/run/config.h"
+#include "gateway/south/soap_client.h"
+#include "mappers/caller.h"
+#include "mappers/consent_rule.h"
+
+struct access;
+struct cache;
+
+/* Borrowed: config. Close with access_close, after the last request. NULL after an error. */
+struct access *access_open(const struct config *config, struct outcome *outcome) MUST_CHECK;
+void access_close(struct access *access);
+
+/* The cache that all gateways of this deployment share. */
+struct cache *access_cache(struct access *access);
+
+#endif

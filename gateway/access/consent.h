@@ -1,0 +1,25 @@
+/* What the patient consents to, for one request: the sources are asked (through leases and cache), and every document is
+ * decided by the same set of rules. The one narrow door behind which a second source, such as a national decision point,
+ * may stand: all sources must permit. Deny when unsure. */
+#ifndef PASSERELLE_ACCESS_CONSENT_H
+#define PASSERELLE_ACCESS_CONSENT_H
+
+#include "gateway/access/access.h"
+
+/* What was found out about one patient for one request; in the request's arena. */
+struct consent;
+
+/* Asks the sources what holds for this patient, this caller and this action. Never fails: when a source cannot be asked
+ * (or the last known state is older than the configured age), the consent denies everything with CONSENT_UNAVAILABLE.
+ * With consent.source none everything is permitted. patient_id: CX of the affinity domain. */
+const struct consent *consent_ask(struct access *access, const struct south *south, const struct caller *caller,
+				  enum consent_action action, struct str patient_id, bool is_patient, int64_t now_s);
+
+/* The answer for all documents at once, when they need not be looked at. */
+enum consent_extent consent_extent_of(const struct consent *consent, struct consent_decision *decision);
+
+/* The answer for one document. */
+void consent_decide_entry(const struct consent *consent, const struct document_entry *entry,
+			  struct consent_decision *decision);
+
+#endif

@@ -1,0 +1,53 @@
+/* What gateways share and may lose: decisions and cross-references under keyed hashes, encrypted, for a bounded time.
+ * Redis when one is configured, otherwise this process's memory; behind this header nobody can tell. Never the record of
+ * anything: every failure is a miss, emptied it makes answers slower and not different. Knows no FHIR and no XDS.
+ * Any thread may call. */
+#ifndef PASSERELLE_CACHE_H
+#define PASSERELLE_CACHE_H
+
+#include "mappers/base/arena.h"
+#include "mappers/base/error.h"
+
+struct cache;
+
+#define CACHE_VALUE_BYTES_MAX (64 * 1024)
+
+/* The name of a value in clear: it never leaves the process. What is sent is HMAC-SHA-256 of tenant, kind and parts
+ * (each with its length), so that no patient data stands in keys, and no two names meet. */
+struct cache_name {
+	struct str tenant;
+	const char *kind;        /* "consent", "decision", "xref", ... */
+	const struct str *parts; /* at most 8 */
+	size_t part_count;
+};
+
+enum cache_found { CACHE_HIT, CACHE_MISS };
+
+/* value is in the arena. CACHE_MISS also for every kind of trouble: Redis away or slow, a value that does not open. */
+enum cache_found cache_get(struct cache *cache, const struct cache_name *name, struct arena *arena,
+			   struct str *value) MUST_CHECK;
+
+/* Best effort, at most ttl_ms. Values over CACHE_VALUE_BYTES_MAX are not kept. */
+void cache_put(struct cache *cache, const struct cache_name *name, struct str value, uint64_t ttl_ms);
+void cache_drop(struct cache *cache, const struct cache_name *name);
+
+/* True when nobody had set this name before (then it is set now, for ttl_ms): for replay guards. *certain is false when
+ * the cache could not be asked or has been emptied less than ttl_ms ago, so that "first" is not known. */
+bool cache_first(struct cache *cache, const struct cache_name *name, uint64_t ttl_ms, bool *certain) MUST_CHECK;
+
+/* A counter whose value is random at its birth and that every bump changes for good, on all gateways at once: part of
+ * the names of what a bump shall make unreachable. False when it cannot be known now: then do not use the cache. */
+bool cache_epoch(struct cache *cache, const struct cache_name *name, uint64_t *epoch) MUST_CHECK;
+/* False when the other gateways could not be told. */
+bool cache_epoch_bump(struct cache *cache, const struct cache_name *name) MUST_CHECK;
+
+/* The bell: a short message to all gateways that share the cache (this one too), best effort and unordered. on_bell is
+ * called in a thread of the cache. Messages are encrypted like values. */
+void cache_ring(struct cache *cache, struct str message);
+
+/* Joins the calls of threads that miss the same name at the same time: one goes and asks, the others wait for at most
+ * wait_ms and then look into the cache anew. Returns true for the one that asks, which must call cache_asked. */
+bool cache_ask(struct cache *cache, const struct cache_name *name, uint64_t wait_ms) MUST_CHECK;
+void cache_asked(struct cache *cache, const struct cache_name *name);
+
+#endif
