@@ -31,8 +31,11 @@ static bool negotiate(struct fhir_request *request)
 
 static bool exchange(struct fhir_request *request)
 {
-	const struct transaction *t = &request->transaction;
+	struct transaction *t = &request->transaction;
 
+	t->visit = visit_begin(request->gateway->access, &t->south, t->caller, STR_NONE, t->now_s);
+	if (!t->visit)
+		return no_memory(t);
 	switch (request->route->name) {
 	case ROUTE_CAPABILITIES:
 		return capability(t, &request->answer);
@@ -69,6 +72,7 @@ static const struct step corridor[] = {
 
 static void transaction_begin(struct fhir_request *request)
 {
+	static const struct caller anonymous = { .kind = CALLER_ANONYMOUS };
 	struct http_request *http = request->http;
 
 	trace_to_header(&http->trace, request->traceparent);
@@ -79,6 +83,7 @@ static void transaction_begin(struct fhir_request *request)
 								 .spools = request->gateway->spools,
 								 .request_id = http->trace.span_id,
 								 .traceparent = request->traceparent },
+						      .caller = &anonymous,
 						      .now_s = clock_wall_ms() / 1000,
 						      .outcome = &request->outcome };
 }

@@ -188,7 +188,9 @@ static bool gateway_make(struct fhir_server *server, const struct config *config
 	server->gateway.started = str_from_c(server->started);
 	server->route_base.public_path = path_of(config->public_base);
 	server->stop_ms = config->limits_stop_seconds * 1000;
-	return backend_make(server, &config->back_ends.items[0], outcome) && seal_make(server, config, outcome);
+	server->gateway.access = access_open(config, outcome);
+	return server->gateway.access && backend_make(server, &config->back_ends.items[0], outcome) &&
+	       seal_make(server, config, outcome);
 }
 
 /* Host names that are served: what was configured, and what the gateway is reached by anyway. NULL: all. */
@@ -254,6 +256,7 @@ static bool http_open(struct fhir_server *server, struct outcome *outcome)
 
 static void server_free(struct fhir_server *server)
 {
+	access_close(server->gateway.access);
 	seal_free(server->gateway.seal);
 	arena_free(server->arena);
 	free(server);

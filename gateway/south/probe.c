@@ -2,7 +2,7 @@
 
 #include "gateway/run/random.h"
 #include "gateway/south/curl_handle.h"
-#include "gateway/south/xds_client.h"
+#include "gateway/south/unchecked.h"
 #include "mappers/base/uuid.h"
 #include "mappers/search_query.h"
 

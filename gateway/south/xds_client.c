@@ -1,6 +1,7 @@
 #include "gateway/south/xds_client.h"
 
 #include "gateway/run/log.h"
+#include "gateway/south/unchecked.h"
 
 struct provide_body {
 	const struct rim_list *objects;

@@ -32,11 +32,7 @@ struct str registry_home(const struct transaction *t)
 
 bool registry_ask(const struct transaction *t, const struct stored_query *query, struct metadata *metadata)
 {
-	struct rim_list objects;
-	struct strs refs;
-
-	return xds_query(&t->south, query, &objects, &refs, t->outcome) &&
-	       metadata_from_rim(&objects, t->south.arena, metadata, t->outcome);
+	return visible_query(t->visit, CONSENT_FIND, &t->south, query, metadata, t->outcome);
 }
 
 struct str resource_id(const struct transaction *t, enum seal_kind kind, struct str logical_id, struct str entry_uuid)

@@ -6,7 +6,7 @@
 #include "gateway/transactions/transactions.h"
 #include "mappers/metadata.h"
 
-/* Sends a stored query to the back-end and reads the objects of the answer. */
+/* Sends a stored query to the back-end and reads those objects of the answer that the caller may see. */
 bool registry_ask(const struct transaction *t, const struct stored_query *query, struct metadata *metadata) MUST_CHECK;
 
 /* The home that queries must carry: "urn:oid:..." or STR_NONE. */

@@ -329,7 +329,9 @@ static bool provide(const struct transaction *t, const struct provide_request *r
 	    !targets_resolve(t, bundle, &resolved) || !identifiers_fix(t, bundle, &resolved))
 		return false;
 	if (!provide_bundle_map(bundle, &rules, &resolved, t->south.arena, &metadata, &documents, t->outcome) ||
-	    !documents_verify(t, request, documents, &metadata, &outgoing))
+	    !documents_verify(t, request, documents, &metadata, &outgoing) ||
+	    !visible_may_publish(t->visit, metadata.submission_sets[0].patient_id, metadata.document_entries,
+				 metadata.document_entry_count, t->outcome))
 		return false;
 	ok = submit(t, &metadata, outgoing);
 	provide_outcome_place(bundle, &metadata, t->outcome);

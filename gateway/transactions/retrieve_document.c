@@ -44,6 +44,14 @@ static bool corrupt(const struct passage *passage, const char *what)
 			   what);
 }
 
+/* Fetching takes time, in which the patient may have thought otherwise. */
+static bool confirm(const struct passage *passage)
+{
+	const struct transaction *t = passage->t;
+
+	return visible_confirm(t->visit, &t->south, passage->entry, t->now_s, t->outcome);
+}
+
 static bool type_equal(struct str a, struct str b)
 {
 	struct str a_type = str_trim((struct str) { a.data, str_find(a, ';') });
@@ -90,6 +98,8 @@ static bool client_gone(const struct passage *passage)
 
 static bool stream_data(struct passage *passage, const void *bytes, size_t size)
 {
+	if (!passage->begun && !confirm(passage))
+		return false;
 	passage->size += size;
 	if (passage->size > passage->head.size)
 		return corrupt(passage, "size");
@@ -153,6 +163,8 @@ static bool whole_end(struct passage *passage)
 		return corrupt(passage, "size");
 	if (!passage->assembled && !hash_matches(passage, spool_sha1(spool)))
 		return corrupt(passage, "hash");
+	if (!confirm(passage))
+		return false;
 	passage->head.size = spool_size(spool);
 	passage->spool = NULL; /* taken over */
 	return passage->receiver->whole(passage->receiver->ctx, &passage->head, spool) || client_gone(passage);
@@ -161,19 +173,14 @@ static bool whole_end(struct passage *passage)
 static bool fetch(struct passage *passage)
 {
 	const struct transaction *t = passage->t;
-	const struct document_entry *entry = passage->entry;
-	struct document_request request = { .home = entry->home_community_id,
-					    .repository_unique_id = entry->repository_unique_id,
-					    .document_unique_id = entry->unique_id };
-	struct retrieve_sink sink = { passage, document_begin, document_data };
+	struct visible_sink sink = { passage, document_begin, document_data };
 	struct south south = t->south;
 
-	if (str_is_empty(request.home))
-		request.home = registry_home(t);
 	/* The request's time is for its answer to begin; a stream that has begun lasts as long as it moves. */
 	if (passage->streaming)
 		south.deadline.at_ms += passage->head.size / STREAM_BYTES_PER_MS;
-	if (!xds_retrieve(&south, &request, passage->head.size, &sink, t->outcome))
+	if (!visible_retrieve(t->visit, &south, passage->entry, registry_home(t), passage->head.size, &sink,
+			      t->outcome))
 		return false;
 	return passage->streaming ? stream_end(passage) : whole_end(passage);
 }

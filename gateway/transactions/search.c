@@ -95,12 +95,11 @@ static bool append_entries(const struct transaction *t, struct metadata *answer,
 static bool ask_in_batches(const struct transaction *t, const struct stored_query *query, struct metadata *answer)
 {
 	struct stored_query ids = *query;
-	struct rim_list objects;
 	struct strs refs;
 
 	ids.object_ref = true;
 	*answer = (struct metadata) { 0 };
-	if (!xds_query(&t->south, &ids, &objects, &refs, t->outcome))
+	if (!visible_refs(&t->south, &ids, &refs, t->outcome))
 		return false;
 	if (refs.count > t->gateway->config->search_results_max)
 		return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Narrow the search: it has too many results.");

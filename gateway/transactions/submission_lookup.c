@@ -74,7 +74,7 @@ static enum submission_found submission_ask(const struct transaction *t, struct 
 	asking.south.deadline = deadline_in(SUBMISSION_ASK_TIME_MS);
 	if (!stored_query_add_one(&query, t->south.arena, STR("$XDSSubmissionSetUniqueId"), QUERY_STRING,
 				  metadata->submission_sets[0].unique_id) ||
-	    !registry_ask(&asking, &query, &found))
+	    !visible_query(t->visit, CONSENT_PUBLISH, &asking.south, &query, &found, &ignored))
 		return SUBMISSION_UNKNOWN;
 	if (found.submission_set_count == 0)
 		return SUBMISSION_ABSENT;

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "gateway/access/visible.h"
 #include "gateway/run/config.h"
 #include "gateway/run/seal.h"
 #include "gateway/south/xds_client.h"
@@ -18,6 +19,7 @@ struct gateway {
 	const struct config_back_end *backend_config;
 	struct seal *seal;
 	struct spool_limits *spools;
+	struct access *access;
 	struct str base;    /* public base URL without a final slash */
 	struct str version; /* of the program */
 	struct str started; /* FHIR dateTime */
@@ -27,7 +29,9 @@ struct gateway {
 struct transaction {
 	const struct gateway *gateway;
 	struct south south; /* arena and deadline of the request are in here */
-	int64_t now_s;      /* seconds since 1970 */
+	const struct caller *caller;
+	struct visit *visit; /* what the caller may see; all that is read of a back-end passes through it */
+	int64_t now_s;       /* seconds since 1970 */
 	struct outcome *outcome;
 };
 

@@ -1,0 +1,421 @@
+#include "gateway/access/visible.h"
+
+#include "gateway/south/unchecked.h"
+#include "mappers/association.h"
+#include "mappers/base/hl7v2.h"
+#include "mappers/document_search.h"
+#include "mappers/metadata_rim.h"
+
+#define ACTION_COUNT (CONSENT_UPDATE + 1)
+
+/* One patient of the visit; public is what the audit reads. */
+struct seen {
+	struct visit_patient public;
+	const struct consent *consents[ACTION_COUNT]; /* NULL: not asked yet */
+};
+
+struct visit {
+	struct access *access;
+	struct south south;
+	const struct caller *caller;
+	struct str own_patient;
+	int64_t now_s;
+	struct seen *seen;
+	size_t count;
+	size_t capacity;
+};
+
+struct visit *visit_begin(struct access *access, const struct south *south, const struct caller *caller,
+			  struct str own_patient, int64_t now_s)
+{
+	struct visit *visit = arena_alloc(south->arena, sizeof(*visit));
+
+	if (visit)
+		*visit = (struct visit) {
+			.access = access, .south = *south, .caller = caller, .own_patient = own_patient, .now_s = now_s
+		};
+	return visit;
+}
+
+const struct visit_patient *visit_patients(const struct visit *visit, size_t *count)
+{
+	struct visit_patient *patients = arena_array(visit->south.arena, visit->count, sizeof(*patients));
+
+	*count = patients ? visit->count : 0;
+	for (size_t i = 0; i < *count; i++)
+		patients[i] = visit->seen[i].public;
+	return patients;
+}
+
+static bool no_memory(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+}
+
+/* Namespace names and type codes beside id and OID say nothing. TF-3 4.2.3.2.16 */
+static bool same_patient(const struct visit *visit, struct str a, struct str b)
+{
+	struct hl7_cx left;
+	struct hl7_cx right;
+
+	if (str_is_empty(a) || str_is_empty(b))
+		return false;
+	if (str_equal(a, b))
+		return true;
+	return hl7_cx_parse(a, visit->south.arena, &left) && hl7_cx_parse(b, visit->south.arena, &right) &&
+	       str_equal(left.id, right.id) && str_equal(left.authority.universal_id, right.authority.universal_id);
+}
+
+static struct seen *seen_find(struct visit *visit, struct str patient_id)
+{
+	for (size_t i = 0; i < visit->count; i++) {
+		if (same_patient(visit, visit->seen[i].public.patient_id, patient_id))
+			return &visit->seen[i];
+	}
+	if (!arena_grow(visit->south.arena, &visit->seen, visit->count, &visit->capacity, sizeof(*visit->seen)))
+		return NULL;
+	visit->seen[visit->count] = (struct seen) { .public = { .patient_id = patient_id } };
+	return &visit->seen[visit->count++];
+}
+
+/* What holds for this patient and this action; NULL: nothing is permitted. */
+static const struct consent *consent_of(struct visit *visit, struct seen *seen, enum consent_action action)
+{
+	bool is_own = same_patient(visit, visit->own_patient, seen->public.patient_id);
+
+	if (visit->caller->kind == CALLER_PATIENT && !is_own) {
+		seen->public.was_refused = true;
+		seen->public.decided = (struct consent_decision) { .reason = CONSENT_NO_RELATIONSHIP };
+		return NULL;
+	}
+	if (!seen->consents[action])
+		seen->consents[action] = consent_ask(visit->access, &visit->south, visit->caller, action,
+						     seen->public.patient_id, is_own, visit->now_s);
+	return seen->consents[action];
+}
+
+static enum consent_extent extent_of(struct visit *visit, struct str patient_id, enum consent_action action)
+{
+	struct seen *seen = seen_find(visit, patient_id);
+	const struct consent *consent = seen ? consent_of(visit, seen, action) : NULL;
+	struct consent_decision decision;
+	enum consent_extent extent;
+
+	if (!consent)
+		return CONSENT_NO_DOCUMENT;
+	extent = consent_extent_of(consent, &decision);
+	if (extent == CONSENT_NO_DOCUMENT) {
+		seen->public.was_refused = true;
+		seen->public.decided = decision;
+	}
+	return extent;
+}
+
+static bool entry_permitted(struct visit *visit, const struct document_entry *entry, enum consent_action action)
+{
+	struct seen *seen = seen_find(visit, entry->patient_id);
+	const struct consent *consent = seen ? consent_of(visit, seen, action) : NULL;
+	struct consent_decision decision = { 0 };
+
+	if (!seen)
+		return false;
+	if (consent) {
+		consent_decide_entry(consent, entry, &decision);
+		if (!decision.permit || seen->public.denied_count == 0)
+			seen->public.decided = decision;
+	}
+	*(decision.permit ? &seen->public.permitted_count : &seen->public.denied_count) += 1;
+	return decision.permit;
+}
+
+static void entries_filter(struct visit *visit, enum consent_action action, struct metadata *metadata)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		if (entry_permitted(visit, &metadata->document_entries[i], action))
+			metadata->document_entries[kept++] = metadata->document_entries[i];
+	}
+	metadata->document_entry_count = kept;
+}
+
+static bool query_unchecked(const struct south *south, const struct stored_query *query, struct metadata *metadata,
+			    struct outcome *outcome)
+{
+	struct rim_list objects;
+	struct strs refs;
+
+	return xds_query(south, query, &objects, &refs, outcome) &&
+	       metadata_from_rim(&objects, south->arena, metadata, outcome);
+}
+
+/* Asks for the entries with these ids and says of each id whether it leads to a document, and to one that may be seen. */
+struct ends {
+	const struct str *uuids;
+	size_t count;
+	bool *is_document;
+	bool *is_visible;
+};
+
+static bool ends_ask(struct visit *visit, enum consent_action action, const struct south *south, struct str home,
+		     struct ends *ends, struct outcome *outcome)
+{
+	ends->is_document = arena_array(south->arena, ends->count, sizeof(bool));
+	ends->is_visible = arena_array(south->arena, ends->count, sizeof(bool));
+	if (!ends->is_document || !ends->is_visible)
+		return no_memory(outcome);
+	for (size_t begin = 0; begin < ends->count; begin += SEARCH_BATCH) {
+		size_t end = ends->count - begin < SEARCH_BATCH ? ends->count : begin + SEARCH_BATCH;
+		struct stored_query query;
+		struct metadata found;
+
+		if (!get_documents(ends->uuids + begin, end - begin, home, south->arena, &query))
+			return no_memory(outcome);
+		if (!query_unchecked(south, &query, &found, outcome))
+			return false;
+		for (size_t k = 0; k < found.document_entry_count; k++) {
+			bool permitted = entry_permitted(visit, &found.document_entries[k], action);
+
+			for (size_t i = begin; i < end; i++) {
+				if (!str_equal_nocase(found.document_entries[k].entry_uuid, ends->uuids[i]))
+					continue;
+				ends->is_document[i] = true;
+				ends->is_visible[i] = permitted;
+			}
+		}
+	}
+	return true;
+}
+
+/* Which of these SubmissionSets and Folders have a document that may be seen; one without documents has no secret of
+ * its own, yet nobody but the patient can say so: it stays hidden while the patient hides anything. */
+static bool holders_ask(struct visit *visit, enum consent_action action, const struct south *south, struct str home,
+			const struct str *holders, size_t count, bool *is_visible, struct outcome *outcome)
+{
+	for (size_t begin = 0; begin < count; begin += SEARCH_BATCH) {
+		size_t end = count - begin < SEARCH_BATCH ? count : begin + SEARCH_BATCH;
+		struct stored_query query;
+		struct metadata found;
+		struct ends ends = { 0 };
+		struct str *targets;
+
+		if (!get_associations(holders + begin, end - begin, home, south->arena, &query))
+			return no_memory(outcome);
+		if (!query_unchecked(south, &query, &found, outcome))
+			return false;
+		targets = arena_array(south->arena, found.association_count, sizeof(*targets));
+		if (!targets)
+			return no_memory(outcome);
+		for (size_t i = 0; i < found.association_count; i++)
+			targets[i] = found.associations[i].target;
+		ends.uuids = targets;
+		ends.count = found.association_count;
+		if (!ends_ask(visit, action, south, home, &ends, outcome))
+			return false;
+		for (size_t i = 0; i < found.association_count; i++) {
+			if (found.associations[i].type != ASSOCIATION_HAS_MEMBER || !ends.is_visible[i])
+				continue;
+			for (size_t k = begin; k < end; k++) {
+				if (str_equal_nocase(found.associations[i].source, holders[k]))
+					is_visible[k] = true;
+			}
+		}
+	}
+	return true;
+}
+
+/* Decides about SubmissionSets and Folders alike: patient and id of each come in, what may be seen goes out. */
+struct holders {
+	struct str *uuids;
+	bool *is_visible;
+	struct str *asked; /* those whose members must be looked at, and their places */
+	size_t *places;
+	size_t asked_count;
+};
+
+static bool holders_begin(struct holders *holders, size_t count, struct arena *arena, struct outcome *outcome)
+{
+	*holders = (struct holders) { .uuids = arena_array(arena, count, sizeof(struct str)),
+				      .is_visible = arena_array(arena, count, sizeof(bool)),
+				      .asked = arena_array(arena, count, sizeof(struct str)),
+				      .places = arena_array(arena, count, sizeof(size_t)) };
+	return (holders->uuids && holders->is_visible && holders->asked && holders->places) || no_memory(outcome);
+}
+
+static void holder_add(struct visit *visit, enum consent_action action, struct holders *holders, size_t place,
+		       struct str patient_id, struct str uuid)
+{
+	switch (extent_of(visit, patient_id, action)) {
+	case CONSENT_EVERY_DOCUMENT:
+		holders->is_visible[place] = true;
+		break;
+	case CONSENT_NO_DOCUMENT:
+		break;
+	case CONSENT_BY_DOCUMENT:
+		holders->places[holders->asked_count] = place;
+		holders->asked[holders->asked_count++] = uuid;
+		break;
+	}
+}
+
+static bool holders_decide(struct visit *visit, enum consent_action action, const struct south *south, struct str home,
+			   struct holders *holders, struct outcome *outcome)
+{
+	bool *visible = arena_array(south->arena, holders->asked_count, sizeof(*visible));
+
+	if (!visible)
+		return no_memory(outcome);
+	if (!holders_ask(visit, action, south, home, holders->asked, holders->asked_count, visible, outcome))
+		return false;
+	for (size_t i = 0; i < holders->asked_count; i++)
+		holders->is_visible[holders->places[i]] = visible[i];
+	return true;
+}
+
+static bool sets_filter(struct visit *visit, enum consent_action action, const struct south *south, struct str home,
+			struct metadata *metadata, struct outcome *outcome)
+{
+	struct holders holders;
+	size_t kept = 0;
+
+	if (metadata->submission_set_count == 0)
+		return true;
+	if (!holders_begin(&holders, metadata->submission_set_count, south->arena, outcome))
+		return false;
+	for (size_t i = 0; i < metadata->submission_set_count; i++)
+		holder_add(visit, action, &holders, i, metadata->submission_sets[i].patient_id,
+			   metadata->submission_sets[i].entry_uuid);
+	if (!holders_decide(visit, action, south, home, &holders, outcome))
+		return false;
+	for (size_t i = 0; i < metadata->submission_set_count; i++) {
+		if (holders.is_visible[i])
+			metadata->submission_sets[kept++] = metadata->submission_sets[i];
+	}
+	metadata->submission_set_count = kept;
+	return true;
+}
+
+static bool folders_filter(struct visit *visit, enum consent_action action, const struct south *south, struct str home,
+			   struct metadata *metadata, struct outcome *outcome)
+{
+	struct holders holders;
+	size_t kept = 0;
+
+	if (metadata->folder_count == 0)
+		return true;
+	if (!holders_begin(&holders, metadata->folder_count, south->arena, outcome))
+		return false;
+	for (size_t i = 0; i < metadata->folder_count; i++)
+		holder_add(visit, action, &holders, i, metadata->folders[i].patient_id,
+			   metadata->folders[i].entry_uuid);
+	if (!holders_decide(visit, action, south, home, &holders, outcome))
+		return false;
+	for (size_t i = 0; i < metadata->folder_count; i++) {
+		if (holders.is_visible[i])
+			metadata->folders[kept++] = metadata->folders[i];
+	}
+	metadata->folder_count = kept;
+	return true;
+}
+
+/* True while nothing of any patient of this visit is hidden. */
+static bool nothing_hidden(struct visit *visit, enum consent_action action)
+{
+	for (size_t i = 0; i < visit->count; i++) {
+		if (extent_of(visit, visit->seen[i].public.patient_id, action) != CONSENT_EVERY_DOCUMENT)
+			return false;
+	}
+	return visit->count > 0;
+}
+
+/* A relation names the document that it leads to: one that may not be seen must not be named either. Members of Lists
+ * are looked up by those who show them. */
+static bool relations_filter(struct visit *visit, enum consent_action action, const struct south *south,
+			     struct str home, struct metadata *metadata, struct outcome *outcome)
+{
+	struct str *targets = arena_array(south->arena, metadata->association_count, sizeof(*targets));
+	struct ends ends = { .uuids = targets };
+	size_t kept = 0;
+	size_t next = 0;
+
+	if (!targets)
+		return no_memory(outcome);
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		if (association_relates_to(metadata->associations[i].type).data)
+			targets[ends.count++] = metadata->associations[i].target;
+	}
+	if (ends.count == 0 || nothing_hidden(visit, action))
+		return true;
+	if (!ends_ask(visit, action, south, home, &ends, outcome))
+		return false;
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		bool relates = association_relates_to(metadata->associations[i].type).data != NULL;
+
+		if (!relates || ends.is_visible[next])
+			metadata->associations[kept++] = metadata->associations[i];
+		next += relates;
+	}
+	metadata->association_count = kept;
+	return true;
+}
+
+bool visible_query(struct visit *visit, enum consent_action action, const struct south *south,
+		   const struct stored_query *query, struct metadata *metadata, struct outcome *outcome)
+{
+	if (!query_unchecked(south, query, metadata, outcome))
+		return false;
+	entries_filter(visit, action, metadata);
+	return sets_filter(visit, action, south, query->home, metadata, outcome) &&
+	       folders_filter(visit, action, south, query->home, metadata, outcome) &&
+	       relations_filter(visit, action, south, query->home, metadata, outcome);
+}
+
+bool visible_refs(const struct south *south, const struct stored_query *query, struct strs *refs,
+		  struct outcome *outcome)
+{
+	struct rim_list objects;
+
+	return xds_query(south, query, &objects, refs, outcome);
+}
+
+static bool not_there(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_NOT_FOUND, "", "There is no such document; search for it anew.");
+}
+
+bool visible_retrieve(struct visit *visit, const struct south *south, const struct document_entry *entry,
+		      struct str home, uint64_t bytes_expected, const struct visible_sink *sink,
+		      struct outcome *outcome)
+{
+	struct document_request request = { .home = str_is_empty(entry->home_community_id) ? home
+											   : entry->home_community_id,
+					    .repository_unique_id = entry->repository_unique_id,
+					    .document_unique_id = entry->unique_id };
+	struct retrieve_sink inner = { sink->ctx, sink->begin, sink->data };
+
+	if (!entry_permitted(visit, entry, CONSENT_READ))
+		return not_there(outcome);
+	return xds_retrieve(south, &request, bytes_expected, &inner, outcome);
+}
+
+bool visible_confirm(struct visit *visit, const struct south *south, const struct document_entry *entry, int64_t now_s,
+		     struct outcome *outcome)
+{
+	struct visit *anew = visit_begin(visit->access, south, visit->caller, visit->own_patient, now_s);
+
+	if (!anew)
+		return no_memory(outcome);
+	return entry_permitted(anew, entry, CONSENT_READ) || not_there(outcome);
+}
+
+bool visible_may_publish(struct visit *visit, struct str patient_id, const struct document_entry *entries, size_t count,
+			 struct outcome *outcome)
+{
+	bool permitted = extent_of(visit, patient_id, CONSENT_PUBLISH) != CONSENT_NO_DOCUMENT;
+
+	for (size_t i = 0; permitted && i < count; i++)
+		permitted = entry_permitted(visit, &entries[i], CONSENT_PUBLISH);
+	return permitted || outcome_add(outcome, ERR_FORBIDDEN, "",
+					"The patient's consent or this organisation's policy does not allow you to "
+					"publish this for the patient.");
+}

@@ -1,0 +1,66 @@
+/* From what a back-end has to what this caller may see: the only way by which registry objects and documents reach the
+ * transactions. Everything is decided by the patient's consent (consent.h), entry by entry; of what is hidden nothing
+ * remains: no entry, no List that holds nothing else, no relation that leads to it. Source: IHE PCF, MHD 4.2.4 5.3. */
+#ifndef PASSERELLE_VISIBLE_H
+#define PASSERELLE_VISIBLE_H
+
+#include "gateway/access/consent.h"
+#include "mappers/metadata.h"
+#include "mappers/registry_response.h"
+#include "mappers/stored_query.h"
+#include "mappers/xds_message.h"
+
+/* One request's way through consent: who asks, for what, and what was found out about each patient so far. */
+struct visit;
+
+/* Begins a visit; everything borrowed, the visit is in south->arena. own_patient: the CX of the patient that the caller
+ * is (or acts for), after identity resolution; STR_NONE when the token speaks of none. A caller of kind CALLER_PATIENT
+ * never sees another patient's data, whatever a consent says. NULL without memory. */
+struct visit *visit_begin(struct access *access, const struct south *south, const struct caller *caller,
+			  struct str own_patient, int64_t now_s) MUST_CHECK;
+
+/* What was decided about one patient, for the audit record. */
+struct visit_patient {
+	struct str patient_id; /* CX */
+	size_t permitted_count;
+	size_t denied_count;
+	bool was_refused;                /* as a whole, without looking at documents */
+	struct consent_decision decided; /* the last denial, otherwise the last permit */
+};
+const struct visit_patient *visit_patients(const struct visit *visit, size_t *count);
+
+/* ITI-18: sends the query and reads those objects of the answer that action permits to be seen. Folders and
+ * SubmissionSets are there when at least one of their documents is, or when they have none and the patient hides
+ * nothing. */
+bool visible_query(struct visit *visit, enum consent_action action, const struct south *south,
+		   const struct stored_query *query, struct metadata *metadata, struct outcome *outcome) MUST_CHECK;
+
+/* The ids that a query finds. They are names to ask by, not an answer: who gives one to a client asks for the object
+ * first. */
+bool visible_refs(const struct south *south, const struct stored_query *query, struct strs *refs,
+		  struct outcome *outcome) MUST_CHECK;
+
+/* Takes the one document of a retrieve. */
+struct visible_sink {
+	void *ctx;
+	/* The DocumentResponse that answers the request; the bytes follow. */
+	bool (*begin)(void *ctx, const struct document_response *response);
+	bool (*data)(void *ctx, const void *bytes, size_t size);
+};
+
+/* ITI-43 of the document of this entry, decided anew. home: of the back-end, for an entry that names none. Errors as for
+ * a document that is not there: ERR_NOT_FOUND. */
+bool visible_retrieve(struct visit *visit, const struct south *south, const struct document_entry *entry,
+		      struct str home, uint64_t bytes_expected, const struct visible_sink *sink,
+		      struct outcome *outcome) MUST_CHECK;
+
+/* Is it still so, now, right before the first byte leaves? Asks the sources again (a look at a lease, mostly).
+ * ERR_NOT_FOUND when not. */
+bool visible_confirm(struct visit *visit, const struct south *south, const struct document_entry *entry, int64_t now_s,
+		     struct outcome *outcome) MUST_CHECK;
+
+/* May the caller publish these documents for this patient? ERR_FORBIDDEN when not. */
+bool visible_may_publish(struct visit *visit, struct str patient_id, const struct document_entry *entries, size_t count,
+			 struct outcome *outcome) MUST_CHECK;
+
+#endif
