@@ -20,11 +20,14 @@ struct fhir_request {
 	char traceparent[TRACEPARENT_SIZE];
 
 	struct provide_request provide; /* made by the step read, for the one route that needs it */
+	json_t *resource;               /* the same, for routes with a resource as their body */
 	struct search_request search;
 
-	struct buf answer; /* FHIR JSON, made by the step exchange */
-	struct str etag;   /* weak, of the answer; data NULL when it has none */
-	bool answered;     /* the exchange answered by itself (documents) */
+	struct buf answer;   /* FHIR JSON, made by the step exchange */
+	struct str etag;     /* weak, of the answer; data NULL when it has none */
+	int status;          /* of a good answer; 0: 200 */
+	struct str location; /* of what was written, relative to the base ("Patient/{id}"); STR_NONE: nothing was */
+	bool answered;       /* the exchange answered by itself (documents) */
 };
 
 /* Walks all steps and answers, whatever happens. */

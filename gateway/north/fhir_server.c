@@ -9,10 +9,11 @@
 #include "gateway/run/clock.h"
 #include "mappers/base/xds_time.h"
 
-#define FORM_BYTES_MAX    65536
-#define CONNECT_TIME_MS   5000
-#define REPLY_BYTES_MAX   (64u * 1024 * 1024)
-#define GATEWAY_BYTES_MAX (4u * 1024 * 1024)
+#define FORM_BYTES_MAX     65536
+#define RESOURCE_BYTES_MAX (1024u * 1024)
+#define CONNECT_TIME_MS    5000
+#define REPLY_BYTES_MAX    (64u * 1024 * 1024)
+#define GATEWAY_BYTES_MAX  (4u * 1024 * 1024)
 
 struct fhir_server {
 	struct gateway gateway;
@@ -50,8 +51,11 @@ static bool body_admit(const struct fhir_server *server, const struct route *rou
 		if (http->content_length == 0 || negotiate_form(content_type))
 			return true;
 		return refuse(exchange, ERR_MEDIA_TYPE, "Send the parameters as application/x-www-form-urlencoded.");
-	case ROUTE_BODY_FHIR:
+	case ROUTE_BODY_BUNDLE:
+	case ROUTE_BODY_RESOURCE:
 		admission->body_bytes_max = server->gateway.config->limits_body_bytes;
+		if (route->body == ROUTE_BODY_RESOURCE && admission->body_bytes_max > RESOURCE_BYTES_MAX)
+			admission->body_bytes_max = RESOURCE_BYTES_MAX;
 		if (negotiate_body(content_type, &format))
 			return true;
 		return refuse(exchange, ERR_MEDIA_TYPE,

@@ -48,18 +48,24 @@ static bool cut_end(void *ctx)
 	       outcome_add(&cutting->reason, ERR_STORAGE, "", "Try again later.");
 }
 
-static bool read_fhir(struct fhir_request *request)
+static bool body_format(struct fhir_request *request, enum fhir_format *format)
+{
+	if (!request->http->body || spool_size(request->http->body) == 0)
+		return outcome_add(&request->outcome, ERR_BODY_MALFORMED, "", "Send a FHIR resource as the body.");
+	return negotiate_body(http_request_header(request->http, STR("Content-Type")), format) ||
+	       outcome_add(&request->outcome, ERR_MEDIA_TYPE, "Content-Type",
+			   "Send the body as application/fhir+json or application/fhir+xml in UTF-8, and say so in "
+			   "Content-Type.");
+}
+
+static bool read_bundle(struct fhir_request *request)
 {
 	struct cutting cutting = { .request = request };
 	struct cut_sink sink = { &cutting, cut_begin, cut_data, cut_end };
 	struct outcome reading;
 
-	if (!request->http->body || spool_size(request->http->body) == 0)
-		return outcome_add(&request->outcome, ERR_BODY_MALFORMED, "", "Send a Bundle as the body.");
-	if (!negotiate_body(http_request_header(request->http, STR("Content-Type")), &request->provide.format))
-		return outcome_add(&request->outcome, ERR_MEDIA_TYPE, "Content-Type",
-				   "Send the body as application/fhir+json or application/fhir+xml in UTF-8, and say "
-				   "so in Content-Type.");
+	if (!body_format(request, &request->provide.format))
+		return false;
 	cutting.documents =
 		arena_array(request->http->arena, fhir_limits_default.cut_count_max, sizeof(struct spool *));
 	if (!cutting.documents)
@@ -74,6 +80,15 @@ static bool read_fhir(struct fhir_request *request)
 	request->provide.documents = cutting.documents;
 	request->provide.document_count = cutting.count;
 	return true;
+}
+
+static bool read_resource(struct fhir_request *request)
+{
+	enum fhir_format format;
+
+	return body_format(request, &format) &&
+	       fhir_body_read(format, spool_view(request->http->body), NULL, NULL, request->http->arena,
+			      &request->resource, &request->outcome);
 }
 
 /* RFC 7240: handling=strict among the preferences of all Prefer headers. */
@@ -99,8 +114,12 @@ static bool prefers_strict(const struct http_request *http)
 bool read_request(struct fhir_request *request)
 {
 	switch (request->route->body) {
-	case ROUTE_BODY_FHIR:
-		return read_fhir(request);
+	case ROUTE_BODY_BUNDLE:
+		return read_bundle(request);
+	case ROUTE_BODY_RESOURCE:
+		if (!read_resource(request))
+			return false;
+		break;
 	case ROUTE_BODY_FORM:
 		if (request->http->body)
 			request->search.form = spool_view(request->http->body);

@@ -67,10 +67,22 @@ bool none_match_names(const struct http_request *http, struct str etag)
 	return false;
 }
 
+static void location_header(const struct fhir_request *request)
+{
+	struct str url = arena_printf(request->http->arena, "%.*s/%.*s", STR_ARG(request->gateway->base),
+				      STR_ARG(request->location));
+
+	if (url.data)
+		http_response_header(request->exchange, "Location", url);
+}
+
 void respond_resource(struct fhir_request *request)
 {
 	struct http_exchange *exchange = request->exchange;
+	int status = request->status ? request->status : 200;
 
+	if (request->location.data)
+		location_header(request);
 	if (request->etag.data) {
 		struct str header = arena_printf(request->http->arena, "W/\"%.*s\"", STR_ARG(request->etag));
 
@@ -84,7 +96,12 @@ void respond_resource(struct fhir_request *request)
 	} else {
 		http_response_header(exchange, "Cache-Control", STR("no-store"));
 	}
-	send_fhir(exchange, request->http, request->answer_format, 200, &request->answer);
+	if (request->answer.size > 0) {
+		send_fhir(exchange, request->http, request->answer_format, status, &request->answer);
+		return;
+	}
+	http_response_header(exchange, "X-Request-Id", str_from_c(request->http->trace.span_id));
+	http_respond_buf(exchange, status, NULL);
 }
 
 static void send_outcome(struct http_exchange *exchange, const struct http_request *http, enum fhir_format format,

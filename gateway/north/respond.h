@@ -4,7 +4,7 @@
 
 #include "gateway/north/corridor.h"
 
-/* Answers 200 with the resource in request->answer, or 304 when the client has it. */
+/* Answers with the resource in request->answer (or nothing) and request->status, or 304 when the client has it. */
 void respond_resource(struct fhir_request *request);
 
 /* Answers with the OperationOutcome of request->outcome and the status that goes with it; a stream that has begun is

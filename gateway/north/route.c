@@ -26,13 +26,26 @@ static bool id_valid(struct str id)
 	return id.size >= 1 && id.size <= FHIR_ID_SIZE_MAX;
 }
 
+/* The dollar of an operation ("Patient/$match") is the one character that clients escape though they need not. */
+static bool literal_matches(struct str pattern, struct str path)
+{
+	const struct str escaped = STR("%24");
+	size_t dollar = str_find(pattern, '$');
+
+	if (str_equal(pattern, path))
+		return true;
+	return dollar < pattern.size && path.size > dollar && memcmp(path.data, pattern.data, dollar) == 0 &&
+	       str_starts_with(str_from(path, dollar), escaped) &&
+	       str_equal(str_from(path, dollar + escaped.size), str_from(pattern, dollar + 1));
+}
+
 static bool path_matches(struct str pattern, struct str path, struct str *id)
 {
 	const struct str marker = STR("{id}");
 
 	*id = STR_NONE;
 	if (!str_ends_with(pattern, marker))
-		return str_equal(pattern, path);
+		return literal_matches(pattern, path);
 	pattern.size -= marker.size;
 	if (!str_starts_with(path, pattern))
 		return false;
@@ -54,11 +67,34 @@ static bool path_below(struct str base, struct str path, struct str *below)
 	return true;
 }
 
-static const char *methods_allowed(bool get, bool post)
+/* What an Allow header may list; bit k of its index stands for methods[k]. */
+static const struct str methods[] = { STR_INIT("GET"), STR_INIT("POST"), STR_INIT("PUT"), STR_INIT("DELETE") };
+static const char *const allowed[1 << COUNT_OF(methods)] = {
+	"",
+	"GET, HEAD",
+	"POST",
+	"GET, HEAD, POST",
+	"PUT",
+	"GET, HEAD, PUT",
+	"POST, PUT",
+	"GET, HEAD, POST, PUT",
+	"DELETE",
+	"GET, HEAD, DELETE",
+	"POST, DELETE",
+	"GET, HEAD, POST, DELETE",
+	"PUT, DELETE",
+	"GET, HEAD, PUT, DELETE",
+	"POST, PUT, DELETE",
+	"GET, HEAD, POST, PUT, DELETE",
+};
+
+static unsigned method_bit(struct str method)
 {
-	if (get && post)
-		return "GET, HEAD, POST";
-	return get ? "GET, HEAD" : "POST";
+	for (unsigned i = 0; i < COUNT_OF(methods); i++) {
+		if (str_equal(methods[i], method))
+			return 1u << i;
+	}
+	return 0;
 }
 
 const struct route *route_find(const struct route_base *base, struct str method, struct str path, struct str *id,
@@ -67,8 +103,7 @@ const struct route *route_find(const struct route_base *base, struct str method,
 	/* HEAD is GET without the body: the server leaves it out. */
 	struct str wanted = str_equal(method, STR("HEAD")) ? STR("GET") : method;
 	struct str below;
-	bool get = false;
-	bool post = false;
+	unsigned found = 0;
 
 	*code = ERR_NOT_FOUND;
 	if (!path_below(base->public_path, path, &below) && !path_below(STR("/fhir"), path, &below))
@@ -78,12 +113,11 @@ const struct route *route_find(const struct route_base *base, struct str method,
 			continue;
 		if (str_equal(routes[i].method, wanted))
 			return &routes[i];
-		get = get || str_equal(routes[i].method, STR("GET"));
-		post = post || str_equal(routes[i].method, STR("POST"));
+		found |= method_bit(routes[i].method);
 	}
-	if (!get && !post)
+	if (!found)
 		return NULL;
 	*code = ERR_METHOD;
-	*allow = methods_allowed(get, post);
+	*allow = allowed[found];
 	return NULL;
 }

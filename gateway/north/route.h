@@ -11,7 +11,7 @@ enum route_name {
 	ROUTE_COUNT
 };
 
-enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_FORM, ROUTE_BODY_FHIR };
+enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_FORM, ROUTE_BODY_BUNDLE, ROUTE_BODY_RESOURCE };
 
 struct route {
 	enum route_name name;
@@ -28,7 +28,7 @@ struct route_base {
 
 /* Finds the route of a request.
  * method, path  as sent; the path is matched byte for byte: nothing in our paths needs a percent-escape, so one that
- *               has any names nothing here
+ *               has any names nothing here, but for the %24 that some clients write for the dollar of an operation
  * id            the segment that stood for {id}, inside path; STR_NONE when the route has none
  * allow         with ERR_METHOD: the methods that this path has, comma-separated, a literal
  * Returns the row, or NULL with *code ERR_NOT_FOUND or ERR_METHOD. */
