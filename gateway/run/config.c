@@ -390,6 +390,25 @@ static bool parse_document(struct loader *loader, struct config *config)
 	return true;
 }
 
+/* Two domains with one number would give two patients one id. */
+static void check_authorities(struct config_place *place, const struct config *config)
+{
+	const struct config_authorities *authorities = &config->identity_authorities;
+
+	place->key = "identity.authorities";
+	for (size_t i = 0; i < authorities->count; i++) {
+		const struct config_authority *authority = &authorities->items[i];
+
+		for (size_t k = i + 1; k < authorities->count; k++) {
+			const struct config_authority *other = &authorities->items[k];
+
+			if (authority->number == other->number || str_equal(authority->oid, other->oid) ||
+			    (authority->system.size && str_equal(authority->system, other->system)))
+				config_complain(place, "Give each authority a number, an OID and a system of its own.");
+		}
+	}
+}
+
 /* What no single row can say. */
 static void check_whole(struct loader *loader, struct config *config)
 {
@@ -403,6 +422,7 @@ static void check_whole(struct loader *loader, struct config *config)
 				config_complain(&place, "Give each key an id of its own.");
 		}
 	}
+	check_authorities(&place, config);
 	place.key = "search.count_default";
 	if (config->search_count_default > config->search_count_max)
 		config_complain(&place, "Do not exceed search.count_max.");

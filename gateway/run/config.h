@@ -43,6 +43,7 @@ struct config_strs {
 #define CONFIG_MEMBER_REPOSITORIES(field) struct config_repositories field;
 #define CONFIG_MEMBER_BACK_ENDS(field)    struct config_back_ends field;
 #define CONFIG_MEMBER_KEYS(field)         struct config_keys field;
+#define CONFIG_MEMBER_AUTHORITIES(field)  struct config_authorities field;
 
 #define CONFIG_ROW(field, key, type, ...) CONFIG_MEMBER_##type(field)
 struct config_key {
@@ -51,6 +52,14 @@ struct config_key {
 };
 struct config_keys {
 	struct config_key *items;
+	size_t count;
+};
+struct config_authority {
+#define AUTHORITY_ROW CONFIG_ROW
+#include "gateway/run/config.def"
+};
+struct config_authorities {
+	struct config_authority *items;
 	size_t count;
 };
 struct config_repository {

@@ -19,6 +19,10 @@ static const struct config_row key_rows[] = {
 #define KEY_ROW(...) ROW(config_key, __VA_ARGS__)
 #include "gateway/run/config.def"
 };
+static const struct config_row authority_rows[] = {
+#define AUTHORITY_ROW(...) ROW(config_authority, __VA_ARGS__)
+#include "gateway/run/config.def"
+};
 
 _Static_assert(COUNT_OF(root_rows) <= CONFIG_ROWS_MAX, "one flag per row");
 
@@ -28,6 +32,8 @@ static const struct config_section back_end_section = { back_end_rows, COUNT_OF(
 static const struct config_section repository_section = { repository_rows, COUNT_OF(repository_rows),
 							  sizeof(struct config_repository) };
 static const struct config_section key_section = { key_rows, COUNT_OF(key_rows), sizeof(struct config_key) };
+static const struct config_section authority_section = { authority_rows, COUNT_OF(authority_rows),
+							 sizeof(struct config_authority) };
 
 const struct config_section *config_section_of(enum config_type type)
 {
@@ -35,5 +41,7 @@ const struct config_section *config_section_of(enum config_type type)
 		return &back_end_section;
 	if (type == CONFIG_REPOSITORIES)
 		return &repository_section;
+	if (type == CONFIG_AUTHORITIES)
+		return &authority_section;
 	return type == CONFIG_KEYS ? &key_section : NULL;
 }

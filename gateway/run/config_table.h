@@ -22,7 +22,8 @@ enum config_type {
 	CONFIG_BASES,
 	CONFIG_REPOSITORIES,
 	CONFIG_BACK_ENDS,
-	CONFIG_KEYS
+	CONFIG_KEYS,
+	CONFIG_AUTHORITIES
 };
 
 struct config_row {
