@@ -25,3 +25,17 @@ void consent_decide_entry(const struct consent *consent, const struct document_e
 	(void)entry;
 	*decision = consent->decision;
 }
+
+const struct consent_client *consent_directory(const struct access *access)
+{
+	(void)access;
+	return NULL;
+}
+
+enum consent_written consent_change(struct access *access, const struct south *south, const struct consent_write *write,
+				    struct consent_stored *stored, struct outcome *outcome)
+{
+	(void)access, (void)south, (void)write, (void)stored;
+	outcome_add(outcome, ERR_TRUST_UNAVAILABLE, "", "There is no consent directory here.");
+	return CONSENT_REFUSED;
+}

@@ -5,13 +5,15 @@
 #define PASSERELLE_ACCESS_CONSENT_H
 
 #include "gateway/access/access.h"
+#include "gateway/south/consent_client.h"
 
 /* What was found out about one patient for one request; in the request's arena. */
 struct consent;
 
 /* Asks the sources what holds for this patient, this caller and this action. Never fails: when a source cannot be asked
  * (or the last known state is older than the configured age), the consent denies everything with CONSENT_UNAVAILABLE.
- * With consent.source none everything is permitted. patient_id: CX of the affinity domain. */
+ * With consent.source none everything is permitted. patient_id: CX of the affinity domain. What it says holds at the
+ * moment of the call; who answers much later asks again (mostly a look at a lease). */
 const struct consent *consent_ask(struct access *access, const struct south *south, const struct caller *caller,
 				  enum consent_action action, struct str patient_id, bool is_patient, int64_t now_s);
 
@@ -21,5 +23,16 @@ enum consent_extent consent_extent_of(const struct consent *consent, struct cons
 /* The answer for one document. */
 void consent_decide_entry(const struct consent *consent, const struct document_entry *entry,
 			  struct consent_decision *decision);
+
+/* The directory that holds the Consents, to read and list them (directory_read, directory_list); NULL when this
+ * deployment has none (consent.source none). */
+const struct consent_client *consent_directory(const struct access *access);
+
+/* Writes a Consent and brings it into force: when this returns CONSENT_WRITTEN, it is durable and no gateway decides by
+ * the older state any more. Takes as long as the slowest gateway needs to let go, at most a lease's time (2 s).
+ * CONSENT_UNCLEAR, with ERR_BACKEND_TIMEOUT, when nobody can tell whether it was stored, or whether all gateways know:
+ * from then on it may be in force or not. Only with consent_directory. */
+enum consent_written consent_change(struct access *access, const struct south *south, const struct consent_write *write,
+				    struct consent_stored *stored, struct outcome *outcome) MUST_CHECK;
 
 #endif
