@@ -1,5 +1,6 @@
 #include "gateway/north/corridor.h"
 
+#include "gateway/north/door.h"
 #include "gateway/north/negotiate.h"
 #include "gateway/north/read.h"
 #include "gateway/north/respond.h"
@@ -61,12 +62,12 @@ static bool exchange(struct fhir_request *request)
 	return outcome_add(&request->outcome, ERR_INTERNAL, "", "Report this to the operator.");
 }
 
-/* Routing and admission have been done when the headers came (fhir_server.c), so that a stranger's body is not even
- * read. Who asks and what they may do belongs before `read`; whether the patient consents belongs into `exchange`, which
- * alone knows the patient and the documents (identify_patient.h, resources.h are its doors). */
+/* Routing, admission and the quick part of `authenticate` have been done when the headers came (fhir_server.c), so that a
+ * stranger's body is not even read. Whether the patient consents is asked inside `exchange`, which alone knows the
+ * patient and the documents (gateway/access/visible.h is its door). */
 static const struct step corridor[] = {
-	{ "negotiate", negotiate },
-	{ "read", read_request },
+	{ "negotiate", negotiate },      { "authenticate", door_authenticate },
+	{ "authorize", door_authorize }, { "read", read_request },
 	{ "exchange", exchange },
 };
 

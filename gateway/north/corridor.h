@@ -2,6 +2,7 @@
 #ifndef PASSERELLE_CORRIDOR_H
 #define PASSERELLE_CORRIDOR_H
 
+#include "gateway/access/authenticate.h"
 #include "gateway/http/http_message.h"
 #include "gateway/north/route.h"
 #include "gateway/transactions/transactions.h"
@@ -16,6 +17,7 @@ struct fhir_request {
 
 	enum fhir_format answer_format;
 	struct outcome outcome;
+	struct challenge challenge; /* of who was not let in */
 	struct transaction transaction;
 	char traceparent[TRACEPARENT_SIZE];
 

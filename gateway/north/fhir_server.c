@@ -4,6 +4,7 @@
 
 #include "gateway/http/server.h"
 #include "gateway/north/corridor.h"
+#include "gateway/north/door.h"
 #include "gateway/north/negotiate.h"
 #include "gateway/north/respond.h"
 #include "gateway/run/clock.h"
@@ -78,6 +79,7 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 	struct fhir_server *server = ctx;
 	enum error_code code = ERR_NOT_FOUND;
 	const char *allow = NULL;
+	struct challenge challenge;
 	struct str id;
 	const struct route *route = route_find(&server->route_base, http->method, http->path, &id, &allow, &code);
 
@@ -89,6 +91,11 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 		return refuse(exchange, code,
 			      "There is nothing here; the CapabilityStatement (metadata, right behind the FHIR base "
 			      "URL) says what is.");
+	if (!door_quick(server->gateway.access, http, route, &challenge)) {
+		if (challenge.header[0])
+			http_response_header(exchange, "WWW-Authenticate", str_from_c(challenge.header));
+		return refuse(exchange, challenge.code, challenge.sentence);
+	}
 	if (!body_admit(server, route, exchange, http, admission))
 		return false;
 	if (needs_backend(route) && !backend_enter(&server->backend))

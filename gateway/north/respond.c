@@ -140,6 +140,8 @@ void respond_error(struct fhir_request *request)
 	http_response_header(request->exchange, "Cache-Control", STR("no-store"));
 	if (status == 503)
 		http_response_header(request->exchange, "Retry-After", STR("5"));
+	if (request->challenge.header[0])
+		http_response_header(request->exchange, "WWW-Authenticate", str_from_c(request->challenge.header));
 	send_outcome(request->exchange, request->http, request->answer_format, status, outcome);
 }
 

@@ -2,13 +2,22 @@
 
 #define FHIR_ID_SIZE_MAX 64
 
+/* A route that no row names is left all empty: nothing opens it. */
+static const struct scope_need needs[ROUTE_COUNT] = {
+#define OPEN(route_name) [ROUTE_##route_name] = { .is_open = true },
+#define SCOPE(route_name, ihe_scopes, smart_scopes) \
+	[ROUTE_##route_name] = { .ihe = STR_INIT(ihe_scopes), .smart = STR_INIT(smart_scopes) },
+#include "profiles/iua/scopes.def"
+};
+
 static const struct route routes[ROUTE_COUNT] = {
 #define ROUTE(route_name, verb, route_path, transaction, resource, interaction, route_body, purpose) \
 	{ .name = ROUTE_##route_name,                                                                \
 	  .label = #route_name,                                                                      \
 	  .method = { #verb, sizeof(#verb) - 1 },                                                    \
 	  .path = { route_path, sizeof(route_path) - 1 },                                            \
-	  .body = ROUTE_BODY_##route_body },
+	  .body = ROUTE_BODY_##route_body,                                                           \
+	  .need = &needs[ROUTE_##route_name] },
 #include "profiles/mhd/routes.def"
 #undef ROUTE
 };

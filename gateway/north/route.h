@@ -2,6 +2,7 @@
 #ifndef PASSERELLE_ROUTE_H
 #define PASSERELLE_ROUTE_H
 
+#include "mappers/scope.h"
 #include "mappers/base/error.h"
 
 enum route_name {
@@ -19,6 +20,7 @@ struct route {
 	struct str method;
 	struct str path; /* relative to the base; "{id}" is one segment */
 	enum route_body body;
+	const struct scope_need *need; /* of profiles/iua/scopes.def */
 };
 
 /* The base paths that are served: that of the public base, and /fhir, where a proxy maps the public one to it. */

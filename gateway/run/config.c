@@ -22,13 +22,14 @@ struct loader {
 	bool stopped; /* nothing after this can be trusted */
 	unsigned role;
 	struct config_place place;
-	char key[SHOWN_SIZE]; /* place.key */
+	char key[SHOWN_SIZE];          /* place.key */
+	size_t lines[CONFIG_ROWS_MAX]; /* of the root's keys; 0: not there */
 	struct arena *arena;
 	struct outcome *outcome;
 };
 
 static bool parse_mapping(struct loader *loader, const struct config_section *section, void *object, const char *prefix,
-			  const char *shown, bool *seen);
+			  const char *shown, size_t *seen);
 
 /* Puts a key together as it is shown or looked up; what is too long is cut, and then is no known key. */
 static void key_print(char key[SHOWN_SIZE], const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -158,7 +159,7 @@ static bool set_defaults(struct loader *loader, const struct config_section *sec
 }
 
 static void complain_missing(struct loader *loader, const struct config_section *section, const char *shown,
-			     const bool *seen, size_t line)
+			     const size_t *seen, size_t line)
 {
 	char key[SHOWN_SIZE];
 
@@ -177,7 +178,7 @@ static void complain_missing(struct loader *loader, const struct config_section 
 /* One object of a list, whose mapping start is the current event. */
 static void parse_item(struct loader *loader, const struct config_section *section, void *object, const char *shown)
 {
-	bool seen[CONFIG_ROWS_MAX] = { false };
+	size_t seen[CONFIG_ROWS_MAX] = { 0 };
 	size_t line = loader->place.line;
 	char prefix[SHOWN_SIZE];
 
@@ -302,12 +303,14 @@ static const struct config_row *row_find(const struct config_section *section, c
 
 /* The value of one key; its first event is read here. */
 static bool parse_member(struct loader *loader, const struct config_section *section, void *object, const char *key,
-			 const char *shown, const char *shown_key, bool *seen)
+			 const char *shown, const char *shown_key, size_t *seen)
 {
 	char prefix[SHOWN_SIZE];
 	bool is_group;
 	size_t index;
 	const struct config_row *row = row_find(section, key, &is_group, &index);
+
+	size_t line = loader->place.line;
 
 	if (!row && !is_group)
 		config_complain(&loader->place,
@@ -315,7 +318,7 @@ static bool parse_member(struct loader *loader, const struct config_section *sec
 	if (!event_next(loader))
 		return false;
 	if (row) {
-		seen[index] = true;
+		seen[index] = line;
 		parse_row(loader, row, object, shown_key);
 	} else if (!is_group) {
 		skip_value(loader);
@@ -335,7 +338,7 @@ static bool parse_member(struct loader *loader, const struct config_section *sec
  * prefix  of the rows' keys, "listen." inside listen; the depth of recursion is that of the table
  * shown   what stands before the row's key in issues: "back_ends[0]." */
 static bool parse_mapping(struct loader *loader, const struct config_section *section, void *object, const char *prefix,
-			  const char *shown, bool *seen)
+			  const char *shown, size_t *seen)
 {
 	struct str keys[KEYS_PER_MAP_MAX];
 	size_t key_count = 0;
@@ -371,61 +374,21 @@ static bool parse_mapping(struct loader *loader, const struct config_section *se
 
 static bool parse_document(struct loader *loader, struct config *config)
 {
-	bool seen[CONFIG_ROWS_MAX] = { false };
-
 	if (!event_next(loader) || !event_next(loader))
 		return false;
 	if (loader->event.type == YAML_DOCUMENT_START_EVENT && !event_next(loader))
 		return false;
 	if (loader->event.type != YAML_MAPPING_START_EVENT)
 		return stop(loader, "Write keys and values: the file has none.");
-	if (!parse_mapping(loader, &config_root, config, "", "", seen))
+	if (!parse_mapping(loader, &config_root, config, "", "", loader->lines))
 		return false;
-	complain_missing(loader, &config_root, "", seen, 1);
+	complain_missing(loader, &config_root, "", loader->lines, 1);
 	key_set(loader, "");
 	if (!event_next(loader) || !event_next(loader))
 		return false;
 	if (loader->event.type != YAML_STREAM_END_EVENT)
 		return stop(loader, "Keep one document in the file.");
 	return true;
-}
-
-/* Two domains with one number would give two patients one id. */
-static void check_authorities(struct config_place *place, const struct config *config)
-{
-	const struct config_authorities *authorities = &config->identity_authorities;
-
-	place->key = "identity.authorities";
-	for (size_t i = 0; i < authorities->count; i++) {
-		const struct config_authority *authority = &authorities->items[i];
-
-		for (size_t k = i + 1; k < authorities->count; k++) {
-			const struct config_authority *other = &authorities->items[k];
-
-			if (authority->number == other->number || str_equal(authority->oid, other->oid) ||
-			    (authority->system.size && str_equal(authority->system, other->system)))
-				config_complain(place, "Give each authority a number, an OID and a system of its own.");
-		}
-	}
-}
-
-/* What no single row can say. */
-static void check_whole(struct loader *loader, struct config *config)
-{
-	struct config_place place = loader->place;
-
-	place.line = 1;
-	place.key = "keys";
-	for (size_t i = 0; i < config->keys.count; i++) {
-		for (size_t k = i + 1; k < config->keys.count; k++) {
-			if (config->keys.items[i].id == config->keys.items[k].id)
-				config_complain(&place, "Give each key an id of its own.");
-		}
-	}
-	check_authorities(&place, config);
-	place.key = "search.count_default";
-	if (config->search_count_default > config->search_count_max)
-		config_complain(&place, "Do not exceed search.count_max.");
 }
 
 /* Right for a gateway that clients reach directly. */
@@ -458,8 +421,7 @@ bool config_load(const char *path, enum config_role role, struct arena *arena, s
 	yaml_parser_set_encoding(&loader.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&loader.parser, (const unsigned char *)text.data, text.size);
 	if (parse_document(&loader, config)) {
-		loader.place.line = 1;
-		check_whole(&loader, config);
+		config_check_whole(&loader.place, loader.lines, config);
 		derive_public_base(&loader, config);
 	}
 	event_drop(&loader);

@@ -68,6 +68,9 @@ struct config_place {
 /* Adds an issue at the place; returns false. */
 bool config_complain(const struct config_place *place, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* What no single row can say. lines: of the root's keys, 0 for one that is not there. */
+void config_check_whole(const struct config_place *place, const size_t *lines, const struct config *config);
+
 /* Reads one scalar as the row wants it into its member of object. For FLAGS: one more name; for TEXTS and BASES: one
  * more item is put at item. False with an issue. */
 bool config_value_read(const struct config_row *row, struct str text, const struct config_place *place, void *object,

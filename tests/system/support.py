@@ -160,6 +160,7 @@ class Gateway(Process):
             "back_ends": back_ends,
             "patient": {"assigning_authority": AUTHORITY},
             "spool_directory": directory,
+            "access": {"anonymous": True},
             "defaults": {
                 "class_code": "http://loinc.org|11503-0|Medical records",
                 "type_code": "http://loinc.org|34133-9|Summary of episode note",

@@ -1,0 +1,13 @@
+/* Inside gateway/access only: what the room keeps for the life of the gateway. */
+#ifndef PASSERELLE_ACCESS_STATE_H
+#define PASSERELLE_ACCESS_STATE_H
+
+#include "gateway/access/access.h"
+
+struct access {
+	const struct config *config;
+	struct str metadata_url; /* of the protected resource metadata, RFC 9728 */
+	struct arena *arena;     /* of the gateway's life */
+};
+
+#endif

@@ -1,0 +1,64 @@
+#include "gateway/north/door.h"
+
+#include "gateway/access/authorize.h"
+#include "gateway/north/negotiate.h"
+#include "gateway/run/clock.h"
+
+/* A token in a URL ends up in logs and histories: RFC 6750 2.3 allows it, RFC 9700 2.1.2 forbids it. */
+static void credentials_take(const struct http_request *http, const struct route *route,
+			     struct credentials *credentials)
+{
+	const struct str authorization = STR("Authorization");
+	char text[4];
+
+	*credentials = (struct credentials) {
+		.authorization = http_request_header(http, authorization),
+		.is_doubled = http_request_header_count(http, authorization) > 1 ||
+			      negotiate_parameter(http->query, STR("access_token"), text, sizeof(text)).data,
+		.address = http->peer,
+		.reason = http_request_header(http, STR("X-Break-Glass-Reason")),
+		.is_write = !str_equal(route->method, STR("GET")) && route->body != ROUTE_BODY_FORM,
+	};
+}
+
+bool door_quick(struct access *access, const struct http_request *http, const struct route *route,
+		struct challenge *challenge)
+{
+	struct credentials credentials;
+
+	if (route->need->is_open)
+		return true;
+	credentials_take(http, route, &credentials);
+	return authenticate_quick(access, &credentials, clock_wall_ms() / 1000, challenge) != QUICK_REFUSED;
+}
+
+static bool refuse(struct fhir_request *request)
+{
+	return outcome_add(&request->outcome, request->challenge.code, "Authorization", "%s",
+			   request->challenge.sentence);
+}
+
+bool door_authenticate(struct fhir_request *request)
+{
+	struct transaction *t = &request->transaction;
+	struct credentials credentials;
+	const struct caller *caller;
+
+	if (request->route->need->is_open)
+		return true;
+	credentials_take(request->http, request->route, &credentials);
+	caller = authenticate(request->gateway->access, &credentials, &t->south, t->now_s, &request->challenge);
+	if (!caller)
+		return refuse(request);
+	t->caller = caller;
+	return true;
+}
+
+bool door_authorize(struct fhir_request *request)
+{
+	const struct route *route = request->route;
+
+	return route->need->is_open ||
+	       authorize(request->gateway->access, request->transaction.caller, route->need, &request->challenge) ||
+	       refuse(request);
+}

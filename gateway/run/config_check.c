@@ -1,0 +1,90 @@
+/* What no single row of the configuration can say: how its keys go together. */
+#include "gateway/run/config_table.h"
+
+/* A root key that is there, or line 1. */
+struct check {
+	struct config_place place;
+	const size_t *lines;
+};
+
+static bool complain(const struct check *check, const char *key, const char *text)
+{
+	struct config_place place = check->place;
+
+	place.key = key;
+	place.line = 1;
+	for (size_t i = 0; i < config_root.row_count; i++) {
+		if (strcmp(config_root.rows[i].key, key) == 0 && check->lines[i])
+			place.line = check->lines[i];
+	}
+	return config_complain(&place, "%s", text);
+}
+
+static void check_keys(const struct check *check, const struct config *config)
+{
+	for (size_t i = 0; i < config->keys.count; i++) {
+		for (size_t k = i + 1; k < config->keys.count; k++) {
+			if (config->keys.items[i].id == config->keys.items[k].id)
+				complain(check, "keys", "Give each key an id of its own.");
+		}
+	}
+}
+
+/* Two domains with one number would give two patients one id. */
+static void check_authorities(const struct check *check, const struct config *config)
+{
+	const struct config_authorities *authorities = &config->identity_authorities;
+
+	for (size_t i = 0; i < authorities->count; i++) {
+		const struct config_authority *authority = &authorities->items[i];
+
+		for (size_t k = i + 1; k < authorities->count; k++) {
+			const struct config_authority *other = &authorities->items[k];
+
+			if (authority->number == other->number || str_equal(authority->oid, other->oid) ||
+			    (authority->system.size && str_equal(authority->system, other->system)))
+				complain(check, "identity.authorities",
+					 "Give each authority a number, an OID and a system of its own.");
+		}
+	}
+}
+
+static bool is_loopback(struct str address)
+{
+	return str_equal(address, STR("localhost")) || str_equal(address, STR("::1")) ||
+	       str_starts_with(address, STR("127."));
+}
+
+static bool is_plain_name(struct str name)
+{
+	for (size_t i = 0; i < name.size; i++) {
+		char c = name.data[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+		      c == '-'))
+			return false;
+	}
+	return true;
+}
+
+static void check_access(const struct check *check, const struct config *config)
+{
+	if (!is_plain_name(config->tenant))
+		complain(check, "tenant", "Write letters, digits, dots and dashes.");
+	if (config->access_anonymous && !is_loopback(config->listen_address))
+		complain(check, "access.anonymous",
+			 "Remove this, or listen on a loopback address such as 127.0.0.1: who can be reached from "
+			 "elsewhere "
+			 "must know who asks.");
+}
+
+void config_check_whole(const struct config_place *place, const size_t *lines, const struct config *config)
+{
+	struct check check = { *place, lines };
+
+	check_keys(&check, config);
+	check_authorities(&check, config);
+	if (config->search_count_default > config->search_count_max)
+		complain(&check, "search.count_default", "Do not exceed search.count_max.");
+	check_access(&check, config);
+}
