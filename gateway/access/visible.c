@@ -18,6 +18,7 @@ struct visit {
 	struct access *access;
 	struct south south;
 	const struct caller *caller;
+	bool is_bound; /* to own_patient, also when that is nobody */
 	struct str own_patient;
 	int64_t now_s;
 	struct seen *seen;
@@ -25,15 +26,18 @@ struct visit {
 	size_t capacity;
 };
 
-struct visit *visit_begin(struct access *access, const struct south *south, const struct caller *caller,
+struct visit *visit_begin(struct access *access, const struct south *south, const struct caller *caller, bool is_bound,
 			  struct str own_patient, int64_t now_s)
 {
 	struct visit *visit = arena_alloc(south->arena, sizeof(*visit));
 
 	if (visit)
-		*visit = (struct visit) {
-			.access = access, .south = *south, .caller = caller, .own_patient = own_patient, .now_s = now_s
-		};
+		*visit = (struct visit) { .access = access,
+					  .south = *south,
+					  .caller = caller,
+					  .is_bound = is_bound || caller->kind == CALLER_PATIENT,
+					  .own_patient = own_patient,
+					  .now_s = now_s };
 	return visit;
 }
 
@@ -66,6 +70,12 @@ static bool same_patient(const struct visit *visit, struct str a, struct str b)
 	       str_equal(left.id, right.id) && str_equal(left.authority.universal_id, right.authority.universal_id);
 }
 
+bool visit_about(const struct visit *visit, struct str patient_id, struct outcome *outcome)
+{
+	return !visit->is_bound || same_patient(visit, visit->own_patient, patient_id) ||
+	       outcome_add(outcome, ERR_FORBIDDEN, "", "Ask about the patient that your token speaks of.");
+}
+
 static struct seen *seen_find(struct visit *visit, struct str patient_id)
 {
 	for (size_t i = 0; i < visit->count; i++) {
@@ -83,14 +93,15 @@ static const struct consent *consent_of(struct visit *visit, struct seen *seen, 
 {
 	bool is_own = same_patient(visit, visit->own_patient, seen->public.patient_id);
 
-	if (visit->caller->kind == CALLER_PATIENT && !is_own) {
+	if (visit->is_bound && !is_own) {
 		seen->public.was_refused = true;
 		seen->public.decided = (struct consent_decision) { .reason = CONSENT_NO_RELATIONSHIP };
 		return NULL;
 	}
 	if (!seen->consents[action])
-		seen->consents[action] = consent_ask(visit->access, &visit->south, visit->caller, action,
-						     seen->public.patient_id, is_own, visit->now_s);
+		seen->consents[action] =
+			consent_ask(visit->access, &visit->south, visit->caller, action, seen->public.patient_id,
+				    is_own && visit->caller->kind == CALLER_PATIENT, visit->now_s);
 	return seen->consents[action];
 }
 
@@ -401,7 +412,8 @@ bool visible_retrieve(struct visit *visit, const struct south *south, const stru
 bool visible_confirm(struct visit *visit, const struct south *south, const struct document_entry *entry, int64_t now_s,
 		     struct outcome *outcome)
 {
-	struct visit *anew = visit_begin(visit->access, south, visit->caller, visit->own_patient, now_s);
+	struct visit *anew =
+		visit_begin(visit->access, south, visit->caller, visit->is_bound, visit->own_patient, now_s);
 
 	if (!anew)
 		return no_memory(outcome);

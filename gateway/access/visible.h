@@ -13,11 +13,14 @@
 /* One request's way through consent: who asks, for what, and what was found out about each patient so far. */
 struct visit;
 
-/* Begins a visit; everything borrowed, the visit is in south->arena. own_patient: the CX of the patient that the caller
- * is (or acts for), after identity resolution; STR_NONE when the token speaks of none. A caller of kind CALLER_PATIENT
- * never sees another patient's data, whatever a consent says. NULL without memory. */
-struct visit *visit_begin(struct access *access, const struct south *south, const struct caller *caller,
+/* Begins a visit; everything borrowed, the visit is in south->arena. is_bound: the token speaks of one patient, whose CX
+ * after identity resolution is own_patient (STR_NONE: nobody knows them). A caller who is bound, or a patient, never sees
+ * another patient's data, whatever a consent says. NULL without memory. */
+struct visit *visit_begin(struct access *access, const struct south *south, const struct caller *caller, bool is_bound,
 			  struct str own_patient, int64_t now_s) MUST_CHECK;
+
+/* False, with ERR_FORBIDDEN, when the caller asks about a patient of whom their token does not speak. patient_id: CX. */
+bool visit_about(const struct visit *visit, struct str patient_id, struct outcome *outcome) MUST_CHECK;
 
 /* What was decided about one patient, for the audit record. */
 struct visit_patient {

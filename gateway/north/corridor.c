@@ -6,6 +6,7 @@
 #include "gateway/north/respond.h"
 #include "gateway/north/respond_document.h"
 #include "gateway/run/clock.h"
+#include "gateway/transactions/own_patient.h"
 
 struct step {
 	const char *name;
@@ -34,9 +35,8 @@ static bool exchange(struct fhir_request *request)
 {
 	struct transaction *t = &request->transaction;
 
-	t->visit = visit_begin(request->gateway->access, &t->south, t->caller, STR_NONE, t->now_s);
-	if (!t->visit)
-		return no_memory(t);
+	if (!own_patient_resolve(t))
+		return false;
 	switch (request->route->name) {
 	case ROUTE_CAPABILITIES:
 		return capability(t, &request->answer);

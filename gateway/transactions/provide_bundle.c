@@ -143,6 +143,7 @@ static bool patients_resolve(const struct transaction *t, const struct provide_b
 	for (size_t i = 0; i < bundle->claim_count; i++) {
 		switch (identify_patient(t, &bundle->claims[i], false, &patient_ids[i])) {
 		case PATIENT_IDENTIFIED:
+			ok = visit_about(t->visit, patient_ids[i], t->outcome) && ok;
 			break;
 		case PATIENT_NOBODY:
 			ok = outcome_add(t->outcome, ERR_PATIENT_UNKNOWN, bundle->claims[i].path,
