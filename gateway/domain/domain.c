@@ -92,6 +92,21 @@ static bool storage_open(const struct config *config, struct domain *domain, str
 	return true;
 }
 
+/* Opens the consent directory, when it has a secret by which gateways may ask it. */
+static bool consents_open(const struct config *config, struct domain *domain, struct outcome *outcome)
+{
+	struct str path = arena_printf(domain->arena, "%.*s/consents.db", STR_ARG(config->domain_data_directory));
+	const struct consent_directory_options options = { .path = path.data,
+							   .secret = config->domain_consent_secret,
+							   .patients = domain->rules.patients };
+
+	if (str_is_empty(config->domain_consent_secret))
+		return true;
+	if (!path.data)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
+	return consent_directory_open(&options, &domain->consents, outcome);
+}
+
 static bool server_start(const struct config *config, struct domain *domain, struct outcome *outcome)
 {
 	const char *record_directory = getenv(RECORD_VARIABLE);
@@ -118,6 +133,8 @@ static bool server_start(const struct config *config, struct domain *domain, str
 		.paths = paths,
 		.path_count = COUNT_OF(paths),
 		.greeting = greeting,
+		.side_path = domain->consents ? CONSENT_DIRECTORY_PATH : NULL,
+		.side = domain->consents ? consent_directory_handlers(domain->consents) : NULL,
 		.body_bytes_max = config->limits_body_bytes,
 		.root_bytes_max = config->limits_body_bytes,
 		.record_directory = record_directory,
@@ -130,6 +147,7 @@ static bool server_start(const struct config *config, struct domain *domain, str
 /* Frees what has been opened so far; the server is closed already, or was never opened. */
 static void domain_free(struct domain *domain)
 {
+	consent_directory_close(domain->consents);
 	database_close(domain->database);
 	content_store_close(domain->contents);
 	arena_free(domain->arena);
@@ -155,7 +173,7 @@ bool domain_open(const struct config *config, struct domain **domain, struct out
 						.memory_bytes = config->limits_spool_memory,
 						.total_bytes_max = config->limits_spool_bytes };
 	if (!rules_open(config, opened, outcome) || !storage_open(config, opened, outcome) ||
-	    !server_start(config, opened, outcome)) {
+	    !consents_open(config, opened, outcome) || !server_start(config, opened, outcome)) {
 		domain_free(opened);
 		return false;
 	}

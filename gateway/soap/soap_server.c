@@ -32,11 +32,18 @@ static bool is_greeting(const struct http_request *request)
 	       (str_equal(request->method, STR("GET")) || str_equal(request->method, STR("HEAD")));
 }
 
+static bool is_side(const struct soap_server *server, const struct http_request *request)
+{
+	return server->options.side_path && str_starts_with(request->path, str_from_c(server->options.side_path));
+}
+
 static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *request,
 			   struct http_admission *admission)
 {
 	struct soap_server *server = ctx;
 
+	if (is_side(server, request))
+		return server->options.side->accept(server->options.side->ctx, exchange, request, admission);
 	if (is_greeting(request))
 		return true;
 	if (!is_path(server, request->path)) {
@@ -56,12 +63,14 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 static void refuse_request(void *ctx, struct http_exchange *exchange, const struct http_request *request, int status,
 			   enum error_code code, const char *text)
 {
+	struct soap_server *server = ctx;
 	const struct soap_fault fault = { .code = status >= 500 ? FAULT_RECEIVER : FAULT_SENDER,
 					  .reason = str_from_c(text) };
 
-	(void)ctx;
-	(void)request;
-	(void)code;
+	if (is_side(server, request)) {
+		server->options.side->refuse(server->options.side->ctx, exchange, request, status, code, text);
+		return;
+	}
 	soap_fault_send(exchange, &fault, NULL, status);
 }
 
@@ -218,6 +227,10 @@ static void handle_request(void *ctx, struct http_exchange *exchange, struct htt
 	struct soap_server *server = ctx;
 	struct buf line;
 
+	if (is_side(server, request)) {
+		server->options.side->handle(server->options.side->ctx, exchange, request);
+		return;
+	}
 	if (!is_greeting(request)) {
 		handle_soap(server, exchange, request);
 		return;

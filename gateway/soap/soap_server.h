@@ -38,7 +38,9 @@ struct soap_server_options {
 	void *ctx;                /* of the handlers */
 	const char *const *paths; /* that take POST */
 	size_t path_count;
-	const char *greeting; /* the line of text that GET / gives */
+	const char *greeting;  /* the line of text that GET / gives */
+	const char *side_path; /* what begins so is not SOAP: it goes to side; NULL: there is no such thing */
+	const struct server_handlers *side; /* accept, handle and refuse; borrowed */
 	uint64_t body_bytes_max;
 	uint64_t root_bytes_max;      /* of the SOAP message itself, inline documents among it */
 	bool accepts_simple;          /* actions with mtom may come as plain SOAP; otherwise they are refused */
