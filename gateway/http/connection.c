@@ -2,6 +2,7 @@
  * none while a connection is suspended. */
 #include "gateway/http/exchange.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -38,6 +39,35 @@ static void connection_remove(struct http_server *server, struct connection *con
 	pthread_mutex_unlock(&server->connections_lock);
 }
 
+void connection_peer(struct MHD_Connection *mhd, char peer[PEER_SIZE])
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const void *address = NULL;
+
+	peer[0] = '\0';
+	if (!info || !info->client_addr)
+		return;
+	if (info->client_addr->sa_family == AF_INET)
+		address = &((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr;
+	else if (info->client_addr->sa_family == AF_INET6)
+		address = &((const struct sockaddr_in6 *)(const void *)info->client_addr)->sin6_addr;
+	if (address)
+		inet_ntop(info->client_addr->sa_family, address, peer, PEER_SIZE);
+}
+
+static void begin_tls(struct connection *connection, struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	const struct http_server *server = connection->server;
+
+	connection->tls = info->tls_session;
+	connection->tls_context = (struct tls_context) { .server = server->options.name,
+							 .untrusted = server->handlers.untrusted,
+							 .ctx = server->handlers.ctx };
+	connection_peer(mhd, connection->tls_context.peer);
+	tls_begin(connection->tls, server->options.tls.client, &connection->tls_context);
+}
+
 void connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
 		       enum MHD_ConnectionNotificationCode code)
 {
@@ -49,6 +79,7 @@ void connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_cont
 			return;
 		connection_remove(server, connection);
 		pthread_mutex_destroy(&connection->lock);
+		free(connection->tls_context.certificate);
 		free(connection);
 		*socket_context = NULL;
 		return;
@@ -61,6 +92,8 @@ void connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_cont
 	connection->descriptor = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	connection->since_ms = clock_monotonic_ms();
 	pthread_mutex_init(&connection->lock, NULL);
+	if (server->is_tls)
+		begin_tls(connection, mhd);
 	connection_add(server, connection);
 }
 
@@ -154,7 +187,9 @@ static void connection_shut(struct connection *connection, const char *why)
 {
 	static const char answer[] = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-	if (connection->phase == PHASE_BODY || (connection->phase == PHASE_HEAD && !connection->is_later)) {
+	/* Not under TLS: the session belongs to the polling thread, and what is sent past it would be a forgery. */
+	if (!connection->tls &&
+	    (connection->phase == PHASE_BODY || (connection->phase == PHASE_HEAD && !connection->is_later))) {
 		ssize_t sent = send(connection->descriptor, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		(void)sent; /* a courtesy */

@@ -1,6 +1,5 @@
 #include "gateway/http/exchange.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -84,6 +83,7 @@ void exchange_release(struct http_exchange *exchange)
 	http_pipe_free(exchange->response.pipe);
 	buf_free(&exchange->response.headers);
 	buf_free(&exchange->response.body);
+	free(exchange->certificate);
 	free(exchange->head);
 	free(exchange->target);
 	free(exchange);
@@ -146,20 +146,28 @@ static bool copy_head(struct http_exchange *exchange, const char *method)
 	return true;
 }
 
-static void read_peer(struct http_exchange *exchange)
+/* Who is at the other end: the address, and the certificate that it showed. */
+static bool read_peer(struct http_exchange *exchange)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	const void *address = NULL;
+	struct http_request *request = &exchange->request;
+	struct connection *connection = exchange->connection;
 
-	if (!info || !info->client_addr)
-		return;
-	if (info->client_addr->sa_family == AF_INET)
-		address = &((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr;
-	else if (info->client_addr->sa_family == AF_INET6)
-		address = &((const struct sockaddr_in6 *)(const void *)info->client_addr)->sin6_addr;
-	if (address && inet_ntop(info->client_addr->sa_family, address, exchange->peer, sizeof exchange->peer))
-		exchange->request.peer = str_from_c(exchange->peer);
+	connection_peer(exchange->mhd, exchange->peer);
+	request->peer = str_from_c(exchange->peer);
+	request->is_tls = connection->tls != NULL;
+	if (!connection->tls_context.certificate)
+		return true;
+	exchange->certificate = tls_certificate_copy(connection->tls_context.certificate);
+	if (!exchange->certificate)
+		return false;
+	const char *subject = exchange->certificate->names;
+
+	request->client_certificate =
+		(struct http_client_certificate) { .sha256 = str_from_c(exchange->certificate->sha256),
+						   .subject = str_from_c(subject),
+						   .issuer = str_from_c(subject + strlen(subject) + 1),
+						   .verified = true };
+	return true;
 }
 
 static struct http_head_verdict judge_head(struct http_exchange *exchange, const char *method, const char *version)
@@ -188,9 +196,7 @@ bool exchange_read_head(struct http_exchange *exchange, const char *method, cons
 	struct http_request *request = &exchange->request;
 	struct str traceparent = STR_NONE;
 
-	request->peer = STR("");
-	read_peer(exchange);
-	bool copied = copy_head(exchange, method);
+	bool copied = read_peer(exchange) && copy_head(exchange, method);
 
 	if (http_request_header_count(request, STR("traceparent")) == 1)
 		traceparent = http_request_header(request, STR("traceparent"));
@@ -353,7 +359,12 @@ bool exchange_deliver_raw(struct http_exchange *exchange)
 	if (!text.failed) {
 		int descriptor = exchange->connection->descriptor;
 
-		sent = send(descriptor, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)text.size;
+		/* libmicrohttpd has nothing half sent here, so that writing past it is in order, also to its session. */
+		if (exchange->connection->tls)
+			sent = tls_send_last(exchange->connection->tls, buf_str(&text));
+		else
+			sent = send(descriptor, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+			       (ssize_t)text.size;
 		/* The client reads the answer and its end, and stops sending; closing at once would reset the
 		 * connection and take the answer away from it. */
 		shutdown(descriptor, SHUT_WR);

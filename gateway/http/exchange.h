@@ -9,6 +9,7 @@
 #include "gateway/http/http_head.h"
 #include "gateway/http/http_pipe.h"
 #include "gateway/http/server.h"
+#include "gateway/http/tls.h"
 
 /* Where a connection is, for the one who watches its time. */
 enum connection_phase {
@@ -25,6 +26,10 @@ struct connection {
 	struct connection *next; /* under server->connections_lock */
 	struct connection *previous;
 	int descriptor;
+	gnutls_session_t tls;           /* NULL: plain HTTP */
+	struct tls_context tls_context; /* of a TLS connection; its certificate is ours to free */
+	struct tls_certificate
+		*certificate; /* the client's, read at the first request; NULL: none yet, or none at all */
 	pthread_mutex_t lock; /* guards what follows: polling thread and watcher */
 	enum connection_phase phase;
 	uint64_t since_ms;
@@ -68,10 +73,11 @@ struct http_exchange {
 	bool refusing;    /* the refuse callback is at work */
 	bool is_raw;      /* the answer went straight to the socket */
 	bool was_cut;     /* the answer did not reach the client whole */
-	char peer[64];
-	char *target;          /* copy of the raw target */
-	const char *target_at; /* where libmicrohttpd had it */
-	char *head;            /* copies of method and headers */
+	char peer[PEER_SIZE];
+	char *target;                        /* copy of the raw target */
+	const char *target_at;               /* where libmicrohttpd had it */
+	char *head;                          /* copies of method and headers */
+	struct tls_certificate *certificate; /* the client's; a copy, because a worker may outlive the connection */
 	struct response response;
 	uint64_t began_us;
 };
@@ -82,6 +88,7 @@ struct http_server {
 	struct MHD_Daemon *daemon;
 	struct worker_pool *workers;
 	uint16_t port;
+	bool is_tls;
 	_Atomic unsigned exchange_count;
 	_Atomic unsigned work_count; /* connections that are suspended or about to be */
 	_Atomic bool stopping;       /* answers close their connections */
@@ -111,6 +118,8 @@ bool exchange_deliver_raw(struct http_exchange *exchange);
 /* connection.c */
 void connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
 		       enum MHD_ConnectionNotificationCode code);
+/* The client's address in words; empty when it cannot be told. */
+void connection_peer(struct MHD_Connection *mhd, char peer[PEER_SIZE]);
 /* The connection enters a phase. False when the watcher has closed it: give up then. */
 bool connection_enter(struct connection *connection, enum connection_phase phase);
 /* A request line has arrived: the connection is no longer idle. */

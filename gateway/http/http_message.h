@@ -16,6 +16,15 @@ struct http_header {
 	struct str value;
 };
 
+/* The certificate that the client showed in the TLS handshake. A connection whose certificate did not lead to the
+ * configured authorities, was not valid at the time, or is not for clients never comes so far as to send a request. */
+struct http_client_certificate {
+	struct str sha256;  /* of its DER, 64 lower-case hexadecimal digits; empty: none was shown */
+	struct str subject; /* distinguished name as RFC 4514 writes it */
+	struct str issuer;  /* likewise */
+	bool verified;      /* always true where there is a certificate */
+};
+
 #define HTTP_LENGTH_UNKNOWN UINT64_MAX
 
 /* Everything in it lives until `finished` was called. Header shape, target and Host have been checked (http_head.h). */
@@ -26,6 +35,8 @@ struct http_request {
 	struct str query;   /* raw, without the '?'; data NULL when there is none */
 	struct str host;    /* value of the Host header */
 	struct str peer;    /* client address without port */
+	bool is_tls;
+	struct http_client_certificate client_certificate;
 	const struct http_header *headers;
 	size_t header_count;
 	uint64_t content_length; /* 0 without body, HTTP_LENGTH_UNKNOWN when chunked */

@@ -316,14 +316,16 @@ static uint16_t port_of(int descriptor)
 	return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
-static struct MHD_Daemon *start_daemon(struct http_server *server, int listener)
+/* certificates is empty for plain HTTP. */
+static struct MHD_Daemon *start_daemon(struct http_server *server, int listener, struct MHD_OptionItem *certificates)
 {
 	const struct server_options *options = &server->options;
 	unsigned idle_s = (unsigned)((options->keep_alive_ms + 999) / 1000);
 	unsigned threads = options->polling_threads;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 
-	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
-				NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_library_message, server,
+	return MHD_start_daemon(server->is_tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, server,
+				MHD_OPTION_EXTERNAL_LOGGER, on_library_message, server, MHD_OPTION_ARRAY, certificates,
 				MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
 				options->connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 				options->connections_per_address_max, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
@@ -332,6 +334,44 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int listener)
 				connection_notify, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
 				MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
 				threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads, MHD_OPTION_END);
+}
+
+/* libmicrohttpd takes pointers to non-const and does not write to them. */
+static void *option_text(struct str text)
+{
+	union {
+		const char *in;
+		void *out;
+	} data = { .in = text.data };
+
+	return data.out;
+}
+
+/* Starts with the certificates in memory only for as long as libmicrohttpd reads them. */
+static bool start_listening(struct http_server *server, int listener, struct outcome *outcome)
+{
+	struct MHD_OptionItem certificates[5] = { { MHD_OPTION_END, 0, NULL } };
+	struct tls_texts texts = { 0 };
+	size_t count = 0;
+
+	if (server->is_tls) {
+		if (!tls_texts_read(&server->options.tls, &texts, outcome)) {
+			tls_texts_wipe(&texts);
+			return false;
+		}
+		certificates[count++] =
+			(struct MHD_OptionItem) { MHD_OPTION_HTTPS_MEM_CERT, 0, option_text(texts.certificate) };
+		certificates[count++] = (struct MHD_OptionItem) { MHD_OPTION_HTTPS_MEM_KEY, 0, option_text(texts.key) };
+		certificates[count++] =
+			(struct MHD_OptionItem) { MHD_OPTION_HTTPS_PRIORITIES, 0, option_text(STR(TLS_PRIORITIES)) };
+		if (texts.client_ca.data)
+			certificates[count++] =
+				(struct MHD_OptionItem) { MHD_OPTION_HTTPS_MEM_TRUST, 0, option_text(texts.client_ca) };
+		certificates[count] = (struct MHD_OptionItem) { MHD_OPTION_END, 0, NULL };
+	}
+	server->daemon = start_daemon(server, listener, certificates);
+	tls_texts_wipe(&texts);
+	return server->daemon != NULL;
 }
 
 static void server_free(struct http_server *server)
@@ -350,6 +390,7 @@ static struct http_server *server_new(const struct server_options *options, cons
 		return NULL;
 	server->options = *options;
 	server->handlers = *handlers;
+	server->is_tls = options->tls.certificate_file && options->tls.certificate_file[0];
 	if (!server->options.stream_ms)
 		server->options.stream_ms = server->options.keep_alive_ms;
 	if (!server->options.retry_after_s)
@@ -377,16 +418,17 @@ struct http_server *server_open(const struct server_options *options, const stru
 	server->workers = worker_pool_new(&options->workers);
 	if (!server->workers || !watcher_start(server))
 		goto failed;
-	server->daemon = start_daemon(server, listener);
-	if (!server->daemon) {
+	if (!start_listening(server, listener, outcome)) {
 		watcher_end(server);
 		goto failed;
 	}
 	LOG(INFO, LOG_HTTP_LISTEN, NULL, LOG_C("server", options->name), LOG_C("address", options->address),
-	    LOG_NUMBER("port", server->port));
+	    LOG_NUMBER("port", server->port), LOG_C("protocol", server->is_tls ? "https" : "http"));
 	return server;
 failed:
-	outcome_add(outcome, ERR_NO_MEMORY, "", "The server cannot start: give it more memory, threads and files.");
+	if (!outcome->has_error)
+		outcome_add(outcome, ERR_NO_MEMORY, "",
+			    "The server cannot start: give it more memory, threads and files.");
 	close(listener);
 	if (server) {
 		worker_pool_free(server->workers);

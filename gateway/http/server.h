@@ -8,10 +8,21 @@
 
 struct http_server;
 
+/* TLS of a listener: 1.2 and 1.3 with the suites of RFC 9325 (BCP 195), no resumption, no early data, no renegotiation,
+ * no compression. The files are PEM and read once, when the server opens. */
+enum tls_client { TLS_CLIENT_NONE, TLS_CLIENT_OPTIONAL, TLS_CLIENT_REQUIRED };
+struct server_tls {
+	const char *certificate_file; /* the server's, then those that lead to its root; NULL or "": plain HTTP */
+	const char *key_file;
+	const char *client_ca_file; /* whose client certificates are accepted; with TLS_CLIENT_NONE not looked at */
+	enum tls_client client;
+};
+
 struct server_options {
 	const char *name;    /* "gateway", "domain": in log lines */
 	const char *address; /* numeric IPv4 or IPv6 address, or a name */
 	uint16_t port;       /* 0 takes any free one */
+	struct server_tls tls;
 	unsigned polling_threads;
 	unsigned connections_max;
 	unsigned connections_per_address_max; /* 0: no limit */
@@ -56,6 +67,9 @@ struct server_handlers {
 	 * request may be incomplete (method and path may be empty). NULL: a line of plain text. */
 	void (*refuse)(void *ctx, struct http_exchange *exchange, const struct http_request *request, int status,
 		       enum error_code code, const char *text);
+
+	/* A client certificate was refused in the handshake: on a polling thread, no wait. NULL allowed. */
+	void (*untrusted)(void *ctx, struct str peer, const char *why);
 };
 
 /* Binds, listens and serves. options and handlers are copied, what they point to is borrowed. On failure NULL, and

@@ -398,8 +398,10 @@ static void derive_public_base(struct loader *loader, struct config *config)
 
 	if (config->public_base.size || config->listen_port == 0)
 		return;
-	config->public_base = arena_printf(loader->arena, "http://%s%.*s%s:%" PRIu64 "/fhir", is_v6 ? "[" : "",
-					   STR_ARG(config->listen_address), is_v6 ? "]" : "", config->listen_port);
+	config->public_base =
+		arena_printf(loader->arena, "%s://%s%.*s%s:%" PRIu64 "/fhir",
+			     str_is_empty(config->tls_certificate_file) ? "http" : "https", is_v6 ? "[" : "",
+			     STR_ARG(config->listen_address), is_v6 ? "]" : "", config->listen_port);
 }
 
 bool config_load(const char *path, enum config_role role, struct arena *arena, struct config *config,

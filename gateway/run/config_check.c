@@ -78,6 +78,17 @@ static void check_access(const struct check *check, const struct config *config)
 			 "must know who asks.");
 }
 
+/* A listener speaks TLS with a certificate and its key; who is asked for certificates must know whom to believe. */
+static void check_tls(const struct check *check, const char *key, struct str certificate, struct str private_key,
+		      struct str client_ca, unsigned client)
+{
+	if (str_is_empty(certificate) != str_is_empty(private_key))
+		complain(check, key, "Give both certificate_file and key_file, or neither.");
+	if (client != CONFIG_CLIENT_NONE && (str_is_empty(certificate) || str_is_empty(client_ca)))
+		complain(check, key,
+			 "Give certificate_file, key_file and client_ca_file when clients are asked for certificates.");
+}
+
 void config_check_whole(const struct config_place *place, const size_t *lines, const struct config *config)
 {
 	struct check check = { *place, lines };
@@ -87,4 +98,9 @@ void config_check_whole(const struct config_place *place, const size_t *lines, c
 	if (config->search_count_default > config->search_count_max)
 		complain(&check, "search.count_default", "Do not exceed search.count_max.");
 	check_access(&check, config);
+	check_tls(&check, "tls.certificate_file", config->tls_certificate_file, config->tls_key_file,
+		  config->tls_client_ca_file, config->tls_client_certificate);
+	check_tls(&check, "domain.tls.certificate_file", config->domain_tls_certificate_file,
+		  config->domain_tls_key_file, config->domain_tls_client_ca_file,
+		  config->domain_tls_client_certificate);
 }

@@ -197,8 +197,9 @@ static inline struct server_options stand_options(void)
 
 static inline void stand_open(const struct server_options *options)
 {
-	static const struct server_handlers handlers = { NULL, stand_accept, stand_handle, stand_finished,
-							 stand_refuse };
+	static const struct server_handlers handlers = {
+		.accept = stand_accept, .handle = stand_handle, .finished = stand_finished, .refuse = stand_refuse
+	};
 	struct outcome outcome;
 
 	outcome_init(&outcome);

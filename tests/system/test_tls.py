@@ -1,0 +1,251 @@
+"""TLS of the listeners: versions, suites, client certificates, and that all that HTTP promises holds under it."""
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import unittest
+
+import certificates
+import support
+
+
+def context_for(ca, client=None, **more):
+    """Python's defaults, but that a certificate of ours may be as bad as the test wants it."""
+    context = ssl.create_default_context(cafile=ca)
+    if client:
+        context.set_ciphers("DEFAULT@SECLEVEL=0")
+        context.load_cert_chain(client.certificate, client.key)
+    for name, value in more.items():
+        setattr(context, name, value)
+    return context
+
+
+def connect(port, context, seconds=20):
+    """The handshake is over when it returns (TLS 1.3: the server's part of it)."""
+    plain = socket.create_connection(("127.0.0.1", port), seconds)
+    try:
+        return context.wrap_socket(plain, server_hostname="localhost")
+    except Exception:
+        plain.close()
+        raise
+
+
+def read_all(connection):
+    data = b""
+    try:
+        while True:
+            piece = connection.recv(65536)
+            if not piece:
+                return data
+            data += piece
+    except (ssl.SSLError, ConnectionError) as error:
+        return data + b"<" + type(error).__name__.encode() + b" " + str(error).encode() + b">"
+
+
+def exchange(connection, text):
+    with connection:
+        try:
+            connection.sendall(text)
+        except (ssl.SSLError, ConnectionError) as error:
+            return ("<%s %s>" % (type(error).__name__, error)).encode()
+        return read_all(connection)
+
+
+METADATA = b"GET /fhir/metadata HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+class Tls(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="passerelle-tls-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory, True)
+        cls.authority = certificates.Authority(cls.directory)
+        cls.server = cls.authority.issue("server")
+        cls.client = cls.authority.client("client", subject="/C=LU/O=Clinic/CN=adt, east")
+        cls.domain = support.Domain(cls.directory)
+        cls.addClassCleanup(cls.domain.kill)
+        cls.open = cls.gateway("open")
+        cls.strict = cls.gateway("strict", client_ca_file=cls.authority.certificate, client_certificate="required")
+        cls.lenient = cls.gateway("lenient", client_ca_file=cls.authority.certificate, client_certificate="optional")
+
+    @classmethod
+    def gateway(cls, name, **tls):
+        tls = dict({"certificate_file": cls.server.certificate, "key_file": cls.server.key}, **tls)
+        made = support.Gateway(cls.directory, [cls.domain.back_end()], name=name, tls=tls,
+                               limits={"header_seconds": 3, "body_bytes": "64KiB"})
+        cls.addClassCleanup(made.kill)
+        return made
+
+    @classmethod
+    def tearDownClass(cls):
+        for process in (cls.open, cls.strict, cls.lenient, cls.domain):
+            process.stop()
+
+    def ask(self, gateway, client=None, text=METADATA, **more):
+        return exchange(connect(gateway.port, context_for(self.authority.certificate, client, **more)), text)
+
+    def assertServes(self, gateway, client=None, **more):
+        self.assertEqual(self.ask(gateway, client, **more)[:15], b"HTTP/1.1 200 OK")
+
+    def assertRefuses(self, gateway, client=None):
+        """The handshake fails, or (TLS 1.3, where the client is done first) what follows it."""
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = context_for(self.authority.certificate, client, minimum_version=version, maximum_version=version)
+            try:
+                answer = exchange(connect(gateway.port, context), METADATA)
+            except (ssl.SSLError, ConnectionError) as error:
+                answer = str(error).encode()
+            self.assertNotIn(b"HTTP/", answer)
+
+    def s_client(self, gateway, *arguments, typed=b""):
+        return subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % gateway.port, "-CAfile",
+                               self.authority.certificate, *arguments], input=typed, capture_output=True, timeout=60,
+                              check=False)
+
+    def test_serves_both_versions(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            self.assertServes(self.open, minimum_version=version, maximum_version=version)
+
+    def test_public_base_is_https(self):
+        text = self.ask(self.open)
+        self.assertIn(b'"https://127.0.0.1:%d/fhir"' % self.open.port, text)
+
+    def test_019_old_versions_and_weak_suites_end_the_handshake(self):
+        for arguments in (("-tls1_1", "-cipher", "ALL@SECLEVEL=0"), ("-tls1", "-cipher", "ALL@SECLEVEL=0"),
+                          ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"), ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-CCM"),
+                          ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256"), ("-groups", "P-521"),
+                          ("-tls1_2", "-sigalgs", "ECDSA+SHA1")):
+            done = self.s_client(self.open, *arguments)
+            self.assertIn(b"Cipher is (NONE)", done.stdout, arguments)
+        done = self.s_client(self.open, "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256")
+        self.assertIn(b"Cipher is ECDHE-ECDSA-AES128-GCM-SHA256", done.stdout)
+
+    def test_019_nothing_is_renegotiated_resumed_or_compressed(self):
+        done = self.s_client(self.open, "-tls1_2", typed=b"R\n" + METADATA)
+        self.assertIn(b"RENEGOTIATING", done.stderr + done.stdout)
+        self.assertNotIn(b"HTTP/1.1 200", done.stdout)
+        for version in ("-tls1_2", "-tls1_3"):
+            done = self.s_client(self.open, version, typed=METADATA)
+            self.assertIn(b"Compression: NONE", done.stdout)
+            self.assertNotIn(b"session ticket:", done.stdout.lower().replace(b"hint", b""))
+            self.assertNotIn(b"Max Early Data: 1", done.stdout)
+        self.assertServes(self.open)
+
+    def test_a_certificate_opens(self):
+        self.assertServes(self.strict, self.client)
+        self.assertServes(self.lenient, self.client)
+        self.assertServes(self.lenient)
+
+    def test_019_bad_client_certificates_end_the_handshake(self):
+        stranger = os.path.join(self.directory, "stranger")
+        os.mkdir(stranger)
+        issue = self.authority.client
+        bad = {
+            "none": None,
+            "self-signed": certificates.self_signed(self.directory, "selfish"),
+            "of another authority": certificates.Authority(stranger, "other").client("guest"),
+            "expired": issue("late", days=-1),
+            "of a server": self.authority.issue("notclient"),
+            "1024 bits": issue("short", kind="RSA1024"),
+            "NUL in its name": certificates.with_nul(self.authority, issue("nul", subject="/CN=ward~1.example"),
+                                                     "ward~1.example"),
+        }
+        for what, identity in bad.items():
+            with self.subTest(what):
+                self.assertRefuses(self.strict, identity)
+                if identity:
+                    self.assertRefuses(self.lenient, identity)
+        log = self.lenient.log()
+        for why in ("not of a configured authority", "expired", "not for clients", "weak algorithm", "unusable names"):
+            self.assertIn(why, log)
+        self.assertServes(self.strict, self.client)
+
+    def test_019_a_refused_client_is_told(self):
+        stranger = certificates.self_signed(self.directory, "alone")
+        answer = self.ask(self.strict, stranger)
+        self.assertIn(b"alert bad certificate", answer.lower())
+
+    def test_019_a_chain_of_a_megabyte_ends_the_handshake(self):
+        long = certificates.Identity(self.directory, "long")
+        with open(self.client.certificate, encoding="ascii") as file:
+            text = file.read()
+        with open(self.authority.certificate, encoding="ascii") as file:
+            text += file.read() * 2500
+        with open(long.certificate, "w", encoding="ascii") as file:
+            file.write(text)
+        shutil.copy(self.client.key, long.key)
+        self.assertRefuses(self.strict, long)
+        self.assertServes(self.strict, self.client)
+
+    def test_018_plain_http_on_the_tls_port_is_closed(self):
+        with socket.create_connection(("127.0.0.1", self.open.port), 30) as connection:
+            connection.sendall(METADATA)
+            self.assertNotIn(b"HTTP/1.1 200", read_all(connection))
+        self.assertServes(self.open)
+
+    def test_018_tls_on_a_plain_port_is_closed(self):
+        with self.assertRaises(OSError):
+            connect(self.domain.port, context_for(self.authority.certificate))
+        self.assertEqual(support.request("GET", "http://127.0.0.1:%d/" % self.domain.port).status, 200)
+
+    def test_018_a_silent_handshake_is_closed(self):
+        with socket.create_connection(("127.0.0.1", self.open.port), 30) as connection:
+            connection.sendall(b"\x16\x03\x01\x02\x00\x01")
+            self.assertNotIn(b"HTTP", read_all(connection))
+
+    def test_refusals_before_the_body_are_read_by_the_client(self):
+        head = (b"POST /fhir HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/fhir+json\r\n"
+                b"Content-Length: 1000000\r\n\r\n")
+        answer = self.ask(self.open, text=head + b"x" * 100000)
+        self.assertEqual(answer[:12], b"HTTP/1.1 413")
+        self.assertIn(b"OperationOutcome", answer)
+        chunked = head.replace(b"Content-Length: 1000000", b"Transfer-Encoding: chunked")
+        answer = self.ask(self.open, text=chunked + b"1000\r\n" + b"x" * 4096 + b"\r\n" + (b"8000\r\n" + b"x" * 32768 +
+                                                                                          b"\r\n") * 3)
+        self.assertEqual(answer[:12], b"HTTP/1.1 413")
+
+    def test_heads_are_judged_as_without_tls(self):
+        for text in (b"GET /fhir/metadata HTTP/1.1\nHost: localhost\n\n",
+                     b"GET /fhir/metadata HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n",
+                     b"POST /fhir HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                     b"GET /fhir/metadata%00 HTTP/1.1\r\nHost: localhost\r\n\r\n"):
+            self.assertEqual(self.ask(self.open, text=text)[:12], b"HTTP/1.1 400", text)
+
+    def test_many_requests_on_one_connection(self):
+        one = METADATA.replace(b"Connection: close\r\n", b"")
+        answer = self.ask(self.strict, self.client, text=one * 20 + METADATA)
+        self.assertEqual(answer.count(b"HTTP/1.1 200 OK"), 21)
+
+
+class Files(unittest.TestCase):
+    """What is wrong with the files is said before anything listens."""
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="passerelle-tls-")
+        self.addCleanup(shutil.rmtree, self.directory, True)
+        self.own = certificates.self_signed(self.directory, "own")
+        self.other = certificates.self_signed(self.directory, "other")
+
+    def starts(self, **tls):
+        path = os.path.join(self.directory, "domain.yaml")
+        support.write_configuration(path, {"domain": {
+            "listen": {"port": support.free_port()}, "data_directory": os.path.join(self.directory, "data"),
+            "repository_unique_id": support.REPOSITORY, "assigning_authority": support.AUTHORITY,
+            "accept_any_code": True, "tls": tls}})
+        done = subprocess.run([support.BINARY, "domain", "--config", path], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=60, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        return done.stdout + done.stderr
+
+    def test_each_mistake_has_its_sentence(self):
+        own = {"certificate_file": self.own.certificate, "key_file": self.own.key}
+        self.assertIn("certificate_file and key_file, or neither", self.starts(certificate_file=self.own.certificate))
+        self.assertIn("its own PEM private key", self.starts(**dict(own, key_file=self.other.key)))
+        self.assertIn("missing.key", self.starts(**dict(own, key_file="missing.key")))
+        self.assertIn("client_ca_file when clients", self.starts(**own, client_certificate="required"))
+        self.assertIn("has no certificate in it",
+                      self.starts(**own, client_certificate="required", client_ca_file=self.own.key))
