@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+#include "gateway/state/cache.h"
+#include "gateway/state/last_known.h"
+
 #define ACCESS_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 /* RFC 9728 3.1: the well-known part stands between host and path of the resource. */
@@ -20,6 +23,7 @@ struct access *access_open(const struct config *config, struct outcome *outcome)
 {
 	struct access *access = calloc(1, sizeof(*access));
 	struct arena *arena = access ? arena_new(ACCESS_BYTES_MAX) : NULL;
+	struct cache_options cache_options;
 
 	if (!arena) {
 		free(access);
@@ -29,13 +33,30 @@ struct access *access_open(const struct config *config, struct outcome *outcome)
 	access->config = config;
 	access->arena = arena;
 	access->metadata_url = metadata_url(arena, config->public_base);
-	return access;
+	if (cache_options_read(config, &cache_options, outcome))
+		access->cache = cache_open(&cache_options, outcome);
+	if (access->cache && last_known_open(config, &access->last_known, outcome))
+		return access;
+	access_close(access);
+	return NULL;
 }
 
 void access_close(struct access *access)
 {
 	if (!access)
 		return;
+	cache_close(access->cache);
+	last_known_close(access->last_known);
 	arena_free(access->arena);
 	free(access);
+}
+
+struct cache *access_cache(struct access *access)
+{
+	return access->cache;
+}
+
+struct last_known *access_last_known(struct access *access)
+{
+	return access->last_known;
 }

@@ -8,6 +8,8 @@ struct access {
 	const struct config *config;
 	struct str metadata_url; /* of the protected resource metadata, RFC 9728 */
 	struct arena *arena;     /* of the gateway's life */
+	struct cache *cache;
+	struct last_known *last_known; /* NULL without state_directory */
 };
 
 #endif

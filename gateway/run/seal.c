@@ -1,12 +1,10 @@
 #include "gateway/run/seal.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
 #include <stdlib.h>
 
+#include "gateway/run/hkdf.h"
 #include "mappers/base/uuid.h"
 
 #define SIV_KEY_BYTES   64 /* AES-256-SIV: two keys of 32 bytes (RFC 5297 2.2) */
@@ -39,41 +37,19 @@ static const char *const kind_names[SEAL_KIND_COUNT] = {
 	[SEAL_CURSOR] = "cursor",
 };
 
-/* HKDF-SHA-256 (RFC 5869): a key of its own for each tenant and kind, so that nothing sealed for one opens for
- * another. */
+/* A key of its own for each tenant and kind, so that nothing sealed for one opens for another. */
 static bool derive(struct str secret, struct str tenant, enum seal_kind kind, unsigned char key[SIV_KEY_BYTES])
 {
-	static char salt[] = "passerelle id 1";
-	static char digest[] = "SHA256";
 	char info[300];
 	size_t name_size = strlen(kind_names[kind]);
 	/* "kind NUL tenant": no kind's name is the beginning of another's followed by NUL. */
 	size_t info_size = name_size + 1 + tenant.size;
-	union {
-		const char *in;
-		void *out;
-	} data = { .in = secret.data };
-	bool ok = false;
 
 	if (info_size > sizeof info)
 		return false;
 	memcpy(info, kind_names[kind], name_size + 1);
 	memcpy(info + name_size + 1, tenant.data ? tenant.data : "", tenant.size);
-	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-	EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, data.out, secret.size),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, salt, sizeof salt - 1),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, info_size),
-		OSSL_PARAM_construct_end(),
-	};
-
-	if (ctx)
-		ok = EVP_KDF_derive(ctx, key, SIV_KEY_BYTES, params) == 1;
-	EVP_KDF_CTX_free(ctx);
-	EVP_KDF_free(kdf);
-	return ok;
+	return hkdf_sha256(secret, STR("passerelle id 1"), (struct str) { info, info_size }, key, SIV_KEY_BYTES);
 }
 
 static EVP_CIPHER_CTX *keyed(const struct seal *seal, const unsigned char *key, int encrypt)

@@ -5,19 +5,40 @@
 #ifndef PASSERELLE_CACHE_H
 #define PASSERELLE_CACHE_H
 
+#include "gateway/run/config.h"
+#include "gateway/state/redis.h"
+#include "gateway/state/vault.h"
 #include "mappers/base/arena.h"
-#include "mappers/base/error.h"
 
 struct cache;
 
 #define CACHE_VALUE_BYTES_MAX (64 * 1024)
+#define CACHE_PARTS_MAX       8
+
+struct cache_options {
+	struct seal_key keys[VAULT_KEYS_MAX]; /* the first writes, all open; shared by all gateways */
+	size_t key_count;                     /* 0: a key that lives as long as the process; not with Redis */
+	uint64_t local_bytes;                 /* bound of the cache in this process's memory */
+	struct redis_options redis;           /* without address and sentinels: this process's memory */
+};
+
+/* What the configuration says; borrows from it. False with an issue when its keys do not fit together. */
+bool cache_options_read(const struct config *config, struct cache_options *options, struct outcome *outcome) MUST_CHECK;
+
+/* Starts the cache's threads. Redis need not be there: it is looked for as long as the cache is open. Borrowed: what
+ * options point to. Close with cache_close, when no other call is running. NULL with an issue after an error. */
+struct cache *cache_open(const struct cache_options *options, struct outcome *outcome) MUST_CHECK;
+void cache_close(struct cache *cache);
+
+/* Tries everything that the cache needs from Redis, once, and says what is wrong. True also without Redis. */
+bool cache_probe(const struct cache_options *options, struct outcome *outcome) MUST_CHECK;
 
 /* The name of a value in clear: it never leaves the process. What is sent is HMAC-SHA-256 of tenant, kind and parts
  * (each with its length), so that no patient data stands in keys, and no two names meet. */
 struct cache_name {
 	struct str tenant;
 	const char *kind;        /* "consent", "decision", "xref", ... */
-	const struct str *parts; /* at most 8 */
+	const struct str *parts; /* at most CACHE_PARTS_MAX */
 	size_t part_count;
 };
 
@@ -41,9 +62,13 @@ bool cache_epoch(struct cache *cache, const struct cache_name *name, uint64_t *e
 /* False when the other gateways could not be told. */
 bool cache_epoch_bump(struct cache *cache, const struct cache_name *name) MUST_CHECK;
 
-/* The bell: a short message to all gateways that share the cache (this one too), best effort and unordered. on_bell is
- * called in a thread of the cache. Messages are encrypted like values. */
+/* The bell: a short message to all gateways that share the cache (this one too), best effort and unordered, encrypted
+ * like values. Every listener is called for every message, in the bell's own thread. Listen before the first ring, and
+ * not more than CACHE_LISTENERS_MAX times. */
+#define CACHE_LISTENERS_MAX  4
+#define CACHE_BELL_BYTES_MAX 512
 void cache_ring(struct cache *cache, struct str message);
+void cache_listen(struct cache *cache, void (*on_bell)(void *context, struct str message), void *context);
 
 /* Joins the calls of threads that miss the same name at the same time: one goes and asks, the others wait for at most
  * wait_ms and then look into the cache anew. Returns true for the one that asks, which must call cache_asked. */

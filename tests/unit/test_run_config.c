@@ -337,10 +337,19 @@ static void test_config__sample_is_a_good_configuration(void **state)
 			   name.data);
 	}
 	assert_non_null(strstr(full.data, "\n  class_code: http"));
-	put("codes.json", STR("{}"));
+	static const char *const named[] = { "codes.json", "consent.secret", "redis.password", "sentinel.password" };
+
+	for (size_t i = 0; i < COUNT_OF(named); i++)
+		put(named[i], STR("{\"as long as a secret has to be\": 1}"));
 	if (!load_bytes(buf_str(&full), CONFIG_GATEWAY | CONFIG_DOMAIN))
 		fail_msg("%s: %s", outcome.issues[0].path, outcome.issues[0].text);
-	drop("codes.json");
+	/* An optional secret of the gateway is none of the domain's business. */
+	drop("redis.password");
+	assert_true(load_bytes(buf_str(&full), CONFIG_DOMAIN));
+	assert_null(config.redis_password.data);
+	assert_false(load_bytes(buf_str(&full), CONFIG_GATEWAY));
+	for (size_t i = 0; i < COUNT_OF(named); i++)
+		drop(named[i]);
 	buf_free(&full);
 	buf_init(&reference, 1 << 20);
 	config_reference_write(&reference);
