@@ -47,6 +47,8 @@ static bool back_end_check(const struct config_back_end *config, struct spool_li
 	struct backend backend = { .name = config->name,
 				   .registry_url = config->registry_url.data,
 				   .provide_url = config->provide_url.data,
+				   .tls = { config->ca_file.data, config->client_certificate_file.data,
+					    config->client_key_file.data },
 				   .connect_timeout_ms = (long)config->timeout_ms,
 				   .timeout_ms = (long)config->timeout_ms,
 				   .reply_bytes_max = REPLY_BYTES_MAX };

@@ -146,12 +146,16 @@ static bool backend_make(struct fhir_server *server, const struct config_back_en
 				      .registry_url = config->registry_url.data,
 				      .provide_url = config->provide_url.data,
 				      .repository_count = config->repositories.count,
+				      .tls = { config->ca_file.data, config->client_certificate_file.data,
+					       config->client_key_file.data },
 				      .connect_timeout_ms = CONNECT_TIME_MS,
 				      .timeout_ms = (long)config->timeout_ms,
 				      .reply_bytes_max = REPLY_BYTES_MAX,
 				      .requests_max = (unsigned)config->connections_max };
 	if (backend->connect_timeout_ms > backend->timeout_ms)
 		backend->connect_timeout_ms = backend->timeout_ms;
+	if (!peer_tls_check(&backend->tls, "back_ends", outcome))
+		return false;
 	backend->repositories = arena_array(server->arena, config->repositories.count, sizeof(*backend->repositories));
 	if (!backend->repositories)
 		return out_of_memory(outcome);

@@ -4,7 +4,18 @@
 
 #include <stdatomic.h>
 
-#include "mappers/base/str.h"
+#include "mappers/base/error.h"
+
+/* How a peer is spoken to where its URL is https: TLS 1.2 or 1.3, its certificate leads to an authority and names the
+ * host, or nothing is sent. Members that are NULL or "" are not there. */
+struct peer_tls {
+	const char *ca_file;          /* PEM: the authorities, in the place of the system's */
+	const char *certificate_file; /* PEM: ours, then those that lead to its root */
+	const char *key_file;
+};
+
+/* Whether the files are there and go together. name is what the issue is about. Errors: ERR_VALUE_INVALID. */
+bool peer_tls_check(const struct peer_tls *tls, const char *name, struct outcome *outcome) MUST_CHECK;
 
 struct backend_repository {
 	struct str unique_id; /* OID, without urn:oid: */
@@ -19,6 +30,7 @@ struct backend {
 	const char *provide_url;  /* ITI-41 */
 	struct backend_repository *repositories;
 	size_t repository_count;
+	struct peer_tls tls;
 	long connect_timeout_ms;
 	long timeout_ms;        /* one exchange, if the request's deadline does not end it before */
 	size_t reply_bytes_max; /* the SOAP part of a reply; documents beside it are bounded by the caller */

@@ -97,7 +97,7 @@ static bool options_set(CURL *easy, struct exchange *exchange, const char *url, 
 {
 	uint64_t left = deadline_left_ms(deadline_part(exchange->south->deadline, exchange->time_ms));
 	long time_ms = left > 0 ? (long)left : 1;
-	int bad = !curl_handle_harden(easy, url, time_ms, time_ms);
+	int bad = !curl_handle_harden(easy, url, &exchange->client->options.tls, time_ms, time_ms);
 
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, exchange->body.data);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)exchange->body.size);

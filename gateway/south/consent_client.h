@@ -14,7 +14,8 @@ struct consent_client_options {
 	struct str url;     /* of the directory, without final slash; borrowed, NUL-terminated */
 	struct str secret;  /* shared with the directory; borrowed */
 	struct str gateway; /* whose leases these are: fresh for each start of a gateway; borrowed */
-	uint64_t ask_ms;    /* most time for a question; a write gets what its request has left */
+	struct peer_tls tls;
+	uint64_t ask_ms; /* most time for a question; a write gets what its request has left */
 };
 
 /* NULL without memory. */

@@ -4,14 +4,19 @@
 
 #include <curl/curl.h>
 
-#include "mappers/base/str.h"
+#include "gateway/south/backend.h"
 
 /* Made on first use and closed when the thread ends: it keeps connections warm, and making one per request would cost
  * nearly three times the exchange. Options are those of a fresh handle. NULL without memory. */
 CURL *curl_handle_here(void) MUST_CHECK;
 
-/* What every transfer of ours has: http and https only, no redirects, no proxy of the environment, no signals,
- * HTTP/1.1. Returns false without memory. */
-bool curl_handle_harden(CURL *easy, const char *url, long connect_timeout_ms, long timeout_ms) MUST_CHECK;
+/* What every transfer of ours has: the scheme of its URL and no other, no redirects, no proxy of the environment, no
+ * signals, HTTP/1.1; with https TLS as in struct peer_tls (NULL: the system's authorities, no certificate of ours),
+ * without renegotiation. Returns false without memory. */
+bool curl_handle_harden(CURL *easy, const char *url, const struct peer_tls *tls, long connect_timeout_ms,
+			long timeout_ms) MUST_CHECK;
+
+/* True for the ends that mean: the peer is not who it should be, or TLS could not be agreed on. */
+bool curl_code_is_tls(CURLcode code);
 
 #endif

@@ -55,7 +55,7 @@ static bool options_set(CURL *easy, const struct south *south, const char *url, 
 			struct buf *body)
 {
 	uint64_t left = deadline_left_ms(deadline_part(south->deadline, FHIR_FETCH_TIME_MAX_MS));
-	int bad = !curl_handle_harden(easy, url, FHIR_FETCH_TIME_MAX_MS / 2, left > 0 ? (long)left : 1);
+	int bad = !curl_handle_harden(easy, url, NULL, FHIR_FETCH_TIME_MAX_MS / 2, left > 0 ? (long)left : 1);
 
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);

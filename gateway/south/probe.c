@@ -66,7 +66,9 @@ bool probe_address(const struct south *south, const char *url, struct outcome *o
 	CURL *easy = curl_handle_here();
 	CURLcode code;
 
-	if (!easy || !curl_handle_harden(easy, url, south->backend->connect_timeout_ms, south->backend->timeout_ms) ||
+	if (!easy ||
+	    !curl_handle_harden(easy, url, &south->backend->tls, south->backend->connect_timeout_ms,
+				south->backend->timeout_ms) ||
 	    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop_bytes) != CURLE_OK)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	code = curl_easy_perform(easy);

@@ -383,7 +383,7 @@ static bool is_whole(const struct soap_request *request, const struct outgoing *
 static bool options_set(CURL *easy, const struct south *south, const struct soap_request *request,
 			struct outgoing *outgoing, struct incoming *incoming, struct curl_slist *headers)
 {
-	int bad = !curl_handle_harden(easy, request->url, south->backend->connect_timeout_ms,
+	int bad = !curl_handle_harden(easy, request->url, &south->backend->tls, south->backend->connect_timeout_ms,
 				      exchange_time(south, request, outgoing->total));
 
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POST, 1L);
@@ -447,6 +447,11 @@ static void failure_explain(struct incoming *incoming, const struct outgoing *ou
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "The back-end did not answer in time; try again later.");
+	else if (curl_code_is_tls(code))
+		outcome_add(outcome, ERR_BACKEND_ANSWER, "",
+			    "The back-end does not prove to be who it should be, or refuses this gateway's "
+			    "certificate; "
+			    "tell the operator of this gateway.");
 	else if (code != CURLE_OK && code != CURLE_WRITE_ERROR && outgoing->sent == 0)
 		outcome_add(outcome, ERR_BACKEND_DOWN, "", "The back-end could not be reached; try again later.");
 	else if (code != CURLE_OK && code != CURLE_WRITE_ERROR)

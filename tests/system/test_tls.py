@@ -5,6 +5,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import certificates
@@ -219,6 +220,112 @@ class Tls(unittest.TestCase):
         one = METADATA.replace(b"Connection: close\r\n", b"")
         answer = self.ask(self.strict, self.client, text=one * 20 + METADATA)
         self.assertEqual(answer.count(b"HTTP/1.1 200 OK"), 21)
+
+
+class Southbound(unittest.TestCase):
+    """The gateway as a client: nothing is sent to who does not prove to be the back-end."""
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="passerelle-tls-")
+        self.addCleanup(shutil.rmtree, self.directory, True)
+        self.authority = certificates.Authority(self.directory)
+
+    def start_domain(self, identity, **tls):
+        domain = support.Domain(self.directory, tls=dict(
+            {"certificate_file": identity.certificate, "key_file": identity.key}, **tls))
+        self.addCleanup(domain.kill)
+        return domain
+
+    def start_gateway(self, port, name="gateway", **back_end):
+        url = "https://localhost:%d/" % port
+        entry = dict({"name": "hcm", "registry_url": url + "registry", "provide_url": url + "repository",
+                      "repositories": [{"unique_id": support.REPOSITORY, "url": url + "repository"}],
+                      "ca_file": self.authority.certificate}, **back_end)
+        gateway = support.Gateway(self.directory, [entry], name=name)
+        self.addCleanup(gateway.kill)
+        return gateway
+
+    def test_everything_goes_through_both_ways(self):
+        domain = self.start_domain(self.authority.issue("server"), client_ca_file=self.authority.certificate,
+                                   client_certificate="required")
+        mine = self.authority.client("gateway")
+        gateway = self.start_gateway(domain.port, client_certificate_file=mine.certificate, client_key_file=mine.key)
+        document = os.urandom(3 << 20)
+        bundle = support.demo_bundle(document, "application/octet-stream")
+        self.assertEqual(gateway.publish(bundle).status, 200)
+        found = gateway.find(identifier="urn:ietf:rfc:3986|urn:oid:" + support.document_oid(bundle)).json()
+        url = found["entry"][0]["resource"]["content"][0]["attachment"]["url"]
+        self.assertEqual(support.request("GET", url).body, document)
+
+        stranger = self.start_gateway(domain.port, name="stranger")
+        self.assertIn(stranger.find().status, (502, 503))
+        unclear = stranger.publish(support.demo_bundle(b"x", "text/plain"))
+        self.assertGreaterEqual(unclear.status, 500)
+        for process in (gateway, stranger, domain):
+            process.stop()
+
+    def test_124_a_false_back_end_gets_nothing(self):
+        other = os.path.join(self.directory, "other")
+        os.mkdir(other)
+        false = {
+            "of another authority": certificates.Authority(other, "other").issue("foreign"),
+            "of another host": self.authority.issue("elsewhere", names="DNS:elsewhere.example"),
+            "with the host as its common name alone": self.authority.issue("cn", subject="/CN=localhost", names="DNS:x.y"),
+            "expired": self.authority.issue("late", days=-1),
+            "of a client": self.authority.client("clientonly"),
+        }
+        for number, (what, identity) in enumerate(false.items()):
+            with self.subTest(what):
+                domain = support.Domain(self.directory, name="false%d" % number, tls={
+                    "certificate_file": identity.certificate, "key_file": identity.key})
+                self.addCleanup(domain.kill)
+                gateway = self.start_gateway(domain.port, name="gateway%d" % number)
+                self.assertEqual(gateway.find().status, 502)
+                self.assertEqual(gateway.publish(support.demo_bundle(b"x", "text/plain")).status, 502)
+                self.assertNotIn("ITI-", domain.log())
+                gateway.stop()
+                domain.stop()
+
+    def test_124_no_fallback_to_plain_http(self):
+        """A back-end that no longer speaks TLS is told nothing but a TLS greeting."""
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        heard = []
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    heard.append(connection.recv(65536))
+                    connection.sendall(b"HTTP/1.1 301 Moved\r\nLocation: http://localhost/\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        gateway = self.start_gateway(server.getsockname()[1])
+        self.assertEqual(gateway.find().status, 502)
+        self.assertEqual(gateway.publish(support.demo_bundle(b"x", "text/plain")).status, 502)
+        gateway.stop()
+        self.assertTrue(heard)
+        for bytes_heard in heard:
+            self.assertEqual(bytes_heard[:2], b"\x16\x03")
+            self.assertNotIn(b"HTTP", bytes_heard)
+            self.assertNotIn(b"POST", bytes_heard)
+
+    def test_019_an_old_back_end_is_not_spoken_to(self):
+        identity = self.authority.issue("server")
+        port = support.free_port()
+        server = subprocess.Popen(["openssl", "s_server", "-accept", str(port), "-cert", identity.certificate, "-key",
+                                   identity.key, "-tls1_1", "-cipher", "ALL@SECLEVEL=0", "-www"],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        support.wait_until(lambda: support.accepts(port), "s_server")
+        gateway = self.start_gateway(port)
+        self.assertEqual(gateway.find().status, 502)
+        gateway.stop()
 
 
 class Files(unittest.TestCase):
