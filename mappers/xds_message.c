@@ -6,6 +6,7 @@
 
 #include "mappers/base/base64.h"
 #include "mappers/ebrim_read.h"
+#include "mappers/hl7v3.h"
 #include "mappers/xml_sax.h"
 
 #define DEPTH_MAX        64
@@ -93,7 +94,7 @@ static bool begin_root(struct reader *reader, enum xds_element element, const ch
 	if (reader->has_root)
 		return refuse(reader, ERR_BODY_MALFORMED, "Send one element in the SOAP Body, not several.");
 	reader->has_root = true;
-	message->kind = kind_of(element);
+	message->kind = uri && strcmp(uri, HL7V3_NAMESPACE) == 0 ? HL7V3_BODY : kind_of(element);
 	message->root_name = arena_copy(reader->arena, str_from_c(local));
 	message->root_namespace = arena_copy(reader->arena, str_from_c(uri ? uri : ""));
 	return (message->root_name.data && message->root_namespace.data) || no_memory(reader);

@@ -22,6 +22,7 @@ enum xds_message_kind {
 	XDS_RETRIEVE_RESPONSE,
 	XDS_REGISTRY_RESPONSE,
 	XDS_REMOVE_DOCUMENTS_REQUEST, /* ITI-86: requests */
+	HL7V3_BODY,                   /* a message of urn:hl7-org:v3: root_name says which, hl7v3.h reads it */
 	SOAP_FAULT
 };
 

@@ -157,6 +157,7 @@ bool map_from_xds(const struct map_options *options, struct str xml, struct aren
 	case XDS_QUERY_REQUEST:
 	case XDS_RETRIEVE_REQUEST:
 	case XDS_REMOVE_DOCUMENTS_REQUEST:
+	case HL7V3_BODY:
 		break;
 	}
 	return outcome_add(outcome, ERR_NOT_SUPPORTED, "",

@@ -17,10 +17,10 @@
 #define RECORD_VARIABLE      "PASSERELLE_DOMAIN_RECORD"
 
 static const struct soap_action actions[] = {
-	{ ACTION_PROVIDE_AND_REGISTER, XDS_PROVIDE_REQUEST, true, "ITI-41", provide_and_register },
-	{ ACTION_REGISTER, XDS_SUBMIT_REQUEST, false, "ITI-42", register_document_set },
-	{ ACTION_STORED_QUERY, XDS_QUERY_REQUEST, false, "ITI-18", registry_stored_query },
-	{ ACTION_RETRIEVE, XDS_RETRIEVE_REQUEST, true, "ITI-43", retrieve_document_set },
+	{ ACTION_PROVIDE_AND_REGISTER, XDS_PROVIDE_REQUEST, true, "ITI-41", provide_and_register, NULL },
+	{ ACTION_REGISTER, XDS_SUBMIT_REQUEST, false, "ITI-42", register_document_set, NULL },
+	{ ACTION_STORED_QUERY, XDS_QUERY_REQUEST, false, "ITI-18", registry_stored_query, NULL },
+	{ ACTION_RETRIEVE, XDS_RETRIEVE_REQUEST, true, "ITI-43", retrieve_document_set, NULL },
 };
 
 /* Every transaction may be sent to each of them: the action says what it is. */

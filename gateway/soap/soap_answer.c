@@ -27,8 +27,8 @@ bool soap_answer_begin(struct soap_answer *answer, const struct soap_head *reque
 	*answer = (struct soap_answer) { .mtom = mtom, .arena = arena };
 	buf_init(&answer->body, ANSWER_BYTES_MAX);
 	xml_writer_init(&answer->writer, &answer->body);
-	answer->action = arena_printf(arena, "%.*s" ACTION_RESPONSE_SUFFIX, STR_ARG(action));
-	if (!answer->action.data)
+	answer->action = action;
+	if (!action.data)
 		return false;
 	message_id_new(id);
 	struct soap_head head = soap_response_head(answer->action, str_from_c(id), request);

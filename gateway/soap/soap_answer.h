@@ -22,8 +22,8 @@ struct soap_answer {
 	struct arena *arena;
 };
 
-/* Begins an answer to this request: its envelope is open up to soap:Body. End with soap_answer_free. False without
- * memory. */
+/* Begins an answer with this action to the request: its envelope is open up to soap:Body. End with soap_answer_free.
+ * False when there was no memory for the action. */
 bool soap_answer_begin(struct soap_answer *answer, const struct soap_head *request, struct str action, bool mtom,
 		       struct arena *arena) MUST_CHECK;
 

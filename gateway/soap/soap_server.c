@@ -169,11 +169,13 @@ static void answer_request(struct soap_server *server, struct http_exchange *exc
 			   const struct soap_action *action, struct outcome *outcome)
 {
 	struct soap_answer answer;
+	struct str name = action->answer ? str_from_c(action->answer)
+					 : arena_printf(request->arena, "%s" ACTION_RESPONSE_SUFFIX, action->action);
 	bool sent = false;
 
 	request->http->what = action->what;
-	if (soap_answer_begin(&answer, &request->message.head, request->message.head.action,
-			      action->mtom || request->is_mtom, request->arena)) {
+	if (soap_answer_begin(&answer, &request->message.head, name, action->mtom || request->is_mtom,
+			      request->arena)) {
 		sent = action->handle(server->options.ctx, request, &answer, outcome) &&
 		       soap_answer_send(&answer, exchange, outcome);
 	} else {

@@ -29,6 +29,7 @@ struct soap_action {
 	/* Writes the body's element with soap_answer_writer. Returns false for a SOAP fault, which the first error in
 	 * outcome describes: the sender's when its HTTP status is below 500. */
 	bool (*handle)(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
+	const char *answer; /* action of the answer; NULL: that of the request with ACTION_RESPONSE_SUFFIX */
 };
 
 struct soap_server_options {

@@ -136,7 +136,13 @@ static bool root_read(struct incoming *incoming)
 			      incoming->message, &reading))
 		return answer_wrong(incoming, reading.count ? reading.issues[0].text : "no XDS message");
 	incoming->root_read = true;
+	if (incoming->request->text) {
+		*incoming->request->text = arena_copy(incoming->south->arena, buf_str(&incoming->root));
+		incoming->no_memory = !incoming->request->text->data;
+	}
 	buf_free(&incoming->root);
+	if (incoming->no_memory)
+		return false;
 	if (!head_check(incoming))
 		return false;
 	if (incoming->message->kind == SOAP_FAULT || !sink)
