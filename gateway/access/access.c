@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "gateway/access/cross_reference.h"
 #include "gateway/state/cache.h"
 #include "gateway/state/last_known.h"
 
@@ -35,8 +36,10 @@ struct access *access_open(const struct config *config, struct outcome *outcome)
 	access->metadata_url = metadata_url(arena, config->public_base);
 	if (cache_options_read(config, &cache_options, outcome))
 		access->cache = cache_open(&cache_options, outcome);
-	if (access->cache && last_known_open(config, &access->last_known, outcome))
+	if (access->cache && last_known_open(config, &access->last_known, outcome)) {
+		cross_references_open(access);
 		return access;
+	}
 	access_close(access);
 	return NULL;
 }
