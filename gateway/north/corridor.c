@@ -3,6 +3,7 @@
 #include "gateway/north/door.h"
 #include "gateway/north/negotiate.h"
 #include "gateway/north/read.h"
+#include "gateway/north/record.h"
 #include "gateway/north/respond.h"
 #include "gateway/north/respond_document.h"
 #include "gateway/run/clock.h"
@@ -66,8 +67,8 @@ static bool exchange(struct fhir_request *request)
  * stranger's body is not even read. Whether the patient consents is asked inside `exchange`, which alone knows the
  * patient and the documents (gateway/access/visible.h is its door). */
 static const struct step corridor[] = {
-	{ "negotiate", negotiate },      { "authenticate", door_authenticate },
-	{ "authorize", door_authorize }, { "read", read_request },
+	{ "record", record_begin }, { "negotiate", negotiate },      { "authenticate", door_authenticate },
+	{ "name", record_caller },  { "authorize", door_authorize }, { "read", read_request },
 	{ "exchange", exchange },
 };
 
@@ -98,6 +99,9 @@ void corridor_walk(struct fhir_request *request)
 	transaction_begin(request);
 	for (size_t i = 0; ok && i < COUNT_OF(corridor); i++)
 		ok = corridor[i].walk(request);
+	/* A document was recorded before it began to leave; when it broke off, that is recorded too. */
+	if ((!ok || !request->answered) && !record_commit(request))
+		ok = false;
 	if (!ok)
 		respond_error(request);
 	else if (!request->answered)

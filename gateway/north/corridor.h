@@ -30,6 +30,7 @@ struct fhir_request {
 	int status;          /* of a good answer; 0: 200 */
 	struct str location; /* of what was written, relative to the base ("Patient/{id}"); STR_NONE: nothing was */
 	bool answered;       /* the exchange answered by itself (documents) */
+	bool is_unrecorded;  /* the audit could not be written: nothing is answered but that */
 };
 
 /* Walks all steps and answers, whatever happens. */

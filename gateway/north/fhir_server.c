@@ -92,6 +92,7 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 			      "There is nothing here; the CapabilityStatement (metadata, right behind the FHIR base "
 			      "URL) says what is.");
 	if (!door_quick(server->gateway.access, http, route, &challenge)) {
+		audit_refused(server->gateway.audit, challenge.code, http->peer, str_from_c(http->trace.span_id));
 		if (challenge.header[0])
 			http_response_header(exchange, "WWW-Authenticate", str_from_c(challenge.header));
 		return refuse(exchange, challenge.code, challenge.sentence);
@@ -204,8 +205,8 @@ static bool gateway_make(struct fhir_server *server, const struct config *config
 	server->route_base.public_path = path_of(config->public_base);
 	server->stop_ms = config->limits_stop_seconds * 1000;
 	server->gateway.access = access_open(config, outcome);
-	return server->gateway.access && backend_make(server, &config->back_ends.items[0], outcome) &&
-	       seal_make(server, config, outcome);
+	return server->gateway.access && audit_open(config, config->public_base, &server->gateway.audit, outcome) &&
+	       backend_make(server, &config->back_ends.items[0], outcome) && seal_make(server, config, outcome);
 }
 
 /* Host names that are served: what was configured, and what the gateway is reached by anyway. NULL: all. */
@@ -275,6 +276,7 @@ static bool http_open(struct fhir_server *server, struct outcome *outcome)
 
 static void server_free(struct fhir_server *server)
 {
+	audit_close(server->gateway.audit);
 	access_close(server->gateway.access);
 	seal_free(server->gateway.seal);
 	arena_free(server->arena);

@@ -1,6 +1,7 @@
 #include "gateway/north/respond_document.h"
 
 #include "gateway/north/negotiate.h"
+#include "gateway/north/record.h"
 #include "gateway/north/respond.h"
 #include "mappers/content_type.h"
 
@@ -26,7 +27,7 @@ static bool document_has(void *ctx, struct str etag)
 {
 	struct fhir_request *request = ctx;
 
-	if (!none_match_names(request->http, etag))
+	if (!none_match_names(request->http, etag) || !record_commit(request))
 		return false;
 	tag_header(request, etag);
 	http_respond_buf(request->exchange, 304, NULL);
@@ -51,6 +52,10 @@ static bool document_whole(void *ctx, const struct document_head *head, struct s
 {
 	struct fhir_request *request = ctx;
 
+	if (!record_commit(request)) {
+		spool_free(document);
+		return false;
+	}
 	document_headers(request, head);
 	return http_respond_spool(request->exchange, 200, document);
 }
@@ -59,6 +64,8 @@ static bool document_begin(void *ctx, const struct document_head *head)
 {
 	struct fhir_request *request = ctx;
 
+	if (!record_commit(request))
+		return false;
 	document_headers(request, head);
 	return http_stream_begin(request->exchange, 200, head->size);
 }
@@ -81,6 +88,8 @@ static bool document_described(void *ctx, const struct document_head *head)
 {
 	struct fhir_request *request = ctx;
 
+	if (!record_commit(request))
+		return false;
 	document_headers(request, head);
 	return http_respond_length(request->exchange, 200, head->size);
 }

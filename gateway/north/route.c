@@ -11,12 +11,15 @@ static const struct scope_need needs[ROUTE_COUNT] = {
 };
 
 static const struct route routes[ROUTE_COUNT] = {
-#define ROUTE(route_name, verb, route_path, transaction, resource, interaction, route_body, purpose) \
-	{ .name = ROUTE_##route_name,                                                                \
-	  .label = #route_name,                                                                      \
-	  .method = { #verb, sizeof(#verb) - 1 },                                                    \
-	  .path = { route_path, sizeof(route_path) - 1 },                                            \
-	  .body = ROUTE_BODY_##route_body,                                                           \
+#define ROUTE(route_name, verb, route_path, iti, type, rest, route_body, purpose) \
+	{ .name = ROUTE_##route_name,                                             \
+	  .label = #route_name,                                                   \
+	  .method = { #verb, sizeof(#verb) - 1 },                                 \
+	  .path = { route_path, sizeof(route_path) - 1 },                         \
+	  .transaction = STR_INIT(iti),                                           \
+	  .resource = STR_INIT(type),                                             \
+	  .interaction = STR_INIT(rest),                                          \
+	  .body = ROUTE_BODY_##route_body,                                        \
 	  .need = &needs[ROUTE_##route_name] },
 #include "profiles/mhd/routes.def"
 #undef ROUTE

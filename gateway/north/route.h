@@ -18,7 +18,10 @@ struct route {
 	enum route_name name;
 	const char *label; /* "PROVIDE_BUNDLE": for the log line */
 	struct str method;
-	struct str path; /* relative to the base; "{id}" is one segment */
+	struct str path;        /* relative to the base; "{id}" is one segment */
+	struct str transaction; /* "ITI-67"; or empty */
+	struct str resource;    /* FHIR type; or empty */
+	struct str interaction; /* FHIR: "search-type", "read" ... */
 	enum route_body body;
 	const struct scope_need *need; /* of profiles/iua/scopes.def */
 };

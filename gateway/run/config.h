@@ -19,6 +19,8 @@ enum config_minimal_policy { CONFIG_MINIMAL_FILL, CONFIG_MINIMAL_REFUSE };
 enum config_metadata_level { CONFIG_LEVEL_MINIMAL, CONFIG_LEVEL_COMPREHENSIVE };
 enum config_client_certificate { CONFIG_CLIENT_NONE, CONFIG_CLIENT_OPTIONAL, CONFIG_CLIENT_REQUIRED };
 enum config_back_end_kind { CONFIG_KIND_XDS };
+enum config_audit_enabled { CONFIG_AUDIT_AUTO, CONFIG_AUDIT_ON, CONFIG_AUDIT_OFF };
+enum config_audit_kind { CONFIG_AUDIT_FHIR, CONFIG_AUDIT_SYSLOG, CONFIG_AUDIT_FILE };
 
 struct config_strs {
 	struct str *items;
@@ -26,25 +28,26 @@ struct config_strs {
 };
 
 /* A member per row: the type of the row decides what it is. */
-#define CONFIG_MEMBER_TEXT(field)         struct str field;
-#define CONFIG_MEMBER_URL(field)          struct str field; /* absolute http or https, as written */
-#define CONFIG_MEMBER_BASE(field)         struct str field; /* the same without its final slash */
-#define CONFIG_MEMBER_OID(field)          struct str field; /* dotted, without "urn:oid:" */
-#define CONFIG_MEMBER_CODE(field)         struct str field; /* system|code|display; may be empty */
-#define CONFIG_MEMBER_PATH(field)         struct str field; /* NUL-terminated; relative to the file's directory */
-#define CONFIG_MEMBER_SECRET(field)       struct str field; /* the content of the named file */
-#define CONFIG_MEMBER_INTEGER(field)      uint64_t field;
-#define CONFIG_MEMBER_BYTES(field)        uint64_t field; /* written as a number, or with KiB, MiB, GiB */
-#define CONFIG_MEMBER_SWITCH(field)       bool field;
-#define CONFIG_MEMBER_CHOICE(field)       unsigned field; /* index of the name in the row */
-#define CONFIG_MEMBER_FLAGS(field)        unsigned field; /* one bit per name in the row */
-#define CONFIG_MEMBER_OFFSET(field)       int field;      /* minutes east of UTC */
-#define CONFIG_MEMBER_TEXTS(field)        struct config_strs field;
-#define CONFIG_MEMBER_BASES(field)        struct config_strs field;
-#define CONFIG_MEMBER_REPOSITORIES(field) struct config_repositories field;
-#define CONFIG_MEMBER_BACK_ENDS(field)    struct config_back_ends field;
-#define CONFIG_MEMBER_KEYS(field)         struct config_keys field;
-#define CONFIG_MEMBER_AUTHORITIES(field)  struct config_authorities field;
+#define CONFIG_MEMBER_TEXT(field)               struct str field;
+#define CONFIG_MEMBER_URL(field)                struct str field; /* absolute http or https, as written */
+#define CONFIG_MEMBER_BASE(field)               struct str field; /* the same without its final slash */
+#define CONFIG_MEMBER_OID(field)                struct str field; /* dotted, without "urn:oid:" */
+#define CONFIG_MEMBER_CODE(field)               struct str field; /* system|code|display; may be empty */
+#define CONFIG_MEMBER_PATH(field)               struct str field; /* NUL-terminated; relative to the file's directory */
+#define CONFIG_MEMBER_SECRET(field)             struct str field; /* the content of the named file */
+#define CONFIG_MEMBER_INTEGER(field)            uint64_t field;
+#define CONFIG_MEMBER_BYTES(field)              uint64_t field; /* written as a number, or with KiB, MiB, GiB */
+#define CONFIG_MEMBER_SWITCH(field)             bool field;
+#define CONFIG_MEMBER_CHOICE(field)             unsigned field; /* index of the name in the row */
+#define CONFIG_MEMBER_FLAGS(field)              unsigned field; /* one bit per name in the row */
+#define CONFIG_MEMBER_OFFSET(field)             int field;      /* minutes east of UTC */
+#define CONFIG_MEMBER_TEXTS(field)              struct config_strs field;
+#define CONFIG_MEMBER_BASES(field)              struct config_strs field;
+#define CONFIG_MEMBER_REPOSITORIES(field)       struct config_repositories field;
+#define CONFIG_MEMBER_BACK_ENDS(field)          struct config_back_ends field;
+#define CONFIG_MEMBER_KEYS(field)               struct config_keys field;
+#define CONFIG_MEMBER_AUDIT_REPOSITORIES(field) struct config_audit_repositories field;
+#define CONFIG_MEMBER_AUTHORITIES(field)        struct config_authorities field;
 
 #define CONFIG_ROW(field, key, type, ...) CONFIG_MEMBER_##type(field)
 struct config_key {
@@ -77,6 +80,14 @@ struct config_back_end {
 };
 struct config_back_ends {
 	struct config_back_end *items;
+	size_t count;
+};
+struct config_audit_repository {
+#define AUDIT_REPOSITORY_ROW CONFIG_ROW
+#include "gateway/run/config.def"
+};
+struct config_audit_repositories {
+	struct config_audit_repository *items;
 	size_t count;
 };
 struct config {

@@ -89,6 +89,31 @@ static void check_tls(const struct check *check, const char *key, struct str cer
 			 "Give certificate_file, key_file and client_ca_file when clients are asked for certificates.");
 }
 
+static void check_audit(const struct check *check, const struct config *config)
+{
+	static const char key[] = "audit.repositories";
+	const struct config_audit_repositories *repositories = &config->audit_repositories;
+
+	for (size_t i = 0; i < repositories->count; i++) {
+		const struct config_audit_repository *one = &repositories->items[i];
+
+		if (!is_plain_name(one->name))
+			complain(check, key, "Write letters, digits, dots and dashes as names.");
+		if ((one->kind == CONFIG_AUDIT_FHIR && str_is_empty(one->url)) ||
+		    (one->kind == CONFIG_AUDIT_SYSLOG && str_is_empty(one->address)) ||
+		    (one->kind == CONFIG_AUDIT_FILE && str_is_empty(one->path)))
+			complain(check, key, "Say where it is: url for fhir, address for syslog, path for file.");
+		if (str_is_empty(one->certificate_file) != str_is_empty(one->key_file))
+			complain(check, key, "Give both certificate_file and key_file, or neither.");
+		for (size_t k = i + 1; k < repositories->count; k++) {
+			if (str_equal(one->name, repositories->items[k].name))
+				complain(check, key, "Give each repository a name of its own.");
+		}
+	}
+	if (config->audit_enabled == CONFIG_AUDIT_OFF && repositories->count > 0)
+		complain(check, "audit.enabled", "Remove this, or remove audit.repositories: they would get nothing.");
+}
+
 void config_check_whole(const struct config_place *place, const size_t *lines, const struct config *config)
 {
 	struct check check = { *place, lines };
@@ -98,6 +123,7 @@ void config_check_whole(const struct config_place *place, const size_t *lines, c
 	if (config->search_count_default > config->search_count_max)
 		complain(&check, "search.count_default", "Do not exceed search.count_max.");
 	check_access(&check, config);
+	check_audit(&check, config);
 	check_tls(&check, "tls.certificate_file", config->tls_certificate_file, config->tls_key_file,
 		  config->tls_client_ca_file, config->tls_client_certificate);
 	check_tls(&check, "domain.tls.certificate_file", config->domain_tls_certificate_file,

@@ -38,6 +38,7 @@ static const char *type_text(enum config_type type)
 	case CONFIG_REPOSITORIES:
 	case CONFIG_BACK_ENDS:
 	case CONFIG_KEYS:
+	case CONFIG_AUDIT_REPOSITORIES:
 	case CONFIG_AUTHORITIES:
 		return "list";
 	}

@@ -23,6 +23,10 @@ static const struct config_row authority_rows[] = {
 #define AUTHORITY_ROW(...) ROW(config_authority, __VA_ARGS__)
 #include "gateway/run/config.def"
 };
+static const struct config_row audit_repository_rows[] = {
+#define AUDIT_REPOSITORY_ROW(...) ROW(config_audit_repository, __VA_ARGS__)
+#include "gateway/run/config.def"
+};
 
 _Static_assert(COUNT_OF(root_rows) <= CONFIG_ROWS_MAX, "one flag per row");
 
@@ -34,6 +38,8 @@ static const struct config_section repository_section = { repository_rows, COUNT
 static const struct config_section key_section = { key_rows, COUNT_OF(key_rows), sizeof(struct config_key) };
 static const struct config_section authority_section = { authority_rows, COUNT_OF(authority_rows),
 							 sizeof(struct config_authority) };
+static const struct config_section audit_repository_section = { audit_repository_rows, COUNT_OF(audit_repository_rows),
+								sizeof(struct config_audit_repository) };
 
 const struct config_section *config_section_of(enum config_type type)
 {
@@ -43,5 +49,7 @@ const struct config_section *config_section_of(enum config_type type)
 		return &repository_section;
 	if (type == CONFIG_AUTHORITIES)
 		return &authority_section;
+	if (type == CONFIG_AUDIT_REPOSITORIES)
+		return &audit_repository_section;
 	return type == CONFIG_KEYS ? &key_section : NULL;
 }

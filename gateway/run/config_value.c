@@ -266,6 +266,7 @@ bool config_value_read(const struct config_row *row, struct str text, const stru
 	case CONFIG_REPOSITORIES:
 	case CONFIG_BACK_ENDS:
 	case CONFIG_KEYS:
+	case CONFIG_AUDIT_REPOSITORIES:
 	case CONFIG_AUTHORITIES:
 		break;
 	}

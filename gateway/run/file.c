@@ -15,7 +15,7 @@ static int system_open(const char *path, int flags, mode_t mode)
 	return open(path, flags | O_CLOEXEC, mode);
 }
 
-static const struct file_calls system_calls = { system_open, write, read, fsync, rename, unlink, close };
+static const struct file_calls system_calls = { system_open, write, read, fsync, fdatasync, rename, unlink, close };
 static const struct file_calls *calls_now = &system_calls;
 
 void file_replace(const struct file_calls *calls)

@@ -13,6 +13,7 @@ struct file_calls {
 	ssize_t (*write)(int descriptor, const void *bytes, size_t size);
 	ssize_t (*read)(int descriptor, void *bytes, size_t size);
 	int (*fsync)(int descriptor);
+	int (*fdatasync)(int descriptor);
 	int (*rename)(const char *from, const char *to);
 	int (*unlink)(const char *path);
 	int (*close)(int descriptor);

@@ -149,5 +149,12 @@ enum fhir_fetched fhir_fetch(const struct south *south, struct str url, const st
 		curl_easy_reset(easy);
 	curl_slist_free_all(headers);
 	buf_free(&body);
+	if (south->recorder)
+		south->recorder->called(south->recorder->ctx,
+					&(struct south_call) { .url = address.data,
+							       .succeeded = fetched == FHIR_FETCHED,
+							       .code = fetched == FHIR_FETCH_NOTHING
+									       ? ERR_NOT_FOUND
+									       : ERR_BACKEND_DOWN });
 	return fetched;
 }

@@ -529,6 +529,24 @@ static enum soap_end transfer(struct incoming *incoming, struct outgoing *outgoi
 	return end;
 }
 
+/* Tells the recorder how it ended: an answer that says no is a failure too. */
+static void exchange_record(const struct south *south, const struct soap_request *request, enum soap_end end,
+			    const struct xds_message *message, const struct outcome *outcome)
+{
+	struct south_call call = { .action = request->action,
+				   .url = request->url,
+				   .backend = south->backend->name,
+				   .write_body = request->write_body,
+				   .body = request->body,
+				   .succeeded = end == SOAP_ANSWERED && (message->kind == XDS_UNKNOWN ||
+									 message->response.status != REGISTRY_FAILURE),
+				   .code = outcome->count ? outcome->issues[outcome->count - 1].code
+							  : ERR_BACKEND_REFUSED };
+
+	if (south->recorder)
+		south->recorder->called(south->recorder->ctx, &call);
+}
+
 enum soap_end soap_exchange(const struct south *south, const struct soap_request *request, struct xds_message *message,
 			    struct outcome *outcome)
 {
@@ -551,6 +569,7 @@ enum soap_end soap_exchange(const struct south *south, const struct soap_request
 	buf_init(&incoming.root, south->backend->reply_bytes_max);
 	if (outgoing_build(south, request, incoming.message_id, &text, &outgoing, outcome))
 		end = transfer(&incoming, &outgoing);
+	exchange_record(south, request, end, message, outcome);
 	incoming_free(&incoming);
 	buf_free(&text);
 	return end;

@@ -5,6 +5,7 @@
 
 #include "gateway/run/deadline.h"
 #include "gateway/south/backend.h"
+#include "gateway/south/recorder.h"
 #include "mappers/xds_message.h"
 
 struct spool;
@@ -20,8 +21,9 @@ struct south {
 	struct arena *arena;
 	struct deadline deadline;
 	struct spool_limits *spools;
-	const char *request_id;  /* for the log */
-	const char *traceparent; /* W3C Trace Context, sent on; NULL: none */
+	const char *request_id;                /* for the log */
+	const char *traceparent;               /* W3C Trace Context, sent on; NULL: none */
+	const struct south_recorder *recorder; /* told of each call when it is over; NULL: nobody */
 };
 
 /* How an exchange ended. */

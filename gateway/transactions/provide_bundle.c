@@ -309,6 +309,28 @@ static bool answer_write(const struct transaction *t, const struct provide_bundl
 	return json_writer_finish(&writer, t->outcome);
 }
 
+/* Who and what the submission is about: under the ids that it has now. */
+static void submission_record(const struct transaction *t, const struct metadata *metadata)
+{
+	const struct submission_set *set = &metadata->submission_sets[0];
+	struct audit_object object = { .type = STR("List"),
+				       .reference = resource_reference(t, SEAL_LIST, STR_NONE, set->entry_uuid),
+				       .unique_id = set->unique_id,
+				       .is_main = true };
+
+	audit_patient(t->audit, set->patient_id, patient_reference(t, set->patient_id));
+	audit_object(t->audit, &object);
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		const struct document_entry *entry = &metadata->document_entries[i];
+
+		object = (struct audit_object) { .type = STR("DocumentReference"),
+						 .reference = resource_reference(t, SEAL_DOCUMENT_REFERENCE, STR_NONE,
+										 entry->entry_uuid),
+						 .unique_id = entry->unique_id };
+		audit_object(t->audit, &object);
+	}
+}
+
 static bool provide(const struct transaction *t, const struct provide_request *request, struct buf *answer)
 {
 	struct provide_defaults defaults;
@@ -335,6 +357,7 @@ static bool provide(const struct transaction *t, const struct provide_request *r
 				 metadata.document_entry_count, t->outcome))
 		return false;
 	ok = submit(t, &metadata, outgoing);
+	submission_record(t, &metadata);
 	provide_outcome_place(bundle, &metadata, t->outcome);
 	return ok && answer_write(t, bundle, &resolved, &metadata, answer);
 }

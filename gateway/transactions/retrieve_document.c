@@ -93,6 +93,8 @@ static bool stream_pass(struct passage *passage, const unsigned char *bytes, siz
 
 static bool client_gone(const struct passage *passage)
 {
+	if (passage->t->outcome->has_error)
+		return false;
 	return outcome_add(passage->t->outcome, ERR_TIMEOUT_CLIENT, "", "The client took the document too slowly.");
 }
 
@@ -226,6 +228,17 @@ static bool head_read(struct passage *passage)
 	return true;
 }
 
+static void document_record(const struct passage *passage)
+{
+	struct audit_object object = { .type = STR("Binary"),
+				       .unique_id = passage->entry->unique_id,
+				       .repository_unique_id = passage->entry->repository_unique_id,
+				       .home_community_id = passage->entry->home_community_id,
+				       .is_main = true };
+
+	audit_object(passage->t->audit, &object);
+}
+
 bool retrieve_document(const struct transaction *t, struct str id, const struct document_receiver *receiver)
 {
 	struct passage passage = { .t = t, .receiver = receiver };
@@ -238,6 +251,7 @@ bool retrieve_document(const struct transaction *t, struct str id, const struct 
 		return false;
 	if (!passage.entry)
 		return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such document; search for it anew.");
+	document_record(&passage);
 	if (status_is_deprecated(passage.entry->availability_status))
 		return outcome_add(t->outcome, ERR_GONE, "",
 				   "The document was replaced or withdrawn; search for its successor.");

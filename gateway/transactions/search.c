@@ -58,6 +58,7 @@ bool search_resolve(const struct transaction *t, const struct search_needs *need
 			resolved->nobody = resolved->nobody ||
 					   (resolved->patient_id.data && !str_equal(resolved->patient_id, patient_id));
 			resolved->patient_id = patient_id;
+			audit_patient(t->audit, patient_id, patient_reference(t, patient_id));
 			break;
 		case PATIENT_NOBODY:
 			resolved->nobody = true;

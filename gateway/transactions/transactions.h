@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "gateway/access/visible.h"
+#include "gateway/audit/trail.h"
 #include "gateway/run/config.h"
 #include "gateway/run/seal.h"
 #include "gateway/south/xds_client.h"
@@ -20,9 +21,10 @@ struct gateway {
 	struct seal *seal;
 	struct spool_limits *spools;
 	struct access *access;
-	struct str base;    /* public base URL without a final slash */
-	struct str version; /* of the program */
-	struct str started; /* FHIR dateTime */
+	struct audit *audit; /* NULL: off */
+	struct str base;     /* public base URL without a final slash */
+	struct str version;  /* of the program */
+	struct str started;  /* FHIR dateTime */
 };
 
 /* One request on its way through a transaction. */
@@ -30,8 +32,9 @@ struct transaction {
 	const struct gateway *gateway;
 	struct south south; /* arena and deadline of the request are in here */
 	const struct caller *caller;
-	struct visit *visit; /* what the caller may see; all that is read of a back-end passes through it */
-	int64_t now_s;       /* seconds since 1970 */
+	struct visit *visit;       /* what the caller may see; all that is read of a back-end passes through it */
+	struct audit_trail *audit; /* what is recorded of this request; NULL: audit is off */
+	int64_t now_s;             /* seconds since 1970 */
 	struct outcome *outcome;
 };
 

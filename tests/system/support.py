@@ -174,6 +174,10 @@ class Gateway(Process):
             },
         }
         configuration.update(overrides)
+        if "state_directory" not in configuration:
+            # Who serves others than loopback strangers records what it does, and keeps that encrypted.
+            configuration["state_directory"] = os.path.join(directory, name + ".state")
+            configuration.setdefault("state_keys", [{"id": 1, "file": key}])
         path = os.path.join(directory, name + ".yaml")
         write_configuration(path, configuration)
         super().__init__(name, [BINARY, "serve", "--config", path], directory, port)

@@ -1,0 +1,79 @@
+/* The audit: what must be recorded, durably, before anybody gets an answer; what is sent on to audit repositories; and
+ * what patients may read of it. Opened once by the server, shared by all requests.
+ * The journal (journal.h) is what counts: who is answered is in it. Senders and the index follow it at their own pace. */
+#ifndef PASSERELLE_AUDIT_H
+#define PASSERELLE_AUDIT_H
+
+#include "gateway/run/config.h"
+#include "gateway/run/deadline.h"
+#include "mappers/audit_event.h"
+
+struct audit;
+
+/* Opens the journal in state_directory/audit, its index and the senders. *audit is NULL when the configuration switches
+ * the audit off (audit.enabled). base: FHIR base URL of this gateway, borrowed. Records the start.
+ * Errors: ERR_STORAGE, ERR_INTERNAL for a configuration that does not fit together. */
+bool audit_open(const struct config *config, struct str base, struct audit **audit, struct outcome *outcome) MUST_CHECK;
+
+/* Records the stop, gives senders a moment for what is still unsent (which stays in the journal), frees. After the last
+ * request. NULL is allowed. */
+void audit_close(struct audit *audit);
+
+/* Somebody was turned away before anything was read of the request: 401, 403. Never blocks: what comes too fast is
+ * counted, and the next event says how many there were. */
+void audit_refused(struct audit *audit, enum error_code code, struct str address, struct str request_id);
+
+/* Inside the room: this gateway's part of every record. */
+void audit_source(const struct audit *audit, struct audit_record *record);
+/* False with ERR_UNRECORDED while nothing can be written, or when the backlog has reached its bound. */
+bool audit_ready(struct audit *audit, struct outcome *outcome) MUST_CHECK;
+/* Writes events (JSON) and returns when they are durable. */
+bool audit_write(struct audit *audit, const struct str *events, size_t count, struct deadline deadline,
+		 struct outcome *outcome) MUST_CHECK;
+/* The same without waiting: as soon as it can be done. */
+void audit_post(struct audit *audit, const struct str *events, size_t count);
+
+/* One search of the gateway's own events (ITI-81). Empty members do not filter; times are milliseconds since 1970. */
+struct audit_query {
+	struct str patient;               /* "system|value" of the affinity domain's identifier */
+	int64_t from_ms;                  /* first */
+	int64_t until_ms;                 /* first that is not meant; INT64_MAX: no end */
+	const struct audit_token *tokens; /* all must match */
+	size_t token_count;
+	int64_t after_sequence; /* events recorded before this one (of an earlier page); INT64_MAX: from the newest */
+	size_t count_max;
+};
+
+enum audit_token_kind {
+	AUDIT_TOKEN_PATIENT,
+	AUDIT_TOKEN_TYPE, /* "system|code"; "|code" was filed as well */
+	AUDIT_TOKEN_SUBTYPE,
+	AUDIT_TOKEN_OUTCOME,
+	AUDIT_TOKEN_ACTION,
+	AUDIT_TOKEN_AGENT,  /* "system|value" or "|value" of agent.who.identifier */
+	AUDIT_TOKEN_ENTITY, /* reference, or "system|value" of entity.what.identifier */
+	AUDIT_TOKEN_ADDRESS,
+	AUDIT_TOKEN_ID
+};
+struct audit_token {
+	enum audit_token_kind kind;
+	struct str value;
+};
+
+struct audit_found {
+	int64_t sequence;
+	struct str event; /* JSON */
+};
+struct audit_page {
+	struct audit_found *items; /* newest first */
+	size_t count;
+	bool more;
+	uint64_t total;
+};
+
+/* Finds what had been recorded when it was called (it waits a moment for the index to catch up). Everything in arena.
+ * Errors: ERR_STORAGE, ERR_BUSY, ERR_NO_MEMORY. */
+bool audit_search(struct audit *audit, const struct audit_query *query, struct arena *arena, struct audit_page *page,
+		  struct outcome *outcome) MUST_CHECK;
+
+#endif
