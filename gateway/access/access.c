@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "gateway/access/consents.h"
 #include "gateway/access/cross_reference.h"
 #include "gateway/state/cache.h"
 #include "gateway/state/last_known.h"
@@ -36,7 +37,8 @@ struct access *access_open(const struct config *config, struct outcome *outcome)
 	access->metadata_url = metadata_url(arena, config->public_base);
 	if (cache_options_read(config, &cache_options, outcome))
 		access->cache = cache_open(&cache_options, outcome);
-	if (access->cache && last_known_open(config, &access->last_known, outcome)) {
+	if (access->cache && last_known_open(config, &access->last_known, outcome) &&
+	    consents_open(access, &access->consents, outcome)) {
 		cross_references_open(access);
 		return access;
 	}
@@ -48,7 +50,8 @@ void access_close(struct access *access)
 {
 	if (!access)
 		return;
-	cache_close(access->cache);
+	cache_close(access->cache); /* before those who listen to its bell */
+	consents_close(access->consents);
 	last_known_close(access->last_known);
 	arena_free(access->arena);
 	free(access);

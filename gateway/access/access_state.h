@@ -10,6 +10,7 @@ struct access {
 	struct arena *arena;     /* of the gateway's life */
 	struct cache *cache;
 	struct last_known *last_known; /* NULL without state_directory */
+	struct consents *consents;
 };
 
 #endif

@@ -1,41 +1,173 @@
 #include "gateway/access/consent.h"
 
+#include <stdlib.h>
+
+#include "gateway/access/consents.h"
+#include "gateway/access/directory_source.h"
+#include "mappers/base/hl7v2.h"
+
+/* The order of the names of consent.source and consent.default. */
+enum { SOURCE_NONE, SOURCE_DIRECTORY };
+enum { DEFAULT_DENY, DEFAULT_PERMIT };
+
 struct consent {
+	const struct consents *consents;
+	struct consent_question question;
+	struct consent_answer answers[CONSENT_SOURCES_MAX];
+	enum consent_extent extent; /* of all sources together */
 	struct consent_decision decision;
 };
+
+/* Where another system decides. */
+static const struct consent everything = { .extent = CONSENT_EVERY_DOCUMENT,
+					   .decision = { .permit = true, .reason = CONSENT_BY_DEFAULT } };
+static const struct consent nothing = { .extent = CONSENT_NO_DOCUMENT, .decision = { .reason = CONSENT_UNAVAILABLE } };
+
+/* The same patient is always the same text: namespace names and type codes beside id and OID say nothing.
+ * TF-3 4.2.3.2.16 */
+static bool patient_normalise(struct str cx, struct arena *arena, struct str *normalised)
+{
+	struct hl7_cx read;
+	struct hl7_cx plain;
+
+	if (!hl7_cx_parse(cx, arena, &read) || str_is_empty(read.id) || str_is_empty(read.authority.universal_id))
+		return false;
+	plain = (struct hl7_cx) { .id = read.id,
+				  .authority = { .universal_id = read.authority.universal_id,
+						 .universal_id_type = STR("ISO") } };
+	*normalised = hl7_cx_write(&plain, arena);
+	return normalised->data != NULL;
+}
+
+/* Deny overrides; what one source leaves to the documents, all leave to them. */
+static void answer_combine(struct consent *consent, const struct consent_answer *answer, bool is_first)
+{
+	if (consent->extent == CONSENT_NO_DOCUMENT && !is_first)
+		return;
+	if (is_first || answer->extent == CONSENT_NO_DOCUMENT ||
+	    (answer->extent == CONSENT_EVERY_DOCUMENT && consent->extent == CONSENT_EVERY_DOCUMENT &&
+	     consent->decision.reason == CONSENT_BY_DEFAULT))
+		consent->decision = answer->decision;
+	if (is_first || answer->extent != CONSENT_EVERY_DOCUMENT)
+		consent->extent = answer->extent;
+}
 
 const struct consent *consent_ask(struct access *access, const struct south *south, const struct caller *caller,
 				  enum consent_action action, struct str patient_id, bool is_patient, int64_t now_s)
 {
-	static const struct consent everything = { { .permit = true, .reason = CONSENT_BY_DEFAULT } };
+	const struct consents *consents = access->consents;
+	struct consent *consent;
 
-	(void)access, (void)south, (void)caller, (void)action, (void)patient_id, (void)is_patient, (void)now_s;
-	return &everything;
+	if (consents->source_count == 0)
+		return &everything;
+	consent = arena_alloc(south->arena, sizeof(*consent));
+	if (!consent)
+		return &nothing;
+	consent->consents = consents;
+	consent->question = (struct consent_question) {
+		.south = south,
+		.request = { .caller = caller, .action = action, .is_patient = is_patient, .now_s = now_s },
+	};
+	if (!patient_normalise(patient_id, south->arena, &consent->question.request.patient_id))
+		return &nothing;
+	consent->question.request.has_care_relationship =
+		care_holds(consents->care, caller, consent->question.request.patient_id, south->arena);
+	for (size_t i = 0; i < consents->source_count; i++) {
+		const struct consent_source *source = &consents->sources[i];
+
+		source->ask(source->ctx, &consent->question, &consent->answers[i]);
+		answer_combine(consent, &consent->answers[i], i == 0);
+	}
+	return consent;
 }
 
 enum consent_extent consent_extent_of(const struct consent *consent, struct consent_decision *decision)
 {
 	*decision = consent->decision;
-	return CONSENT_EVERY_DOCUMENT;
+	return consent->extent;
 }
 
 void consent_decide_entry(const struct consent *consent, const struct document_entry *entry,
 			  struct consent_decision *decision)
 {
-	(void)entry;
 	*decision = consent->decision;
+	if (consent->extent != CONSENT_BY_DOCUMENT)
+		return;
+	for (size_t i = 0; i < consent->consents->source_count; i++) {
+		const struct consent_source *source = &consent->consents->sources[i];
+		const struct consent_answer *answer = &consent->answers[i];
+
+		if (answer->extent == CONSENT_BY_DOCUMENT)
+			source->decide(source->ctx, &consent->question, answer, entry, decision);
+		else
+			*decision = answer->decision;
+		if (!decision->permit)
+			return;
+	}
 }
 
 const struct consent_client *consent_directory(const struct access *access)
 {
-	(void)access;
-	return NULL;
+	return access->consents->directory ? directory_source_client(access->consents->directory) : NULL;
 }
 
 enum consent_written consent_change(struct access *access, const struct south *south, const struct consent_write *write,
 				    struct consent_stored *stored, struct outcome *outcome)
 {
-	(void)access, (void)south, (void)write, (void)stored;
-	outcome_add(outcome, ERR_TRUST_UNAVAILABLE, "", "There is no consent directory here.");
-	return CONSENT_REFUSED;
+	struct consent_write normalised = *write;
+
+	if (!patient_normalise(write->patient_id, south->arena, &normalised.patient_id)) {
+		outcome_add(outcome, ERR_PATIENT_UNKNOWN, "Consent.patient", "Name a patient of the affinity domain.");
+		return CONSENT_REFUSED;
+	}
+	return directory_source_change(access->consents->directory, south, &normalised, stored, outcome);
+}
+
+static struct consent_policy policy_make(const struct config *config)
+{
+	return (struct consent_policy) {
+		.default_permit = config->consent_default == DEFAULT_PERMIT,
+		.require_care_relationship = config->consent_require_care_relationship,
+		.normal_only_by_default = config->consent_normal_only,
+		.break_glass_roles = { config->consent_break_glass_roles.items,
+				       config->consent_break_glass_roles.count },
+		.break_glass_restricted = config->consent_break_glass_restricted,
+		.producer_reads_own = config->consent_producer_reads_own,
+	};
+}
+
+static bool directory_open(struct access *access, struct consents *consents, struct outcome *outcome)
+{
+	const struct config *config = access->config;
+	const struct directory_source_options options = {
+		.config = config, .policy = &consents->policy, .cache = access->cache, .last_known = access->last_known
+	};
+
+	if (str_is_empty(config->consent_directory_url) || str_is_empty(config->consent_secret))
+		return outcome_add(outcome, ERR_PARAMETER_MISSING, "consent.source",
+				   "Set consent.directory_url and consent.secret_file, or consent.source to none.");
+	if (!directory_source_open(&options, &consents->directory, outcome))
+		return false;
+	consents->sources[consents->source_count++] = directory_source(consents->directory);
+	return true;
+}
+
+bool consents_open(struct access *access, struct consents **consents, struct outcome *outcome)
+{
+	struct consents *opened = arena_alloc(access->arena, sizeof(*opened));
+
+	if (!opened)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
+	opened->policy = policy_make(access->config);
+	if (!care_read(&access->config->consent_care_relationships, access->arena, &opened->care, outcome) ||
+	    (access->config->consent_source == SOURCE_DIRECTORY && !directory_open(access, opened, outcome)))
+		return false;
+	*consents = opened;
+	return true;
+}
+
+void consents_close(struct consents *consents)
+{
+	if (consents)
+		directory_source_close(consents->directory);
 }

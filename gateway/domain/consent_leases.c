@@ -209,6 +209,16 @@ static uint64_t leases_end_ms(const struct leases *leases, struct str patient_id
 	return end_ms;
 }
 
+bool leases_are_settled(struct leases *leases, struct str patient_id, int64_t version)
+{
+	bool are_settled;
+
+	pthread_mutex_lock(&leases->lock);
+	are_settled = leases_end_ms(leases, patient_id, version) <= clock_monotonic_ms();
+	pthread_mutex_unlock(&leases->lock);
+	return are_settled;
+}
+
 bool leases_settle(struct leases *leases, struct str patient_id, int64_t version, struct deadline deadline)
 {
 	bool is_settled = false;

@@ -267,7 +267,7 @@ bool directory_state(const struct consent_client *client, const struct south *so
 		return false;
 	*state = (struct consent_state) { 0 };
 	if (!number_read(exchange.tree, "version", &state->version) ||
-	    !number_read(exchange.tree, "lease_ms", &state->lease_ms))
+	    !number_read(exchange.tree, "lease_ms", &state->lease_ms) || state->lease_ms > CONSENT_LEASE_MS_MAX)
 		return unusable(outcome);
 	list = json_object_get(exchange.tree, "consents");
 	state->has_consents = list != NULL;

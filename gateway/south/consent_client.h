@@ -37,6 +37,8 @@ struct consent_records {
 	size_t count;
 };
 
+#define CONSENT_LEASE_MS_MAX 2000 /* no directory gives a longer one */
+
 struct consent_state {
 	uint64_t version;                /* of the patient; 0: nothing was ever written */
 	uint64_t lease_ms;               /* counted from before the question went out; 0: for this one decision only */
