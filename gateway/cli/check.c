@@ -7,6 +7,7 @@
 #include "gateway/run/log.h"
 #include "gateway/run/spool.h"
 #include "gateway/south/probe.h"
+#include "gateway/state/cache.h"
 
 #define CHECK_BYTES_MAX  (64u * 1024 * 1024)
 #define OUTPUT_BYTES_MAX (4u * 1024 * 1024)
@@ -107,6 +108,33 @@ static bool config_check(const char *path, struct arena *arena, struct config *g
 	return true;
 }
 
+static bool redis_report(const struct config *config, bool ok, const struct outcome *outcome)
+{
+	struct str where = config->redis_address.size ? config->redis_address : config->redis_sentinel_master;
+
+	if (ok)
+		printf("ok   redis: the shared cache at %.*s", STR_ARG(where));
+	else
+		printf("FAIL redis: %s%s%s", outcome->issues[0].path, outcome->issues[0].path[0] ? ": " : "",
+		       outcome->issues[0].text);
+	putchar('\n');
+	return ok;
+}
+
+/* The keys that belong together, and, unless offline, Redis itself. */
+static bool cache_check(const struct config *config, bool offline)
+{
+	struct cache_options options;
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	if (!cache_options_read(config, &options, &outcome))
+		return redis_report(config, false, &outcome);
+	if (offline || (!config->redis_address.size && !config->redis_sentinels.count))
+		return true;
+	return redis_report(config, cache_probe(&options, &outcome), &outcome);
+}
+
 static int check(const struct check_options *options, struct arena *arena)
 {
 	struct spool_limits spools = { .directory = "/tmp", .memory_bytes = 65536, .total_bytes_max = REPLY_BYTES_MAX };
@@ -116,10 +144,13 @@ static int check(const struct check_options *options, struct arena *arena)
 
 	if (!config_check(options->config_path, arena, &config, &has_back_ends))
 		return EXIT_FAILED;
-	if (options->offline || !has_back_ends)
+	if (!has_back_ends)
 		return EXIT_DONE;
 	/* The lines below tell it all; a log between them would only tell it twice. */
 	log_start(LOG_LEVEL_ERROR, LOG_FORMAT_AUTO, STDERR_FILENO);
+	ok = cache_check(&config, options->offline);
+	if (options->offline)
+		return ok ? EXIT_DONE : EXIT_FAILED;
 	for (size_t i = 0; i < config.back_ends.count; i++)
 		ok = back_end_check(&config.back_ends.items[i], &spools, arena) && ok;
 	return ok ? EXIT_DONE : EXIT_FAILED;

@@ -257,6 +257,19 @@ void cache_ring(struct cache *cache, struct str message)
 	free(sealed);
 }
 
+/* From Redis, in the thread that listens to it. */
+static void hear(void *context, struct str sealed)
+{
+	struct cache *cache = context;
+	char place[PLACE_BYTES_MAX];
+	unsigned char plain[CACHE_BELL_BYTES_MAX + EXPIRES_BYTES + VAULT_OVERHEAD];
+	struct str message;
+
+	if (sealed.size <= sizeof plain &&
+	    unseal(cache, place_write(&bell_memory, &bell_key, place), sealed, plain, &message) == OPENED)
+		bell_ring(cache->bell, message);
+}
+
 void cache_listen(struct cache *cache, void (*on_bell)(void *context, struct str message), void *context)
 {
 	bell_listen(cache->bell, on_bell, context);
@@ -309,42 +322,68 @@ bool cache_options_read(const struct config *config, struct cache_options *optio
 	if ((config->redis_sentinels.count > 0) != (config->redis_sentinel_master.size > 0))
 		return outcome_add(outcome, ERR_VALUE_INVALID, "redis.sentinel_master",
 				   "Give redis.sentinels and redis.sentinel_master together, or none of them.");
+	if (config->redis_user.size && !options->redis.password.size)
+		return outcome_add(outcome, ERR_VALUE_INVALID, "redis.password_file",
+				   "Add this key: redis.user has a password.");
 	if ((config->redis_certificate_file.size > 0) != (config->redis_key_file.size > 0))
 		return outcome_add(outcome, ERR_VALUE_INVALID, "redis.tls.certificate_file",
 				   "Give redis.tls.certificate_file and redis.tls.key_file together, or none of them.");
 	return true;
 }
 
+static bool uses_redis(const struct cache_options *options)
+{
+	return options->redis.address.size || options->redis.sentinel_count;
+}
+
+static const struct cache_name bell_name = { .kind = "bell" };
+
 static bool back_open(struct cache *cache, const struct cache_options *options, struct outcome *outcome)
 {
-	if (options->redis.address.size || options->redis.sentinel_count)
-		return outcome_add(outcome, ERR_VALUE_INVALID, "redis.address", "Remove this key.");
+	struct cache_keys bells;
+
+	if (!keys_make(cache, &bell_name, CACHE_BELL, &bells))
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+	if (uses_redis(options)) {
+		cache->back = &cache_redis_back;
+		cache->self = cache_redis_open(&options->redis, bells.items, bells.count, hear, cache, outcome);
+		return cache->self != NULL;
+	}
 	cache->back = &cache_local_back;
 	cache->self = cache_local_open(options->local_bytes);
 	return cache->self || outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
 }
 
-struct cache *cache_open(const struct cache_options *options, struct outcome *outcome)
+static struct vault *vault_make(const struct cache_options *options, struct outcome *outcome)
 {
 	unsigned char random_key[SEAL_KEY_BYTES_MIN];
 	struct seal_key own = { 0, { (const char *)random_key, sizeof random_key } };
-	struct cache *cache = calloc(1, sizeof *cache);
 
 	random_bytes(random_key, sizeof random_key);
+	struct vault *vault = options->key_count ? vault_new("cache", options->keys, options->key_count)
+						 : vault_new("cache", &own, 1);
+
+	OPENSSL_cleanse(random_key, sizeof random_key);
+	if (!vault)
+		outcome_add(outcome, ERR_VALUE_INVALID, "state_keys",
+			    "Give each key an id of its own and at least 32 random bytes.");
+	return vault;
+}
+
+struct cache *cache_open(const struct cache_options *options, struct outcome *outcome)
+{
+	struct cache *cache = calloc(1, sizeof *cache);
+
 	if (cache) {
-		cache->vault = options->key_count ? vault_new("cache", options->keys, options->key_count)
-						  : vault_new("cache", &own, 1);
 		cache->flights = flights_new();
 		cache->bell = bell_new();
 	}
-	OPENSSL_cleanse(random_key, sizeof random_key);
 	if (!cache || !cache->flights || !cache->bell) {
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory and threads.");
-	} else if (!cache->vault) {
-		outcome_add(outcome, ERR_VALUE_INVALID, "state_keys",
-			    "Give each key an id of its own and at least 32 random bytes.");
-	} else if (back_open(cache, options, outcome)) {
-		return cache;
+	} else {
+		cache->vault = vault_make(options, outcome);
+		if (cache->vault && back_open(cache, options, outcome))
+			return cache;
 	}
 	cache_close(cache);
 	return NULL;
@@ -364,7 +403,14 @@ void cache_close(struct cache *cache)
 
 bool cache_probe(const struct cache_options *options, struct outcome *outcome)
 {
-	(void)options;
-	(void)outcome;
-	return true;
+	struct cache cache = { .vault = uses_redis(options) ? vault_make(options, outcome) : NULL };
+	struct cache_keys bells;
+
+	if (!uses_redis(options))
+		return true;
+	bool ok = cache.vault && keys_make(&cache, &bell_name, CACHE_BELL, &bells) &&
+		  cache_redis_probe(&options->redis, bells.items, bells.count, outcome);
+
+	vault_free(cache.vault);
+	return ok;
 }

@@ -51,4 +51,15 @@ struct cache_back {
 void *cache_local_open(uint64_t bytes_max) MUST_CHECK;
 extern const struct cache_back cache_local_back;
 
+/* Opens the cache in Redis. bells: the names that each key gives to the bell; hear gets what comes over them. NULL with
+ * an issue. */
+void *cache_redis_open(const struct redis_options *options, const struct cache_key *bells, size_t bell_count,
+		       void (*hear)(void *context, struct str message), void *context,
+		       struct outcome *outcome) MUST_CHECK;
+extern const struct cache_back cache_redis_back;
+
+/* Tries each command once. False with an issue. */
+bool cache_redis_probe(const struct redis_options *options, const struct cache_key *bells, size_t bell_count,
+		       struct outcome *outcome) MUST_CHECK;
+
 #endif

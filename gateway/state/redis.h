@@ -29,4 +29,38 @@ struct redis_options {
 	size_t connections_max;
 };
 
+/* A channel to listen to, and who is told of its messages, in the thread that listens. */
+struct redis_channels {
+	struct str names[2]; /* borrowed */
+	size_t count;
+	void (*on_message)(void *context, struct str message);
+	void *context;
+};
+
+struct redis;
+
+/* Starts looking for Redis, and waits until the first attempt has ended. NULL with an issue, only for what no waiting
+ * can mend: files that cannot be read, no memory. Close with redis_close, when no other call is running. */
+struct redis *redis_open(const struct redis_options *options, const struct redis_channels *channels,
+			 struct outcome *outcome) MUST_CHECK;
+void redis_close(struct redis *redis);
+
+/* Looks for Redis once, as the thread of redis_open does, and says what is wrong. */
+bool redis_probe(const struct redis_options *options, const struct redis_channels *channels,
+		 struct outcome *outcome) MUST_CHECK;
+
+/* Each primary that was found, and each time it was found again, is a generation. False: there is none now. */
+bool redis_now(struct redis *redis, uint64_t *generation, char run_id[REDIS_RUN_ID_SIZE]) MUST_CHECK;
+
+struct redis_command;
+struct redis_reply;
+
+/* Borrows a connection of this generation, sends the commands together and gets the reply to each. NULL in time when
+ * anything is wrong: then Redis is left alone until the thread has found it again. Give the connection back when the
+ * replies, which it owns, have been read. */
+struct redis_lease;
+struct redis_lease *redis_ask(struct redis *redis, uint64_t generation, const struct redis_command *commands,
+			      size_t count, const struct redis_reply **replies) MUST_CHECK;
+void redis_give_back(struct redis *redis, struct redis_lease *lease);
+
 #endif
