@@ -41,6 +41,10 @@ struct caller {
 	bool is_opaque;            /* introspected, not a JWT */
 };
 
+/* Copies a caller with all that it points to into one block, which begins with a struct caller and is aligned for one;
+ * block NULL copies nothing. Returns the bytes that it takes. */
+size_t caller_pack(const struct caller *caller, void *block);
+
 /* Purposes of use that change a decision, in v3-ActReason. */
 #define PURPOSE_SYSTEM_OID "2.16.840.1.113883.5.8"
 #define PURPOSE_SYSTEM_URI "http://terminology.hl7.org/CodeSystem/v3-ActReason"

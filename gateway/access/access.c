@@ -4,6 +4,7 @@
 
 #include "gateway/access/consents.h"
 #include "gateway/access/cross_reference.h"
+#include "gateway/run/log.h"
 #include "gateway/state/cache.h"
 #include "gateway/state/last_known.h"
 
@@ -35,7 +36,10 @@ struct access *access_open(const struct config *config, struct outcome *outcome)
 	access->config = config;
 	access->arena = arena;
 	access->metadata_url = metadata_url(arena, config->public_base);
-	if (cache_options_read(config, &cache_options, outcome))
+	access->trust = trust_open(config, outcome);
+	if (access->trust && access->trust->demo_key)
+		LOG(WARN, LOG_ACCESS_DEMO, NULL, LOG_C("issuer", DEMO_ISSUER));
+	if (access->trust && cache_options_read(config, &cache_options, outcome))
 		access->cache = cache_open(&cache_options, outcome);
 	if (access->cache && last_known_open(config, &access->last_known, outcome) &&
 	    consents_open(access, &access->consents, outcome)) {
@@ -52,6 +56,7 @@ void access_close(struct access *access)
 		return;
 	cache_close(access->cache); /* before those who listen to its bell */
 	consents_close(access->consents);
+	trust_close(access->trust);
 	last_known_close(access->last_known);
 	arena_free(access->arena);
 	free(access);

@@ -3,11 +3,13 @@
 #define PASSERELLE_ACCESS_STATE_H
 
 #include "gateway/access/access.h"
+#include "gateway/access/trust.h"
 
 struct access {
 	const struct config *config;
 	struct str metadata_url; /* of the protected resource metadata, RFC 9728 */
-	struct arena *arena;     /* of the gateway's life */
+	struct trust *trust;
+	struct arena *arena; /* of the gateway's life */
 	struct cache *cache;
 	struct last_known *last_known; /* NULL without state_directory */
 	struct consents *consents;

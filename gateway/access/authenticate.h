@@ -7,12 +7,13 @@
 
 /* What a request shows. Everything is borrowed. */
 struct credentials {
-	struct str authorization; /* value of the Authorization header; STR_NONE without one */
-	bool is_doubled;          /* a second Authorization header, or a token in the URL: refused as it stands */
-	struct str certificate;   /* SHA-256 of the verified client certificate in hex; or empty */
-	struct str address;       /* of the client */
-	struct str reason;        /* X-Break-Glass-Reason header; or empty */
-	bool is_write;            /* the request changes something: what was introspected must be fresh */
+	struct str authorization;      /* value of the Authorization header; STR_NONE without one */
+	bool is_doubled;               /* a second Authorization header, or a token in the URL: refused as it stands */
+	struct str certificate;        /* SHA-256 of the verified client certificate in hex; or empty */
+	struct str certificate_issuer; /* name of who issued it */
+	struct str address;            /* of the client */
+	struct str reason;             /* X-Break-Glass-Reason header; or empty */
+	bool is_write;                 /* the request changes something: what was introspected must be fresh */
 };
 
 #define CHALLENGE_SIZE 1024

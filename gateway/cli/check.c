@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "gateway/access/trust.h"
 #include "gateway/cli/command.h"
 #include "gateway/run/log.h"
 #include "gateway/run/spool.h"
@@ -77,6 +78,19 @@ static bool back_end_check(const struct config_back_end *config, struct spool_li
 	       ok;
 }
 
+/* Reads the files of keys that the configuration names. */
+static bool trust_check(const struct config *config)
+{
+	struct outcome outcome;
+	struct trust *trust;
+
+	outcome_init(&outcome);
+	trust = trust_open(config, &outcome);
+	outcome_print(&outcome);
+	trust_close(trust);
+	return trust != NULL;
+}
+
 /* A file may be for a gateway, for the embedded domain, or for both; what it names tells. */
 static bool config_check(const char *path, struct arena *arena, struct config *gateway, bool *has_back_ends)
 {
@@ -101,6 +115,8 @@ static bool config_check(const char *path, struct arena *arena, struct config *g
 		outcome_print(&as_domain);
 		return false;
 	}
+	if (gateway_ok && !trust_check(gateway))
+		return false;
 	printf("ok   %s: the configuration of %s is right\n", path,
 	       !domain_ok   ? "a gateway"
 	       : gateway_ok ? "a gateway and of a domain"

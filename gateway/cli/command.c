@@ -47,6 +47,24 @@ const struct command commands[] = {
 	  "  --reference      print all keys as a Markdown table\n"
 	  "  --sample         print an annotated configuration with every key\n"
 	  "  --help           this text\n" },
+	{ "token", command_token, "make a developer token for a demonstration",
+	  "Usage: passerelle token --config FILE --role doctor|nurse|patient|system [OPTION...]\n"
+	  "\n"
+	  "Prints an access token for the gateway of this configuration, made with its demo.token_key:\n"
+	  "  curl -H \"Authorization: Bearer $(passerelle token --config FILE --role doctor)\" URL\n"
+	  "A configuration without that key is none of a demonstration, and makes no tokens here.\n"
+	  "\n" CONFIG_OPTION_USAGE "  --role ROLE      doctor, nurse, patient (with --patient) or system\n"
+	  "  --user NAME      who it is; by default demo- and the role\n"
+	  "  --organization OID\n"
+	  "                   of the organization they work for; 2.999.20.100 by default\n"
+	  "  --tenant NAME    of the gateway; by default that of the configuration\n"
+	  "  --purpose CODE   of v3-ActReason: TREAT (default), BTG, ...; of a patient by default PATRQT\n"
+	  "  --reason TEXT    why the glass is broken, with --purpose BTG\n"
+	  "  --patient SYSTEM|VALUE\n"
+	  "                   the one patient that the token is about\n"
+	  "  --scope SCOPES   with blanks between, instead of those of the role\n"
+	  "  --minutes N      until it expires: 1 to 1440, 60 by default\n"
+	  "  --help           this text\n" },
 	{ "version", command_version, "print the version", "Usage: passerelle version\n" },
 	{ NULL, NULL, NULL, NULL },
 };

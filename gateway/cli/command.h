@@ -20,6 +20,7 @@ extern const struct command commands[];
 int command_serve(int argc, char **argv);
 int command_domain(int argc, char **argv);
 int command_map(int argc, char **argv);
+int command_token(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_version(int argc, char **argv);
 

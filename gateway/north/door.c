@@ -15,6 +15,8 @@ static void credentials_take(const struct http_request *http, const struct route
 		.authorization = http_request_header(http, authorization),
 		.is_doubled = http_request_header_count(http, authorization) > 1 ||
 			      negotiate_parameter(http->query, STR("access_token"), text, sizeof(text)).data,
+		.certificate = http->client_certificate.sha256,
+		.certificate_issuer = http->client_certificate.issuer,
 		.address = http->peer,
 		.reason = http_request_header(http, STR("X-Break-Glass-Reason")),
 		.is_write = !str_equal(route->method, STR("GET")) && route->body != ROUTE_BODY_FORM,

@@ -188,6 +188,8 @@ static void parse_item(struct loader *loader, const struct config_section *secti
 		skip_value(loader);
 		return;
 	}
+	if (section->line_offset)
+		*(size_t *)(void *)((char *)object + section->line_offset) = line;
 	if (set_defaults(loader, section, object) && parse_mapping(loader, section, object, "", prefix, seen))
 		complain_missing(loader, section, prefix, seen, line);
 }
@@ -415,7 +417,7 @@ bool config_load(const char *path, enum config_role role, struct arena *arena, s
 	if (!file_read(path, FILE_BYTES_MAX, arena, &text, outcome))
 		return false;
 	loader.place.key = loader.key;
-	*config = (struct config) { 0 };
+	*config = (struct config) { .file = path };
 	if (!set_defaults(&loader, &config_root, config))
 		return false;
 	if (!yaml_parser_initialize(&loader.parser))

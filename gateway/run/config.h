@@ -49,6 +49,9 @@ struct config_strs {
 #define CONFIG_MEMBER_AUDIT_REPOSITORIES(field) struct config_audit_repositories field;
 #define CONFIG_MEMBER_AUTHORITIES(field)        struct config_authorities field;
 
+#define CONFIG_MEMBER_ISSUERS(field) struct config_issuers field;
+#define CONFIG_MEMBER_CLIENTS(field) struct config_clients field;
+
 #define CONFIG_ROW(field, key, type, ...) CONFIG_MEMBER_##type(field)
 struct config_key {
 #define KEY_ROW CONFIG_ROW
@@ -74,6 +77,25 @@ struct config_repositories {
 	struct config_repository *items;
 	size_t count;
 };
+/* line: of the file, for what is found out only when the item is used. */
+struct config_issuer {
+#define ISSUER_ROW CONFIG_ROW
+#include "gateway/run/config.def"
+	size_t line;
+};
+struct config_issuers {
+	struct config_issuer *items;
+	size_t count;
+};
+struct config_client {
+#define CLIENT_ROW CONFIG_ROW
+#include "gateway/run/config.def"
+	size_t line;
+};
+struct config_clients {
+	struct config_client *items;
+	size_t count;
+};
 struct config_back_end {
 #define BACK_END_ROW CONFIG_ROW
 #include "gateway/run/config.def"
@@ -93,6 +115,7 @@ struct config_audit_repositories {
 struct config {
 #define ROOT_ROW CONFIG_ROW
 #include "gateway/run/config.def"
+	const char *file; /* where it was read from, for messages; borrowed */
 };
 
 /* Which keys must be there depends on who reads the file; both sections may stand in one file. */

@@ -55,6 +55,91 @@ static bool is_loopback(struct str address)
 	       str_starts_with(address, STR("127."));
 }
 
+/* The host of a URL, without port and brackets. */
+static struct str host_of(struct str url)
+{
+	struct str host = str_from(url, str_find(url, ':') + 3);
+
+	host.size = str_find(host, '/');
+	if (host.size && host.data[0] == '[') {
+		host.size = str_find(host, ']');
+		return str_from(host, 1);
+	}
+	host.size = str_find(host, ':');
+	return host;
+}
+
+/* Keys and tokens must not be read or changed on their way. */
+static bool is_safe_url(struct str url)
+{
+	return str_is_empty(url) || str_starts_with(url, STR("https://")) || is_loopback(host_of(url));
+}
+
+static bool complain_item(const struct check *check, const char *list, size_t index, size_t line, const char *text)
+{
+	struct config_place place = check->place;
+	struct str key = arena_printf(place.arena, "%s[%zu]", list, index);
+
+	place.key = key.data ? key.data : list;
+	place.line = line;
+	return config_complain(&place, "%s", text);
+}
+
+static void check_issuers(const struct check *check, const struct config *config)
+{
+	const struct config_issuers *issuers = &config->issuers;
+	size_t introspecting = 0;
+
+	for (size_t i = 0; i < issuers->count; i++) {
+		const struct config_issuer *issuer = &issuers->items[i];
+		bool has_keys = issuer->jwks_file.size || issuer->jwks_url.size;
+
+		introspecting += issuer->introspection_url.size > 0;
+		if (issuer->jwks_file.size && issuer->jwks_url.size)
+			complain_item(check, "issuers", i, issuer->line, "Give jwks_file or jwks_url, not both.");
+		if (!has_keys && !issuer->introspection_url.size)
+			complain_item(check, "issuers", i, issuer->line,
+				      "Give jwks_file, jwks_url or introspection_url.");
+		if (!is_safe_url(issuer->jwks_url) || !is_safe_url(issuer->introspection_url))
+			complain_item(check, "issuers", i, issuer->line, "Use https, or a loopback address.");
+		if (issuer->introspection_url.size && !issuer->introspection_authorization.size)
+			complain_item(check, "issuers", i, issuer->line,
+				      "Give introspection_authorization_file: who looks tokens up must say who it is.");
+		for (size_t k = 0; k < i; k++) {
+			if (str_equal(issuers->items[k].issuer, issuer->issuer))
+				complain_item(check, "issuers", i, issuer->line, "Name each issuer only once.");
+		}
+	}
+	if (introspecting > 1)
+		complain(check, "issuers",
+			 "Let one issuer at most look up tokens: a token must not be shown to the others.");
+}
+
+static void check_clients(const struct check *check, const struct config *config)
+{
+	const struct config_clients *clients = &config->clients;
+
+	for (size_t i = 0; i < clients->count; i++) {
+		const struct config_client *client = &clients->items[i];
+
+		if (client->jwks_file.size && client->jwks_url.size)
+			complain_item(check, "clients", i, client->line, "Give jwks_file or jwks_url, not both.");
+		if (!client->jwks_file.size && !client->jwks_url.size && !client->certificate_sha256.size)
+			complain_item(check, "clients", i, client->line,
+				      "Give certificate_sha256, jwks_file or jwks_url: how else would the system be "
+				      "known?");
+		if (!is_safe_url(client->jwks_url))
+			complain_item(check, "clients", i, client->line, "Use https, or a loopback address.");
+		if (str_equal(client->purpose, STR("BTG")) || str_equal(client->purpose, STR("ETREAT")))
+			complain_item(check, "clients", i, client->line,
+				      "Give another purpose: this one is for people.");
+		for (size_t k = 0; k < i; k++) {
+			if (str_equal(clients->items[k].id, client->id))
+				complain_item(check, "clients", i, client->line, "Name each client only once.");
+		}
+	}
+}
+
 static bool is_plain_name(struct str name)
 {
 	for (size_t i = 0; i < name.size; i++) {
@@ -76,6 +161,16 @@ static void check_access(const struct check *check, const struct config *config)
 			 "Remove this, or listen on a loopback address such as 127.0.0.1: who can be reached from "
 			 "elsewhere "
 			 "must know who asks.");
+	if (config->demo_token_key.size && !(is_loopback(config->listen_address) &&
+					     (!config->public_base.size || is_loopback(host_of(config->public_base)))))
+		complain(check, "demo.token_key",
+			 "Remove this, or let listen.address and public_base be a loopback address such as 127.0.0.1: "
+			 "what "
+			 "others can reach must not take tokens that anybody here can make.");
+	if (config->issuers.count && !config->public_base.size && config->listen_port == 0)
+		complain(check, "public_base", "Give it: tokens are made for it.");
+	check_issuers(check, config);
+	check_clients(check, config);
 }
 
 /* A listener speaks TLS with a certificate and its key; who is asked for certificates must know whom to believe. */

@@ -40,6 +40,8 @@ static const char *type_text(enum config_type type)
 	case CONFIG_KEYS:
 	case CONFIG_AUDIT_REPOSITORIES:
 	case CONFIG_AUTHORITIES:
+	case CONFIG_ISSUERS:
+	case CONFIG_CLIENTS:
 		return "list";
 	}
 	return "";
@@ -110,8 +112,11 @@ void config_reference_write(struct buf *out)
 	reference_section(out, &config_root, "");
 }
 
-static void indent(struct buf *out, size_t depth)
+/* Lists that may be left out are written as comments: an example of one would not be right for anybody. */
+static void indent(struct buf *out, size_t depth, bool commented)
 {
+	if (commented)
+		buf_add(out, STR("# "));
 	for (size_t i = 0; i < depth; i++)
 		buf_add(out, STR("  "));
 }
@@ -127,7 +132,7 @@ static size_t dots(const char *key)
 
 /* Writes the lines "listen:" that lead to the key, as far as the key before did not write them yet. Returns the last
  * part of the key. */
-static const char *open_groups(struct buf *out, const char *key, const char *before, size_t depth)
+static const char *open_groups(struct buf *out, const char *key, const char *before, size_t depth, bool commented)
 {
 	bool same = true;
 
@@ -136,7 +141,7 @@ static const char *open_groups(struct buf *out, const char *key, const char *bef
 
 		same = same && strncmp(key, before, size) == 0;
 		if (!same) {
-			indent(out, depth);
+			indent(out, depth, commented);
 			buf_printf(out, "%.*s:\n", (int)size - 1, key);
 		}
 		before += same ? size : 0;
@@ -146,7 +151,8 @@ static const char *open_groups(struct buf *out, const char *key, const char *bef
 	return key;
 }
 
-static void sample_section(struct buf *out, const struct config_section *section, size_t depth, bool in_list)
+static void sample_section(struct buf *out, const struct config_section *section, size_t depth, bool in_list,
+			   bool commented)
 {
 	const char *before = "";
 
@@ -155,22 +161,23 @@ static void sample_section(struct buf *out, const struct config_section *section
 		const struct config_section *items = config_section_of(row->type);
 		const char *value = row->default_text[0] ? row->default_text : row->words;
 		bool active = row->required & CONFIG_REQUIRED || row->default_text[0];
+		bool quiet = commented || (items && row->min == 0);
 
 		if (depth == 0 &&
 		    (dots(row->key) == 0 || strncmp(row->key, before, str_find(str_from_c(row->key), '.') + 1) != 0))
 			buf_add_char(out, '\n');
-		const char *key = open_groups(out, row->key, before, depth);
+		const char *key = open_groups(out, row->key, before, depth, commented);
 		size_t level = depth + dots(row->key);
 
 		before = row->key;
 		/* The comment of a list item's first key stands before its dash. */
-		indent(out, in_list && i == 0 ? level - 1 : level);
+		indent(out, in_list && i == 0 ? level - 1 : level, commented);
 		buf_printf(out, "# %s%s\n", row->required & CONFIG_REQUIRED ? "(required) " : "", row->sentence);
-		indent(out, in_list && i == 0 ? level - 1 : level);
+		indent(out, in_list && i == 0 ? level - 1 : level, quiet);
 		buf_add(out, in_list && i == 0 ? STR("- ") : STR(""));
 		if (items) {
 			buf_printf(out, "%s:\n", key);
-			sample_section(out, items, level + 2, true);
+			sample_section(out, items, level + 2, true, quiet);
 			continue;
 		}
 		if (config_is_sequence(row->type) && !row->default_text[0])
@@ -182,5 +189,5 @@ static void sample_section(struct buf *out, const struct config_section *section
 void config_sample_write(struct buf *out)
 {
 	buf_add(out, STR("# Every key of Passerelle's configuration, with its default or an example.\n"));
-	sample_section(out, &config_root, 0, false);
+	sample_section(out, &config_root, 0, false, false);
 }

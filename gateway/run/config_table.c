@@ -28,18 +28,32 @@ static const struct config_row audit_repository_rows[] = {
 #include "gateway/run/config.def"
 };
 
+static const struct config_row issuer_rows[] = {
+#define ISSUER_ROW(...) ROW(config_issuer, __VA_ARGS__)
+#include "gateway/run/config.def"
+};
+static const struct config_row client_rows[] = {
+#define CLIENT_ROW(...) ROW(config_client, __VA_ARGS__)
+#include "gateway/run/config.def"
+};
+
 _Static_assert(COUNT_OF(root_rows) <= CONFIG_ROWS_MAX, "one flag per row");
 
-const struct config_section config_root = { root_rows, COUNT_OF(root_rows), sizeof(struct config) };
+const struct config_section config_root = { root_rows, COUNT_OF(root_rows), sizeof(struct config), 0 };
 static const struct config_section back_end_section = { back_end_rows, COUNT_OF(back_end_rows),
-							sizeof(struct config_back_end) };
+							sizeof(struct config_back_end), 0 };
 static const struct config_section repository_section = { repository_rows, COUNT_OF(repository_rows),
-							  sizeof(struct config_repository) };
-static const struct config_section key_section = { key_rows, COUNT_OF(key_rows), sizeof(struct config_key) };
+							  sizeof(struct config_repository), 0 };
+static const struct config_section key_section = { key_rows, COUNT_OF(key_rows), sizeof(struct config_key), 0 };
 static const struct config_section authority_section = { authority_rows, COUNT_OF(authority_rows),
-							 sizeof(struct config_authority) };
+							 sizeof(struct config_authority), 0 };
 static const struct config_section audit_repository_section = { audit_repository_rows, COUNT_OF(audit_repository_rows),
-								sizeof(struct config_audit_repository) };
+								sizeof(struct config_audit_repository), 0 };
+
+static const struct config_section issuer_section = { issuer_rows, COUNT_OF(issuer_rows), sizeof(struct config_issuer),
+						      offsetof(struct config_issuer, line) };
+static const struct config_section client_section = { client_rows, COUNT_OF(client_rows), sizeof(struct config_client),
+						      offsetof(struct config_client, line) };
 
 const struct config_section *config_section_of(enum config_type type)
 {
@@ -47,6 +61,10 @@ const struct config_section *config_section_of(enum config_type type)
 		return &back_end_section;
 	if (type == CONFIG_REPOSITORIES)
 		return &repository_section;
+	if (type == CONFIG_ISSUERS)
+		return &issuer_section;
+	if (type == CONFIG_CLIENTS)
+		return &client_section;
 	if (type == CONFIG_AUTHORITIES)
 		return &authority_section;
 	if (type == CONFIG_AUDIT_REPOSITORIES)

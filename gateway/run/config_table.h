@@ -24,7 +24,9 @@ enum config_type {
 	CONFIG_BACK_ENDS,
 	CONFIG_KEYS,
 	CONFIG_AUTHORITIES,
-	CONFIG_AUDIT_REPOSITORIES
+	CONFIG_AUDIT_REPOSITORIES,
+	CONFIG_ISSUERS,
+	CONFIG_CLIENTS
 };
 
 struct config_row {
@@ -50,6 +52,7 @@ struct config_section {
 	const struct config_row *rows;
 	size_t row_count;
 	size_t struct_size;
+	size_t line_offset; /* of a size_t for the line of the item; 0: it has none */
 };
 
 extern const struct config_section config_root;

@@ -268,6 +268,8 @@ bool config_value_read(const struct config_row *row, struct str text, const stru
 	case CONFIG_KEYS:
 	case CONFIG_AUDIT_REPOSITORIES:
 	case CONFIG_AUTHORITIES:
+	case CONFIG_ISSUERS:
+	case CONFIG_CLIENTS:
 		break;
 	}
 	return config_complain(place, "Write a list here.");

@@ -178,22 +178,46 @@ class Gateway(Process):
             # Who serves others than loopback strangers records what it does, and keeps that encrypted.
             configuration["state_directory"] = os.path.join(directory, name + ".state")
             configuration.setdefault("state_keys", [{"id": 1, "file": key}])
+        if not configuration["access"].get("anonymous"):
+            configuration.setdefault("demo", {"token_key": signing_key(os.path.join(directory, "demo-tokens.pem"))})
         path = os.path.join(directory, name + ".yaml")
         write_configuration(path, configuration)
+        self.configuration_path = path
         super().__init__(name, [BINARY, "serve", "--config", path], directory, port)
         self.base = "http://127.0.0.1:%d/fhir" % port
 
-    def publish(self, bundle, accept="application/fhir+json"):
-        """ITI-65 with a Bundle as Python objects."""
-        return request("POST", self.base, {"Content-Type": "application/fhir+json", "Accept": accept},
-                       json.dumps(bundle).encode())
+    def token(self, role, **options):
+        """A developer token (`passerelle token`) of a gateway with access.anonymous false: token("doctor", user="x",
+        purpose="BTG", reason="..."), token("patient", patient="urn:oid:...|...")."""
+        command = [BINARY, "token", "--config", self.configuration_path, "--role", role]
+        for name, value in options.items():
+            command += ["--" + name, str(value)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    def find(self, kind="DocumentReference", **parameters):
+    def publish(self, bundle, accept="application/fhir+json", token=None):
+        """ITI-65 with a Bundle as Python objects."""
+        return request("POST", self.base, dict({"Content-Type": "application/fhir+json", "Accept": accept},
+                                               **bearer(token)), json.dumps(bundle).encode())
+
+    def find(self, kind="DocumentReference", token=None, **parameters):
         """ITI-67 or ITI-66 for the demo patient; names with a dot or dash come as {"patient.identifier": ...}."""
         query = {"patient.identifier": "urn:oid:%s|%s" % (AUTHORITY, PATIENT), "status": "current"}
         query.update(parameters)
         query = {name: value for name, value in query.items() if value is not None}
-        return request("GET", self.base + "/" + kind + "?" + urllib.parse.urlencode(query))
+        return request("GET", self.base + "/" + kind + "?" + urllib.parse.urlencode(query), bearer(token))
+
+
+def bearer(token):
+    """Headers that show an access token; none for None."""
+    return {"Authorization": "Bearer " + token} if token else {}
+
+
+def signing_key(path, curve="P-256"):
+    """A private key for tokens at path, made when it is not there."""
+    if not os.path.exists(path):
+        subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:" + curve,
+                        "-out", path], check=True, capture_output=True)
+    return path
 
 
 def write_configuration(path, configuration):

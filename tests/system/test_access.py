@@ -26,6 +26,25 @@ class Closed(support.Stand):
             self.assertEqual(answer.json()["issue"][0]["code"], "security")
             self.assertIn('error="invalid_request"', answer.header("WWW-Authenticate"))
 
+    def test_every_role_has_a_token(self):
+        bundle = support.demo_bundle(support.demo_letter())
+        self.assertStatus(self.gateway.publish(bundle, token=self.gateway.token("system")), 200)
+        patient = "urn:oid:%s|%s" % (support.AUTHORITY, support.PATIENT)
+        for role, options in (("doctor", {}), ("nurse", {}), ("patient", {"patient": patient}), ("system", {})):
+            with self.subTest(role=role):
+                self.assertStatus(self.gateway.find(token=self.gateway.token(role, **options)), 200)
+        nurse = self.assertStatus(self.gateway.publish(bundle, token=self.gateway.token("nurse")), 403)
+        self.assertEqual(nurse.json()["issue"][0]["code"], "forbidden")
+        self.assertIn('error="insufficient_scope"', nurse.header("WWW-Authenticate"))
+        self.assertIn('scope="ITI-65"', nurse.header("WWW-Authenticate"))
+
+    def test_a_token_is_no_token_elsewhere(self):
+        """Another tenant's token, another base's, one for another key: nobody learns which it was."""
+        other = self.gateway.token("doctor", tenant="elsewhere")
+        for token in (other, other[:-8] + "AAAAAAAA", "abc", "e30.e30.e30"):
+            answer = self.assertStatus(self.gateway.find(token=token), 401)
+            self.assertIn('error="invalid_token"', answer.header("WWW-Authenticate"))
+
 
 if __name__ == "__main__":
     unittest.main()
