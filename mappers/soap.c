@@ -1,5 +1,7 @@
 #include "mappers/soap.h"
 
+#include "mappers/saml_assertion.h"
+
 #define NS_SOAP       "http://www.w3.org/2003/05/soap-envelope"
 #define NS_ADDRESSING "http://www.w3.org/2005/08/addressing"
 
@@ -34,6 +36,13 @@ void soap_begin(struct xml_writer *writer, const struct soap_head *head)
 	if (head->reply_to.data) {
 		xml_begin(writer, STR("wsa:ReplyTo"));
 		xml_element(writer, STR("wsa:Address"), head->reply_to);
+		xml_end(writer);
+	}
+	if (head->assertion.size) {
+		xml_begin(writer, STR("wsse:Security"));
+		xml_attribute(writer, STR("xmlns:wsse"), STR(NS_WSSE));
+		xml_attribute(writer, STR("soap:mustUnderstand"), STR("true"));
+		xml_raw(writer, head->assertion);
 		xml_end(writer);
 	}
 	xml_end(writer);

@@ -26,6 +26,9 @@ struct soap_head {
 	struct str relates_to;
 	struct str to;
 	struct str reply_to; /* the Address in ReplyTo */
+	/* Writing only: a SAML assertion with its signature, which goes byte for byte into wsse:Security (WS-Security SAML
+	 * Token Profile 1.1, ITI TF-2 3.40.4.1). */
+	struct str assertion;
 	/* Reading only: the first header block with mustUnderstand true that this code does not know, as local name.
 	 * wsse:Security is known: it is skipped here. A server answers a MustUnderstand fault, a client goes on. */
 	struct str not_understood;

@@ -403,10 +403,12 @@ bool visible_retrieve(struct visit *visit, const struct south *south, const stru
 					    .repository_unique_id = entry->repository_unique_id,
 					    .document_unique_id = entry->unique_id };
 	struct retrieve_sink inner = { sink->ctx, sink->begin, sink->data };
+	struct south asking = *south;
 
 	if (!entry_permitted(visit, entry, CONSENT_READ))
 		return not_there(outcome);
-	return xds_retrieve(south, &request, bytes_expected, &inner, outcome);
+	asking.patient_id = entry->patient_id;
+	return xds_retrieve(&asking, &request, bytes_expected, &inner, outcome);
 }
 
 bool visible_confirm(struct visit *visit, const struct south *south, const struct document_entry *entry, int64_t now_s,

@@ -6,6 +6,7 @@
 #include "gateway/access/trust.h"
 #include "gateway/cli/command.h"
 #include "gateway/run/log.h"
+#include "gateway/run/signatures.h"
 #include "gateway/run/spool.h"
 #include "gateway/south/probe.h"
 #include "gateway/state/cache.h"
@@ -44,19 +45,25 @@ static bool report(const struct config_back_end *config, const char *what, const
 	return ok;
 }
 
-static bool back_end_check(const struct config_back_end *config, struct spool_limits *spools, struct arena *arena)
+static bool back_end_check(const struct config_back_end *config, const struct xua *xua, struct spool_limits *spools,
+			   struct arena *arena)
 {
+	static const struct caller self = { .kind = CALLER_SYSTEM, .subject = STR_INIT("passerelle-check") };
 	struct backend backend = { .name = config->name,
 				   .registry_url = config->registry_url.data,
 				   .provide_url = config->provide_url.data,
+				   .xua_audience = config->xua_audience,
 				   .tls = { config->ca_file.data, config->client_certificate_file.data,
 					    config->client_key_file.data },
 				   .connect_timeout_ms = (long)config->timeout_ms,
 				   .timeout_ms = (long)config->timeout_ms,
 				   .reply_bytes_max = REPLY_BYTES_MAX };
-	struct south south = {
-		.backend = &backend, .arena = arena, .deadline = deadline_in(config->timeout_ms), .spools = spools
-	};
+	struct south south = { .backend = &backend,
+			       .arena = arena,
+			       .deadline = deadline_in(config->timeout_ms),
+			       .spools = spools,
+			       .xua = xua,
+			       .caller = &self };
 	struct outcome outcome;
 	bool ok;
 
@@ -151,10 +158,28 @@ static bool cache_check(const struct config *config, bool offline)
 	return redis_report(config, cache_probe(&options, &outcome), &outcome);
 }
 
+/* The back-ends are asked as the gateway would ask them, if in its own name. */
+static bool xua_begin(const struct config *config, struct xua **xua)
+{
+	const struct xua_options options = { .key_file = config->xua_key_file.data,
+					     .certificate_file = config->xua_certificate_file.data,
+					     .issuer = config->xua_issuer };
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	if (str_is_empty(config->xua_key_file))
+		return true;
+	*xua = xua_open(&options, &outcome);
+	if (!*xua)
+		outcome_print(&outcome);
+	return *xua != NULL;
+}
+
 static int check(const struct check_options *options, struct arena *arena)
 {
 	struct spool_limits spools = { .directory = "/tmp", .memory_bytes = 65536, .total_bytes_max = REPLY_BYTES_MAX };
 	struct config config = { 0 };
+	struct xua *xua = NULL;
 	bool has_back_ends;
 	bool ok = true;
 
@@ -167,8 +192,11 @@ static int check(const struct check_options *options, struct arena *arena)
 	ok = cache_check(&config, options->offline);
 	if (options->offline)
 		return ok ? EXIT_DONE : EXIT_FAILED;
+	if (!xua_begin(&config, &xua))
+		return EXIT_FAILED;
 	for (size_t i = 0; i < config.back_ends.count; i++)
-		ok = back_end_check(&config.back_ends.items[i], &spools, arena) && ok;
+		ok = back_end_check(&config.back_ends.items[i], xua, &spools, arena) && ok;
+	xua_close(xua);
 	return ok ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -223,7 +251,7 @@ int command_check(int argc, char **argv)
 		return print_generated(options.print);
 	arena = arena_new(CHECK_BYTES_MAX);
 	exit_code = EXIT_FAILED;
-	if (arena && south_start())
+	if (arena && south_start() && signatures_start())
 		exit_code = check(&options, arena);
 	else
 		fputs("passerelle: there is not enough memory to start\n", stderr);

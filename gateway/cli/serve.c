@@ -7,6 +7,7 @@
 #include "gateway/north/fhir_server.h"
 #include "gateway/run/log.h"
 #include "gateway/run/signals.h"
+#include "gateway/run/signatures.h"
 #include "gateway/south/soap_client.h"
 
 #define CONFIG_BYTES_MAX (64u * 1024 * 1024)
@@ -98,7 +99,7 @@ static int run(int argc, char **argv, enum config_role role, int (*server)(const
 	signals_prepare();
 	memory_prepare();
 	arena = arena_new(CONFIG_BYTES_MAX);
-	if (!arena || !south_start()) {
+	if (!arena || !south_start() || !signatures_start()) {
 		fputs("passerelle: there is not enough memory to start\n", stderr);
 		arena_free(arena);
 		return EXIT_FAILED;

@@ -84,7 +84,8 @@ static void transaction_begin(struct fhir_request *request)
 								 .deadline = http->deadline,
 								 .spools = request->gateway->spools,
 								 .request_id = http->trace.span_id,
-								 .traceparent = request->traceparent },
+								 .traceparent = request->traceparent,
+								 .xua = request->gateway->xua },
 						      .caller = &anonymous,
 						      .now_s = clock_wall_ms() / 1000,
 						      .outcome = &request->outcome };

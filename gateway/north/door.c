@@ -53,6 +53,7 @@ bool door_authenticate(struct fhir_request *request)
 	if (!caller)
 		return refuse(request);
 	t->caller = caller;
+	t->south.caller = caller;
 	return true;
 }
 

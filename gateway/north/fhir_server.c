@@ -147,6 +147,7 @@ static bool backend_make(struct fhir_server *server, const struct config_back_en
 				      .registry_url = config->registry_url.data,
 				      .provide_url = config->provide_url.data,
 				      .repository_count = config->repositories.count,
+				      .xua_audience = config->xua_audience,
 				      .tls = { config->ca_file.data, config->client_certificate_file.data,
 					       config->client_key_file.data },
 				      .connect_timeout_ms = CONNECT_TIME_MS,
@@ -179,6 +180,18 @@ static bool seal_make(struct fhir_server *server, const struct config *config, s
 	       outcome_add(outcome, ERR_INTERNAL, "keys", "Give each key another id and at least 32 random bytes.");
 }
 
+static bool xua_make(struct fhir_server *server, const struct config *config, struct outcome *outcome)
+{
+	const struct xua_options options = { .key_file = config->xua_key_file.data,
+					     .certificate_file = config->xua_certificate_file.data,
+					     .issuer = config->xua_issuer };
+
+	if (str_is_empty(config->xua_key_file))
+		return true;
+	server->gateway.xua = xua_open(&options, outcome);
+	return server->gateway.xua != NULL;
+}
+
 /* What follows scheme and host in the public base. */
 static struct str path_of(struct str url)
 {
@@ -206,7 +219,8 @@ static bool gateway_make(struct fhir_server *server, const struct config *config
 	server->stop_ms = config->limits_stop_seconds * 1000;
 	server->gateway.access = access_open(config, outcome);
 	return server->gateway.access && audit_open(config, config->public_base, &server->gateway.audit, outcome) &&
-	       backend_make(server, &config->back_ends.items[0], outcome) && seal_make(server, config, outcome);
+	       backend_make(server, &config->back_ends.items[0], outcome) && seal_make(server, config, outcome) &&
+	       xua_make(server, config, outcome);
 }
 
 /* Host names that are served: what was configured, and what the gateway is reached by anyway. NULL: all. */
@@ -279,6 +293,7 @@ static void server_free(struct fhir_server *server)
 	audit_close(server->gateway.audit);
 	access_close(server->gateway.access);
 	seal_free(server->gateway.seal);
+	xua_close(server->gateway.xua);
 	arena_free(server->arena);
 	free(server);
 }

@@ -209,6 +209,21 @@ static void check_audit(const struct check *check, const struct config *config)
 		complain(check, "audit.enabled", "Remove this, or remove audit.repositories: they would get nothing.");
 }
 
+/* Who asks is said with all three or not at all, and a back-end that wants to know is not left without. */
+static void check_xua(const struct check *check, const struct config *config)
+{
+	const struct str keys[] = { config->xua_key_file, config->xua_certificate_file, config->xua_issuer };
+	size_t given = 0;
+	bool wanted = !str_is_empty(config->identity_xua_audience);
+
+	for (size_t i = 0; i < config->back_ends.count; i++)
+		wanted = wanted || !str_is_empty(config->back_ends.items[i].xua_audience);
+	for (size_t i = 0; i < COUNT_OF(keys); i++)
+		given += !str_is_empty(keys[i]);
+	if (given != COUNT_OF(keys) && (given != 0 || wanted))
+		complain(check, "xua.key_file", "Give xua.key_file, xua.certificate_file and xua.issuer.");
+}
+
 void config_check_whole(const struct config_place *place, const size_t *lines, const struct config *config)
 {
 	struct check check = { *place, lines };
@@ -219,6 +234,7 @@ void config_check_whole(const struct config_place *place, const size_t *lines, c
 		complain(&check, "search.count_default", "Do not exceed search.count_max.");
 	check_access(&check, config);
 	check_audit(&check, config);
+	check_xua(&check, config);
 	check_tls(&check, "tls.certificate_file", config->tls_certificate_file, config->tls_key_file,
 		  config->tls_client_ca_file, config->tls_client_certificate);
 	check_tls(&check, "domain.tls.certificate_file", config->domain_tls_certificate_file,

@@ -31,6 +31,7 @@ struct backend {
 	struct backend_repository *repositories;
 	size_t repository_count;
 	struct peer_tls tls;
+	struct str xua_audience; /* URI that assertions for it name; empty: it is sent none */
 	long connect_timeout_ms;
 	long timeout_ms;        /* one exchange, if the request's deadline does not end it before */
 	size_t reply_bytes_max; /* the SOAP part of a reply; documents beside it are bounded by the caller */

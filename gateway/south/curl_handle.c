@@ -104,6 +104,16 @@ bool curl_code_is_tls(CURLcode code)
 	}
 }
 
+/* Instead of asking at the terminal for the password of an encrypted key. */
+static int no_password(char *out, int size, int writing, void *ctx)
+{
+	(void)out;
+	(void)size;
+	(void)writing;
+	(void)ctx;
+	return -1;
+}
+
 bool peer_tls_check(const struct peer_tls *tls, const char *name, struct outcome *outcome)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
@@ -111,6 +121,7 @@ bool peer_tls_check(const struct peer_tls *tls, const char *name, struct outcome
 
 	if (!context)
 		return outcome_add(outcome, ERR_NO_MEMORY, name, "Start again when memory is free.");
+	SSL_CTX_set_default_passwd_cb(context, no_password);
 	if (is_given(tls->ca_file) && SSL_CTX_load_verify_file(context, tls->ca_file) != 1)
 		outcome_add(outcome, ERR_VALUE_INVALID, name, "Name a PEM file of certificates: %s is none.",
 			    tls->ca_file);

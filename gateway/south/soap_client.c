@@ -285,6 +285,15 @@ static void incoming_free(struct incoming *incoming)
 		spool_free(incoming->inline_documents[i]);
 }
 
+/* Says who asks, where the back-end wants to know. A caller whom no assertion can be made for is not sent on unsigned. */
+static bool assertion_add(const struct south *south, struct soap_head *head, struct outcome *outcome)
+{
+	if (!south->xua || !south->caller || str_is_empty(south->backend->xua_audience))
+		return true;
+	return xua_assertion(south->xua, south->caller, south->patient_id, south->backend->xua_audience, south->arena,
+			     &head->assertion, outcome);
+}
+
 /* The pieces of the request in their order: a package, or just the envelope. */
 static bool outgoing_build(const struct south *south, const struct soap_request *request, struct str message_id,
 			   struct buf *text, struct outgoing *outgoing, struct outcome *outcome)
@@ -298,6 +307,8 @@ static bool outgoing_build(const struct south *south, const struct soap_request 
 	outgoing->pieces = arena_array(south->arena, 2 * request->attachment_count + 2, sizeof(struct str));
 	if (!boundary.data || !ends || !outgoing->pieces)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	if (!assertion_add(south, &head, outcome))
+		return false;
 	if (request->mtom)
 		mtom_write_root_head(text, boundary, STR("root@passerelle"));
 	xml_writer_init(&writer, text);

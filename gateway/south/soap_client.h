@@ -6,6 +6,7 @@
 #include "gateway/run/deadline.h"
 #include "gateway/south/backend.h"
 #include "gateway/south/recorder.h"
+#include "gateway/south/xua.h"
 #include "mappers/xds_message.h"
 
 struct spool;
@@ -24,6 +25,10 @@ struct south {
 	const char *request_id;                /* for the log */
 	const char *traceparent;               /* W3C Trace Context, sent on; NULL: none */
 	const struct south_recorder *recorder; /* told of each call when it is over; NULL: nobody */
+	/* Who asks, and about whom (CX; STR_NONE: nobody in particular), for back-ends that want to know. NULL: unsigned. */
+	const struct xua *xua;
+	const struct caller *caller;
+	struct str patient_id;
 };
 
 /* How an exchange ended. */

@@ -33,16 +33,32 @@ static bool answer_unexpected(struct outcome *outcome)
 			   "it.");
 }
 
+/* The patient whom a query names; STR_NONE for one by ids of objects. */
+static struct str query_patient(const struct stored_query *query)
+{
+	for (size_t i = 0; i < query->param_count; i++) {
+		const struct stored_query_param *param = &query->params[i];
+
+		if ((str_ends_with(param->name, STR("PatientId")) || str_equal(param->name, STR("$patientId"))) &&
+		    param->values.count == 1)
+			return param->values.items[0];
+	}
+	return STR_NONE;
+}
+
 bool xds_query(const struct south *south, const struct stored_query *query, struct rim_list *list, struct strs *refs,
 	       struct outcome *outcome)
 {
 	struct xds_message message;
+	struct south asking = *south;
 	struct soap_request request = { .url = south->backend->registry_url,
 					.action = STR(ACTION_STORED_QUERY),
 					.write_body = query_write,
 					.body = query };
 
-	if (soap_exchange(south, &request, &message, outcome) != SOAP_ANSWERED)
+	if (str_is_empty(asking.patient_id))
+		asking.patient_id = query_patient(query);
+	if (soap_exchange(&asking, &request, &message, outcome) != SOAP_ANSWERED)
 		return false;
 	/* A query that failed is answered by some with a bare RegistryResponse. */
 	if (message.kind != XDS_QUERY_RESPONSE && message.kind != XDS_REGISTRY_RESPONSE)

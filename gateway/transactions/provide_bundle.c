@@ -240,6 +240,8 @@ static bool submit(const struct transaction *t, struct metadata *metadata, const
 
 	if (!metadata_to_rim(metadata, south.arena, &objects, t->outcome))
 		return false;
+	if (metadata->submission_set_count > 0)
+		south.patient_id = metadata->submission_sets[0].patient_id;
 	if (left > 2 * SUBMISSION_ASK_TIME_MS)
 		south.deadline = deadline_part(south.deadline, left - SUBMISSION_ASK_TIME_MS);
 	switch (xds_provide(&south, &objects, documents, metadata->document_entry_count, &sending)) {

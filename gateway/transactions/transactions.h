@@ -20,6 +20,7 @@ struct gateway {
 	const struct config_back_end *backend_config;
 	struct seal *seal;
 	struct spool_limits *spools;
+	struct xua *xua; /* NULL: no back-end is told who asks */
 	struct access *access;
 	struct audit *audit; /* NULL: off */
 	struct str base;     /* public base URL without a final slash */
