@@ -13,6 +13,7 @@
 
 #define DAY_MS              ((uint64_t)24 * 60 * 60 * 1000)
 #define WRITE_TIME_MIN_MS   2000
+#define CLOSE_TIME_MS       2000
 #define REFUSALS_PER_SECOND 20
 #define OWN_EVENT_BYTES_MAX ((size_t)64 * 1024)
 
@@ -175,14 +176,32 @@ static bool parts_open(struct audit *audit, struct outcome *outcome)
 	    (int)sizeof(audit->directory))
 		return outcome_add(outcome, ERR_INTERNAL, "state_directory", "Choose a shorter path.");
 	options.key_count = vault_keys_read(config, options.keys);
-	return journal_open(&options, &audit->journal, outcome);
+	if (!journal_open(&options, &audit->journal, outcome) ||
+	    !audit_index_open(audit->journal, audit->directory, config, &audit->index, outcome))
+		return false;
+	for (size_t i = 0; i < config->audit_repositories.count; i++) {
+		if (!sender_open(audit->journal, audit->directory, &config->audit_repositories.items[i],
+				 &audit->senders[audit->sender_count], outcome))
+			return false;
+		audit->sender_count++;
+	}
+	return true;
 }
 
 static void parts_close(struct audit *audit)
 {
+	for (size_t i = 0; i < audit->sender_count; i++)
+		sender_close(audit->senders[i], CLOSE_TIME_MS);
+	audit_index_close(audit->index);
 	journal_close(audit->journal);
 	pthread_mutex_destroy(&audit->lock);
 	free(audit);
+}
+
+bool audit_search(struct audit *audit, const struct audit_query *query, struct arena *arena, struct audit_page *page,
+		  struct outcome *outcome)
+{
+	return audit_index_search(audit->index, query, arena, page, outcome);
 }
 
 bool audit_open(const struct config *config, struct str base, struct audit **audit, struct outcome *outcome)
@@ -215,5 +234,6 @@ void audit_close(struct audit *audit)
 		return;
 	gap_event(audit);
 	own_event(audit, AUDIT_STOPPED, AUDIT_SUCCESS, &nobody, STR_NONE, STR_NONE);
+	journal_settle(audit->journal, CLOSE_TIME_MS);
 	parts_close(audit);
 }

@@ -532,6 +532,16 @@ bool journal_post(struct journal *journal, const struct str *entries, size_t cou
 	return room;
 }
 
+void journal_settle(struct journal *journal, uint64_t ms)
+{
+	struct deadline deadline = deadline_in(ms);
+
+	pthread_mutex_lock(&journal->lock);
+	while (journal->posted_bytes > 0 && !deadline_passed(deadline))
+		wait_ms(&journal->news, &journal->lock, deadline_left_ms(deadline) + 1);
+	pthread_mutex_unlock(&journal->lock);
+}
+
 struct journal_state journal_state(struct journal *journal)
 {
 	struct journal_state state;

@@ -42,6 +42,9 @@ bool journal_append(struct journal *journal, const struct str *entries, size_t c
  * much is waiting already: then they are lost, and counted (journal_state). */
 bool journal_post(struct journal *journal, const struct str *entries, size_t count);
 
+/* Waits until what was posted has been written, for at most ms. */
+void journal_settle(struct journal *journal, uint64_t ms);
+
 struct journal_state {
 	uint64_t last; /* sequence of the last durable entry; 0: none yet */
 	uint64_t bytes_max;
