@@ -65,6 +65,8 @@ struct hl7v3_message {
 	 * come the others. */
 	struct patient_list patients;
 	struct patient_identity subsumed; /* of a merge: priorRegisteredRole/id */
+	/* Of a feed: identifiers stated to be another person's. They stand in asOtherIDs whose statusCode is terminated. */
+	struct patient_identities unlinked;
 };
 
 /* Reads a message, bare or in a SOAP envelope: one SAX2 pass, by namespace and local name, values trimmed and copied into

@@ -132,11 +132,13 @@ static void times_write(struct xml_writer *writer, const struct patient *patient
 	}
 }
 
-static void other_id_write(struct xml_writer *writer, const struct patient_identity *identity)
+static void other_id_write(struct xml_writer *writer, const struct patient_identity *identity, bool has_ended)
 {
 	xml_begin(writer, STR("asOtherIDs"));
 	xml_attribute(writer, STR("classCode"), STR("PAT"));
 	v3_ii_write(writer, STR("id"), identity->authority, identity->value);
+	if (has_ended)
+		v3_coded_write(writer, STR("statusCode"), STR("terminated"));
 	xml_begin(writer, STR("scopingOrganization"));
 	class_write(writer, STR("ORG"));
 	v3_ii_write(writer, STR("id"), identity->authority, STR_NONE);
@@ -161,14 +163,18 @@ static void mother_write(struct xml_writer *writer, struct str name)
 	xml_end(writer);
 }
 
-static void person_write(struct xml_writer *writer, enum hl7v3_kind kind, const struct patient *patient)
+static bool is_answer(enum hl7v3_kind kind)
 {
-	bool is_answer = kind == HL7V3_PIX_ANSWER || kind == HL7V3_PDQ_ANSWER;
+	return kind == HL7V3_PIX_ANSWER || kind == HL7V3_PDQ_ANSWER;
+}
+
+static void person_write(struct xml_writer *writer, const struct hl7v3_message *message, const struct patient *patient)
+{
 
 	xml_begin(writer, STR("patientPerson"));
 	class_write(writer, STR("PSN"));
 	names_write(writer, patient);
-	if (kind != HL7V3_PIX_ANSWER) {
+	if (message->kind != HL7V3_PIX_ANSWER) {
 		for (size_t i = 0; i < patient->telecom_count; i++)
 			telecom_write(writer, &patient->telecoms[i]);
 		if (patient->gender.size > 0)
@@ -176,8 +182,10 @@ static void person_write(struct xml_writer *writer, enum hl7v3_kind kind, const 
 		times_write(writer, patient);
 		for (size_t i = 0; i < patient->address_count; i++)
 			v3_address_write(writer, STR("addr"), &patient->addresses[i]);
-		for (size_t i = 1; i < patient->identifiers.count && !is_answer; i++)
-			other_id_write(writer, &patient->identifiers.items[i]);
+		for (size_t i = 1; i < patient->identifiers.count && !is_answer(message->kind); i++)
+			other_id_write(writer, &patient->identifiers.items[i], false);
+		for (size_t i = 0; i < message->unlinked.count; i++)
+			other_id_write(writer, &message->unlinked.items[i], true);
 		if (patient->mothers_maiden_name.size > 0)
 			mother_write(writer, patient->mothers_maiden_name);
 	}
@@ -214,22 +222,21 @@ static void match_write(struct xml_writer *writer, int percent)
 	xml_end(writer);
 }
 
-void v3_patient_write(struct xml_writer *writer, enum hl7v3_kind kind, const struct patient *patient)
+void v3_patient_write(struct xml_writer *writer, const struct hl7v3_message *message, const struct patient *patient)
 {
 	const struct patient_identities *ids = &patient->identifiers;
-	bool is_answer = kind == HL7V3_PIX_ANSWER || kind == HL7V3_PDQ_ANSWER;
 
 	xml_begin(writer, STR("patient"));
 	xml_attribute(writer, STR("classCode"), STR("PAT"));
-	for (size_t i = 0; i < ids->count && (is_answer || i == 0); i++)
+	for (size_t i = 0; i < ids->count && (is_answer(message->kind) || i == 0); i++)
 		v3_ii_write(writer, STR("id"), ids->items[i].authority, ids->items[i].value);
 	if (ids->count == 0)
 		v3_ii_write(writer, STR("id"), STR_NONE, STR_NONE);
 	v3_coded_write(writer, STR("statusCode"), patient->is_inactive ? STR("terminated") : STR("active"));
-	person_write(writer, kind, patient);
-	if (kind != HL7V3_PIX_ANSWER && ids->count > 0)
+	person_write(writer, message, patient);
+	if (message->kind != HL7V3_PIX_ANSWER && ids->count > 0)
 		provider_write(writer, ids->items[0].authority);
-	if (kind == HL7V3_PDQ_ANSWER)
+	if (message->kind == HL7V3_PDQ_ANSWER)
 		match_write(writer, patient->match_percent);
 	xml_end(writer);
 }

@@ -83,17 +83,9 @@ static bool ii_read_once(struct v3_reader *reader, struct hl7v3_ii *ii)
 	return true;
 }
 
-/* Adds the identifier of the open element. Without extension, or with a nullFlavor, it is none. */
-static bool identity_add(struct v3_reader *reader, struct patient_identities *identities, size_t *capacity)
+static bool identity_append(struct v3_reader *reader, struct patient_identity identity,
+			    struct patient_identities *identities, size_t *capacity)
 {
-	struct hl7v3_ii ii;
-
-	if (!ii_read(reader, &ii))
-		return false;
-	struct patient_identity identity = { .authority = ii.root, .value = ii.extension };
-
-	if (identity.authority.size == 0 || identity.value.size == 0)
-		return true;
 	for (size_t i = 0; i < identities->count; i++) {
 		if (patient_identity_equal(&identities->items[i], &identity))
 			return true;
@@ -105,6 +97,19 @@ static bool identity_add(struct v3_reader *reader, struct patient_identities *id
 		return v3_no_memory(reader);
 	identities->items[identities->count++] = identity;
 	return true;
+}
+
+/* Adds the identifier of the open element. Without extension, or with a nullFlavor, it is none. */
+static bool identity_add(struct v3_reader *reader, struct patient_identities *identities, size_t *capacity)
+{
+	struct hl7v3_ii ii;
+
+	if (!ii_read(reader, &ii))
+		return false;
+	struct patient_identity identity = { .authority = ii.root, .value = ii.extension };
+
+	return identity.authority.size == 0 || identity.value.size == 0 ||
+	       identity_append(reader, identity, identities, capacity);
 }
 
 static bool number_read(struct v3_reader *reader, size_t *number)
@@ -175,6 +180,33 @@ static bool begin_patient(struct v3_reader *reader)
 
 /* --- patients --- */
 
+/* The role of asOtherIDs is over: its identifiers are no longer this patient's. */
+static bool begin_other_status(struct v3_reader *reader)
+{
+	struct str code;
+
+	if (!v3_attribute(reader, "code", &code))
+		return false;
+	reader->others_ended = str_equal(code, STR("terminated")) || str_equal(code, STR("cancelled")) ||
+			       str_equal(code, STR("nullified"));
+	return true;
+}
+
+static bool end_others(struct v3_reader *reader)
+{
+	for (size_t i = 0; i < reader->others.count; i++) {
+		struct patient_identity identity = reader->others.items[i];
+		bool good = reader->others_ended ? identity_append(reader, identity, &reader->message->unlinked,
+								   &reader->unlinked_capacity)
+						 : identity_append(reader, identity, &reader->patient->identifiers,
+								   &reader->identifier_capacity);
+
+		if (!good)
+			return false;
+	}
+	return true;
+}
+
 static bool begin_patient_part(struct v3_reader *reader, enum v3_element element)
 {
 	struct patient *patient = reader->patient;
@@ -185,8 +217,15 @@ static bool begin_patient_part(struct v3_reader *reader, enum v3_element element
 	case V3_PATIENT:
 		return begin_patient(reader);
 	case V3_PATIENT_ID:
-	case V3_OTHER_ID:
 		return identity_add(reader, &patient->identifiers, &reader->identifier_capacity);
+	case V3_OTHER_IDS:
+		reader->others.count = 0;
+		reader->others_ended = false;
+		return true;
+	case V3_OTHER_ID:
+		return identity_add(reader, &reader->others, &reader->others_capacity);
+	case V3_OTHER_STATUS:
+		return begin_other_status(reader);
 	case V3_PRIOR_ID:
 		return identity_add(reader, prior, &reader->prior_capacity);
 	case V3_PATIENT_STATUS:
@@ -416,6 +455,8 @@ static bool on_end(void *ctx)
 		end_asked(reader, element);
 		return true;
 	}
+	if (element == V3_OTHER_IDS)
+		return end_others(reader);
 	if (!elements[element].has_text)
 		return v3_person_end(reader, element);
 	if (reader->text.failed)

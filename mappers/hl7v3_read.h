@@ -58,6 +58,10 @@ struct v3_reader {
 	size_t patient_capacity;
 	struct patient *patient; /* the open one */
 	size_t identifier_capacity;
+	struct patient_identities others; /* of the open asOtherIDs */
+	size_t others_capacity;
+	bool others_ended;
+	size_t unlinked_capacity;
 	size_t name_capacity;
 	size_t address_capacity;
 	size_t telecom_capacity;

@@ -295,7 +295,7 @@ static void registration_write(struct xml_writer *writer, const struct hl7v3_mes
 	v3_coded_write(writer, STR("statusCode"), STR("active"));
 	xml_begin(writer, STR("subject1"));
 	xml_attribute(writer, STR("typeCode"), STR("SBJ"));
-	v3_patient_write(writer, message->kind, patient);
+	v3_patient_write(writer, message, patient);
 	xml_end(writer);
 	custodian_write(writer, message->sender);
 	if (message->kind == HL7V3_MERGE)

@@ -18,8 +18,8 @@ void v3_gender_write(struct xml_writer *writer, struct str name, struct str gend
 bool v3_address_is_set(const struct patient_address *address);
 void v3_address_write(struct xml_writer *writer, struct str name, const struct patient_address *address);
 
-/* The patient element as a message of this kind has it: the answer of PIX has no traits, the answer of PDQ a degree of
+/* The patient element as the kind of the message has it: the answer of PIX has no traits, the answer of PDQ a degree of
  * match; in answers all identifiers are patient/id, in feeds only the first. */
-void v3_patient_write(struct xml_writer *writer, enum hl7v3_kind kind, const struct patient *patient);
+void v3_patient_write(struct xml_writer *writer, const struct hl7v3_message *message, const struct patient *patient);
 
 #endif

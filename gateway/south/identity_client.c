@@ -220,8 +220,18 @@ static enum identity_end refusal_end(const struct south *south, const struct hl7
 	return IDENTITY_REFUSED;
 }
 
+static enum identity_end feed(const struct south *south, const struct identity_service *service,
+			      struct hl7v3_message *question, struct outcome *outcome)
+{
+	struct hl7v3_message answer;
+
+	if (!ask(south, service, question, HL7V3_ACK, &answer, outcome))
+		return IDENTITY_FAILED;
+	return is_accepted(answer.ack_code) ? IDENTITY_OK : refusal_end(south, &answer, outcome);
+}
+
 enum identity_end identity_feed(const struct south *south, const struct identity_service *service,
-				enum identity_feed feed, const struct patient *patient,
+				enum identity_feed kind, const struct patient *patient,
 				const struct patient_identity *subsumed, struct outcome *outcome)
 {
 	static const enum hl7v3_kind kinds[] = {
@@ -229,14 +239,27 @@ enum identity_end identity_feed(const struct south *south, const struct identity
 	};
 	struct patient fed = *patient;
 	struct hl7v3_message question;
-	struct hl7v3_message answer;
 
-	if (!question_begin(&question, kinds[feed], south, service, outcome))
+	if (!question_begin(&question, kinds[kind], south, service, outcome))
 		return IDENTITY_FAILED;
 	question.patients = (struct patient_list) { .items = &fed, .count = 1 };
 	if (subsumed)
 		question.subsumed = *subsumed;
-	if (!ask(south, service, &question, HL7V3_ACK, &answer, outcome))
+	return feed(south, service, &question, outcome);
+}
+
+enum identity_end identity_unlink(const struct south *south, const struct identity_service *service,
+				  const struct patient_identity *own, const struct patient_identity *other,
+				  struct outcome *outcome)
+{
+	struct patient_identity identity = *own;
+	struct patient_identity ended = *other;
+	struct patient patient = { .identifiers = { &identity, 1 }, .match_percent = -1 };
+	struct hl7v3_message question;
+
+	if (!question_begin(&question, HL7V3_REVISE, south, service, outcome))
 		return IDENTITY_FAILED;
-	return is_accepted(answer.ack_code) ? IDENTITY_OK : refusal_end(south, &answer, outcome);
+	question.patients = (struct patient_list) { .items = &patient, .count = 1 };
+	question.unlinked = (struct patient_identities) { &ended, 1 };
+	return feed(south, service, &question, outcome);
 }

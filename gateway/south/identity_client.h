@@ -40,11 +40,17 @@ enum identity_feed { IDENTITY_ADD, IDENTITY_REVISE, IDENTITY_MERGE };
 
 /* ITI-44. May be sent again: doing it twice is doing it once.
  * patient   identifiers[0] is the one this feed is about (for a merge the surviving one); the others are stated to be the
- *           same person's, and a revise states all of them: those stated before and left out now are unlinked
+ *           same person's; links that were stated before and are not mentioned now stay
  * subsumed  of a merge: the identifier that patient takes the place of; NULL otherwise
  * Ends: IDENTITY_OK, IDENTITY_UNKNOWN_ID and IDENTITY_UNKNOWN_SOURCE (of a merge), IDENTITY_REFUSED, IDENTITY_FAILED. */
 enum identity_end identity_feed(const struct south *south, const struct identity_service *service,
 				enum identity_feed feed, const struct patient *patient,
 				const struct patient_identity *subsumed, struct outcome *outcome) MUST_CHECK;
+
+/* ITI-44, a revise that takes a link back: other is not the person of own, whose traits stay as they are. The identity
+ * manager must know a link between just these two (IDENTITY_UNKNOWN_ID otherwise). Ends as above. */
+enum identity_end identity_unlink(const struct south *south, const struct identity_service *service,
+				  const struct patient_identity *own, const struct patient_identity *other,
+				  struct outcome *outcome) MUST_CHECK;
 
 #endif

@@ -81,6 +81,7 @@ static struct patient whole_patient(void)
 static struct hl7v3_message sample(enum hl7v3_kind kind, struct patient *patient)
 {
 	static struct str domains[] = { STR_INIT(BLUE), STR_INIT(GREEN) };
+	static struct patient_identity ended[] = { { STR_INIT(GREEN), STR_INIT("IHEGREEN-1001") } };
 	static struct hl7v3_detail details[] = { { STR_INIT("204"), STR_INIT("/PRPA_IN201309UV02/controlActProcess"),
 						   STR_INIT("Not known.") } };
 	struct hl7v3_message message = {
@@ -119,6 +120,8 @@ static struct hl7v3_message sample(enum hl7v3_kind kind, struct patient *patient
 	}
 	if (kind != HL7V3_PIX_QUERY && kind != HL7V3_PDQ_QUERY && kind != HL7V3_ACK)
 		message.patients = (struct patient_list) { patient, 1, kind == HL7V3_PDQ_ANSWER ? 3 : 0 };
+	if (kind == HL7V3_REVISE)
+		message.unlinked = (struct patient_identities) { ended, COUNT_OF(ended) };
 	if (kind == HL7V3_MERGE)
 		message.subsumed = (struct patient_identity) { STR(RED), STR("IHERED-1002") };
 	return message;
@@ -268,6 +271,9 @@ static void test_round_trip(void **state)
 			assert_int_equal(read->match_percent, kind == HL7V3_PDQ_ANSWER ? 42 : -1);
 		}
 		assert_same_str(again->subsumed.value, message.subsumed.value);
+		assert_int_equal(again->unlinked.count, message.unlinked.count);
+		if (kind == HL7V3_REVISE)
+			assert_str(again->unlinked.items[0].value, "IHEGREEN-1001");
 	}
 }
 
