@@ -65,7 +65,7 @@ static bool patient_member(struct asked *asked, const json_t *object, struct str
 	if (!patient_id_normalise(cx, asked->http->arena, patient_id, &value, &authority))
 		return wrong(asked, "patient", "Send the patient as value^^^&oid&ISO.");
 	if (is_known)
-		*is_known = patient_is_known(asked->directory->patients, value, authority);
+		*is_known = patient_is_configured(asked->directory->patients, value, authority);
 	return true;
 }
 

@@ -4,30 +4,42 @@
 #include <stdlib.h>
 
 #include "gateway/domain/domain_state.h"
+#include "gateway/domain/identity_seed.h"
 #include "gateway/run/config.h"
 #include "gateway/run/file.h"
 #include "gateway/run/log.h"
+#include "mappers/hl7v3.h"
 
-#define ARENA_BYTES          (64U << 20) /* of the configuration: patients and codes */
-#define LEAF_CLASS_MAX       10000
-#define OBJECT_REF_MAX       200000
-#define CODES_FILE_BYTES_MAX (16U << 20)
-#define READERS_MAX          32
-#define BODY_GRACE_MS        10000
-#define RECORD_VARIABLE      "PASSERELLE_DOMAIN_RECORD"
+#define ARENA_BYTES                 (64U << 20) /* of the configuration: patients and codes */
+#define LEAF_CLASS_MAX              10000
+#define OBJECT_REF_MAX              200000
+#define CODES_FILE_BYTES_MAX        (16U << 20)
+#define DEMOGRAPHICS_FILE_BYTES_MAX (16U << 20)
+#define READERS_MAX                 32
+#define BODY_GRACE_MS               10000
+#define RECORD_VARIABLE             "PASSERELLE_DOMAIN_RECORD"
+
+/* Interactions of the patient registry, as actions. */
+#define V3(interaction) HL7V3_ACTION_PREFIX "PRPA_IN" interaction
+#define ACKNOWLEDGED    HL7V3_ACTION_PREFIX "MCCI_IN000002UV01"
 
 static const struct soap_action actions[] = {
 	{ ACTION_PROVIDE_AND_REGISTER, XDS_PROVIDE_REQUEST, true, "ITI-41", provide_and_register, NULL },
 	{ ACTION_REGISTER, XDS_SUBMIT_REQUEST, false, "ITI-42", register_document_set, NULL },
 	{ ACTION_STORED_QUERY, XDS_QUERY_REQUEST, false, "ITI-18", registry_stored_query, NULL },
 	{ ACTION_RETRIEVE, XDS_RETRIEVE_REQUEST, true, "ITI-43", retrieve_document_set, NULL },
+	{ V3("201301UV02"), HL7V3_BODY, false, "ITI-44", identity_feed_message, ACKNOWLEDGED },
+	{ V3("201302UV02"), HL7V3_BODY, false, "ITI-44", identity_feed_message, ACKNOWLEDGED },
+	{ V3("201304UV02"), HL7V3_BODY, false, "ITI-44", identity_feed_message, ACKNOWLEDGED },
+	{ V3("201309UV02"), HL7V3_BODY, false, "ITI-45", identity_pix_query, V3("201310UV02") },
+	{ V3("201305UV02"), HL7V3_BODY, false, "ITI-47", identity_pdq_query, V3("201306UV02") },
 };
 
 /* Every transaction may be sent to each of them: the action says what it is. */
-static const char *const paths[] = { "/xds", "/registry", "/repository" };
+static const char *const paths[] = { "/xds", "/registry", "/repository", "/pix", "/pdq" };
 
 static const char greeting[] = "Passerelle embedded XDS domain: ITI-18 and ITI-42 at /registry, ITI-41 and ITI-43 at "
-			       "/repository, by POST with SOAP 1.2.";
+			       "/repository, ITI-44 and ITI-45 at /pix, ITI-47 at /pdq, by POST with SOAP 1.2.";
 
 /* Who is known and what is allowed, from the configuration. */
 static bool rules_open(const struct config *config, struct domain *domain, struct outcome *outcome)
@@ -90,6 +102,21 @@ static bool storage_open(const struct config *config, struct domain *domain, str
 		LOG(INFO, LOG_DOMAIN_EVENT, NULL, LOG_C("what", "files without a document removed"),
 		    LOG_NUMBER("files", removed_count));
 	return true;
+}
+
+/* Enters what the configuration says of patients. */
+static bool identities_open(const struct config *config, struct domain *domain, struct outcome *outcome)
+{
+	const struct strs references = { config->domain_cross_references.items, config->domain_cross_references.count };
+	struct str json;
+
+	if (!identity_store_prepare(domain->database, outcome) ||
+	    !identity_seed_references(domain->database, domain->rules.patients, &references, outcome))
+		return false;
+	return config->domain_demographics_file.size == 0 ||
+	       (file_read(config->domain_demographics_file.data, DEMOGRAPHICS_FILE_BYTES_MAX, domain->arena, &json,
+			  outcome) &&
+		identity_seed_demographics(domain->database, domain->rules.patients, json, outcome));
 }
 
 /* Opens the consent directory, when it has a secret by which gateways may ask it. */
@@ -177,7 +204,8 @@ bool domain_open(const struct config *config, struct domain **domain, struct out
 						.memory_bytes = config->limits_spool_memory,
 						.total_bytes_max = config->limits_spool_bytes };
 	if (!rules_open(config, opened, outcome) || !storage_open(config, opened, outcome) ||
-	    !consents_open(config, opened, outcome) || !server_start(config, opened, outcome)) {
+	    !identities_open(config, opened, outcome) || !consents_open(config, opened, outcome) ||
+	    !server_start(config, opened, outcome)) {
 		domain_free(opened);
 		return false;
 	}

@@ -30,4 +30,10 @@ bool registry_stored_query(void *ctx, struct soap_request *request, struct soap_
 bool retrieve_document_set(void *ctx, struct soap_request *request, struct soap_answer *answer,
 			   struct outcome *outcome);
 
+/* ITI-44 (add, revise and merge), ITI-45 and ITI-47, likewise. */
+bool identity_feed_message(void *ctx, struct soap_request *request, struct soap_answer *answer,
+			   struct outcome *outcome);
+bool identity_pix_query(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
+bool identity_pdq_query(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
+
 #endif

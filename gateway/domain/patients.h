@@ -1,5 +1,5 @@
-/* The patients that the affinity domain knows: a configured list of values under one assigning authority. Stands where
- * an identity feed (ITI-8, ITI-44) would stand. */
+/* The patients that the affinity domain knows from its configuration: values under one assigning authority. Others come
+ * by the identity feed (ITI-44): identity_store.h. */
 #ifndef PASSERELLE_PATIENTS_H
 #define PASSERELLE_PATIENTS_H
 
@@ -16,8 +16,12 @@ struct patients;
 bool patients_read(struct str authority, const struct strs *values, struct arena *arena, struct patients **patients,
 		   struct outcome *outcome) MUST_CHECK;
 
-/* True when this value under this authority is a patient of the domain. Value and OID are compared as they stand. */
-bool patient_is_known(const struct patients *patients, struct str value, struct str authority);
+/* True when this value under this authority is configured as a patient of the domain, whatever was fed since. Value and
+ * OID are compared as they stand. */
+bool patient_is_configured(const struct patients *patients, struct str value, struct str authority);
+
+/* OID of the affinity domain's assigning authority. */
+struct str patients_authority(const struct patients *patients);
 
 /* A patient id CX taken to the form it is compared and stored in: "value^^^&oid&ISO". The namespace component and
  * empty trailing parts are dropped. False when it is no patient id in the form of TF-3 4.2.3.1.7 or without memory;

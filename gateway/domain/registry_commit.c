@@ -1,5 +1,6 @@
 #include <assert.h>
 
+#include "gateway/domain/identity_store.h"
 #include "gateway/domain/refusal.h"
 #include "gateway/domain/registry.h"
 
@@ -164,6 +165,20 @@ static bool association_check(struct commit *commit, const struct submitted *ass
 }
 
 /* All that needs the registry and changes nothing. It goes on after the first refusal, not after a failing disk. */
+/* TF-2 3.42.4.1.3.3: the patient must have come through the identity feed, and must not have been merged into another
+ * since. Asked here, where no merge can come between the answer and the commit. */
+static bool patient_check(const struct commit *commit, const struct submitted *object)
+{
+	const struct patient_identity identity = { object->patient_authority, object->patient_value };
+	bool is_registered = false;
+
+	if (!identity_is_registered(commit->connection, commit->submission->patients, &identity, &is_registered,
+				    commit->outcome))
+		return false;
+	return is_registered || refuse(commit->outcome, "XDSUnknownPatientId", object->sent_id,
+				       "Use a patient id that this affinity domain knows.");
+}
+
 static bool registry_check(struct commit *commit)
 {
 	bool ok = true;
@@ -175,7 +190,7 @@ static bool registry_check(struct commit *commit)
 		if (object->kind == OBJECT_ASSOCIATION)
 			ok = association_check(commit, object, &commit->ends[i]) && ok;
 		else
-			ok = unique_id_check(commit, object) && ok;
+			ok = patient_check(commit, object) && unique_id_check(commit, object) && ok;
 	}
 	return ok;
 }

@@ -4,9 +4,13 @@
 #include "mappers/ebrim_write.h"
 #include "mappers/xds_message.h"
 
-#define RIM_BYTES_MAX (16U << 20) /* of one object */
-#define SQL_BYTES_MAX (1U << 20)
-#define BINDS_MAX     30000 /* SQLite takes 32766 */
+#define RIM_BYTES_MAX    (16U << 20) /* of one object */
+#define SQL_BYTES_MAX    (1U << 20)
+#define BINDS_MAX        30000       /* SQLite takes 32766 */
+#define MOVE_ARENA_BYTES (64U << 20) /* one object, read and written */
+
+static const char *const patient_schemes[] = { SCHEME_ENTRY_PATIENT_ID, SCHEME_SET_PATIENT_ID,
+					       SCHEME_FOLDER_PATIENT_ID };
 
 const char registry_schema[] =
 	"CREATE TABLE object ("
@@ -446,4 +450,65 @@ bool row_touch(struct connection *connection, const struct row *folder, struct s
 	statement_bind_blob(statement, 2, text);
 	statement_bind_i64(statement, 3, folder->id);
 	return statement_run(statement, outcome);
+}
+
+/* Gives the object of the statement's present row to another patient, and resets the statement. */
+static bool row_move(struct connection *connection, struct statement *found, struct str to, struct arena *arena,
+		     struct outcome *outcome)
+{
+	struct row row = { .id = statement_i64(found, 0), .rim = arena_copy(arena, statement_text(found, 1)) };
+	struct statement *statement;
+
+	statement_reset(found);
+	struct rim_object *rim = row.rim.data ? rim_read(&row, arena, outcome) : NULL;
+
+	if (!row.rim.data)
+		return no_memory(outcome);
+	if (!rim)
+		return false;
+	for (size_t i = 0; i < rim->external_identifier_count; i++) {
+		struct rim_external_identifier *identifier = &rim->external_identifiers[i];
+
+		for (size_t k = 0; k < COUNT_OF(patient_schemes); k++) {
+			if (str_equal_nocase(identifier->scheme, str_from_c(patient_schemes[k])))
+				identifier->value = to;
+		}
+	}
+	struct str text = rim_text(rim, arena, outcome);
+
+	if (!text.data ||
+	    !statement_prepare(connection, "UPDATE object SET patient = ?, rim = ? WHERE id = ?", &statement, outcome))
+		return false;
+	statement_bind_text(statement, 1, to);
+	statement_bind_blob(statement, 2, text);
+	statement_bind_i64(statement, 3, row.id);
+	return statement_run(statement, outcome);
+}
+
+bool rows_move_patient(struct connection *connection, struct str from, struct str to, size_t *count,
+		       struct outcome *outcome)
+{
+	struct statement *found;
+
+	/* One by one: a patient may have more than memory should hold at once. */
+	for (*count = 0;; ++*count) {
+		struct arena *arena;
+		enum step step;
+		bool good;
+
+		if (!statement_prepare(connection, "SELECT id, rim FROM object WHERE patient = ? LIMIT 1", &found,
+				       outcome))
+			return false;
+		statement_bind_text(found, 1, from);
+		step = statement_step(found, outcome);
+		if (step != STEP_ROW)
+			return step == STEP_DONE;
+		arena = arena_new(MOVE_ARENA_BYTES);
+		good = arena ? row_move(connection, found, to, arena, outcome) : no_memory(outcome);
+		arena_free(arena);
+		if (!good) {
+			statement_reset(found);
+			return false;
+		}
+	}
 }

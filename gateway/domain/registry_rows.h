@@ -79,5 +79,9 @@ bool row_deprecate(struct connection *connection, const struct row *row, struct 
 /* Sets lastUpdateTime of a folder. */
 bool row_touch(struct connection *connection, const struct row *folder, struct str now, struct arena *arena,
 	       struct outcome *outcome) MUST_CHECK;
+/* Every object of one patient becomes another's: patientId as queries see it and as it is answered. Both ids are
+ * normalised (patients.h). *count: how many there were. */
+bool rows_move_patient(struct connection *connection, struct str from, struct str to, size_t *count,
+		       struct outcome *outcome) MUST_CHECK;
 
 #endif

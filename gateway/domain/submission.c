@@ -178,16 +178,13 @@ static struct str lower_copy(struct str text, struct arena *arena)
 static bool object_read(struct submitted *object, const struct submission_rules *rules, struct arena *arena,
 			struct outcome *outcome)
 {
-	struct str value;
-	struct str authority;
-
 	if (object->kind == OBJECT_ASSOCIATION)
 		return association_attributes_check(object->rim, outcome);
 	if (!attribute_rules_check(object->rim, object->kind, rules->code_sets, arena, outcome))
 		return false;
 	object->unique_id = identifier_value(object->rim, unique_id_schemes[object->kind]);
 	if (!patient_id_normalise(identifier_value(object->rim, patient_id_schemes[object->kind]), arena,
-				  &object->patient_id, &value, &authority))
+				  &object->patient_id, &object->patient_value, &object->patient_authority))
 		return no_memory(outcome);
 	if (object->kind == OBJECT_ENTRY) {
 		object->hash = lower_copy(slot_value(&object->rim->slots, STR("hash")), arena);
@@ -195,10 +192,6 @@ static bool object_read(struct submitted *object, const struct submission_rules 
 		if (!object->hash.data)
 			return no_memory(outcome);
 	}
-	/* TF-2 3.42.4.1.3.3: the patient must have come through the identity feed. */
-	if (!patient_is_known(rules->patients, value, authority))
-		return refuse(outcome, "XDSUnknownPatientId", object->sent_id,
-			      "Use a patient id that this affinity domain knows.");
 	return true;
 }
 
@@ -459,7 +452,7 @@ bool submission_read(const struct rim_list *list, const struct submission_rules 
 {
 	bool ok;
 
-	*submission = (struct submission) { .now = now };
+	*submission = (struct submission) { .now = now, .patients = rules->patients };
 	if (!objects_copy(list, arena, submission, outcome))
 		return false;
 	ok = true;

@@ -16,10 +16,12 @@
 /* One object, with what rules and queries look at beside its ebRIM. */
 struct submitted {
 	enum object_kind kind;
-	struct rim_object *rim;     /* as it will be stored */
-	struct str sent_id;         /* as the sender wrote it: errors name it */
-	struct str unique_id;       /* not of an association */
-	struct str patient_id;      /* normalised; not of an association */
+	struct rim_object *rim;   /* as it will be stored */
+	struct str sent_id;       /* as the sender wrote it: errors name it */
+	struct str unique_id;     /* not of an association */
+	struct str patient_id;    /* normalised; not of an association */
+	struct str patient_value; /* its parts */
+	struct str patient_authority;
 	struct str hash;            /* of an entry, lower case */
 	struct str size;            /* of an entry */
 	enum association_type type; /* of an association */
@@ -31,7 +33,8 @@ struct submission {
 	struct submitted *objects;
 	size_t count;
 	struct submitted *set;
-	struct str now; /* DTM: lastUpdateTime of folders */
+	struct str now;                  /* DTM: lastUpdateTime of folders */
+	const struct patients *patients; /* of the rules */
 };
 
 struct submission_rules {

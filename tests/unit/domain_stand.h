@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/domain/identity_store.h"
 #include "gateway/domain/registry.h"
 #include "mappers/xds_message.h"
 
@@ -56,6 +57,7 @@ static inline int domain_stand_open(void **state)
 	};
 
 	assert_true(database_open(&options, &stand->database, &stand->outcome));
+	assert_true(identity_store_prepare(stand->database, &stand->outcome));
 	*state = stand;
 	return 0;
 }
