@@ -5,6 +5,7 @@
 #include "gateway/access/consents.h"
 #include "gateway/access/cross_reference.h"
 #include "gateway/run/log.h"
+#include "gateway/access/identity_source.h"
 #include "gateway/state/cache.h"
 #include "gateway/state/last_known.h"
 
@@ -42,7 +43,7 @@ struct access *access_open(const struct config *config, struct outcome *outcome)
 	if (access->trust && cache_options_read(config, &cache_options, outcome))
 		access->cache = cache_open(&cache_options, outcome);
 	if (access->cache && last_known_open(config, &access->last_known, outcome) &&
-	    consents_open(access, &access->consents, outcome)) {
+	    identity_source_open(access, outcome) && consents_open(access, &access->consents, outcome)) {
 		cross_references_open(access);
 		return access;
 	}

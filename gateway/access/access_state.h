@@ -4,6 +4,7 @@
 
 #include "gateway/access/access.h"
 #include "gateway/access/trust.h"
+#include "gateway/south/backend.h"
 
 struct access {
 	const struct config *config;
@@ -13,6 +14,7 @@ struct access {
 	struct cache *cache;
 	struct last_known *last_known; /* NULL without state_directory */
 	struct consents *consents;
+	struct backend identity; /* the PIX and PDQ managers */
 };
 
 #endif

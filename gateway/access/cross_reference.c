@@ -3,6 +3,7 @@
 #include <jansson.h>
 
 #include "gateway/access/access_state.h"
+#include "gateway/access/identity_source.h"
 #include "gateway/run/log.h"
 #include "gateway/state/cache.h"
 #include "gateway/state/last_known.h"
@@ -150,18 +151,6 @@ bool cross_references_are_known(const struct access *access)
 	return access->config->identity_pix_url.size > 0;
 }
 
-static enum identity_end ask(struct access *access, const struct south *south, const struct patient_identity *source,
-			     struct patient_identities *found, struct outcome *outcome)
-{
-	const struct config *config = access->config;
-	const struct identity_service service = { .url = config->identity_pix_url.data };
-	const struct strs all = { 0 };
-	struct south part = *south;
-
-	part.deadline = deadline_part(south->deadline, config->identity_timeout_ms);
-	return pix_query(&part, &service, source, &all, found, outcome);
-}
-
 enum identity_end cross_reference_find(struct access *access, const struct south *south,
 				       const struct patient_identity *source, int64_t now_s,
 				       struct patient_identities *found, struct outcome *outcome)
@@ -183,7 +172,7 @@ enum identity_end cross_reference_find(struct access *access, const struct south
 		if (!first && remembered(access, &question, south->arena, &end, found))
 			return end;
 	}
-	end = ask(access, south, source, found, &asking);
+	end = identity_source_pix(access, south, source, found, &asking);
 	if (known && end != IDENTITY_FAILED)
 		keep(access, &question, source, epoch, now_s, end, found);
 	if (first)

@@ -69,17 +69,17 @@ static void json_release(void *json)
 	json_decref(json);
 }
 
-/* A Patient that this gateway gave an id to: its identifier in the affinity domain is all that is known of it. */
+/* A Patient that this gateway gave an id to: the identifier that the id stands for is all that is known of it. */
 static bool own_patient(const struct transaction *t, struct str id, json_t **patient)
 {
+	struct patient_identity identity;
 	struct str system;
-	struct str value;
 
-	if (!patient_resource_id_open(t, id, &value))
+	if (!identity_open(t, id, &identity))
 		return false;
-	system = arena_printf(t->south.arena, "urn:oid:%.*s", STR_ARG(t->gateway->config->patient_assigning_authority));
+	system = arena_printf(t->south.arena, "urn:oid:%.*s", STR_ARG(identity.authority));
 	*patient = system.data ? json_pack("{s:s,s:[{s:s%,s:s%}]}", "resourceType", "Patient", "identifier", "system",
-					   system.data, system.size, "value", value.data, value.size)
+					   system.data, system.size, "value", identity.value.data, identity.value.size)
 			       : NULL;
 	return *patient && arena_defer(t->south.arena, json_release, *patient);
 }
@@ -147,7 +147,8 @@ static bool patients_resolve(const struct transaction *t, const struct provide_b
 			break;
 		case PATIENT_NOBODY:
 			ok = outcome_add(t->outcome, ERR_PATIENT_UNKNOWN, bundle->claims[i].path,
-					 "Name the patient by one identifier of the system urn:oid:%.*s.",
+					 "No patient is known here by this: name one by an identifier of the system "
+					 "urn:oid:%.*s.",
 					 STR_ARG(t->gateway->config->patient_assigning_authority));
 			break;
 		case PATIENT_FAILED:

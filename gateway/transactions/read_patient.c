@@ -1,28 +1,58 @@
-/* Reads the Patient that a submission was accepted for: no more than its identifier in the affinity domain, which is
- * all that an XDS domain knows for certain. Source: MHD 4.2.4 3.65.4.2 (location of a Patient entry). */
-#include "gateway/transactions/identify_patient.h"
+/* Retrieve Patient Resource [ITI-78, PDQm 3.78.4.3]: all that the demographics source knows of a Patient; without such a
+ * source no more than the identifier that the id stands for (MHD 4.2.4 3.65.4.2, location of a Patient entry). */
+#include "gateway/transactions/demographics.h"
 #include "mappers/json_writer.h"
+
+static bool not_there(const struct transaction *t)
+{
+	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such Patient; use an id given out here.");
+}
+
+static bool has(const struct patient *patient, const struct patient_identity *identity)
+{
+	for (size_t i = 0; i < patient->identifiers.count; i++) {
+		if (str_equal(patient->identifiers.items[i].authority, identity->authority) &&
+		    str_equal(patient->identifiers.items[i].value, identity->value))
+			return true;
+	}
+	return false;
+}
+
+/* The one patient who has this identifier now; NULL when nobody has, for instance after a merge (3.78.4.3.3, case 3). */
+static bool patient_find(const struct transaction *t, struct patient_identity *identity, const struct patient **found)
+{
+	struct patient_query query = PATIENT_QUERY_NONE;
+	struct patient_list list;
+
+	*found = NULL;
+	query.identifiers = (struct patient_identities) { identity, 1 };
+	if (!demographics_ask(t, &query, &list))
+		return false;
+	for (size_t i = 0; i < list.count; i++) {
+		if (!has(&list.items[i], identity))
+			continue;
+		if (*found)
+			return outcome_add(t->outcome, ERR_PATIENT_AMBIGUOUS, "",
+					   "Have the records merged: this id stands for several patients.");
+		*found = &list.items[i];
+	}
+	return true;
+}
 
 bool read_patient(const struct transaction *t, struct str id, struct buf *answer)
 {
+	struct patient_identity identity;
+	struct patient known = { .identifiers = { &identity, 1 } };
+	const struct patient *patient = &known;
 	struct json_writer writer;
-	struct str value;
 
-	if (!patient_resource_id_open(t, id, &value))
-		return outcome_add(t->outcome, ERR_NOT_FOUND, "",
-				   "There is no such Patient; use an id given out here.");
+	if (!identity_open(t, id, &identity))
+		return not_there(t);
+	if (t->gateway->config->identity_pdq_url.size && !patient_find(t, &identity, &patient))
+		return false;
+	if (!patient || !demographics_visible(t, &patient->identifiers))
+		return not_there(t);
 	json_writer_init(&writer, answer);
-	json_begin_object(&writer);
-	json_member(&writer, STR("resourceType"), STR("Patient"));
-	json_member(&writer, STR("id"), id);
-	json_member_array(&writer, STR("identifier"));
-	json_begin_object(&writer);
-	json_member(&writer, STR("system"),
-		    arena_printf(t->south.arena, "urn:oid:%.*s",
-				 STR_ARG(t->gateway->config->patient_assigning_authority)));
-	json_member(&writer, STR("value"), value);
-	json_end_object(&writer);
-	json_end_array(&writer);
-	json_end_object(&writer);
+	demographics_write(t, patient, id, &writer);
 	return json_writer_finish(&writer, t->outcome);
 }

@@ -61,7 +61,11 @@ bool search_resolve(const struct transaction *t, const struct search_needs *need
 			audit_patient(t->audit, patient_id, patient_reference(t, patient_id));
 			break;
 		case PATIENT_NOBODY:
-			resolved->nobody = true;
+			/* Whom a bound caller may not ask about, and whom nobody knows, look the same. */
+			if (!visit_about(t->visit, STR_NONE, t->outcome))
+				return false;
+			resolved->nobody = outcome_warn(t->outcome, ERR_PATIENT_UNKNOWN, needs->claims[i].path,
+							"Nothing was searched: no patient is known here by this.");
 			break;
 		case PATIENT_FAILED:
 			return false;

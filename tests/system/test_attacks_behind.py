@@ -287,7 +287,7 @@ class Identity(Attacks):
 
     def test_048_patients_of_the_identity_source(self):
         one, two = (None, support.PATIENT), (None, "IHEBLUE-1002")
-        for patient, status in ((self.patient(one), 200), (self.patient(one, one), 200), (self.patient(one, two), 422),
+        for patient, status in ((self.patient(one), 200), (self.patient(one, one), 200), (self.patient(one, two), 409),
                                 (self.patient(("old", "IHEBLUE-1002"), one), 200), (self.patient(("old", one[1])), 422),
                                 (self.patient(one, id="p2"), 422), (self.patient(one, resourceType="Person"), 422),
                                 (self.patient(), 422), (self.patient((None, "")), 422),
@@ -300,7 +300,7 @@ class Identity(Attacks):
             self.assertHarmless(self.gateway.publish(bundle), (status,), patient)
 
     def test_032_a_patient_with_two_names(self):
-        for identifiers, status in (([(None, support.PATIENT), (None, "IHEBLUE-1002")], 422),
+        for identifiers, status in (([(None, support.PATIENT), (None, "IHEBLUE-1002")], 409),
                                     ([(None, support.PATIENT), ("old", "IHEBLUE-1002")], 200)):
             bundle = fresh_bundle()
             for each in (reference(bundle), submission_set(bundle)):

@@ -1,0 +1,86 @@
+#include "gateway/access/identity_source.h"
+
+#include "gateway/access/access_state.h"
+
+#define CONNECT_TIME_MS 5000
+#define REPLY_BYTES_MAX (16u * 1024 * 1024)
+
+bool identity_source_open(struct access *access, struct outcome *outcome)
+{
+	const struct config *config = access->config;
+	struct backend *backend = &access->identity;
+
+	*backend = (struct backend) { .name = STR("identity"),
+				      .tls = { config->identity_ca_file.data,
+					       config->identity_client_certificate_file.data,
+					       config->identity_client_key_file.data },
+				      .connect_timeout_ms = CONNECT_TIME_MS,
+				      .timeout_ms = (long)config->identity_timeout_ms,
+				      .reply_bytes_max = REPLY_BYTES_MAX,
+				      .requests_max = (unsigned)config->identity_connections_max };
+	if (backend->connect_timeout_ms > backend->timeout_ms)
+		backend->connect_timeout_ms = backend->timeout_ms;
+	return peer_tls_check(&backend->tls, "identity", outcome);
+}
+
+/* One exchange on its way. */
+struct visit_to {
+	struct south south;
+	struct identity_service service;
+};
+
+static bool enter(struct access *access, const struct south *south, struct str url, struct visit_to *visit,
+		  struct outcome *outcome)
+{
+	*visit = (struct visit_to) { .south = *south,
+				     .service = { .url = url.data,
+						  .receiver = access->config->identity_receiver,
+						  .sender = access->config->identity_sender } };
+	visit->south.backend = &access->identity;
+	return backend_enter(&access->identity) ||
+	       outcome_add(outcome, ERR_BUSY, "",
+			   "The identity sources have as many requests as they can take; try again later.");
+}
+
+enum identity_end identity_source_pix(struct access *access, const struct south *south,
+				      const struct patient_identity *source, struct patient_identities *found,
+				      struct outcome *outcome)
+{
+	const struct strs all = { 0 };
+	struct visit_to visit;
+	enum identity_end end;
+
+	if (!enter(access, south, access->config->identity_pix_url, &visit, outcome))
+		return IDENTITY_FAILED;
+	end = pix_query(&visit.south, &visit.service, source, &all, found, outcome);
+	backend_leave(&access->identity);
+	return end;
+}
+
+enum identity_end identity_source_pdq(struct access *access, const struct south *south,
+				      const struct patient_query *query, struct patient_list *list,
+				      struct outcome *outcome)
+{
+	struct visit_to visit;
+	enum identity_end end;
+
+	if (!enter(access, south, access->config->identity_pdq_url, &visit, outcome))
+		return IDENTITY_FAILED;
+	end = pdq_query(&visit.south, &visit.service, query, list, outcome);
+	backend_leave(&access->identity);
+	return end;
+}
+
+enum identity_end identity_source_feed(struct access *access, const struct south *south, enum identity_feed feed,
+				       const struct patient *patient, const struct patient_identity *subsumed,
+				       struct outcome *outcome)
+{
+	struct visit_to visit;
+	enum identity_end end;
+
+	if (!enter(access, south, access->config->identity_feed_url, &visit, outcome))
+		return IDENTITY_FAILED;
+	end = identity_feed(&visit.south, &visit.service, feed, patient, subsumed, outcome);
+	backend_leave(&access->identity);
+	return end;
+}

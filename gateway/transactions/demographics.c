@@ -1,0 +1,69 @@
+#include "gateway/transactions/demographics.h"
+
+#include "gateway/access/identity_source.h"
+#include "mappers/patient_fhir.h"
+
+bool demographics_ask(const struct transaction *t, const struct patient_query *query, struct patient_list *list)
+{
+	if (str_is_empty(t->gateway->config->identity_pdq_url))
+		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
+				   "Name patients by their identifiers: there is no source of demographics here.");
+	switch (identity_source_pdq(t->gateway->access, &t->south, query, list, t->outcome)) {
+	case IDENTITY_OK:
+		return true;
+	case IDENTITY_UNKNOWN_ID:
+	case IDENTITY_UNKNOWN_SOURCE:
+	case IDENTITY_UNKNOWN_TARGET:
+		*list = (struct patient_list) { 0 };
+		return true;
+	case IDENTITY_REFUSED:
+	case IDENTITY_FAILED:
+		break;
+	}
+	return false;
+}
+
+static bool is_bound(const struct transaction *t)
+{
+	return t->caller->kind == CALLER_PATIENT || t->caller->person_id.size > 0;
+}
+
+bool demographics_visible(const struct transaction *t, const struct patient_identities *identities)
+{
+	struct outcome ignored;
+
+	if (!is_bound(t))
+		return true;
+	outcome_init(&ignored);
+	for (size_t i = 0; i < identities->count; i++) {
+		struct str patient_id;
+
+		if (identity_is_affinity(t, &identities->items[i]) &&
+		    identity_cx(t, identities->items[i].value, &patient_id) &&
+		    visit_about(t->visit, patient_id, &ignored))
+			return true;
+	}
+	return false;
+}
+
+bool demographics_narrow(const struct transaction *t, unsigned traits, bool is_match)
+{
+	bool one_is_enough = t->caller->kind == CALLER_SYSTEM && !is_match;
+
+	return one_is_enough || traits >= 2 ||
+	       outcome_add(t->outcome, ERR_RULE, "",
+			   "Say more of the patient: an identifier, or two of family name, given name, date of birth, "
+			   "address, telecom and mother's maiden name, with two letters or more.");
+}
+
+void demographics_write(const struct transaction *t, const struct patient *patient, struct str id,
+			struct json_writer *writer)
+{
+	struct str survivor = STR_NONE;
+
+	if (patient->replaced_by.authority.size)
+		survivor = identity_seal(t, &patient->replaced_by);
+	if (survivor.data)
+		survivor = arena_printf(t->south.arena, "Patient/%.*s", STR_ARG(survivor));
+	patient_to_fhir(patient, id, survivor, writer);
+}
