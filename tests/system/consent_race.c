@@ -1,6 +1,11 @@
 /* Gateways that read while consents change: each gateway is a process with the real room of access, against a real
  * consent directory and, where the configuration names one, a real Redis.
  *
+ *   consent_race CONFIG
+ *
+ * is one gateway that reads commands from standard input, one a line, and answers each by a line: "read P" says what it
+ * permits of patient P (0, 1 ...), "grant P" and "revoke P" change what may be read.
+ *
  *   consent_race CONFIG GATEWAYS PATIENTS ROUNDS READERS
  *
  * Each patient has a writer, in one of the gateways, that revokes and grants ROUNDS times. It goes on to the next change
@@ -70,8 +75,7 @@ static struct str patient_id(unsigned patient, struct arena *arena, const struct
 			    STR_ARG(config->patient_assigning_authority));
 }
 
-/* True: permitted. */
-static bool read_once(struct gateway *gateway, unsigned patient, bool *is_unavailable)
+static struct consent_decision read_once(struct gateway *gateway, unsigned patient)
 {
 	struct arena *arena = arena_new(ARENA_BYTES);
 	const struct south south = { .arena = arena, .deadline = deadline_in(REQUEST_MS) };
@@ -89,9 +93,9 @@ static bool read_once(struct gateway *gateway, unsigned patient, bool *is_unavai
 	struct consent_decision decision;
 
 	consent_decide_entry(consent, &entry, &decision);
-	*is_unavailable = decision.reason == CONSENT_UNAVAILABLE;
+	decision.consent_id = STR_NONE;
 	arena_free(arena);
-	return decision.permit;
+	return decision;
 }
 
 static void *reader_run(void *ctx)
@@ -102,15 +106,15 @@ static void *reader_run(void *ctx)
 	for (unsigned i = worker->patient; !atomic_load(&shared->stop); i++) {
 		unsigned patient = i % patient_count;
 		unsigned long before = atomic_load(&shared->phases[patient]);
-		bool is_unavailable;
-		bool permit = read_once(gateway, patient, &is_unavailable);
+		struct consent_decision decision = read_once(gateway, patient);
+		bool permit = decision.permit;
 
 		atomic_fetch_add(&shared->reads, 1);
 		if (atomic_load(&shared->phases[patient]) != before)
 			continue;
 		if (before % 4 == REVOKED && permit)
 			atomic_fetch_add(&shared->wrong_permits, 1);
-		if (is_unavailable) {
+		if (decision.reason == CONSENT_UNAVAILABLE) {
 			atomic_fetch_add(&shared->unavailable, 1);
 			continue;
 		}
@@ -124,37 +128,43 @@ static void *reader_run(void *ctx)
 	return NULL;
 }
 
+static enum consent_written write_once(struct gateway *gateway, unsigned patient, const char *id, bool permit)
+{
+	struct arena *arena = arena_new(ARENA_BYTES);
+	const struct south south = { .arena = arena, .deadline = deadline_in(REQUEST_MS) };
+	const struct consent_write write = {
+		.id = str_from_c(id),
+		.patient_id = patient_id(patient, arena, &gateway->config),
+		.expected = CONSENT_EXPECT_ANY,
+		.is_active = true,
+		.resource = arena_printf(
+			arena,
+			"{\"resourceType\":\"Consent\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":"
+			"\"http://terminology.hl7.org/CodeSystem/consentscope\",\"code\":\"patient-privacy\"}]},"
+			"\"provision\":{\"type\":\"%s\"}}",
+			permit ? "permit" : "deny"),
+	};
+	struct consent_stored stored;
+	struct outcome outcome;
+	enum consent_written written;
+
+	outcome_init(&outcome);
+	written = consent_change(gateway->access, &south, &write, &stored, &outcome);
+	arena_free(arena);
+	return written;
+}
+
 /* Writes until it is in force; what is unclear is written again. */
 static bool change(struct worker *worker, const char *id, bool permit)
 {
 	uint64_t begin_us = clock_monotonic_us();
 
 	while (!atomic_load(&shared->failed)) {
-		struct arena *arena = arena_new(ARENA_BYTES);
-		const struct south south = { .arena = arena, .deadline = deadline_in(REQUEST_MS) };
-		const struct consent_write write = {
-			.id = str_from_c(id),
-			.patient_id = patient_id(worker->patient, arena, &worker->gateway->config),
-			.expected = CONSENT_EXPECT_ANY,
-			.is_active = true,
-			.resource = arena_printf(arena,
-						 "{\"resourceType\":\"Consent\",\"status\":\"active\",\"scope\":{"
-						 "\"coding\":[{\"system\":"
-						 "\"http://terminology.hl7.org/CodeSystem/"
-						 "consentscope\",\"code\":\"patient-privacy\"}]},"
-						 "\"provision\":{\"type\":\"%s\"}}",
-						 permit ? "permit" : "deny")
-		};
-		struct consent_stored stored;
-		struct outcome outcome;
-		enum consent_written written;
-		unsigned long place;
+		enum consent_written written = write_once(worker->gateway, worker->patient, id, permit);
 
-		outcome_init(&outcome);
-		written = consent_change(worker->gateway->access, &south, &write, &stored, &outcome);
-		arena_free(arena);
 		if (written == CONSENT_WRITTEN) {
-			place = atomic_fetch_add(&shared->latency_count, 1);
+			unsigned long place = atomic_fetch_add(&shared->latency_count, 1);
+
 			if (place < LATENCY_COUNT)
 				shared->latencies_us[place] = (unsigned)(clock_monotonic_us() - begin_us);
 			return true;
@@ -224,22 +234,63 @@ static void *writer_run(void *ctx)
 	return NULL;
 }
 
+static bool gateway_open(struct gateway *gateway, const char *config_path, struct arena *arena)
+{
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	log_start(LOG_LEVEL_ERROR, LOG_FORMAT_JSON, 2);
+	signals_prepare();
+	if (arena && south_start() && config_load(config_path, CONFIG_GATEWAY, arena, &gateway->config, &outcome))
+		gateway->access = access_open(&gateway->config, &outcome);
+	if (!gateway->access)
+		fprintf(stderr, "gateway %u: %s %s\n", gateway->number, outcome.issues[0].path, outcome.issues[0].text);
+	return gateway->access != NULL;
+}
+
+/* One gateway that does as it is told. */
+static int gateway_talk(const char *config_path)
+{
+	static const char *const reasons[] = { "default",        "consent",        "patient",
+					       "producer",       "break-glass",    "no relationship",
+					       "no break-glass", "not understood", "unavailable" };
+	static const char *const writtens[] = { "written", "refused", "unclear" };
+	struct gateway gateway = { 0 };
+	struct arena *arena = arena_new(CONFIG_BYTES);
+	char line[64];
+
+	_Static_assert(COUNT_OF(reasons) == CONSENT_UNAVAILABLE + 1, "a name for each reason");
+	if (!gateway_open(&gateway, config_path, arena))
+		return 2;
+	while (fgets(line, sizeof(line), stdin)) {
+		char *blank = strchr(line, ' ');
+		unsigned patient = blank ? (unsigned)strtoul(blank, NULL, 10) : 0;
+		char id[32];
+
+		snprintf(id, sizeof(id), "consent-of-%u", patient);
+		if (line[0] == 'r' && line[2] == 'a') {
+			struct consent_decision decision = read_once(&gateway, patient);
+
+			printf("%s by %s\n", decision.permit ? "permit" : "deny", reasons[decision.reason]);
+		} else {
+			printf("%s\n", writtens[write_once(&gateway, patient, id, line[0] == 'g')]);
+		}
+		fflush(stdout);
+	}
+	access_close(gateway.access);
+	arena_free(arena);
+	return 0;
+}
+
 static int gateway_run(unsigned number, const char *config_path)
 {
 	static struct worker workers[PATIENTS_MAX + 256];
 	static pthread_t threads[PATIENTS_MAX + 256];
 	struct gateway gateway = { .number = number };
 	struct arena *arena = arena_new(CONFIG_BYTES);
-	struct outcome outcome;
 	size_t count = 0;
 
-	outcome_init(&outcome);
-	log_start(LOG_LEVEL_ERROR, LOG_FORMAT_JSON, 2);
-	signals_prepare();
-	if (arena && south_start() && config_load(config_path, CONFIG_GATEWAY, arena, &gateway.config, &outcome))
-		gateway.access = access_open(&gateway.config, &outcome);
-	if (!gateway.access) {
-		fprintf(stderr, "gateway %u: %s %s\n", number, outcome.issues[0].path, outcome.issues[0].text);
+	if (!gateway_open(&gateway, config_path, arena)) {
 		atomic_store(&shared->failed, true);
 		atomic_store(&shared->stop, true);
 		return 2;
@@ -295,6 +346,8 @@ int main(int argc, char **argv)
 	uint64_t began_us = clock_monotonic_us();
 	bool ok = true;
 
+	if (argc == 2)
+		return gateway_talk(argv[1]);
 	if (argc != 6)
 		return 2;
 	gateway_count = (unsigned)strtoul(argv[2], NULL, 10);
