@@ -1,11 +1,13 @@
 #include "mappers/capability.h"
 
+#include "mappers/consent_search.h"
 #include "mappers/fhir_context.h"
 #include "mappers/json_writer.h"
 #include "mappers/search_table.h"
 
 #define STRUCTURE  IHE_MHD_BASE "StructureDefinition/"
 #define CAPABILITY IHE_MHD_BASE "CapabilityStatement/"
+#define CONSENT    "https://profiles.ihe.net/ITI/PCF/StructureDefinition/IHE.PCF.consent"
 
 /* clang-format off */
 #define TEXT(literal) { "" literal "", sizeof(literal) - 1 }
@@ -37,6 +39,9 @@ static const struct {
 	{ TEXT("List"), TEXT(STRUCTURE "IHE.MHD.Comprehensive.SubmissionSet") },
 	{ TEXT("List"), TEXT(STRUCTURE "IHE.MHD.Minimal.Folder") },
 	{ TEXT("List"), TEXT(STRUCTURE "IHE.MHD.Comprehensive.Folder") },
+	{ TEXT("Consent"), TEXT(CONSENT "Basic") },
+	{ TEXT("Consent"), TEXT(CONSENT "Intermediate") },
+	{ TEXT("Consent"), TEXT(CONSENT "Advanced") },
 };
 
 /* The IHE statements that are met. The base Document Recipient and its UnContained option list the UnContained
@@ -51,25 +56,37 @@ static void write_instantiates(const struct capability_facts *facts, struct json
 	if (facts->comprehensive && facts->uncontained)
 		json_text(writer, STR(CAPABILITY "IHE.MHD.DocumentRecipient.UnContained"));
 	json_text(writer, STR(CAPABILITY "IHE.MHD.DocumentResponder"));
+	if (facts->consents)
+		json_text(writer, STR("https://profiles.ihe.net/ITI/PCF/CapabilityStatement/IHE.PCF.consentRegistry"));
 	json_end_array(writer);
+}
+
+static void write_search_param(struct str name, struct str definition, enum search_type type, struct str documentation,
+			       struct json_writer *writer)
+{
+	json_begin_object(writer);
+	json_member(writer, STR("name"), name);
+	json_member(writer, STR("definition"), definition);
+	json_member(writer, STR("type"), search_type_name(type));
+	json_member(writer, STR("documentation"), documentation);
+	json_end_object(writer);
 }
 
 static void write_search_params(struct str resource, struct json_writer *writer)
 {
 	enum search_object object = str_equal(resource, STR("List")) ? SEARCH_SUBMISSION_SET : SEARCH_DOCUMENT_ENTRY;
+	bool is_consent = str_equal(resource, STR("Consent"));
 	size_t count;
 	const struct search_row *rows = search_rows(object, &count);
 
 	json_member_array(writer, STR("searchParam"));
-	for (size_t i = 0; i < count; i++) {
-		if (rows[i].match == MATCH_COMMUNITY)
-			continue; /* the Target Communities option is not claimed */
-		json_begin_object(writer);
-		json_member(writer, STR("name"), rows[i].name);
-		json_member(writer, STR("definition"), rows[i].definition);
-		json_member(writer, STR("type"), search_type_name(rows[i].type));
-		json_member(writer, STR("documentation"), rows[i].documentation);
-		json_end_object(writer);
+	for (size_t i = 0; is_consent && i < CONSENT_PARAMETER_COUNT; i++)
+		write_search_param(consent_rows[i].name, consent_rows[i].definition, consent_rows[i].type,
+				   consent_rows[i].documentation, writer);
+	for (size_t i = 0; !is_consent && i < count; i++) {
+		if (rows[i].match != MATCH_COMMUNITY) /* the Target Communities option is not claimed */
+			write_search_param(rows[i].name, rows[i].definition, rows[i].type, rows[i].documentation,
+					   writer);
 	}
 	json_end_array(writer);
 }
@@ -126,7 +143,8 @@ static void write_resource(struct str resource, struct json_writer *writer)
 		write_interaction(writer, &routes[i]);
 	}
 	json_end_array(writer);
-	json_member(writer, STR("versioning"), STR("no-version"));
+	json_member(writer, STR("versioning"),
+		    str_equal(resource, STR("Consent")) ? STR("versioned") : STR("no-version"));
 	if (searched)
 		write_search_params(resource, writer);
 	json_end_object(writer);
@@ -174,7 +192,7 @@ static void write_rest(const struct capability_facts *facts, struct json_writer 
 			    : STR("IHE MHD Document Recipient and Document Responder with the XDS on FHIR option."));
 	json_member_array(writer, STR("resource"));
 	for (size_t i = 0; i < COUNT_OF(routes); i++) {
-		if (is_first_of_resource(i))
+		if (is_first_of_resource(i) && (facts->consents || !str_equal(routes[i].resource, STR("Consent"))))
 			write_resource(routes[i].resource, writer);
 	}
 	json_end_array(writer);

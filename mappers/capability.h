@@ -15,6 +15,7 @@ struct capability_facts {
 	bool minimal;    /* profiles that ITI-65 accepts */
 	bool comprehensive;
 	bool uncontained;
+	bool consents; /* kept here: ITI-108 */
 };
 
 /* Writes one complete CapabilityStatement. UnContained and XDS on FHIR exclude each other (MHD 4.2.4 Vol. 1 options):

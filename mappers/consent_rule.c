@@ -93,14 +93,19 @@ bool consent_breaks_glass(const struct caller *caller)
 	       str_equal(code_system_scheme(caller->purpose.scheme), STR(PURPOSE_SYSTEM_OID));
 }
 
-static bool role_is(const struct code *role, struct str wanted)
+bool consent_has_role(const struct caller *caller, struct str role)
 {
-	size_t bar = str_find(wanted, '|');
+	size_t bar = str_find(role, '|');
+	struct str code = bar < role.size ? str_from(role, bar + 1) : role;
 
-	if (bar == wanted.size)
-		return str_equal(role->code, wanted);
-	return str_equal(role->code, str_from(wanted, bar + 1)) &&
-	       str_equal(code_system_scheme(role->scheme), code_system_scheme((struct str) { wanted.data, bar }));
+	for (size_t i = 0; i < caller->roles.count; i++) {
+		const struct code *has = &caller->roles.items[i];
+
+		if (str_equal(has->code, code) &&
+		    (bar == role.size || consent_scheme_is(has->scheme, (struct str) { role.data, bar })))
+			return true;
+	}
+	return false;
 }
 
 bool consent_may_break_glass(const struct consent_policy *policy, const struct caller *caller)
@@ -108,10 +113,8 @@ bool consent_may_break_glass(const struct consent_policy *policy, const struct c
 	if (caller->kind != CALLER_USER || str_is_empty(str_trim(caller->reason)))
 		return false;
 	for (size_t i = 0; i < policy->break_glass_roles.count; i++) {
-		for (size_t k = 0; k < caller->roles.count; k++) {
-			if (role_is(&caller->roles.items[k], policy->break_glass_roles.items[i]))
-				return true;
-		}
+		if (consent_has_role(caller, policy->break_glass_roles.items[i]))
+			return true;
 	}
 	return false;
 }

@@ -95,6 +95,9 @@ void consent_decide(const struct consent_set *set, const struct consent_policy *
 		    const struct consent_request *request, const struct document_entry *entry,
 		    struct consent_decision *decision);
 
+/* True when the caller has a role that is written as "system|code" or code. */
+bool consent_has_role(const struct caller *caller, struct str role);
+
 /* True when the caller claims purpose BTG. */
 bool consent_breaks_glass(const struct caller *caller);
 

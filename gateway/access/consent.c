@@ -133,6 +133,7 @@ static struct consent_policy policy_make(const struct config *config)
 				       config->consent_break_glass_roles.count },
 		.break_glass_restricted = config->consent_break_glass_restricted,
 		.producer_reads_own = config->consent_producer_reads_own,
+		.provider_system = config->consent_provider_system,
 	};
 }
 

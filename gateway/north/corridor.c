@@ -1,6 +1,7 @@
 #include "gateway/north/corridor.h"
 
 #include "gateway/north/door.h"
+#include "gateway/north/exchange_consent.h"
 #include "gateway/north/negotiate.h"
 #include "gateway/north/read.h"
 #include "gateway/north/record.h"
@@ -57,6 +58,14 @@ static bool exchange(struct fhir_request *request)
 		return respond_document(request);
 	case ROUTE_READ_PATIENT:
 		return read_patient(t, request->id, &request->answer);
+	case ROUTE_FIND_CONSENTS:
+	case ROUTE_FIND_CONSENTS_POST:
+	case ROUTE_CREATE_CONSENT:
+	case ROUTE_READ_CONSENT:
+	case ROUTE_READ_CONSENT_VERSION:
+	case ROUTE_UPDATE_CONSENT:
+	case ROUTE_DELETE_CONSENT:
+		return exchange_consent(request);
 	case ROUTE_COUNT:
 		break;
 	}

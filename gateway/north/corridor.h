@@ -13,7 +13,8 @@ struct fhir_request {
 	struct http_exchange *exchange;
 	struct http_request *http;
 	const struct route *route;
-	struct str id; /* the {id} of the path */
+	struct str id;      /* the {id} of the path */
+	struct str version; /* the {version} behind it */
 
 	enum fhir_format answer_format;
 	struct outcome outcome;

@@ -67,10 +67,11 @@ static bool body_admit(const struct fhir_server *server, const struct route *rou
 }
 
 /* True when the transaction asks a back-end: those are admitted one by one, so that a slow back-end costs only its own
- * requests. */
+ * requests. Nobody who revokes a Consent waits for one. */
 static bool needs_backend(const struct route *route)
 {
-	return route->name != ROUTE_CAPABILITIES && route->name != ROUTE_READ_PATIENT;
+	return route->name != ROUTE_CAPABILITIES && route->name != ROUTE_READ_PATIENT &&
+	       !str_equal(route->resource, STR("Consent"));
 }
 
 static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *http,
@@ -81,7 +82,9 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 	const char *allow = NULL;
 	struct challenge challenge;
 	struct str id;
-	const struct route *route = route_find(&server->route_base, http->method, http->path, &id, &allow, &code);
+	struct str version;
+	const struct route *route =
+		route_find(&server->route_base, http->method, http->path, &id, &version, &allow, &code);
 
 	if (!route && code == ERR_METHOD) {
 		http_response_header(exchange, "Allow", str_from_c(allow));
@@ -113,7 +116,8 @@ static void handle_request(void *ctx, struct http_exchange *exchange, struct htt
 	enum error_code code;
 	const char *allow;
 
-	request.route = route_find(&server->route_base, http->method, http->path, &request.id, &allow, &code);
+	request.route =
+		route_find(&server->route_base, http->method, http->path, &request.id, &request.version, &allow, &code);
 	if (request.route)
 		corridor_walk(&request);
 }

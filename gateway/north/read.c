@@ -91,8 +91,21 @@ static bool read_resource(struct fhir_request *request)
 			      &request->resource, &request->outcome);
 }
 
-/* RFC 7240: handling=strict among the preferences of all Prefer headers. */
-static bool prefers_strict(const struct http_request *http)
+/* RFC 7240 2: the value may stand in quotes. */
+static bool preference_is(struct str preference, struct str wanted)
+{
+	size_t equals = str_find(wanted, '=') + 1;
+	struct str value = str_from(preference, equals);
+
+	if (str_equal_nocase(preference, wanted))
+		return true;
+	return preference.size == wanted.size + 2 && value.data[0] == '"' &&
+	       preference.data[preference.size - 1] == '"' &&
+	       str_equal_nocase((struct str) { preference.data, equals }, (struct str) { wanted.data, equals }) &&
+	       str_equal_nocase((struct str) { value.data + 1, value.size - 2 }, str_from(wanted, equals));
+}
+
+bool prefers(const struct http_request *http, struct str wanted)
 {
 	for (size_t i = 0; i < http->header_count; i++) {
 		struct str rest = http->headers[i].value;
@@ -101,10 +114,7 @@ static bool prefers_strict(const struct http_request *http)
 		if (!str_equal_nocase(http->headers[i].name, STR("Prefer")))
 			continue;
 		while (str_next(&rest, ',', &part)) {
-			struct str preference = str_trim((struct str) { part.data, str_find(part, ';') });
-
-			if (str_equal_nocase(preference, STR("handling=strict")) ||
-			    str_equal_nocase(preference, STR("handling=\"strict\"")))
+			if (preference_is(str_trim((struct str) { part.data, str_find(part, ';') }), wanted))
 				return true;
 		}
 	}
@@ -128,6 +138,6 @@ bool read_request(struct fhir_request *request)
 		break;
 	}
 	request->search.query = request->http->query;
-	request->search.strict = prefers_strict(request->http);
+	request->search.strict = prefers(request->http, STR("handling=strict"));
 	return true;
 }

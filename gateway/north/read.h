@@ -8,4 +8,7 @@
  * Errors: ERR_BODY_MALFORMED, ERR_MEDIA_TYPE, and those of fhir_body_read and of the spools. */
 bool read_request(struct fhir_request *request) MUST_CHECK;
 
+/* True when a Prefer header asks for this: "handling=strict", "return=minimal". RFC 7240 */
+bool prefers(const struct http_request *http, struct str wanted);
+
 #endif

@@ -51,18 +51,38 @@ static bool literal_matches(struct str pattern, struct str path)
 	       str_equal(str_from(path, dollar + escaped.size), str_from(pattern, dollar + 1));
 }
 
-static bool path_matches(struct str pattern, struct str path, struct str *id)
+/* Takes what stands for marker off the front of path: up to the next slash, or to the end. */
+static bool segment_take(struct str *path, struct str *segment)
 {
-	const struct str marker = STR("{id}");
+	*segment = (struct str) { path->data, str_find(*path, '/') };
+	*path = str_from(*path, segment->size);
+	return id_valid(*segment);
+}
+
+static bool path_matches(struct str pattern, struct str path, struct str *id, struct str *version)
+{
+	const struct str id_marker = STR("{id}");
+	const struct str version_marker = STR("{version}");
+	size_t brace = str_find(pattern, '{');
+	struct str literal = { pattern.data, brace };
 
 	*id = STR_NONE;
-	if (!str_ends_with(pattern, marker))
+	*version = STR_NONE;
+	if (brace == pattern.size)
 		return literal_matches(pattern, path);
-	pattern.size -= marker.size;
+	if (!str_starts_with(path, literal))
+		return false;
+	path = str_from(path, literal.size);
+	pattern = str_from(pattern, literal.size + id_marker.size);
+	if (!segment_take(&path, id))
+		return false;
+	if (!str_ends_with(pattern, version_marker))
+		return str_equal(pattern, path);
+	pattern.size -= version_marker.size;
 	if (!str_starts_with(path, pattern))
 		return false;
-	*id = str_from(path, pattern.size);
-	return id_valid(*id);
+	path = str_from(path, pattern.size);
+	return segment_take(&path, version) && path.size == 0;
 }
 
 /* The path below the base; false when it is not below it. [base] itself may be asked with a slash at its end. */
@@ -110,7 +130,7 @@ static unsigned method_bit(struct str method)
 }
 
 const struct route *route_find(const struct route_base *base, struct str method, struct str path, struct str *id,
-			       const char **allow, enum error_code *code)
+			       struct str *version, const char **allow, enum error_code *code)
 {
 	/* HEAD is GET without the body: the server leaves it out. */
 	struct str wanted = str_equal(method, STR("HEAD")) ? STR("GET") : method;
@@ -121,7 +141,7 @@ const struct route *route_find(const struct route_base *base, struct str method,
 	if (!path_below(base->public_path, path, &below) && !path_below(STR("/fhir"), path, &below))
 		return NULL;
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
-		if (!path_matches(routes[i].path, below, id))
+		if (!path_matches(routes[i].path, below, id, version))
 			continue;
 		if (str_equal(routes[i].method, wanted))
 			return &routes[i];

@@ -34,10 +34,10 @@ struct route_base {
 /* Finds the route of a request.
  * method, path  as sent; the path is matched byte for byte: nothing in our paths needs a percent-escape, so one that
  *               has any names nothing here, but for the %24 that some clients write for the dollar of an operation
- * id            the segment that stood for {id}, inside path; STR_NONE when the route has none
+ * id, version   the segments that stood for {id} and {version}, inside path; STR_NONE when the route has none
  * allow         with ERR_METHOD: the methods that this path has, comma-separated, a literal
  * Returns the row, or NULL with *code ERR_NOT_FOUND or ERR_METHOD. */
 const struct route *route_find(const struct route_base *base, struct str method, struct str path, struct str *id,
-			       const char **allow, enum error_code *code);
+			       struct str *version, const char **allow, enum error_code *code);
 
 #endif

@@ -12,7 +12,8 @@ bool capability(const struct transaction *t, struct buf *answer)
 					  .date = t->gateway->started,
 					  .minimal = config->profiles & CONFIG_MINIMAL,
 					  .comprehensive = config->profiles & CONFIG_COMPREHENSIVE,
-					  .uncontained = config->profiles & CONFIG_UNCONTAINED };
+					  .uncontained = config->profiles & CONFIG_UNCONTAINED,
+					  .consents = consent_directory(t->gateway->access) != NULL };
 	struct json_writer writer;
 
 	json_writer_init(&writer, answer);

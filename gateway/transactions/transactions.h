@@ -92,6 +92,22 @@ struct document_receiver {
 };
 bool retrieve_document(const struct transaction *t, struct str id, const struct document_receiver *receiver) MUST_CHECK;
 
+/* ITI-108. A Consent as it is now: written into resource, which the caller keeps. */
+struct consent_answer {
+	struct buf *resource;
+	struct str etag;     /* text between the quotes of a weak ETag */
+	struct str location; /* of a version that was written: "Consent/{id}/_history/{version}" */
+};
+bool consent_create(const struct transaction *t, json_t *consent, struct consent_answer *answer) MUST_CHECK;
+/* version: STR_NONE for the newest. */
+bool consent_read(const struct transaction *t, struct str id, struct str version,
+		  struct consent_answer *answer) MUST_CHECK;
+/* if_match: the header, STR_NONE without one. */
+bool consent_update(const struct transaction *t, struct str id, struct str if_match, json_t *consent,
+		    struct consent_answer *answer) MUST_CHECK;
+bool consent_delete(const struct transaction *t, struct str id, struct str if_match) MUST_CHECK;
+bool find_consents(const struct transaction *t, const struct search_request *request, struct buf *answer) MUST_CHECK;
+
 /* The CapabilityStatement. */
 bool capability(const struct transaction *t, struct buf *answer) MUST_CHECK;
 

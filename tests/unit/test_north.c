@@ -44,6 +44,13 @@ static void test_route__finds_what_is_served(void **state)
 		{ "GET", "/fhir/Binary/12345678901234567890123456789012345678901234567890123456789012345", -1, NULL,
 		  NULL },
 		{ "GET", "/fhir/Observation", -1, NULL, NULL },
+		{ "PUT", "/fhir/Consent/c", ROUTE_UPDATE_CONSENT, "c", NULL },
+		{ "GET", "/fhir/Consent/c/_history/12", ROUTE_READ_CONSENT_VERSION, "c", NULL },
+		{ "GET", "/fhir/Consent/c/_history", -1, NULL, NULL },
+		{ "GET", "/fhir/Consent/c/_history/", -1, NULL, NULL },
+		{ "GET", "/fhir/Consent/c/_history/1/2", -1, NULL, NULL },
+		{ "GET", "/fhir/Consent//_history/1", -1, NULL, NULL },
+		{ "PUT", "/fhir/Consent/c/_history/1", -2, NULL, "GET, HEAD" },
 	};
 	struct route_base base = { STR("/gw/fhir") };
 
@@ -51,8 +58,9 @@ static void test_route__finds_what_is_served(void **state)
 		enum error_code code = ERR_NONE;
 		const char *allow = NULL;
 		struct str id = STR_NONE;
-		const struct route *route =
-			route_find(&base, str_from_c(cases[i].method), str_from_c(cases[i].path), &id, &allow, &code);
+		struct str version = STR_NONE;
+		const struct route *route = route_find(&base, str_from_c(cases[i].method), str_from_c(cases[i].path),
+						       &id, &version, &allow, &code);
 
 		if (cases[i].name < 0) {
 			assert_null(route);
