@@ -1,6 +1,7 @@
 #include "gateway/access/care.h"
 
 #include "mappers/base/hl7v2.h"
+#include "mappers/code_system.h"
 
 #define ANY STR("any")
 
@@ -67,7 +68,7 @@ bool care_read(const struct config_strs *items, struct arena *arena, const struc
 	return true;
 }
 
-/* "system|code", with the system as the token has it or as urn:oid:, or the code alone. */
+/* "system|code", with the system in any of its spellings, or the code alone. */
 static bool is_role(struct str who, const struct code *role)
 {
 	struct str system = { who.data, str_find(who, '|') };
@@ -75,8 +76,7 @@ static bool is_role(struct str who, const struct code *role)
 
 	if (!str_equal(code, role->code))
 		return false;
-	return system.size == who.size || str_equal(str_without_prefix(system, STR("urn:oid:")),
-						    str_without_prefix(role->scheme, STR("urn:oid:")));
+	return system.size == who.size || str_equal(code_system_scheme(system), code_system_scheme(role->scheme));
 }
 
 static bool is_who(struct str who, const struct caller *caller)

@@ -1,0 +1,129 @@
+"""What the patient hides is not there: no entry, no count, no page, no List, no relation, no document, for nobody who may
+not see it; and it is there for who may. Source: IHE PCF, MHD 4.2.4 5.3."""
+import json
+import unittest
+
+import support
+import trust
+
+PATIENT = "IHEBLUE-1004"
+
+
+class Enforced(trust.TrustStand):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bundles = []
+        for number in range(5):
+            bundle = support.demo_bundle(b"letter %d" % number, "text/plain", patient=PATIENT)
+            attachment = bundle["entry"][1]["resource"]["content"][0]["attachment"]
+            attachment["creation"] = "2024-03-%02dT10:00:00Z" % (number + 1)
+            answer = support.request("POST", cls.gateway.base,
+                                     dict(trust.FHIR, Authorization="Bearer " + cls.doctor),
+                                     json.dumps(bundle).encode())
+            assert answer.status == 200, answer
+            cls.bundles.append(bundle)
+        cls.oids = [support.document_oid(bundle) for bundle in cls.bundles]
+
+    def setUp(self):
+        self.assertEqual(self.found(self.doctor, patient=PATIENT), set(self.oids))
+
+    def hide(self, provision, patient=PATIENT):
+        path = self.consent(provision, patient)
+        self.addCleanup(self.revoke, path, patient)
+
+    def reference(self, oid, token, patient=PATIENT):
+        bundle = self.search(token, patient=patient, identifier="urn:ietf:rfc:3986|urn:oid:" + oid)
+        return trust.matches(bundle)[0]
+
+    def test_hidden_document_leaves_no_trace(self):
+        reference = self.reference(self.oids[2], self.doctor)
+        document = reference["content"][0]["attachment"]["url"]
+        lists = self.search(self.doctor, "List", patient=PATIENT, code="submissionset")
+        hidden_list = next(each for each in trust.matches(lists)
+                           if any(reference["id"] in entry["item"]["reference"] for entry in each.get("entry", [])))
+        self.hide(trust.hide_document(self.oids[2]))
+        left = set(self.oids) - {self.oids[2]}
+        self.assertEqual(self.found(self.doctor, patient=PATIENT), left)
+        self.assertEqual(self.search(self.doctor, patient=PATIENT, _summary="count")["total"], 4)
+        for path in (document, "/DocumentReference/" + reference["id"], "/List/" + hidden_list["id"]):
+            hidden = self.assertStatus(self.send("GET", path, self.doctor), 404)
+            never = self.assertStatus(self.send("GET", path[:-1] + ("A" if path[-1] != "A" else "B"), self.doctor), 404)
+            self.assertEqual([issue["diagnostics"] for issue in hidden.json()["issue"]],
+                             [issue["diagnostics"] for issue in never.json()["issue"]])
+        seen = self.search(self.doctor, "List", patient=PATIENT, code="submissionset")
+        self.assertEqual(seen["total"], lists["total"] - 1)
+        self.assertNotIn(reference["id"], repr(seen))
+        # The patient sees all of it, and so does nobody else.
+        self.assertEqual(self.found(self.patient(PATIENT), patient=PATIENT), set(self.oids))
+        self.assertStatus(self.send("GET", document, self.patient(PATIENT)), 200)
+
+    def test_098_pages_have_no_holes(self):
+        self.hide(trust.hide_document(self.oids[2]))
+        seen = []
+        bundle = self.search(self.doctor, patient=PATIENT, _count="1")
+        while True:
+            self.assertEqual(bundle["total"], 4)
+            page = trust.matches(bundle)
+            self.assertEqual(len(page), 1)
+            seen += [each["masterIdentifier"]["value"][len("urn:oid:"):] for each in page]
+            following = [each["url"] for each in bundle["link"] if each["relation"] == "next"]
+            if not following:
+                break
+            bundle = self.assertStatus(self.send("GET", following[0], self.doctor), 200).json()
+        self.assertEqual(sorted(seen), sorted(oid for oid in self.oids if oid != self.oids[2]))
+
+    def test_098_relations_do_not_name_what_is_hidden(self):
+        patient = "IHEBLUE-1006"
+        first = support.demo_bundle(b"first", "text/plain", patient=patient)
+        self.publish(self.doctor, first)
+        addendum = support.demo_bundle(b"addendum", "text/plain", patient=patient)
+        addendum["entry"][1]["resource"]["relatesTo"] = [{"code": "appends", "target": {
+            "identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:oid:" + support.document_oid(first)}}}]
+        self.publish(self.doctor, addendum)
+        self.assertIn("relatesTo", self.reference(support.document_oid(addendum), self.doctor, patient))
+        self.hide(trust.hide_document(support.document_oid(first)), patient)
+        self.assertNotIn("relatesTo", self.reference(support.document_oid(addendum), self.doctor, patient))
+
+    def test_refuse_all(self):
+        self.hide({"type": "deny"})
+        self.assertEqual(self.found(self.doctor, patient=PATIENT), set())
+        self.assertEqual(self.search(self.doctor, "List", patient=PATIENT, code="submissionset")["total"], 0)
+        self.assertEqual(self.found(self.patient(PATIENT), patient=PATIENT), set(self.oids))
+
+    def test_break_glass(self):
+        self.hide({"type": "deny"})
+        without = self.token("--role", "doctor", "--user", "doctor-1", "--purpose", "BTG")
+        self.assertEqual(self.found(without, patient=PATIENT), set())
+        broken = self.token("--role", "doctor", "--user", "doctor-1", "--purpose", "BTG", "--reason", "unconscious")
+        self.assertEqual(self.found(broken, patient=PATIENT), set(self.oids))
+        nurse = self.token("--role", "nurse", "--user", "nurse-1", "--purpose", "BTG", "--reason", "unconscious")
+        self.assertEqual(self.found(nurse, patient=PATIENT), set())
+
+    def test_no_care_relationship(self):
+        self.assertEqual(self.found(self.nurse, patient=PATIENT), set())
+
+    def test_074_another_patient(self):
+        for system, value in ((trust.PATIENT_SYSTEM, PATIENT), ("urn:oid:" + trust.RED, "IHERED-1004")):
+            answer = self.search(self.patient("IHEBLUE-1005"), patient=value, system=system, status=403)
+            self.assertEqual(answer["issue"][0]["code"], "forbidden")
+        own = self.patient("IHERED-1004", "urn:oid:" + trust.RED)
+        self.assertEqual(self.found(own, patient=PATIENT), set(self.oids))
+
+    def test_any_identifier(self):
+        for system, value in ((trust.RED, "IHERED-1004"), (trust.GREEN, "IHEGREEN-1004")):
+            self.assertEqual(self.found(self.doctor, patient=value, system="urn:oid:" + system), set(self.oids))
+
+    def test_no_token(self):
+        answer = self.assertStatus(self.send("GET", "/DocumentReference?patient.identifier=x%7Cy&status=current"), 401)
+        self.assertIn("Bearer", answer.header("WWW-Authenticate"))
+
+    def test_093_revoked_between_search_and_retrieve(self):
+        document = self.reference(self.oids[0], self.doctor)["content"][0]["attachment"]["url"]
+        self.assertStatus(self.send("GET", document, self.doctor), 200)
+        self.hide(trust.hide_document(self.oids[0]))
+        self.assertStatus(self.send("GET", document, self.doctor), 404)
+
+
+if __name__ == "__main__":
+    unittest.main()
