@@ -3,11 +3,14 @@
 #include "mappers/consent_search.h"
 #include "mappers/fhir_context.h"
 #include "mappers/json_writer.h"
+#include "mappers/patient_search.h"
 #include "mappers/search_table.h"
 
 #define STRUCTURE  IHE_MHD_BASE "StructureDefinition/"
 #define CAPABILITY IHE_MHD_BASE "CapabilityStatement/"
 #define CONSENT    "https://profiles.ihe.net/ITI/PCF/StructureDefinition/IHE.PCF.consent"
+#define PDQM       "https://profiles.ihe.net/ITI/PDQm/"
+#define PIXM       "https://profiles.ihe.net/ITI/PIXm/"
 
 /* clang-format off */
 #define TEXT(literal) { "" literal "", sizeof(literal) - 1 }
@@ -42,6 +45,7 @@ static const struct {
 	{ TEXT("Consent"), TEXT(CONSENT "Basic") },
 	{ TEXT("Consent"), TEXT(CONSENT "Intermediate") },
 	{ TEXT("Consent"), TEXT(CONSENT "Advanced") },
+	{ TEXT("Patient"), TEXT(PDQM "StructureDefinition/IHE.PDQm.Patient") },
 };
 
 /* The IHE statements that are met. The base Document Recipient and its UnContained option list the UnContained
@@ -58,7 +62,28 @@ static void write_instantiates(const struct capability_facts *facts, struct json
 	json_text(writer, STR(CAPABILITY "IHE.MHD.DocumentResponder"));
 	if (facts->consents)
 		json_text(writer, STR("https://profiles.ihe.net/ITI/PCF/CapabilityStatement/IHE.PCF.consentRegistry"));
+	if (facts->cross_references && facts->feeds)
+		json_text(writer, STR(PIXM "CapabilityStatement/IHE.PIXm.Manager"));
+	if (facts->demographics)
+		json_text(writer, STR(PDQM "CapabilityStatement/IHE.PDQm.PatientDemographicsSupplier"));
 	json_end_array(writer);
+}
+
+/* What has no source behind it is not claimed. */
+static bool is_served(const struct capability_facts *facts, const struct route_row *row)
+{
+	if (str_equal(row->transaction, STR("ITI-83")))
+		return facts->cross_references;
+	if (str_equal(row->transaction, STR("ITI-104")))
+		return facts->feeds;
+	if (str_equal(row->transaction, STR("ITI-78")))
+		return facts->demographics || str_equal(row->interaction, STR("read"));
+	return facts->demographics || !str_equal(row->transaction, STR("ITI-119"));
+}
+
+static bool is_operation(const struct route_row *row)
+{
+	return str_equal(row->interaction, STR("operation"));
 }
 
 static void write_search_param(struct str name, struct str definition, enum search_type type, struct str documentation,
@@ -76,6 +101,7 @@ static void write_search_params(struct str resource, struct json_writer *writer)
 {
 	enum search_object object = str_equal(resource, STR("List")) ? SEARCH_SUBMISSION_SET : SEARCH_DOCUMENT_ENTRY;
 	bool is_consent = str_equal(resource, STR("Consent"));
+	bool is_patient = str_equal(resource, STR("Patient"));
 	size_t count;
 	const struct search_row *rows = search_rows(object, &count);
 
@@ -83,7 +109,10 @@ static void write_search_params(struct str resource, struct json_writer *writer)
 	for (size_t i = 0; is_consent && i < CONSENT_PARAMETER_COUNT; i++)
 		write_search_param(consent_rows[i].name, consent_rows[i].definition, consent_rows[i].type,
 				   consent_rows[i].documentation, writer);
-	for (size_t i = 0; !is_consent && i < count; i++) {
+	for (size_t i = 0; is_patient && i < PATIENT_PARAMETER_COUNT; i++)
+		write_search_param(patient_rows[i].name, patient_rows[i].definition, patient_rows[i].type,
+				   patient_rows[i].documentation, writer);
+	for (size_t i = 0; !is_consent && !is_patient && i < count; i++) {
 		if (rows[i].match != MATCH_COMMUNITY) /* the Target Communities option is not claimed */
 			write_search_param(rows[i].name, rows[i].definition, rows[i].type, rows[i].documentation,
 					   writer);
@@ -118,35 +147,83 @@ static void write_interaction(struct json_writer *writer, const struct route_row
 	json_end_object(writer);
 }
 
-static void write_resource(struct str resource, struct json_writer *writer)
+static void write_profiles(const struct capability_facts *facts, struct str resource, struct json_writer *writer)
 {
-	bool profiles = false;
-	bool searched = false;
+	bool open = false;
 
-	json_begin_object(writer);
-	json_member(writer, STR("type"), resource);
+	if (str_equal(resource, STR("Patient")) && !facts->demographics)
+		return;
 	for (size_t i = 0; i < COUNT_OF(supported); i++) {
 		if (!str_equal(supported[i].resource, resource))
 			continue;
-		if (!profiles)
+		if (!open)
 			json_member_array(writer, STR("supportedProfile"));
-		profiles = true;
+		open = true;
 		json_text(writer, supported[i].profile);
 	}
-	if (profiles)
+	if (open)
 		json_end_array(writer);
+}
+
+/* The operations on a type; FHIR names them without their dollar. */
+static void write_operations(const struct capability_facts *facts, struct str resource, struct json_writer *writer)
+{
+	static const struct {
+		struct str name;
+		struct str definition;
+	} definitions[] = { { TEXT("ihe-pix"), TEXT(PIXM "OperationDefinition/IHE.PIXm.pix") },
+			    { TEXT("match"), TEXT(PDQM "OperationDefinition/PDQmMatch") } };
+	bool open = false;
+
+	for (size_t i = 0; i < COUNT_OF(routes); i++) {
+		struct str name = str_from(routes[i].path, str_find(routes[i].path, '$') + 1);
+
+		if (!str_equal(routes[i].resource, resource) || !is_operation(&routes[i]) ||
+		    !is_served(facts, &routes[i]) || (i > 0 && str_equal(routes[i].path, routes[i - 1].path)))
+			continue;
+		if (!open)
+			json_member_array(writer, STR("operation"));
+		open = true;
+		json_begin_object(writer);
+		json_member(writer, STR("name"), name);
+		for (size_t k = 0; k < COUNT_OF(definitions); k++) {
+			if (str_equal(definitions[k].name, name))
+				json_member(writer, STR("definition"), definitions[k].definition);
+		}
+		json_member(writer, STR("documentation"), routes[i].sentence);
+		json_end_object(writer);
+	}
+	if (open)
+		json_end_array(writer);
+}
+
+static void write_resource(const struct capability_facts *facts, struct str resource, struct json_writer *writer)
+{
+	bool searched = false;
+	bool updated = false;
+
+	json_begin_object(writer);
+	json_member(writer, STR("type"), resource);
+	write_profiles(facts, resource, writer);
 	json_member_array(writer, STR("interaction"));
 	for (size_t i = 0; i < COUNT_OF(routes); i++) {
-		if (!str_equal(routes[i].resource, resource) || !is_first(i))
+		if (!str_equal(routes[i].resource, resource) || !is_first(i) || is_operation(&routes[i]) ||
+		    !is_served(facts, &routes[i]))
 			continue;
 		searched = searched || str_equal(routes[i].interaction, STR("search-type"));
+		updated = updated || str_equal(routes[i].transaction, STR("ITI-104"));
 		write_interaction(writer, &routes[i]);
 	}
 	json_end_array(writer);
 	json_member(writer, STR("versioning"),
 		    str_equal(resource, STR("Consent")) ? STR("versioned") : STR("no-version"));
+	if (updated) {
+		json_key(writer, STR("conditionalUpdate"));
+		json_bool(writer, true);
+	}
 	if (searched)
 		write_search_params(resource, writer);
+	write_operations(facts, resource, writer);
 	json_end_object(writer);
 }
 
@@ -193,7 +270,7 @@ static void write_rest(const struct capability_facts *facts, struct json_writer 
 	json_member_array(writer, STR("resource"));
 	for (size_t i = 0; i < COUNT_OF(routes); i++) {
 		if (is_first_of_resource(i) && (facts->consents || !str_equal(routes[i].resource, STR("Consent"))))
-			write_resource(routes[i].resource, writer);
+			write_resource(facts, routes[i].resource, writer);
 	}
 	json_end_array(writer);
 	write_transactions(facts, writer);

@@ -1,4 +1,4 @@
-/* The CapabilityStatement, generated from profiles/mhd/routes.def and search.def so that it says what is served.
+/* The CapabilityStatement, generated from profiles/mhd/routes.def and the search.def files so that it says what is served.
  * Source: FHIR R4 CapabilityStatement, MHD 4.2.4 CapabilityStatements and 3.65 (options). */
 #ifndef PASSERELLE_CAPABILITY_H
 #define PASSERELLE_CAPABILITY_H
@@ -15,7 +15,10 @@ struct capability_facts {
 	bool minimal;    /* profiles that ITI-65 accepts */
 	bool comprehensive;
 	bool uncontained;
-	bool consents; /* kept here: ITI-108 */
+	bool consents;         /* kept here: ITI-108 */
+	bool cross_references; /* there is a PIX manager to ask */
+	bool feeds;            /* ... and one that takes patients */
+	bool demographics;     /* there is a demographics source */
 };
 
 /* Writes one complete CapabilityStatement. UnContained and XDS on FHIR exclude each other (MHD 4.2.4 Vol. 1 options):

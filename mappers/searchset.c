@@ -1,8 +1,11 @@
 #include "mappers/searchset.h"
 
+#include <stdio.h>
+
 #include "mappers/json_writer.h"
 #include "mappers/operation_outcome.h"
 
+#define MATCH_GRADE  "http://hl7.org/fhir/StructureDefinition/match-grade"
 #define BUNDLE_DEPTH 1 /* of the writer inside the Bundle; one more inside Bundle.entry */
 
 /* FHIR knows no empty arrays: Bundle.entry begins with its first item. */
@@ -54,6 +57,25 @@ void searchset_entry_begin(struct json_writer *writer, struct str full_url)
 void searchset_entry_end(struct json_writer *writer)
 {
 	write_mode(writer, STR("match"));
+	json_end_object(writer);
+}
+
+void searchset_entry_end_graded(struct json_writer *writer, unsigned percent, struct str grade)
+{
+	char score[8];
+
+	snprintf(score, sizeof score, "%u.%02u", percent / 100, percent % 100);
+	json_member_object(writer, STR("search"));
+	json_member_array(writer, STR("extension"));
+	json_begin_object(writer);
+	json_member(writer, STR("url"), STR(MATCH_GRADE));
+	json_member(writer, STR("valueCode"), grade);
+	json_end_object(writer);
+	json_end_array(writer);
+	json_member(writer, STR("mode"), STR("match"));
+	json_key(writer, STR("score"));
+	json_raw(writer, str_from_c(score));
+	json_end_object(writer);
 	json_end_object(writer);
 }
 

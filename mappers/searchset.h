@@ -18,6 +18,8 @@ struct searchset {
 void searchset_begin(struct json_writer *writer, const struct searchset *set);
 void searchset_entry_begin(struct json_writer *writer, struct str full_url);
 void searchset_entry_end(struct json_writer *writer);
+/* The same with how well the entry matches: percent 0 to 100, grade of FHIR's match-grade. */
+void searchset_entry_end_graded(struct json_writer *writer, unsigned percent, struct str grade);
 /* Warnings of the search as an entry of mode outcome; nothing is written for an outcome without issues. */
 void searchset_outcome(struct json_writer *writer, const struct outcome *outcome);
 void searchset_end(struct json_writer *writer);

@@ -6,6 +6,7 @@
 #include "gateway/access/cross_reference.h"
 #include "gateway/run/log.h"
 #include "gateway/access/identity_source.h"
+#include "gateway/access/search_limit.h"
 #include "gateway/state/cache.h"
 #include "gateway/state/last_known.h"
 
@@ -43,7 +44,8 @@ struct access *access_open(const struct config *config, struct outcome *outcome)
 	if (access->trust && cache_options_read(config, &cache_options, outcome))
 		access->cache = cache_open(&cache_options, outcome);
 	if (access->cache && last_known_open(config, &access->last_known, outcome) &&
-	    identity_source_open(access, outcome) && consents_open(access, &access->consents, outcome)) {
+	    search_limit_open(&access->search_limit, outcome) && identity_source_open(access, outcome) &&
+	    consents_open(access, &access->consents, outcome)) {
 		cross_references_open(access);
 		return access;
 	}
@@ -59,6 +61,7 @@ void access_close(struct access *access)
 	consents_close(access->consents);
 	trust_close(access->trust);
 	last_known_close(access->last_known);
+	search_limit_close(access->search_limit);
 	arena_free(access->arena);
 	free(access);
 }

@@ -14,6 +14,7 @@ struct access {
 	struct cache *cache;
 	struct last_known *last_known; /* NULL without state_directory */
 	struct consents *consents;
+	struct search_limit *search_limit;
 	struct backend identity; /* the PIX and PDQ managers */
 };
 

@@ -33,6 +33,17 @@ static bool negotiate(struct fhir_request *request)
 			   "Ask for application/fhir+json or application/fhir+xml, FHIR version 4.0.");
 }
 
+static bool feed(struct fhir_request *request)
+{
+	struct written written = { 0 };
+
+	if (!feed_patient(&request->transaction, &request->search, request->resource, &written, &request->answer))
+		return false;
+	request->status = written.is_new ? 201 : 200;
+	request->location = written.location;
+	return true;
+}
+
 static bool exchange(struct fhir_request *request)
 {
 	struct transaction *t = &request->transaction;
@@ -66,6 +77,16 @@ static bool exchange(struct fhir_request *request)
 	case ROUTE_UPDATE_CONSENT:
 	case ROUTE_DELETE_CONSENT:
 		return exchange_consent(request);
+	case ROUTE_FIND_PATIENTS:
+	case ROUTE_FIND_PATIENTS_POST:
+		return find_patients(t, &request->search, &request->answer);
+	case ROUTE_FEED_PATIENT:
+		return feed(request);
+	case ROUTE_CORRESPONDING:
+	case ROUTE_CORRESPONDING_POST:
+		return corresponding_identifiers(t, &request->search, request->resource, &request->answer);
+	case ROUTE_MATCH_PATIENT:
+		return match_patient(t, request->resource, &request->answer);
 	case ROUTE_COUNT:
 		break;
 	}

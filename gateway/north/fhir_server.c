@@ -67,10 +67,11 @@ static bool body_admit(const struct fhir_server *server, const struct route *rou
 }
 
 /* True when the transaction asks a back-end: those are admitted one by one, so that a slow back-end costs only its own
- * requests. Nobody who revokes a Consent waits for one. */
+ * requests. Nobody who revokes a Consent waits for one, and what is about patients alone asks identity sources, which
+ * count by themselves. */
 static bool needs_backend(const struct route *route)
 {
-	return route->name != ROUTE_CAPABILITIES && route->name != ROUTE_READ_PATIENT &&
+	return route->name != ROUTE_CAPABILITIES && !str_equal(route->resource, STR("Patient")) &&
 	       !str_equal(route->resource, STR("Consent"));
 }
 

@@ -135,11 +135,14 @@ void respond_error(struct fhir_request *request)
 		http_stream_abort(request->exchange);
 		return;
 	}
+	/* A refusal may be no more than a warning: PDQm 3.78.4.1.3, case 4. */
+	if (status < 400 && outcome->count > 0)
+		status = error_info(outcome->issues[outcome->count - 1].code)->http_status;
 	if (status < 400)
 		status = error_info(ERR_INTERNAL)->http_status;
 	http_response_header(request->exchange, "Cache-Control", STR("no-store"));
-	if (status == 503)
-		http_response_header(request->exchange, "Retry-After", STR("5"));
+	if (status == 503 || status == 429)
+		http_response_header(request->exchange, "Retry-After", status == 503 ? STR("5") : STR("600"));
 	if (request->challenge.header[0])
 		http_response_header(request->exchange, "WWW-Authenticate", str_from_c(request->challenge.header));
 	send_outcome(request->exchange, request->http, request->answer_format, status, outcome);

@@ -35,6 +35,9 @@ static void check_authorities(const struct check *check, const struct config *co
 {
 	const struct config_authorities *authorities = &config->identity_authorities;
 
+	if (config->identity_feed_url.size && !config->identity_pix_url.size)
+		complain(check, "identity.feed_url",
+			 "Configure identity.pix_url, too: it says whether a patient that is fed is there already.");
 	for (size_t i = 0; i < authorities->count; i++) {
 		const struct config_authority *authority = &authorities->items[i];
 

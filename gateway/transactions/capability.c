@@ -13,7 +13,10 @@ bool capability(const struct transaction *t, struct buf *answer)
 					  .minimal = config->profiles & CONFIG_MINIMAL,
 					  .comprehensive = config->profiles & CONFIG_COMPREHENSIVE,
 					  .uncontained = config->profiles & CONFIG_UNCONTAINED,
-					  .consents = consent_directory(t->gateway->access) != NULL };
+					  .consents = consent_directory(t->gateway->access) != NULL,
+					  .cross_references = config->identity_pix_url.size > 0,
+					  .feeds = config->identity_feed_url.size > 0,
+					  .demographics = config->identity_pdq_url.size > 0 };
 	struct json_writer writer;
 
 	json_writer_init(&writer, answer);

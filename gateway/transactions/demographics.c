@@ -1,6 +1,7 @@
 #include "gateway/transactions/demographics.h"
 
 #include "gateway/access/identity_source.h"
+#include "gateway/transactions/identify_patient.h"
 #include "mappers/patient_fhir.h"
 
 bool demographics_ask(const struct transaction *t, const struct patient_query *query, struct patient_list *list)
@@ -54,6 +55,17 @@ bool demographics_narrow(const struct transaction *t, unsigned traits, bool is_m
 	       outcome_add(t->outcome, ERR_RULE, "",
 			   "Say more of the patient: an identifier, or two of family name, given name, date of birth, "
 			   "address, telecom and mother's maiden name, with two letters or more.");
+}
+
+void demographics_record(const struct transaction *t, const struct patient_identities *identities)
+{
+	for (size_t i = 0; i < identities->count; i++) {
+		struct str patient_id;
+
+		if (identity_is_affinity(t, &identities->items[i]) &&
+		    identity_cx(t, identities->items[i].value, &patient_id))
+			audit_patient(t->audit, patient_id, patient_reference(t, patient_id));
+	}
 }
 
 void demographics_write(const struct transaction *t, const struct patient *patient, struct str id,

@@ -19,6 +19,9 @@ bool demographics_visible(const struct transaction *t, const struct patient_iden
  * machine of its own right may search by one trait, everybody else needs two, and so does a match. */
 bool demographics_narrow(const struct transaction *t, unsigned traits, bool is_match) MUST_CHECK;
 
+/* Records whom an answer is about, as far as the affinity domain knows them. */
+void demographics_record(const struct transaction *t, const struct patient_identities *identities);
+
 /* Writes a Patient under this id, with a link to who replaced it. */
 void demographics_write(const struct transaction *t, const struct patient *patient, struct str id,
 			struct json_writer *writer);

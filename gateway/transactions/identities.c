@@ -46,7 +46,7 @@ bool identity_is_affinity(const struct transaction *t, const struct patient_iden
 }
 
 /* The form of a value, against what is known of its domain. */
-static bool value_is_good(const struct transaction *t, const struct patient_identity *identity, const char *path)
+bool identity_check(const struct transaction *t, const struct patient_identity *identity, const char *path)
 {
 	struct str name = identifier_authority_name(identity->authority);
 
@@ -80,7 +80,7 @@ enum identity_read identity_read(const struct transaction *t, struct str system,
 	*identity = (struct patient_identity) { identifier_authority(system, &names), value };
 	if (!identity->authority.size || !identity_authority_known(t, identity->authority))
 		return IDENTITY_STRANGE;
-	return value_is_good(t, identity, path) ? IDENTITY_TAKEN : IDENTITY_WRONG;
+	return identity_check(t, identity, path) ? IDENTITY_TAKEN : IDENTITY_WRONG;
 }
 
 struct str identity_seal(const struct transaction *t, const struct patient_identity *identity)

@@ -29,6 +29,9 @@ enum identity_read {
 enum identity_read identity_read(const struct transaction *t, struct str system, struct str value, const char *path,
 				 struct patient_identity *identity) MUST_CHECK;
 
+/* The last part of it, for an identity of a known domain. */
+bool identity_check(const struct transaction *t, const struct patient_identity *identity, const char *path) MUST_CHECK;
+
 /* The id of the Patient with this identifier; STR_NONE when its domain is not known or its value too long to be sealed. */
 struct str identity_seal(const struct transaction *t, const struct patient_identity *identity);
 

@@ -52,6 +52,7 @@ bool read_patient(const struct transaction *t, struct str id, struct buf *answer
 		return false;
 	if (!patient || !demographics_visible(t, &patient->identifiers))
 		return not_there(t);
+	demographics_record(t, &patient->identifiers);
 	json_writer_init(&writer, answer);
 	demographics_write(t, patient, id, &writer);
 	return json_writer_finish(&writer, t->outcome);

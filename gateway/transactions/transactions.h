@@ -68,6 +68,22 @@ bool read_document_reference(const struct transaction *t, struct str id, struct 
 bool read_list(const struct transaction *t, struct str id, struct buf *answer, struct str *etag) MUST_CHECK;
 bool read_patient(const struct transaction *t, struct str id, struct buf *answer) MUST_CHECK;
 
+/* ITI-83, by query (body NULL) or Parameters. */
+bool corresponding_identifiers(const struct transaction *t, const struct search_request *request, const json_t *body,
+			       struct buf *answer) MUST_CHECK;
+
+/* ITI-78 and ITI-119. */
+bool find_patients(const struct transaction *t, const struct search_request *request, struct buf *answer) MUST_CHECK;
+bool match_patient(const struct transaction *t, const json_t *body, struct buf *answer) MUST_CHECK;
+
+/* ITI-104: the Patient that the query names, as it is now. */
+struct written {
+	bool is_new;
+	struct str location; /* "Patient/{id}", in the arena; STR_NONE when it has no id here */
+};
+bool feed_patient(const struct transaction *t, const struct search_request *request, const json_t *body,
+		  struct written *written, struct buf *answer) MUST_CHECK;
+
 /* ITI-68. Who takes the document: head once, then bytes until the function returns. */
 struct document_head {
 	struct str media_type;
