@@ -170,7 +170,7 @@ void cache_drop(struct cache *cache, const struct cache_name *name)
 	drop(cache, name, CACHE_VALUE);
 }
 
-bool cache_first(struct cache *cache, const struct cache_name *name, uint64_t ttl_ms, bool *certain)
+bool cache_first(struct cache *cache, const struct cache_name *name, uint64_t ttl_ms, uint64_t known_ms, bool *certain)
 {
 	struct cache_memory memory;
 	struct cache_keys keys;
@@ -178,7 +178,7 @@ bool cache_first(struct cache *cache, const struct cache_name *name, uint64_t tt
 	*certain = false;
 	if (!cache->back->memory(cache->self, &memory) || !keys_make(cache, name, CACHE_FIRST, &keys))
 		return true;
-	return cache->back->first(cache->self, &memory, keys.items, keys.count, ttl_ms, certain);
+	return cache->back->first(cache->self, &memory, keys.items, keys.count, ttl_ms, known_ms, certain);
 }
 
 /* The random number at this key, or a new one. */

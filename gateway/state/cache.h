@@ -53,8 +53,10 @@ void cache_put(struct cache *cache, const struct cache_name *name, struct str va
 void cache_drop(struct cache *cache, const struct cache_name *name);
 
 /* True when nobody had set this name before (then it is set now, for ttl_ms): for replay guards. *certain is false when
- * the cache could not be asked or has been emptied less than ttl_ms ago, so that "first" is not known. */
-bool cache_first(struct cache *cache, const struct cache_name *name, uint64_t ttl_ms, bool *certain) MUST_CHECK;
+ * the cache could not be asked, or has forgotten something less than known_ms ago, so that what was set then may be
+ * "first" again: known_ms is how long ago the name can have been set at most. */
+bool cache_first(struct cache *cache, const struct cache_name *name, uint64_t ttl_ms, uint64_t known_ms,
+		 bool *certain) MUST_CHECK;
 
 /* A counter whose value is random at its birth and that every bump changes for good, on all gateways at once: part of
  * the names of what a bump shall make unreachable. False when it cannot be known now: then do not use the cache. */

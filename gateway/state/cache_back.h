@@ -38,9 +38,9 @@ struct cache_back {
 	bool (*seed)(void *self, const struct cache_memory *memory, const struct cache_key *key, struct str fresh,
 		     uint64_t ttl_ms, struct arena *arena, struct str *value);
 
-	/* Sets the first key when none of them is set; certain: that all that was set in the last ttl_ms is known. */
+	/* Sets the first key when none of them is set; certain: that all that was set in the last known_ms is known. */
 	bool (*first)(void *self, const struct cache_memory *memory, const struct cache_key *keys, size_t key_count,
-		      uint64_t ttl_ms, bool *certain);
+		      uint64_t ttl_ms, uint64_t known_ms, bool *certain);
 
 	/* False when nobody was told. */
 	bool (*ring)(void *self, struct str message);

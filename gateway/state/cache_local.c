@@ -235,7 +235,7 @@ static bool local_seed(void *self, const struct cache_memory *memory, const stru
 
 /* All keys of one name are set through this process alone: the first one tells it all. */
 static bool local_first(void *self, const struct cache_memory *memory, const struct cache_key *keys, size_t key_count,
-			uint64_t ttl_ms, bool *certain)
+			uint64_t ttl_ms, uint64_t known_ms, bool *certain)
 {
 	struct local *local = self;
 	struct shard *shard = shard_of(local, &keys[0]);
@@ -247,7 +247,7 @@ static bool local_first(void *self, const struct cache_memory *memory, const str
 	struct entry *set = entry_find(local, shard, &keys[0]);
 	struct entry *entry = set ? NULL : entry_new(&keys[0], STR(""), ttl_ms);
 
-	*certain = set || (entry && now - local->born_ms >= ttl_ms && now >= shard->blind_ms);
+	*certain = set || (entry && now - local->born_ms >= known_ms && now >= shard->blind_ms);
 	if (entry)
 		entry_add(local, shard, entry);
 	pthread_mutex_unlock(&shard->lock);

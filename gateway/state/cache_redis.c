@@ -195,7 +195,7 @@ static bool was_whole(struct cache_redis *cache, uint64_t generation, struct str
 /* One key counts the time since this Redis was empty, by its own clock. It is asked again after the guard was set: a
  * FLUSHALL between the two is seen. */
 static bool back_first(void *self, const struct cache_memory *memory, const struct cache_key *keys, size_t key_count,
-		       uint64_t ttl_ms, bool *certain)
+		       uint64_t ttl_ms, uint64_t known_ms, bool *certain)
 {
 	static const struct cache_key born = { .class = CACHE_FIRST }; /* no name has this hash */
 	struct cache_redis *cache = self;
@@ -223,8 +223,8 @@ static bool back_first(void *self, const struct cache_memory *memory, const stru
 					? (uint64_t)replies[3]->number
 					: YEAR_MS;
 
-		*certain = !first || (left <= YEAR_MS && YEAR_MS - left >= ttl_ms && replies[4]->type == REDIS_TEXT &&
-				      was_whole(cache, memory->generation, replies[4]->text, ttl_ms));
+		*certain = !first || (left <= YEAR_MS && YEAR_MS - left >= known_ms && replies[4]->type == REDIS_TEXT &&
+				      was_whole(cache, memory->generation, replies[4]->text, known_ms));
 	}
 	redis_give_back(cache->redis, lease);
 	return first;

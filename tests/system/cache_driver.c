@@ -172,7 +172,7 @@ static void command_run(struct cache *cache, char **words, size_t count, struct 
 	} else if (strcmp(words[0], "bump") == 0) {
 		snprintf(answer, size, cache_epoch_bump(cache, &name) ? "told" : "untold");
 	} else if (strcmp(words[0], "first") == 0 && count == 5) {
-		bool first = cache_first(cache, &name, number(words[4]), &certain);
+		bool first = cache_first(cache, &name, number(words[4]), number(words[4]), &certain);
 
 		snprintf(answer, size, "%s %s", first ? "first" : "seen", certain ? "certain" : "uncertain");
 	} else if (strcmp(words[0], "ring") == 0 && count == 2) {

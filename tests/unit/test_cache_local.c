@@ -199,14 +199,14 @@ static void test_cache__first_is_certain_only_when_all_is_known(void **state)
 	bool certain;
 
 	/* The process is younger than what it should remember. */
-	assert_true(cache_first(stand->cache, &one, 5000, &certain));
+	assert_true(cache_first(stand->cache, &one, 5000, 5000, &certain));
 	assert_false(certain);
-	assert_false(cache_first(stand->cache, &one, 5000, &certain));
+	assert_false(cache_first(stand->cache, &one, 5000, 5000, &certain));
 	assert_true(certain);
 	fake_ms += 5000;
-	assert_true(cache_first(stand->cache, &two, 5000, &certain));
+	assert_true(cache_first(stand->cache, &two, 5000, 5000, &certain));
 	assert_true(certain);
-	assert_false(cache_first(stand->cache, &two, 5000, &certain));
+	assert_false(cache_first(stand->cache, &two, 5000, 5000, &certain));
 	/* Others have pushed it out: nobody may be called first for a while. */
 	char number[16];
 
@@ -215,7 +215,7 @@ static void test_cache__first_is_certain_only_when_all_is_known(void **state)
 		put(stand, named("t", "xref", number, NULL), "a value", 60000);
 	}
 	two = named("t", "jti", "2", NULL);
-	assert_true(cache_first(stand->cache, &two, 5000, &certain));
+	assert_true(cache_first(stand->cache, &two, 5000, 5000, &certain));
 	assert_false(certain);
 }
 
