@@ -258,6 +258,40 @@ static void write_transactions(const struct capability_facts *facts, struct json
 	json_end_array(writer);
 }
 
+/* FHIR R4 CapabilityStatement.rest.security; the extension is for clients older than smart-configuration (SMART App
+ * Launch 1.0). */
+static void write_security(const struct capability_facts *facts, struct json_writer *writer)
+{
+	if (facts->is_open)
+		return;
+	json_member_object(writer, STR("security"));
+	if (facts->token_url.size) {
+		json_member_array(writer, STR("extension"));
+		json_begin_object(writer);
+		json_member_array(writer, STR("extension"));
+		json_begin_object(writer);
+		json_member(writer, STR("url"), STR("token"));
+		json_member(writer, STR("valueUri"), facts->token_url);
+		json_end_object(writer);
+		json_end_array(writer);
+		json_member(writer, STR("url"),
+			    STR("http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"));
+		json_end_object(writer);
+		json_end_array(writer);
+	}
+	json_member_array(writer, STR("service"));
+	json_begin_object(writer);
+	json_member_array(writer, STR("coding"));
+	json_begin_object(writer);
+	json_member(writer, STR("system"), STR("http://terminology.hl7.org/CodeSystem/restful-security-service"));
+	json_member(writer, STR("code"), STR("SMART-on-FHIR"));
+	json_end_object(writer);
+	json_end_array(writer);
+	json_end_object(writer);
+	json_end_array(writer);
+	json_end_object(writer);
+}
+
 static void write_rest(const struct capability_facts *facts, struct json_writer *writer)
 {
 	json_member_array(writer, STR("rest"));
@@ -267,6 +301,7 @@ static void write_rest(const struct capability_facts *facts, struct json_writer 
 		    facts->uncontained
 			    ? STR("IHE MHD Document Recipient and Document Responder.")
 			    : STR("IHE MHD Document Recipient and Document Responder with the XDS on FHIR option."));
+	write_security(facts, writer);
 	json_member_array(writer, STR("resource"));
 	for (size_t i = 0; i < COUNT_OF(routes); i++) {
 		if (is_first_of_resource(i) && (facts->consents || !str_equal(routes[i].resource, STR("Consent"))))

@@ -11,6 +11,8 @@ struct capability_facts {
 	struct str base;             /* public base URL */
 	struct str software_version; /* of Passerelle */
 	struct str release_date;     /* FHIR date of the software; STR_NONE: left out */
+	struct str token_url;        /* of the token endpoint; STR_NONE without one */
+	bool is_open;                /* nobody has to say who they are */
 	struct str date; /* FHIR dateTime of this statement (start of the process or of the configuration) */
 	bool minimal;    /* profiles that ITI-65 accepts */
 	bool comprehensive;

@@ -174,16 +174,51 @@ struct str scope_wanted(const struct scope_need *need)
 	return wanted;
 }
 
-bool scope_within(struct str wanted, struct str granted)
+/* One scope: every letter of it must be there, and all resources only where all are granted. */
+static bool is_covered(struct str wanted, struct str granted)
 {
-	struct str rest = wanted;
-	struct str scope;
+	struct smart_scope smart;
 
-	while (rest.data && str_next(&rest, ' ', &scope)) {
-		if (scope.size && !is_granted(granted, scope))
+	if (is_granted(granted, wanted))
+		return true;
+	if (!smart_read(wanted, &smart))
+		return false;
+	for (size_t i = 0; i < smart.letters.size; i++) {
+		struct str rest = granted;
+		struct str scope;
+		bool found = false;
+
+		while (!found && rest.data && str_next(&rest, ' ', &scope)) {
+			struct smart_scope other;
+
+			found = smart_read(scope, &other) && other.kind == smart.kind &&
+				(str_equal(other.resource, STR("*")) || str_equal(other.resource, smart.resource)) &&
+				str_find(other.letters, smart.letters.data[i]) < other.letters.size;
+		}
+		if (!found)
 			return false;
 	}
 	return true;
+}
+
+struct str scope_grant(struct str wanted, struct str granted, struct arena *arena)
+{
+	char *text = arena_alloc(arena, wanted.size + 1);
+	struct str rest = wanted;
+	struct str scope;
+	size_t size = 0;
+
+	if (!text)
+		return STR_NONE;
+	while (rest.data && str_next(&rest, ' ', &scope)) {
+		if (scope.size == 0 || !is_covered(scope, granted))
+			continue;
+		if (size > 0)
+			text[size++] = ' ';
+		memcpy(text + size, scope.data, scope.size);
+		size += scope.size;
+	}
+	return (struct str) { text, size };
 }
 
 /* scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) */

@@ -23,8 +23,9 @@ bool scope_opens(struct str scopes, enum caller_kind kind, const struct scope_ne
 /* The scope to ask for, for WWW-Authenticate: the first IHE scope, or the first permission. */
 struct str scope_wanted(const struct scope_need *need);
 
-/* True when each of the wanted scopes is among the granted ones, byte for byte. */
-bool scope_within(struct str wanted, struct str granted);
+/* Those of the wanted scopes that the granted ones cover: IHE's byte for byte, SMART's by class, resource and letters. In
+ * the arena; data is NULL without memory. */
+struct str scope_grant(struct str wanted, struct str granted, struct arena *arena);
 
 /* True for scope-token characters and lengths as RFC 6749 3.3 and the gateway have them: at most 4 KiB, 200 scopes. */
 bool scope_valid(struct str scopes);

@@ -7,6 +7,7 @@
 #include "gateway/north/record.h"
 #include "gateway/north/respond.h"
 #include "gateway/north/respond_document.h"
+#include "gateway/north/token_face.h"
 #include "gateway/run/clock.h"
 #include "gateway/transactions/own_patient.h"
 
@@ -23,6 +24,8 @@ static bool negotiate(struct fhir_request *request)
 	char text[64];
 	struct str format = negotiate_parameter(request->http->query, STR("_format"), text, sizeof(text));
 
+	if (str_is_empty(request->route->interaction))
+		return true; /* no FHIR: plain JSON is all there is */
 	if (!format.data && request->route->body == ROUTE_BODY_FORM && request->http->body)
 		format = negotiate_parameter(spool_view(request->http->body), STR("_format"), text, sizeof(text));
 	if (negotiate_answer(accept, format, &request->answer_format))
@@ -87,6 +90,13 @@ static bool exchange(struct fhir_request *request)
 		return corresponding_identifiers(t, &request->search, request->resource, &request->answer);
 	case ROUTE_MATCH_PATIENT:
 		return match_patient(t, request->resource, &request->answer);
+	case ROUTE_SMART_CONFIGURATION:
+	case ROUTE_AUTHORIZATION_SERVER:
+	case ROUTE_PROTECTED_RESOURCE:
+	case ROUTE_TOKEN_KEYS:
+		return token_documents(request);
+	case ROUTE_ISSUE_TOKEN:
+		return token_issue(request);
 	case ROUTE_COUNT:
 		break;
 	}
@@ -96,11 +106,17 @@ static bool exchange(struct fhir_request *request)
 /* Routing, admission and the quick part of `authenticate` have been done when the headers came (fhir_server.c), so that a
  * stranger's body is not even read. Whether the patient consents is asked inside `exchange`, which alone knows the
  * patient and the documents (gateway/access/visible.h is its door). */
+/* clang-format off */
 static const struct step corridor[] = {
-	{ "record", record_begin }, { "negotiate", negotiate },      { "authenticate", door_authenticate },
-	{ "name", record_caller },  { "authorize", door_authorize }, { "read", read_request },
+	{ "record", record_begin },
+	{ "negotiate", negotiate },
+	{ "authenticate", door_authenticate },
+	{ "name", record_caller },
+	{ "authorize", door_authorize },
+	{ "read", read_request },
 	{ "exchange", exchange },
 };
+/* clang-format on */
 
 static void transaction_begin(struct fhir_request *request)
 {

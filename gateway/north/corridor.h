@@ -26,12 +26,14 @@ struct fhir_request {
 	json_t *resource;               /* the same, for routes with a resource as their body */
 	struct search_request search;
 
-	struct buf answer;   /* FHIR JSON, made by the step exchange */
-	struct str etag;     /* weak, of the answer; data NULL when it has none */
-	int status;          /* of a good answer; 0: 200 */
-	struct str location; /* of what was written, relative to the base ("Patient/{id}"); STR_NONE: nothing was */
-	bool answered;       /* the exchange answered by itself (documents) */
-	bool is_unrecorded;  /* the audit could not be written: nothing is answered but that */
+	struct buf answer;      /* FHIR JSON, made by the step exchange */
+	const char *media_type; /* of an answer that is no FHIR and goes out as it is; NULL: FHIR */
+	unsigned cacheable_s;   /* for which anybody may keep an answer that is no FHIR */
+	struct str etag;        /* weak, of the answer; data NULL when it has none */
+	int status;             /* of a good answer; 0: 200 */
+	struct str location;    /* of what was written, relative to the base ("Patient/{id}"); STR_NONE: nothing was */
+	bool answered;          /* the exchange answered by itself (documents) */
+	bool is_unrecorded;     /* the audit could not be written: nothing is answered but that */
 };
 
 /* Walks all steps and answers, whatever happens. */

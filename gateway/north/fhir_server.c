@@ -71,7 +71,7 @@ static bool body_admit(const struct fhir_server *server, const struct route *rou
  * count by themselves. */
 static bool needs_backend(const struct route *route)
 {
-	return route->name != ROUTE_CAPABILITIES && !str_equal(route->resource, STR("Patient")) &&
+	return !route->need->is_open && !str_equal(route->resource, STR("Patient")) &&
 	       !str_equal(route->resource, STR("Consent"));
 }
 

@@ -50,7 +50,9 @@ bool record_begin(struct fhir_request *request)
 	const struct http_request *http = request->http;
 	const struct route *route = request->route;
 	struct transaction *t = &request->transaction;
-	bool with_body = route->body == ROUTE_BODY_FORM || route->body == ROUTE_BODY_RESOURCE;
+	/* The form of the token endpoint holds a credential. */
+	bool with_body =
+		(route->body == ROUTE_BODY_FORM && !route->need->is_open) || route->body == ROUTE_BODY_RESOURCE;
 	struct audit_begin begin = { .kind = audit_kind_of(route->transaction, route->interaction),
 				     .address = http->peer,
 				     .request_id = str_from_c(http->trace.span_id),

@@ -1,5 +1,7 @@
 #include "gateway/north/respond.h"
 
+#include <stdio.h>
+
 #include "gateway/north/negotiate.h"
 #include "gateway/run/log.h"
 #include "mappers/fhir_xml_write.h"
@@ -76,8 +78,28 @@ static void location_header(const struct fhir_request *request)
 		http_response_header(request->exchange, "Location", url);
 }
 
+/* What is no FHIR: documents that may be kept, and tokens, which must not (RFC 6749 5.1). */
+static void respond_plain(struct fhir_request *request)
+{
+	struct http_exchange *exchange = request->exchange;
+	char keep[64];
+
+	snprintf(keep, sizeof(keep), "public, max-age=%u", request->cacheable_s);
+	http_response_header(exchange, "Content-Type", str_from_c(request->media_type));
+	http_response_header(exchange, "Cache-Control", request->cacheable_s ? str_from_c(keep) : STR("no-store"));
+	http_response_header(exchange, "X-Request-Id", str_from_c(request->http->trace.span_id));
+	if (request->status == 503)
+		http_response_header(exchange, "Retry-After", STR("5"));
+	http_respond_buf(exchange, request->status ? request->status : 200, &request->answer);
+}
+
 void respond_resource(struct fhir_request *request)
 {
+	if (request->media_type) {
+		respond_plain(request);
+		return;
+	}
+
 	struct http_exchange *exchange = request->exchange;
 	int status = request->status ? request->status : 200;
 

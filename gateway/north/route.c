@@ -99,6 +99,26 @@ static bool path_below(struct str base, struct str path, struct str *below)
 	return true;
 }
 
+/* path as a path at the root of the host: as it is, or with a base behind it. */
+static bool root_matches(const struct route_base *base, struct str pattern, struct str path)
+{
+	struct str rest = str_from(path, pattern.size);
+
+	return str_starts_with(path, pattern) &&
+	       (str_is_empty(rest) || str_equal(rest, base->public_path) || str_equal(rest, STR("/fhir")));
+}
+
+/* below: what follows the base; data NULL when path is elsewhere. */
+static bool route_matches(const struct route *route, const struct route_base *base, struct str path, struct str below,
+			  struct str *id, struct str *version)
+{
+	*id = STR_NONE;
+	*version = STR_NONE;
+	if (str_starts_with(route->path, STR("/")))
+		return root_matches(base, route->path, path);
+	return below.data && path_matches(route->path, below, id, version);
+}
+
 /* What an Allow header may list; bit k of its index stands for methods[k]. */
 static const struct str methods[] = { STR_INIT("GET"), STR_INIT("POST"), STR_INIT("PUT"), STR_INIT("DELETE") };
 static const char *const allowed[1 << COUNT_OF(methods)] = {
@@ -139,9 +159,9 @@ const struct route *route_find(const struct route_base *base, struct str method,
 
 	*code = ERR_NOT_FOUND;
 	if (!path_below(base->public_path, path, &below) && !path_below(STR("/fhir"), path, &below))
-		return NULL;
+		below = STR_NONE;
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
-		if (!path_matches(routes[i].path, below, id, version))
+		if (!route_matches(&routes[i], base, path, below, id, version))
 			continue;
 		if (str_equal(routes[i].method, wanted))
 			return &routes[i];

@@ -1,6 +1,7 @@
 /* The CapabilityStatement of this gateway. Source: FHIR R4 http capabilities, MHD 4.2.4. */
 #include "mappers/capability.h"
 
+#include "gateway/access/discovery.h"
 #include "gateway/transactions/transactions.h"
 #include "mappers/json_writer.h"
 
@@ -10,6 +11,7 @@ bool capability(const struct transaction *t, struct buf *answer)
 	struct capability_facts facts = { .base = t->gateway->base,
 					  .software_version = t->gateway->version,
 					  .date = t->gateway->started,
+					  .is_open = config->access_anonymous,
 					  .minimal = config->profiles & CONFIG_MINIMAL,
 					  .comprehensive = config->profiles & CONFIG_COMPREHENSIVE,
 					  .uncontained = config->profiles & CONFIG_UNCONTAINED,
@@ -18,6 +20,12 @@ bool capability(const struct transaction *t, struct buf *answer)
 					  .feeds = config->identity_feed_url.size > 0,
 					  .demographics = config->identity_pdq_url.size > 0 };
 	struct json_writer writer;
+
+	if (discovery_has_server(t->gateway->access)) {
+		facts.token_url = arena_printf(t->south.arena, "%.*s/auth/token", STR_ARG(t->gateway->base));
+		if (!facts.token_url.data)
+			return no_memory(t);
+	}
 
 	json_writer_init(&writer, answer);
 	capability_write(&facts, &writer);

@@ -371,6 +371,6 @@ def npm_clients():
             done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=directory, stdin=subprocess.DEVNULL,
                                   capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                absent("npm could not install the FHIR client: " + " ".join(done.stderr.split())[:300])
+                absent("npm could not install the packages of tests/clients: " + " ".join(done.stderr.split())[:300])
             os.utime(marker)
     return directory

@@ -2,12 +2,51 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "gateway/north/negotiate.h"
 #include "gateway/north/route.h"
 #include "gateway/south/backend.h"
 #include "gateway/south/fhir_fetch.h"
+
+/* A route that nobody thought of when scopes were written would be open to no token. */
+static void test_route__each_one_needs_something(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *method;
+		const char *path;
+	} rows[] = {
+#define ROUTE(name, verb, relative, ...) { #verb, relative },
+#include "profiles/mhd/routes.def"
+#undef ROUTE
+	};
+	struct route_base base = { STR("/gw/fhir") };
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		bool at_root = rows[i].path[0] == '/';
+		const struct route *route;
+		enum error_code code;
+		const char *allow;
+		struct str version;
+		struct str id;
+		char path[200];
+		char *marker;
+
+		snprintf(path, sizeof path, "%s%s", at_root ? "" : "/gw/fhir/", rows[i].path);
+		if ((marker = strstr(path, "{id}")) != NULL)
+			memcpy(marker, "abcd", 4);
+		if ((marker = strstr(path, "{version}")) != NULL)
+			memcpy(marker, "123456789", 9);
+		route = route_find(&base, str_from_c(rows[i].method), str_from_c(path), &id, &version, &allow, &code);
+		if (!route)
+			fail_msg("%s %s is not served", rows[i].method, path);
+		if (!route->need->is_open && !route->need->ihe.size && !route->need->smart.size)
+			fail_msg("%s has no row in profiles/iua/scopes.def", route->label);
+	}
+}
 
 static void test_route__finds_what_is_served(void **state)
 {
@@ -60,6 +99,13 @@ static void test_route__finds_what_is_served(void **state)
 		{ "GET", "/fhir/Consent/c/_history/1/2", -1, NULL, NULL },
 		{ "GET", "/fhir/Consent//_history/1", -1, NULL, NULL },
 		{ "PUT", "/fhir/Consent/c/_history/1", -2, NULL, "GET, HEAD" },
+		{ "GET", "/fhir/.well-known/smart-configuration", ROUTE_SMART_CONFIGURATION, NULL, NULL },
+		{ "GET", "/.well-known/oauth-protected-resource", ROUTE_PROTECTED_RESOURCE, NULL, NULL },
+		{ "GET", "/.well-known/oauth-protected-resource/gw/fhir", ROUTE_PROTECTED_RESOURCE, NULL, NULL },
+		{ "GET", "/.well-known/oauth-protected-resource/gw", -1, NULL, NULL },
+		{ "GET", "/.well-known/oauth-authorization-server/fhir", ROUTE_AUTHORIZATION_SERVER, NULL, NULL },
+		{ "GET", "/fhir//.well-known/oauth-protected-resource", -1, NULL, NULL },
+		{ "GET", "/fhir/auth/token", -2, NULL, "POST" },
 	};
 	struct route_base base = { STR("/gw/fhir") };
 
@@ -247,6 +293,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_route__finds_what_is_served),
+		cmocka_unit_test(test_route__each_one_needs_something),
 		cmocka_unit_test(test_negotiate__answer),
 		cmocka_unit_test(test_negotiate__body),
 		cmocka_unit_test(test_negotiate__documents),
