@@ -391,8 +391,13 @@ static bool client_open(struct directory_source *directory, struct outcome *outc
 	struct consent_client_options options = { .url = config->consent_directory_url,
 						  .secret = config->consent_secret,
 						  .gateway = { directory->gateway, 2 * GATEWAY_BYTES },
+						  .tls = { config->consent_ca_file.data,
+							   config->consent_client_certificate_file.data,
+							   config->consent_client_key_file.data },
 						  .ask_ms = ASK_MS };
 
+	if (!peer_tls_check(&options.tls, "consent", outcome))
+		return false;
 	random_bytes(random, sizeof(random));
 	hex_write(random, sizeof(random), directory->gateway);
 	directory->client = consent_client_open(&options);

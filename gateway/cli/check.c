@@ -8,11 +8,13 @@
 #include "gateway/run/log.h"
 #include "gateway/run/signatures.h"
 #include "gateway/run/spool.h"
+#include "gateway/south/consent_client.h"
 #include "gateway/south/probe.h"
 #include "gateway/state/cache.h"
 
 #define CHECK_BYTES_MAX  (64u * 1024 * 1024)
 #define OUTPUT_BYTES_MAX (4u * 1024 * 1024)
+#define DIRECTORY_MS     5000
 #define REPLY_BYTES_MAX  (4u * 1024 * 1024)
 
 struct check_options {
@@ -158,6 +160,34 @@ static bool cache_check(const struct config *config, bool offline)
 	return redis_report(config, cache_probe(&options, &outcome), &outcome);
 }
 
+/* Asks the consent directory for a patient that nobody is. */
+static bool directory_check(const struct config *config, struct arena *arena)
+{
+	const struct consent_client_options options = { .url = config->consent_directory_url,
+							.secret = config->consent_secret,
+							.gateway = STR("passerelle-check"),
+							.tls = { config->consent_ca_file.data,
+								 config->consent_client_certificate_file.data,
+								 config->consent_client_key_file.data },
+							.ask_ms = DIRECTORY_MS };
+	const struct south south = { .arena = arena, .deadline = deadline_in(DIRECTORY_MS) };
+	struct str patient_id = arena_printf(arena, "-^^^&%.*s&ISO", STR_ARG(config->patient_assigning_authority));
+	struct consent_client *client;
+	struct consent_state state;
+	struct outcome outcome;
+	bool ok;
+
+	outcome_init(&outcome);
+	if (str_is_empty(config->consent_directory_url))
+		return true;
+	client = consent_client_open(&options);
+	ok = client && directory_state(client, &south, patient_id, CONSENT_VERSION_NONE, false, &state, &outcome);
+	printf("%s consent directory: at %.*s%s%s\n", ok ? "ok  " : "FAIL", STR_ARG(config->consent_directory_url),
+	       ok ? "" : ": ", ok ? "" : "it does not answer, or knows another secret.");
+	consent_client_close(client);
+	return ok;
+}
+
 /* The back-ends are asked as the gateway would ask them, if in its own name. */
 static bool xua_begin(const struct config *config, struct xua **xua)
 {
@@ -196,6 +226,7 @@ static int check(const struct check_options *options, struct arena *arena)
 		return EXIT_FAILED;
 	for (size_t i = 0; i < config.back_ends.count; i++)
 		ok = back_end_check(&config.back_ends.items[i], xua, &spools, arena) && ok;
+	ok = directory_check(&config, arena) && ok;
 	xua_close(xua);
 	return ok ? EXIT_DONE : EXIT_FAILED;
 }

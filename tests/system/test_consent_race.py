@@ -10,7 +10,7 @@ import tempfile
 import threading
 import unittest
 
-from support import AUTHORITY, BUILD, Domain, absent, free_port, wait_until, write_configuration
+from support import AUTHORITY, BINARY, BUILD, Domain, absent, free_port, wait_until, write_configuration
 
 DRIVER = os.path.join(BUILD, "tests/consent_race")
 REDIS = shutil.which("redis-server")
@@ -248,6 +248,19 @@ class Outage(Stand):
         self.assertEqual(gateway.tell("revoke"), "written")
         self.assertEqual(gateway.tell("read"), "deny by consent")
         self.assertEqual(gateway.end(), 0)
+        self.domain.stop()
+
+    def test_check_asks_the_directory(self):
+        path = self.configure()
+
+        def check():
+            done = subprocess.run([BINARY, "check", "--config", path], capture_output=True, text=True, check=False)
+            return done.returncode, [line.split(" at ")[0] for line in done.stdout.split("\n") if "directory" in line]
+
+        self.assertEqual(check(), (0, ["ok   consent directory:"]))
+        with open(os.path.join(self.directory, "consent.secret"), "w", encoding="utf-8") as file:
+            file.write("another-secret-of-the-tests\n")
+        self.assertEqual(check(), (1, ["FAIL consent directory:"]))
         self.domain.stop()
 
     def test_the_last_known_consents_decide_for_a_while(self):
