@@ -26,6 +26,7 @@
 #define WORDS_MAX   8
 #define THREADS_MAX 1000
 #define ASKING_US   20000 /* that the source of a crowd's answer takes */
+#define MISSING_US  1000  /* that a source would take after a miss: without it threads wait for each other only */
 
 static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
 
@@ -82,6 +83,8 @@ static void hammer_once(struct load *load, struct arena *arena)
 	begin = clock_monotonic_us();
 	cache_put(load->cache, &name, str_from_c(expected), 60000);
 	note_time(load, begin);
+	if (!hit)
+		usleep(MISSING_US);
 }
 
 static void *hammer_main(void *argument)
