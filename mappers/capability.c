@@ -120,6 +120,28 @@ static void write_search_params(struct str resource, struct json_writer *writer)
 	json_end_array(writer);
 }
 
+static void write_audit_params(struct json_writer *writer)
+{
+	static const struct {
+		struct str name;
+		struct str type;
+		struct str documentation;
+	} rows[] = {
+#define AUDIT_PARAMETER(name, type, kind, what) { TEXT(name), TEXT(#type), TEXT(what) },
+#include "profiles/balp/search.def"
+	};
+
+	json_member_array(writer, STR("searchParam"));
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		json_begin_object(writer);
+		json_member(writer, STR("name"), rows[i].name);
+		json_member(writer, STR("type"), rows[i].type);
+		json_member(writer, STR("documentation"), rows[i].documentation);
+		json_end_object(writer);
+	}
+	json_end_array(writer);
+}
+
 /* Each interaction once, though GET and POST _search are two routes. */
 static bool is_first(size_t row)
 {
@@ -221,7 +243,9 @@ static void write_resource(const struct capability_facts *facts, struct str reso
 		json_key(writer, STR("conditionalUpdate"));
 		json_bool(writer, true);
 	}
-	if (searched)
+	if (searched && str_equal(resource, STR("AuditEvent")))
+		write_audit_params(writer);
+	else if (searched)
 		write_search_params(resource, writer);
 	write_operations(facts, resource, writer);
 	json_end_object(writer);

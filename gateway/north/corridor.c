@@ -97,6 +97,11 @@ static bool exchange(struct fhir_request *request)
 		return token_documents(request);
 	case ROUTE_ISSUE_TOKEN:
 		return token_issue(request);
+	case ROUTE_FIND_EVENTS:
+	case ROUTE_FIND_EVENTS_POST:
+		return find_audit_events(t, &request->search, &request->answer);
+	case ROUTE_READ_EVENT:
+		return read_audit_event(t, request->id, &request->answer);
 	case ROUTE_COUNT:
 		break;
 	}

@@ -72,7 +72,7 @@ static bool body_admit(const struct fhir_server *server, const struct route *rou
 static bool needs_backend(const struct route *route)
 {
 	return !route->need->is_open && !str_equal(route->resource, STR("Patient")) &&
-	       !str_equal(route->resource, STR("Consent"));
+	       !str_equal(route->resource, STR("Consent")) && !str_equal(route->resource, STR("AuditEvent"));
 }
 
 static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *http,

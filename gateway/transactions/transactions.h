@@ -84,6 +84,11 @@ struct written {
 bool feed_patient(const struct transaction *t, const struct search_request *request, const json_t *body,
 		  struct written *written, struct buf *answer) MUST_CHECK;
 
+/* ITI-81, and one event by its id: what the gateway has recorded itself. */
+bool find_audit_events(const struct transaction *t, const struct search_request *request,
+		       struct buf *answer) MUST_CHECK;
+bool read_audit_event(const struct transaction *t, struct str id, struct buf *answer) MUST_CHECK;
+
 /* ITI-68. Who takes the document: head once, then bytes until the function returns. */
 struct document_head {
 	struct str media_type;

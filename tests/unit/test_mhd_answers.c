@@ -236,7 +236,7 @@ static void test_capability__claims_what_is_served(void **state)
 
 		assert_int_equal(json_array_size(json_object_get(rest, "interaction")),
 				 (flags & 1) + (flags >> 1 & 1) + (flags >> 2 & 1));
-		assert_int_equal(json_array_size(json_object_get(rest, "resource")), 4);
+		assert_int_equal(json_array_size(json_object_get(rest, "resource")), 5);
 		json_decref(tree);
 		buf_free(&text);
 	}
