@@ -2,6 +2,8 @@
 
   (b) CPU per request of the gateway, before a back-end that answers at once, against a bare proxy of libmicrohttpd and
       libcurl that makes the same number of back-end calls with the same answers.
+  (d) CPU per request of a search with trust on (token, cross-reference, consent) against the same search with all of it
+      off: cached in process, in Redis by socket, and with the audit journal beside it.
   (c) 2,000 clients at once before a back-end that takes 500 ms: answers, and memory per waiting request.
 
 Run by ./run bench after (a), the mapper alone (build/bench/bench_mapper). Needs wrk."""
@@ -19,6 +21,7 @@ import urllib.request
 os.environ.setdefault("PASSERELLE_BUILD", "build")
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
 import support  # pylint: disable=wrong-import-position
+import trust  # pylint: disable=wrong-import-position
 
 SECONDS = int(os.environ.get("BENCH_SECONDS", "5"))
 CLIENTS = 32
@@ -38,12 +41,12 @@ def slot(name, *values):
         name, "".join("<rim:Value>%s</rim:Value>" % value for value in values))
 
 
-def classification(parent, number, scheme, code, display):
+def classification(parent, number, scheme, code, display, coding_scheme="2.16.840.1.113883.6.1"):
     return ('<rim:Classification id="urn:uuid:%08x-0000-4000-9000-%012x" objectType="%sClassification" '
             'classifiedObject="%s" classificationScheme="urn:uuid:%s" nodeRepresentation="%s">%s'
             '<rim:Name><rim:LocalizedString value="%s"/></rim:Name></rim:Classification>' % (
                 number, hash(parent) & 0xFFFFFFFF, OBJECT_TYPE, parent, scheme, code,
-                slot("codingScheme", "2.16.840.1.113883.6.1"), display))
+                slot("codingScheme", coding_scheme), display))
 
 
 def identifier(parent, scheme, name, value):
@@ -57,7 +60,7 @@ def document_entry(number):
     codes = (("41a5887f-8865-4c09-adf7-e362475b143a", "11369-6", "History"),
              ("f0306f51-975f-434e-a61c-c59651d33983", "34133-9", "Summary of episode note"),
              ("a09d5840-386c-46f2-b5ad-9c3699a4309d", "urn:ihe:iti:xds:2017:mimeTypeSufficient", "mime"),
-             ("f4f85eac-e6cb-4883-b524-f2705394840f", "N", "normal"),
+             ("f4f85eac-e6cb-4883-b524-f2705394840f", "N", "normal", "2.16.840.1.113883.5.25"),
              ("f33fb8ac-18af-42cc-ae0e-ed0b0bdb91e1", "82242000", "Hospital"),
              ("cccf5598-8b07-4b77-a05e-ae952c785ead", "408467006", "Adult medicine"))
     return "".join((
@@ -112,23 +115,25 @@ class Bench:
         return support.Process("stub", [os.path.join(support.BUILD, "bench/stub_back_end"), str(port), str(delay_ms),
                                         *arguments], self.directory, port)
 
-    def gateway(self, stub, **limits):
+    def gateway(self, stub, name="gateway", trusted=None, **limits):
         url = "http://127.0.0.1:%d/" % stub.port
         return support.Gateway(self.directory, [{
             "name": "stub", "source": 1, "registry_url": url, "provide_url": url, "connections_max": 4096,
             "repositories": [{"unique_id": support.REPOSITORY, "url": url}]}],
-            log={"level": "warn"}, limits=dict({"workers": 64}, **limits))
+            name=name, log={"level": "warn"}, limits=dict({"workers": 64}, **limits), **(trusted or {}))
 
     def proxy(self, stub, actions):
         port = support.free_port()
         return support.Process("proxy", [os.path.join(support.BUILD, "bench/bare_proxy"), str(port),
                                          "http://127.0.0.1:%d/" % stub.port, "64", *actions], self.directory, port)
 
-    def wrk(self, port, path, script=None, clients=CLIENTS, seconds=SECONDS):
+    def wrk(self, port, path, script=None, clients=CLIENTS, seconds=SECONDS, token=None):
         """Requests answered, those not answered 2xx, and socket errors."""
         command = ["wrk", "-t1", "-c%d" % clients, "-d%ds" % seconds, "--timeout", "60s"]
         if script:
             command += ["-s", script]
+        if token:
+            command += ["-H", "Authorization: Bearer " + token]
         text = subprocess.run(command + ["http://127.0.0.1:%d%s" % (port, path)], capture_output=True, text=True,
                               check=True).stdout
         errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
@@ -136,11 +141,11 @@ class Bench:
         return (int(re.search(r"(\d+) requests in", text).group(1)), int(refused.group(1)) if refused else 0,
                 sum(map(int, errors.groups())) if errors else 0)
 
-    def cpu_per_request(self, process, path, script):
+    def cpu_per_request(self, process, path, script=None, token=None):
         """Microseconds of user and system time."""
-        self.wrk(process.port, path, script, seconds=1)
+        self.wrk(process.port, path, script, seconds=1, token=token)
         before = cpu_seconds(process.process.pid)
-        requests, refused, errors = self.wrk(process.port, path, script)
+        requests, refused, errors = self.wrk(process.port, path, script, token=token)
         if refused or errors:
             raise SystemExit("%d requests refused, %d broken: %s" % (refused, errors, process.log()[-2000:]))
         return (cpu_seconds(process.process.pid) - before) / requests * 1e6
@@ -165,6 +170,39 @@ class Bench:
         print("%-44s %8.0f us %8.0f us %7.2f   (%d back-end calls)" % (title, ours, bare, ratio, len(actions)), flush=True)
         for process in (gateway, proxy, stub):
             process.stop()
+
+    def trust(self):
+        """100 entries found by an identifier of another domain. Pairs are measured in turn, the median pair is shown."""
+        stub = self.stub(0, 100)
+        redis = trust.Redis(self.directory)
+        domain = support.Domain(self.directory, **trust.domain_configuration(self.directory))
+        identity = trust.trust_configuration(self.directory, domain)["identity"]
+        open_gateway = self.gateway(stub, trusted={"identity": identity})
+        for title, shared, audit in (("token, xref, consent; cached in process", None, "off"),
+                                     ("token, xref, consent; Redis by socket", redis, "off"),
+                                     ("the same and the audit journal", redis, "on")):
+            trusted = dict(trust.trust_configuration(self.directory, domain, shared), audit={"enabled": audit})
+            closed = self.gateway(stub, name="trusted", trusted=trusted)
+            token = subprocess.run([support.BINARY, "token", "--config", os.path.join(self.directory, "trusted.yaml"),
+                                    "--role", "doctor"], capture_output=True, text=True, check=True).stdout.strip()
+            path = "/fhir/DocumentReference?patient.identifier=urn:oid:%s%%7CIHERED-1001&status=current&_count=200" % (
+                trust.RED)
+            found = support.request("GET", "http://127.0.0.1:%d%s" % (closed.port, path),
+                                    {"Authorization": "Bearer " + token})
+            if found.status != 200 or found.json()["total"] != 100:
+                raise SystemExit("the search with trust does not find its 100 entries: %r" % found)
+            pairs = []
+            for _ in range(5):
+                with_trust = self.cpu_per_request(closed, path, token=token)
+                without = self.cpu_per_request(open_gateway, path)
+                pairs.append((with_trust / without, with_trust, without))
+            ratio, with_trust, without = sorted(pairs)[2]
+            print("%-44s %8.0f us %8.0f us %7.3f" % (title, with_trust, without, ratio), flush=True)
+            closed.stop()
+            shutil.rmtree(os.path.join(self.directory, "state"), True)
+        for process in (open_gateway, domain, stub):
+            process.stop()
+        redis.kill()
 
     def crowd(self, clients):
         stub = self.stub(500, 1)
@@ -221,6 +259,8 @@ def main():
         bench.compare("ITI-67, 10 entries", 10, search_path())
         bench.compare("ITI-67, 100 entries", 100, search_path())
         bench.compare("ITI-65, one 50 KB document", 1, "/fhir", post_script(directory))
+        print("%-44s %11s %11s %7s" % ("CPU per request, ITI-67, 100 entries", "trust on", "trust off", "ratio"))
+        bench.trust()
         bench.crowd(2000)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

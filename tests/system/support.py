@@ -332,16 +332,16 @@ class DemoStand(unittest.TestCase):
         self.environment = dict(os.environ, DEMO_STATE=self.state, GATEWAY_PORT=str(free_port()),
                                 HCM_PORT=str(free_port()))
 
-    def run_once(self, **more):
-        return subprocess.run(["./run", "demo", "--once"], cwd=ROOT, env=dict(self.environment, **more),
+    def run_once(self, *options, **more):
+        return subprocess.run(["./run", "demo", "--once", *options], cwd=ROOT, env=dict(self.environment, **more),
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=False)
 
-    def start(self):
+    def start(self, *command):
         """The demo that serves, in a session of its own; returns when it has published."""
         path = os.path.join(self.state, "out")
         with open(path, "wb") as log:
             # A caller that ignores SIGHUP (nohup) hands that on, and bash cannot trap what it was told to ignore.
-            process = subprocess.Popen(["./run"], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
+            process = subprocess.Popen(["./run", *command], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
                                        stderr=log, start_new_session=True,
                                        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         self.addCleanup(lambda: process.poll() is None and os.killpg(process.pid, signal.SIGKILL))

@@ -17,6 +17,16 @@ class Demo(support.DemoStand):
             self.assertTrue(self.ports_free(), "the demo left a process behind")
         self.assertEqual(sorted(os.listdir(self.state)).count("gateway.pid"), 0)
 
+    def test_secure_once_and_again(self):
+        for _ in range(2):
+            done = self.run_once("--secure")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            for expected in ("ITI-108", "breaks the glass", "with purpose BTG"):
+                self.assertIn(expected, done.stdout)
+            self.assertTrue(self.ports_free(), "the demo left a process behind")
+        with open(os.path.join(self.state, "audit.ndjson"), encoding="utf-8") as file:
+            self.assertIn("AuditEvent", file.read())
+
     def test_taken_port(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))

@@ -7,11 +7,12 @@ import unittest
 import support
 
 
-def tour():
-    """[(command, [expected text])] of the README's sh blocks, in order."""
+def tour(heading):
+    """[(command, [expected text])] of the sh blocks under a heading of the README, in order."""
     with open(os.path.join(support.ROOT, "README.md"), encoding="utf-8") as file:
         text = file.read()
-    section = text[text.index("## Five minutes in curl"):text.index("## Configuration")]
+    section = text[text.index("## " + heading):]
+    section = section[:section.index("\n## ", 1)]
     steps = []
     for block in re.findall(r"^```sh\n(.*?)^```$", section, re.M | re.S):
         for command in re.split(r"(?<=\n)(?=#=> )|(?<=\n)(?!#=>|[ \t])(?<![|\\]\n)", block):
@@ -24,12 +25,19 @@ def tour():
 
 class Readme(support.DemoStand):
     def test_tour(self):
-        steps = tour()
-        self.assertGreater(len([step for step in steps if step[1]]), 8)
-        self.start()
+        self.walk("Five minutes in curl", 8)
+
+    def test_tour_with_trust(self):
+        self.walk("Who may see what", 6, "demo", "--secure")
+
+    def walk(self, heading, steps_min, *demo):
+        steps = tour(heading)
+        self.assertGreater(len([step for step in steps if step[1]]), steps_min)
+        self.start(*demo)
         # One shell for all, as for a reader; a line of marks after each command tells its output and status apart.
         script = "".join("%s\nprintf '\\n@@@%%d\\n' \"$?\"\n" % command.rstrip("\n") for command, _ in steps)
         script = script.replace("127.0.0.1:8080", "127.0.0.1:" + self.environment["GATEWAY_PORT"])
+        script = script.replace("var/demo", self.state)
         done = subprocess.run(["bash", "-c", "set -o pipefail\n" + script], cwd=support.ROOT, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=300, check=False)
         outputs = re.split(r"\n@@@(\d+)\n", done.stdout)
