@@ -41,30 +41,62 @@ static bool question_begin(struct hl7v3_message *question, enum hl7v3_kind kind,
 	       outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 }
 
-/* Sends the question, and reads an answer of this kind that is ours. */
+static bool is_accepted(struct str code)
+{
+	return str_equal(code, STR("AA")) || str_equal(code, STR("CA"));
+}
+
+/* A question on its way, and the answer that is wanted. */
+struct exchange {
+	const struct south *south;
+	const struct hl7v3_message *question;
+	enum hl7v3_kind kind;
+	struct hl7v3_message *answer;
+	bool is_ours; /* the answer was read, and belongs to the question */
+	struct outcome *outcome;
+};
+
+static bool answer_read(void *ctx, struct str text)
+{
+	struct exchange *exchange = ctx;
+	struct outcome reading;
+
+	outcome_init(&reading);
+	if (hl7v3_read(text, exchange->south->arena, exchange->answer, &reading))
+		exchange->is_ours =
+			hl7v3_answers(exchange->answer, exchange->kind, exchange->question, exchange->outcome);
+	else
+		outcome_add(exchange->outcome,
+			    reading.issues[0].code == ERR_NO_MEMORY ? ERR_NO_MEMORY : ERR_BACKEND_ANSWER, "",
+			    "The identity manager's answer was not understood (%s); report it to its operator.",
+			    reading.issues[0].text);
+	return exchange->is_ours && is_accepted(exchange->answer->ack_code);
+}
+
+/* Sends the question, and takes an answer of this kind that is ours. */
 static bool ask(const struct south *south, const struct identity_service *service, const struct hl7v3_message *question,
 		enum hl7v3_kind kind, struct hl7v3_message *answer, struct outcome *outcome)
 {
 	struct xds_message message;
-	struct outcome reading;
-	struct str text;
+	struct exchange exchange = { south, question, kind, answer, false, outcome };
 	struct str action =
 		arena_printf(south->arena, HL7V3_ACTION_PREFIX "%.*s", STR_ARG(hl7v3_root_name(question->kind)));
-	struct soap_request request = {
-		.url = service->url, .action = action, .write_body = message_write, .body = question, .text = &text
-	};
+	struct soap_request request = { .url = service->url,
+					.action = action,
+					.write_body = message_write,
+					.body = question,
+					.read = answer_read,
+					.read_ctx = &exchange };
 
 	if (!action.data)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	if (soap_exchange(south, &request, &message, outcome) != SOAP_ANSWERED)
 		return false;
-	outcome_init(&reading);
-	if (!hl7v3_read(text, south->arena, answer, &reading))
-		return outcome_add(outcome,
-				   reading.issues[0].code == ERR_NO_MEMORY ? ERR_NO_MEMORY : ERR_BACKEND_ANSWER, "",
-				   "The identity manager's answer was not understood (%s); report it to its operator.",
-				   reading.issues[0].text);
-	return hl7v3_answers(answer, kind, question, outcome);
+	if (message.kind != HL7V3_BODY)
+		return outcome_add(outcome, ERR_BACKEND_ANSWER, "",
+				   "The identity manager answered with another kind of message; check the addresses "
+				   "configured for it.");
+	return exchange.is_ours;
 }
 
 /* True when an XPath ends in, or goes through, this step: "dataSource" in ".../hl7:dataSource[1]/value/@root". */
@@ -105,11 +137,6 @@ static void error_log(const struct south *south, const struct hl7v3_message *ans
 	LOG(WARN, LOG_SOUTH_ERROR, south->request_id, LOG_TEXT("backend", south->backend->name),
 	    LOG_TEXT("acknowledgement", answer->ack_code), LOG_TEXT("query", answer->query_code),
 	    LOG_TEXT("detail", detail->code));
-}
-
-static bool is_accepted(struct str code)
-{
-	return str_equal(code, STR("AA")) || str_equal(code, STR("CA"));
 }
 
 /* What a query's answer says: IDENTITY_OK for found and for nothing found. */

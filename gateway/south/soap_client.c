@@ -40,6 +40,7 @@ struct incoming {
 	bool root_read;          /* message is filled */
 	bool drop;               /* the part being read goes nowhere */
 	bool refused;            /* the sink wants no more */
+	bool says_no;            /* request->read has read a refusal */
 	bool no_memory;
 	char wrong[128]; /* what is wrong with the answer; empty when nothing is */
 };
@@ -136,15 +137,11 @@ static bool root_read(struct incoming *incoming)
 			      incoming->message, &reading))
 		return answer_wrong(incoming, reading.count ? reading.issues[0].text : "no XDS message");
 	incoming->root_read = true;
-	if (incoming->request->text) {
-		*incoming->request->text = arena_copy(incoming->south->arena, buf_str(&incoming->root));
-		incoming->no_memory = !incoming->request->text->data;
-	}
-	buf_free(&incoming->root);
-	if (incoming->no_memory)
-		return false;
 	if (!head_check(incoming))
 		return false;
+	if (incoming->request->read && incoming->message->kind == HL7V3_BODY)
+		incoming->says_no = !incoming->request->read(incoming->request->read_ctx, buf_str(&incoming->root));
+	buf_free(&incoming->root);
 	if (incoming->message->kind == SOAP_FAULT || !sink)
 		return true;
 	if (!sink->root(sink->ctx, incoming->message))
@@ -541,18 +538,22 @@ static enum soap_end transfer(struct incoming *incoming, struct outgoing *outgoi
 }
 
 /* Tells the recorder how it ended: an answer that says no is a failure too. */
-static void exchange_record(const struct south *south, const struct soap_request *request, enum soap_end end,
-			    const struct xds_message *message, const struct outcome *outcome)
+static void exchange_record(const struct incoming *incoming, enum soap_end end)
 {
-	struct south_call call = { .action = request->action,
-				   .url = request->url,
-				   .backend = south->backend->name,
-				   .write_body = request->write_body,
-				   .body = request->body,
-				   .succeeded = end == SOAP_ANSWERED && (message->kind == XDS_UNKNOWN ||
-									 message->response.status != REGISTRY_FAILURE),
-				   .code = outcome->count ? outcome->issues[outcome->count - 1].code
-							  : ERR_BACKEND_REFUSED };
+	const struct south *south = incoming->south;
+	const struct soap_request *request = incoming->request;
+	const struct xds_message *message = incoming->message;
+	const struct outcome *outcome = incoming->outcome;
+	struct south_call call = {
+		.action = request->action,
+		.url = request->url,
+		.backend = south->backend->name,
+		.write_body = request->write_body,
+		.body = request->body,
+		.succeeded = end == SOAP_ANSWERED && !incoming->says_no &&
+			     (message->kind == XDS_UNKNOWN || message->response.status != REGISTRY_FAILURE),
+		.code = outcome->count ? outcome->issues[outcome->count - 1].code : ERR_BACKEND_REFUSED
+	};
 
 	if (south->recorder)
 		south->recorder->called(south->recorder->ctx, &call);
@@ -580,7 +581,7 @@ enum soap_end soap_exchange(const struct south *south, const struct soap_request
 	buf_init(&incoming.root, south->backend->reply_bytes_max);
 	if (outgoing_build(south, request, incoming.message_id, &text, &outgoing, outcome))
 		end = transfer(&incoming, &outgoing);
-	exchange_record(south, request, end, message, outcome);
+	exchange_record(&incoming, end);
 	incoming_free(&incoming);
 	buf_free(&text);
 	return end;

@@ -69,8 +69,10 @@ struct soap_request {
 	bool once;                             /* never sent a second time by itself; the end may be SOAP_UNCLEAR */
 	uint64_t reply_bytes_expected;         /* of the documents in the reply: they get more time */
 	const struct document_sink *documents; /* NULL: documents in the reply are dropped */
-	struct str *text; /* takes the whole SOAP message of the reply, for bodies that xds_message.h does not read;
-			   * NULL: not wanted */
+	/* Reads a reply whose body xds_message.h does not know: the whole SOAP message, valid during the call. Returns
+	 * whether the reply says yes, for the record of the call. NULL: the reply is an XDS message. */
+	bool (*read)(void *ctx, struct str text);
+	void *read_ctx;
 };
 
 /* Sends the request and reads the answer, whatever the HTTP status: a fault becomes SOAP_FAILED with an issue (when
