@@ -20,7 +20,8 @@ struct consent_directory {
 	struct server_handlers handlers;
 	struct consent_store *store;
 	struct leases *leases;
-	const struct patients *patients;
+	bool (*knows)(void *ctx, struct str value, struct str authority, bool *is_known, struct outcome *outcome);
+	void *ctx;
 	struct str secret;
 };
 
@@ -64,9 +65,7 @@ static bool patient_member(struct asked *asked, const json_t *object, struct str
 		return false;
 	if (!patient_id_normalise(cx, asked->http->arena, patient_id, &value, &authority))
 		return wrong(asked, "patient", "Send the patient as value^^^&oid&ISO.");
-	if (is_known)
-		*is_known = patient_is_configured(asked->directory->patients, value, authority);
-	return true;
+	return !is_known || asked->directory->knows(asked->directory->ctx, value, authority, is_known, asked->outcome);
 }
 
 static void version_write(struct json_writer *writer, const struct consent_version *version)
@@ -357,7 +356,8 @@ bool consent_directory_open(const struct consent_directory_options *options, str
 			      .handle = handle_request,
 			      .refuse = refuse_request },
 		.leases = leases_new(),
-		.patients = options->patients,
+		.knows = options->knows,
+		.ctx = options->ctx,
 		.secret = secret,
 	};
 	if (!opened->leases)
@@ -368,6 +368,18 @@ bool consent_directory_open(const struct consent_directory_options *options, str
 	}
 	*directory = opened;
 	return true;
+}
+
+bool consent_directory_merge(struct consent_directory *directory, struct str survivor, struct str subsumed,
+			     struct deadline deadline, struct outcome *outcome)
+{
+	int64_t version = 0;
+
+	if (!consent_store_merge(directory->store, survivor, subsumed, &version, outcome))
+		return false;
+	leases_committed(directory->leases, survivor);
+	return leases_settle(directory->leases, survivor, version, deadline) ||
+	       outcome_add(outcome, ERR_BUSY, "", "Retry later: too many wait for Consents to be in force.");
 }
 
 void consent_directory_close(struct consent_directory *directory)

@@ -27,7 +27,22 @@ static const char schema[] = "CREATE TABLE consent ("
 			     "CREATE INDEX consent_patient ON consent(patient, newest);"
 			     "CREATE TABLE patient (patient TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT;";
 
+/* Who was merged into whom: each subsumed patient with its last survivor, without steps between. */
+static const char merge_schema[] = "CREATE TABLE IF NOT EXISTS merge (subsumed TEXT NOT NULL, survivor TEXT NOT NULL,"
+				   " PRIMARY KEY (survivor, subsumed)) STRICT, WITHOUT ROWID";
+
+/* A patient's Consents are those of everybody who was merged into them too. */
+#define OF_PATIENT "(patient = ?1 OR patient IN (SELECT subsumed FROM merge WHERE survivor = ?1))"
+
 #define COLUMNS "id, version, patient, active, updated_ms, resource"
+
+static bool prepare_work(void *context, struct connection *connection, struct outcome *outcome)
+{
+	struct statement *statement;
+
+	(void)context;
+	return statement_prepare(connection, merge_schema, &statement, outcome) && statement_run(statement, outcome);
+}
 
 struct consent_store {
 	struct database *database;
@@ -42,8 +57,9 @@ bool consent_store_open(const char *path, struct consent_store **store, struct o
 
 	if (!opened)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
-	if (!database_open(&options, &opened->database, outcome)) {
-		free(opened);
+	if (!database_open(&options, &opened->database, outcome) ||
+	    !database_write(opened->database, prepare_work, NULL, outcome)) {
+		consent_store_close(opened);
 		return false;
 	}
 	*store = opened;
@@ -119,17 +135,19 @@ static bool present_check(struct connection *connection, const struct writing *w
 	enum step step;
 
 	if (!statement_prepare(connection,
-			       "SELECT version, patient, resource IS NULL FROM consent WHERE id = ? AND newest = 1",
+			       "SELECT version, " OF_PATIENT
+			       ", resource IS NULL FROM consent WHERE id = ?2 AND newest = 1",
 			       &statement, outcome))
 		return false;
-	statement_bind_text(statement, 1, writing->new->id);
+	statement_bind_text(statement, 1, writing->new->patient_id);
+	statement_bind_text(statement, 2, writing->new->id);
 	step = statement_step(statement, outcome);
 	*present = 0;
 	if (step == STEP_FAILED)
 		return false;
 	if (step == STEP_ROW) {
 		*present = statement_i64(statement, 0);
-		same_patient = str_equal(statement_text(statement, 1), writing->new->patient_id);
+		same_patient = statement_i64(statement, 1) != 0;
 		was_deleted = statement_i64(statement, 2) != 0;
 		statement_reset(statement);
 	}
@@ -172,7 +190,8 @@ static bool bounds_check(struct connection *connection, struct str patient_id, s
 	bool fits;
 
 	if (!statement_prepare(connection,
-			       "SELECT count(*), total(length(resource)) FROM consent WHERE patient = ? AND newest = 1"
+			       "SELECT count(*), total(length(resource)) FROM consent WHERE " OF_PATIENT
+			       " AND newest = 1"
 			       " AND resource IS NOT NULL",
 			       &statement, outcome))
 		return false;
@@ -186,28 +205,37 @@ static bool bounds_check(struct connection *connection, struct str patient_id, s
 				   "Delete Consents of this patient that are not needed any more: there are too many.");
 }
 
+/* Gives the patient a new version. */
+static bool patient_advance(struct connection *connection, struct str patient_id, int64_t *version,
+			    struct outcome *outcome)
+{
+	struct statement *statement;
+	int64_t before;
+
+	if (!patient_version(connection, patient_id, &before, outcome))
+		return false;
+	*version = before ? before + 1 + random_below(VERSION_STEP_MAX)
+			  : 1 + (int64_t)VERSION_STEP_MAX + random_below(VERSION_START_MAX);
+	if (!statement_prepare(connection, "INSERT OR REPLACE INTO patient(patient, version) VALUES (?, ?)", &statement,
+			       outcome))
+		return false;
+	statement_bind_text(statement, 1, patient_id);
+	statement_bind_i64(statement, 2, *version);
+	return statement_run(statement, outcome);
+}
+
 static bool write_work(void *context, struct connection *connection, struct outcome *outcome)
 {
 	struct writing *writing = context;
 	struct consent_version *new = writing->new;
-	struct statement *statement;
 	int64_t present;
-	int64_t before;
 
-	if (!present_check(connection, writing, &present, outcome) ||
-	    !patient_version(connection, new->patient_id, &before, outcome))
+	if (!present_check(connection, writing, &present, outcome))
 		return false;
 	new->version_id = present + 1;
 	new->updated_ms = clock_wall_ms();
-	writing->version = before ? before + 1 + random_below(VERSION_STEP_MAX)
-				  : 1 + (int64_t)VERSION_STEP_MAX + random_below(VERSION_START_MAX);
-	if (!row_write(connection, new, outcome) || !bounds_check(connection, new->patient_id, outcome) ||
-	    !statement_prepare(connection, "INSERT OR REPLACE INTO patient(patient, version) VALUES (?, ?)", &statement,
-			       outcome))
-		return false;
-	statement_bind_text(statement, 1, new->patient_id);
-	statement_bind_i64(statement, 2, writing->version);
-	return statement_run(statement, outcome);
+	return row_write(connection, new, outcome) && bounds_check(connection, new->patient_id, outcome) &&
+	       patient_advance(connection, new->patient_id, &writing->version, outcome);
 }
 
 bool consent_store_write(struct consent_store *store, struct consent_version *new, int64_t expected, int64_t *version,
@@ -220,6 +248,39 @@ bool consent_store_write(struct consent_store *store, struct consent_version *ne
 	if (!database_write(store->database, write_work, &writing, outcome))
 		return false;
 	*version = writing.version;
+	return true;
+}
+
+struct merging {
+	struct str survivor;
+	struct str subsumed;
+	int64_t version;
+};
+
+static bool merge_work(void *context, struct connection *connection, struct outcome *outcome)
+{
+	struct merging *merging = context;
+	struct statement *statement;
+
+	if (!statement_prepare(connection,
+			       "INSERT OR IGNORE INTO merge(survivor, subsumed) SELECT ?1, ?2"
+			       " UNION SELECT ?1, subsumed FROM merge WHERE survivor = ?2",
+			       &statement, outcome))
+		return false;
+	statement_bind_text(statement, 1, merging->survivor);
+	statement_bind_text(statement, 2, merging->subsumed);
+	return statement_run(statement, outcome) &&
+	       patient_advance(connection, merging->survivor, &merging->version, outcome);
+}
+
+bool consent_store_merge(struct consent_store *store, struct str survivor, struct str subsumed, int64_t *version,
+			 struct outcome *outcome)
+{
+	struct merging merging = { survivor, subsumed, 0 };
+
+	if (!database_write(store->database, merge_work, &merging, outcome))
+		return false;
+	*version = merging.version;
 	return true;
 }
 
@@ -264,7 +325,7 @@ static bool state_work(void *context, struct connection *connection, struct outc
 	if (!reading->content || reading->version == reading->known)
 		return true;
 	return rows_read(connection,
-			 "SELECT " COLUMNS " FROM consent WHERE patient = ? AND newest = 1 AND active = 1"
+			 "SELECT " COLUMNS " FROM consent WHERE " OF_PATIENT " AND newest = 1 AND active = 1"
 			 " AND resource IS NOT NULL ORDER BY key",
 			 reading, outcome);
 }
@@ -323,7 +384,7 @@ bool consent_store_read(struct consent_store *store, struct str id, int64_t vers
 static bool list_work(void *context, struct connection *connection, struct outcome *outcome)
 {
 	return rows_read(connection,
-			 "SELECT " COLUMNS " FROM consent WHERE patient = ? AND newest = 1 AND resource IS NOT NULL"
+			 "SELECT " COLUMNS " FROM consent WHERE " OF_PATIENT " AND newest = 1 AND resource IS NOT NULL"
 			 " ORDER BY key",
 			 context, outcome);
 }

@@ -46,6 +46,11 @@ bool consent_store_state(struct consent_store *store, struct str patient_id, int
 			 struct arena *arena, int64_t *version, struct consent_versions *active,
 			 struct outcome *outcome) MUST_CHECK;
 
+/* From now on the Consents of patient subsumed are the survivor's too, and those of whoever was merged into subsumed
+ * before. version: the survivor's, after the write. Doing it twice is doing it once. */
+bool consent_store_merge(struct consent_store *store, struct str survivor, struct str subsumed, int64_t *version,
+			 struct outcome *outcome) MUST_CHECK;
+
 /* One version, version_id 0 the newest. ERR_NOT_FOUND, ERR_GONE when that version deletes. */
 bool consent_store_read(struct consent_store *store, struct str id, int64_t version_id, struct arena *arena,
 			struct consent_version *found, struct outcome *outcome) MUST_CHECK;

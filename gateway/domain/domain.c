@@ -119,13 +119,39 @@ static bool identities_open(const struct config *config, struct domain *domain, 
 		identity_seed_demographics(domain->database, domain->rules.patients, json, outcome));
 }
 
+struct known_work {
+	const struct domain *domain;
+	struct patient_identity identity;
+	bool is_known;
+};
+
+static bool known_work(void *context, struct connection *connection, struct outcome *outcome)
+{
+	struct known_work *work = context;
+
+	return identity_is_registered(connection, work->domain->rules.patients, &work->identity, &work->is_known,
+				      outcome);
+}
+
+/* In the form of consent_directory_options.knows. */
+static bool patient_known(void *ctx, struct str value, struct str authority, bool *is_known, struct outcome *outcome)
+{
+	const struct domain *domain = ctx;
+	struct known_work work = { domain, { authority, value }, false };
+
+	if (!database_read(domain->database, known_work, &work, outcome))
+		return false;
+	*is_known = work.is_known;
+	return true;
+}
+
 /* Opens the consent directory, when it has a secret by which gateways may ask it. */
 static bool consents_open(const struct config *config, struct domain *domain, struct outcome *outcome)
 {
 	struct str path = arena_printf(domain->arena, "%.*s/consents.db", STR_ARG(config->domain_data_directory));
-	const struct consent_directory_options options = { .path = path.data,
-							   .secret = config->domain_consent_secret,
-							   .patients = domain->rules.patients };
+	const struct consent_directory_options options = {
+		.path = path.data, .secret = config->domain_consent_secret, .knows = patient_known, .ctx = domain
+	};
 
 	if (str_is_empty(config->domain_consent_secret))
 		return true;
@@ -179,6 +205,7 @@ static bool server_start(const struct config *config, struct domain *domain, str
 static void domain_free(struct domain *domain)
 {
 	consent_directory_close(domain->consents);
+	pthread_mutex_destroy(&domain->merge_lock);
 	database_close(domain->database);
 	content_store_close(domain->contents);
 	arena_free(domain->arena);
@@ -196,6 +223,7 @@ bool domain_open(const struct config *config, struct domain **domain, struct out
 		free(opened);
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
 	}
+	pthread_mutex_init(&opened->merge_lock, NULL);
 	opened->query_limits =
 		(struct query_limits) { .leaf_class_max = LEAF_CLASS_MAX, .object_ref_max = OBJECT_REF_MAX };
 	opened->document_bytes_max = config->limits_body_bytes;

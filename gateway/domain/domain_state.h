@@ -2,6 +2,8 @@
 #ifndef PASSERELLE_DOMAIN_STATE_H
 #define PASSERELLE_DOMAIN_STATE_H
 
+#include <pthread.h>
+
 #include "gateway/domain/consent_directory.h"
 #include "gateway/domain/registry.h"
 #include "gateway/domain/repository.h"
@@ -12,6 +14,7 @@ struct domain {
 	struct database *database;
 	struct content_store *contents;
 	struct consent_directory *consents; /* NULL: this domain keeps none */
+	pthread_mutex_t merge_lock;         /* held while two patients become one */
 	struct submission_rules rules;
 	struct query_limits query_limits;
 	struct str repository_unique_id;

@@ -94,7 +94,7 @@ static bool registration_apply(const struct feed *feed)
 	       identity_person_store(feed->connection, own.id, patient, false, feed->arena, feed->outcome);
 }
 
-static struct str cx_of(const struct patient_identity *identity, struct arena *arena)
+struct str identity_patient_id(const struct patient_identity *identity, struct arena *arena)
 {
 	struct str value = hl7_escape(identity->value, arena);
 
@@ -106,8 +106,8 @@ static struct str cx_of(const struct patient_identity *identity, struct arena *a
 static bool documents_move(const struct feed *feed, const struct patient_identity *from,
 			   const struct patient_identity *to)
 {
-	struct str old = cx_of(from, feed->arena);
-	struct str new = cx_of(to, feed->arena);
+	struct str old = identity_patient_id(from, feed->arena);
+	struct str new = identity_patient_id(to, feed->arena);
 	size_t count = 0;
 
 	if (!str_equal(from->authority, patients_authority(feed->patients)))
@@ -128,9 +128,9 @@ static bool known_or_refuse(const struct feed *feed, const struct patient_identi
 	       (is_known || refuse_feed(feed, HL7V3_UNKNOWN_KEY, location, "This identifier is not known."));
 }
 
-/* A merge that was done before is done again without effect; every other one about a merged identifier would make a loop
- * or tear a person apart. */
-static bool merge_apply(const struct feed *feed)
+/* A merge that was done before is done again without effect (is_done); every other one about a merged identifier would
+ * make a loop or tear a person apart. */
+static bool merge_check(const struct feed *feed, bool *is_done)
 {
 	const struct patient_identity *surviving = &feed->message->patients.items[0].identifiers.items[0];
 	const struct patient_identity *subsumed = &feed->message->subsumed;
@@ -149,16 +149,39 @@ static bool merge_apply(const struct feed *feed)
 		return false;
 	if (new.survivor != 0)
 		return refuse_merged(feed, OWN_ID);
-	if (old.survivor != 0)
+	*is_done = old.survivor != 0;
+	if (*is_done)
 		return old.survivor == new.id || refuse_merged(feed, PRIOR_ID);
-	if (!known_or_refuse(feed, surviving, OWN_ID "/@extension") ||
-	    !known_or_refuse(feed, subsumed, PRIOR_ID "/@extension"))
+	return known_or_refuse(feed, surviving, OWN_ID "/@extension") &&
+	       known_or_refuse(feed, subsumed, PRIOR_ID "/@extension");
+}
+
+static bool merge_apply(const struct feed *feed)
+{
+	const struct patient_identity *surviving = &feed->message->patients.items[0].identifiers.items[0];
+	const struct patient_identity *subsumed = &feed->message->subsumed;
+	struct identity_row new;
+	struct identity_row old;
+	bool is_done = false;
+
+	if (!merge_check(feed, &is_done))
 		return false;
-	return identity_enter(feed->connection, surviving, &new, feed->outcome) &&
-	       identity_enter(feed->connection, subsumed, &old, feed->outcome) &&
-	       identity_mark_fed(feed->connection, new.id, feed->outcome) &&
-	       identity_replace(feed->connection, new.id, old.id, feed->outcome) &&
-	       documents_move(feed, subsumed, surviving);
+	return is_done || (identity_enter(feed->connection, surviving, &new, feed->outcome) &&
+			   identity_enter(feed->connection, subsumed, &old, feed->outcome) &&
+			   identity_mark_fed(feed->connection, new.id, feed->outcome) &&
+			   identity_replace(feed->connection, new.id, old.id, feed->outcome) &&
+			   documents_move(feed, subsumed, surviving));
+}
+
+bool identity_merge_check(struct connection *connection, const struct patients *patients,
+			  const struct hl7v3_message *merge, struct arena *arena, struct identity_refusal *refusal,
+			  struct outcome *outcome)
+{
+	const struct feed feed = { connection, patients, merge, arena, refusal, outcome };
+	bool is_done = false;
+
+	*refusal = (struct identity_refusal) { 0 };
+	return merge_check(&feed, &is_done) || refusal->code;
 }
 
 bool identity_feed_apply(struct connection *connection, const struct patients *patients,

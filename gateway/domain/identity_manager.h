@@ -25,6 +25,15 @@ bool identity_feed_apply(struct connection *connection, const struct patients *p
 			 const struct hl7v3_message *feed, struct arena *arena, struct identity_refusal *refusal,
 			 struct outcome *outcome) MUST_CHECK;
 
+/* Whether a merge would be refused now; only another merge can change that. Call inside database_read; true also when
+ * refusal is set. */
+bool identity_merge_check(struct connection *connection, const struct patients *patients,
+			  const struct hl7v3_message *merge, struct arena *arena, struct identity_refusal *refusal,
+			  struct outcome *outcome) MUST_CHECK;
+
+/* A patient id as the registry keeps it: "value^^^&oid&ISO". data is NULL without memory. */
+struct str identity_patient_id(const struct patient_identity *identity, struct arena *arena);
+
 /* ITI-45: the other identifiers of the person of query->identifiers[0] in query->domains. Call inside database_read; true
  * also when refusal is set. */
 bool identity_pix(struct connection *connection, const struct patients *patients, const struct patient_query *query,

@@ -6,13 +6,13 @@
 #define PERSON_BYTES_MAX (1U << 20)
 
 static const char *const schema[] = {
-	"CREATE TABLE IF NOT EXISTS identity (id INTEGER PRIMARY KEY, authority TEXT NOT NULL, value TEXT NOT NULL,"
-	" survivor INTEGER REFERENCES identity(id), fed INTEGER NOT NULL DEFAULT 0,"
-	/* The traits as a message of ITI-44, and for searching: folded names, each after a line feed. */
-	" person BLOB, seeded INTEGER NOT NULL DEFAULT 0, family TEXT, birth TEXT,"
-	" UNIQUE(authority, value)) STRICT",
-	"CREATE TABLE IF NOT EXISTS identity_link (a INTEGER NOT NULL REFERENCES identity(id),"
-	" b INTEGER NOT NULL REFERENCES identity(id), PRIMARY KEY(a, b)) STRICT, WITHOUT ROWID",
+	("CREATE TABLE IF NOT EXISTS identity (id INTEGER PRIMARY KEY, authority TEXT NOT NULL, value TEXT NOT NULL,"
+	 " survivor INTEGER REFERENCES identity(id), fed INTEGER NOT NULL DEFAULT 0,"
+	 /* The traits as a message of ITI-44, and for searching: folded names, each after a line feed. */
+	 " person BLOB, seeded INTEGER NOT NULL DEFAULT 0, family TEXT, birth TEXT,"
+	 " UNIQUE(authority, value)) STRICT"),
+	("CREATE TABLE IF NOT EXISTS identity_link (a INTEGER NOT NULL REFERENCES identity(id),"
+	 " b INTEGER NOT NULL REFERENCES identity(id), PRIMARY KEY(a, b)) STRICT, WITHOUT ROWID"),
 	"CREATE INDEX IF NOT EXISTS identity_link_b ON identity_link(b)",
 	"CREATE TABLE IF NOT EXISTS identity_seed (item TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
 };

@@ -99,13 +99,55 @@ static bool feed_work(void *context, struct connection *connection, struct outco
 				   &work->refusal, outcome);
 }
 
+static bool check_work(void *context, struct connection *connection, struct outcome *outcome)
+{
+	struct identity_work *work = context;
+
+	return identity_merge_check(connection, work->domain->rules.patients, &work->question, work->arena,
+				    &work->refusal, outcome);
+}
+
+/* Before the documents of one patient become another's, the Consents do. One merge at a time: nothing else could make
+ * the check untrue before the merge is done. */
+static bool merge_prepare(struct identity_work *work, const struct soap_request *request, struct outcome *outcome)
+{
+	const struct patient_identity *surviving = &work->question.patients.items[0].identifiers.items[0];
+	struct domain *domain = work->domain;
+	struct str survivor = identity_patient_id(surviving, work->arena);
+	struct str subsumed = identity_patient_id(&work->question.subsumed, work->arena);
+
+	if (!survivor.data || !subsumed.data)
+		return no_memory(outcome);
+	if (!database_read(domain->database, check_work, work, outcome))
+		return false;
+	if (work->refusal.code || !domain->consents ||
+	    !str_equal(surviving->authority, patients_authority(domain->rules.patients)))
+		return true;
+	return consent_directory_merge(domain->consents, survivor, subsumed, request->http->deadline, outcome);
+}
+
+/* Stores what is fed. False when nothing was stored: the refusal is set, or outcome says why. */
+static bool feed_store(struct identity_work *work, const struct soap_request *request, struct outcome *outcome)
+{
+	bool is_merge = work->question.kind == HL7V3_MERGE;
+	bool good;
+
+	if (is_merge)
+		pthread_mutex_lock(&work->domain->merge_lock);
+	good = (!is_merge || merge_prepare(work, request, outcome)) && !work->refusal.code &&
+	       database_write(work->domain->database, feed_work, work, outcome);
+	if (is_merge)
+		pthread_mutex_unlock(&work->domain->merge_lock);
+	return good;
+}
+
 bool identity_feed_message(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome)
 {
 	struct identity_work work = { .domain = ctx };
 
 	if (!question_read(&work, request, outcome) || !reply_begin(&work, HL7V3_ACK, outcome))
 		return false;
-	if (!database_write(work.domain->database, feed_work, &work, outcome) && !work.refusal.code) {
+	if (!feed_store(&work, request, outcome) && !work.refusal.code) {
 		if (!outcome->has_error)
 			outcome_add(outcome, ERR_INTERNAL, "", "Report this: a feed failed without a reason.");
 		return false;

@@ -1,8 +1,10 @@
 """The identity manager of the embedded domain as a foreign PIX consumer, PDQ consumer and identity source meets it: SOAP
 bytes over HTTP, nothing of ours in between. Every answer is validated against the public schemas."""
+import json
 import os
 import shutil
 import tempfile
+import threading
 import unittest
 
 import hl7v3
@@ -12,6 +14,9 @@ from hl7v3 import ADD, BLUE, GREEN, MERGE, RED, REVISE
 
 QUERY = "/PRPA_IN201309UV02/controlActProcess/queryByParameter/parameterList"
 TRAITS = "/PRPA_IN201305UV02/controlActProcess/queryByParameter/parameterList"
+
+
+SECRET = "consent-secret-of-the-tests-0123456789"
 
 
 class IdentityStand(unittest.TestCase):
@@ -28,8 +33,11 @@ class IdentityStand(unittest.TestCase):
 
     @classmethod
     def start(cls):
+        secret = os.path.join(cls.directory, "consent.secret")
+        with open(secret, "w", encoding="utf-8") as file:
+            file.write(SECRET)
         cls.domain = support.Domain(
-            cls.directory, cross_references=[RED + "|IHERED-1001..IHERED-1010 = IHEBLUE-1001..IHEBLUE-1010",
+            cls.directory, consent_secret=secret, cross_references=[RED + "|IHERED-1001..IHERED-1010 = IHEBLUE-1001..IHEBLUE-1010",
                                              "urn:oid:%s | IHEGREEN-1001..IHEGREEN-1010 = %s|IHEBLUE-1001..IHEBLUE-1010"
                                              % (GREEN, BLUE)],
             demographics_file=os.path.join(support.ROOT, "conf", "demo", "patients.json"))
@@ -244,6 +252,83 @@ class RegistryHonoursIdentity(IdentityStand):
         self.assertEqual(self.publish(old), "XDSUnknownPatientId")
         self.assertEqual(self.found(RED, "IHERED-1008"), [(RED, "IHERED-1010"), (GREEN, "IHEGREEN-1008"),
                                                           (GREEN, "IHEGREEN-1010"), (BLUE, new)])
+
+
+class ConsentsFollow(IdentityStand):
+    """Who is merged brings their Consents along: a document that was refused yesterday is refused today."""
+
+    def consent(self, operation, status=200, **body):
+        answer = support.request("POST", "http://127.0.0.1:%d/consent/%s" % (self.domain.port, operation),
+                                 {"Authorization": "Bearer " + SECRET, "Content-Type": "application/json"},
+                                 json.dumps(body).encode())
+        self.assertEqual(answer.status, status, repr(answer))
+        return answer.json()
+
+    def write(self, name, patient, status=200, **more):
+        return self.consent("write", status, id=name, patient=xds.patient_cx(patient), active=True, resource="{}", **more)
+
+    def state(self, patient, gateway="a"):
+        answer = self.consent("state", gateway=gateway, patient=xds.patient_cx(patient))
+        return answer["version"], [item["id"] for item in answer["consents"]]
+
+    def test_fed_patients_may_have_consents(self):
+        patient = self.fresh()
+        self.write("fed", patient, 422)
+        self.accepted(ADD, (BLUE, patient))
+        self.write("fed", patient)
+
+    def test_consents_of_both(self):
+        old, middle, new = (self.fresh() for _ in range(3))
+        for value in (old, middle, new):
+            self.accepted(ADD, (BLUE, value))
+            self.write("of-" + value, value)
+        before, names = self.state(new)
+        self.assertEqual(names, ["of-" + new])
+        self.accepted(MERGE, (BLUE, middle), subsumed=(BLUE, old))
+        self.accepted(MERGE, (BLUE, new), subsumed=(BLUE, middle))
+        after, names = self.state(new)
+        self.assertGreater(after, before)
+        self.assertEqual(sorted(names), sorted("of-" + value for value in (old, middle, new)))
+        self.assertEqual(len(self.consent("list", patient=xds.patient_cx(new))["consents"]), 3)
+        # who survived may change them; who did not has no say any more
+        self.write("more", old, 422)
+        self.write("of-" + old, new)
+        self.assertIn("of-" + old, self.state(new)[1])
+        self.domain.stop()
+        type(self).start()
+        self.assertEqual(len(self.state(new)[1]), 3)
+
+    def test_a_refused_merge_moves_no_consents(self):
+        one, two = self.fresh(), self.fresh()
+        for value in (one, two):
+            self.accepted(ADD, (BLUE, value))
+            self.write("of-" + value, value)
+        version, _ = self.state(one)
+        self.refused("204", MERGE, (BLUE, "nobody"), subsumed=(BLUE, one))
+        self.refused("204", MERGE, (BLUE, one), subsumed=(BLUE, "nobody"))
+        self.refused("205", MERGE, (BLUE, one), subsumed=(BLUE, one))
+        self.assertEqual(self.state(one), (version, ["of-" + one]))
+
+    def test_a_merge_is_answered_when_nobody_relies_on_the_old_state(self):
+        one, two = self.fresh(), self.fresh()
+        for value in (one, two):
+            self.accepted(ADD, (BLUE, value))
+        self.write("of-" + two, two)
+        version, _ = self.state(one, gateway="g")
+        done = threading.Event()
+
+        def merge():
+            self.accepted(MERGE, (BLUE, one), subsumed=(BLUE, two))
+            done.set()
+
+        thread = threading.Thread(target=merge)
+        thread.start()
+        self.addCleanup(thread.join)
+        # The new state comes before the merge is answered: it can only be read while the lease is still held.
+        support.wait_until(lambda: self.state(one, gateway="h")[0] > version, "the Consents to be one's")
+        self.consent("return", gateway="g", leases=[{"patient": xds.patient_cx(one), "version": version + (1 << 40)}])
+        self.assertTrue(done.wait(support.START_SECONDS))
+        self.assertEqual(self.state(one, gateway="g")[1], ["of-" + two])
 
 
 class Demographics(IdentityStand):
