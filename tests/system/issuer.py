@@ -98,7 +98,11 @@ class Server:
             def log_message(self, *_):
                 pass
 
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Quiet(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_):
+                pass  # a client that leaves is no news
+
+        self.http = Quiet(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.base = "http://127.0.0.1:%d" % self.http.server_address[1]
         self.thread = threading.Thread(target=self.http.serve_forever, daemon=True)
