@@ -438,8 +438,10 @@ bool saml_assertion_read(struct str xml, struct arena *arena, struct saml_assert
 	buf_free(&reader->text);
 	if (good)
 		return true;
+	if (arena_failed(arena) || (reading.count && reading.issues[0].code == ERR_NO_MEMORY))
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
 	/* What the parser says of a text is here a matter of credentials. */
-	if (reading.count && (reading.issues[0].code == ERR_CREDENTIALS || reading.issues[0].code == ERR_NO_MEMORY))
-		return outcome_add(outcome, reading.issues[0].code, "", "%s", reading.issues[0].text);
+	if (reading.count && reading.issues[0].code == ERR_CREDENTIALS)
+		return outcome_add(outcome, ERR_CREDENTIALS, "", "%s", reading.issues[0].text);
 	return outcome_add(outcome, ERR_CREDENTIALS, "", "The assertion cannot be read.");
 }

@@ -78,7 +78,9 @@ void soap_fault_write(struct xml_writer *writer, const struct soap_fault *fault)
 	if (fault->subcode.size) {
 		xml_begin(writer, STR("soap:Subcode"));
 		xml_begin(writer, STR("soap:Value"));
-		xml_text(writer, STR("wsa:"));
+		if (fault->subcode_of_security)
+			xml_attribute(writer, STR("xmlns:wsse"), STR(NS_WSSE));
+		xml_text(writer, fault->subcode_of_security ? STR("wsse:") : STR("wsa:"));
 		xml_text(writer, fault->subcode);
 		xml_end(writer);
 		xml_end(writer);

@@ -51,7 +51,8 @@ enum soap_fault_code { FAULT_SENDER, FAULT_RECEIVER, FAULT_VERSION_MISMATCH, FAU
 struct soap_fault {
 	enum soap_fault_code code;
 	struct str subcode;
-	struct str reason; /* a sentence in English */
+	struct str reason;        /* a sentence in English */
+	bool subcode_of_security; /* writing only: subcode is one of WS-Security ("FailedAuthentication") */
 };
 
 /* soap:Fault, between soap_begin and soap_end. */

@@ -11,6 +11,7 @@ bool identity_source_open(struct access *access, struct outcome *outcome)
 	struct backend *backend = &access->identity;
 
 	*backend = (struct backend) { .name = STR("identity"),
+				      .xua_audience = config->identity_xua_audience,
 				      .tls = { config->identity_ca_file.data,
 					       config->identity_client_certificate_file.data,
 					       config->identity_client_key_file.data },

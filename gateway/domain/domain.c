@@ -16,6 +16,7 @@
 #define CODES_FILE_BYTES_MAX        (16U << 20)
 #define DEMOGRAPHICS_FILE_BYTES_MAX (16U << 20)
 #define READERS_MAX                 32
+#define ASSERTIONS_SEEN_MAX         (1U << 20)
 #define BODY_GRACE_MS               10000
 #define RECORD_VARIABLE             "PASSERELLE_DOMAIN_RECORD"
 
@@ -160,6 +161,28 @@ static bool consents_open(const struct config *config, struct domain *domain, st
 	return consent_directory_open(&options, &domain->consents, outcome);
 }
 
+/* Whose word is taken on who asks. */
+static bool trust_open(const struct config *config, struct domain *domain, struct outcome *outcome)
+{
+	const struct config_saml_issuers *configured = &config->domain_xua_issuers;
+	struct saml_issuer *issuers = arena_array(domain->arena, configured->count, sizeof(*issuers));
+	struct saml_verifier_options options = { .issuers = issuers,
+						 .issuer_count = configured->count,
+						 .audiences = config->domain_xua_audiences.items,
+						 .audience_count = config->domain_xua_audiences.count,
+						 .seen_max = ASSERTIONS_SEEN_MAX };
+
+	if (configured->count == 0)
+		return true;
+	if (!issuers)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
+	for (size_t i = 0; i < configured->count; i++)
+		issuers[i] = (struct saml_issuer) { configured->items[i].issuer,
+						    configured->items[i].certificate_file.data };
+	domain->verifier = saml_verifier_open(&options, outcome);
+	return domain->verifier != NULL;
+}
+
 static bool server_start(const struct config *config, struct domain *domain, struct outcome *outcome)
 {
 	const char *record_directory = getenv(RECORD_VARIABLE);
@@ -194,6 +217,8 @@ static bool server_start(const struct config *config, struct domain *domain, str
 		.side = domain->consents ? consent_directory_handlers(domain->consents) : NULL,
 		.body_bytes_max = config->limits_body_bytes,
 		.root_bytes_max = config->limits_body_bytes,
+		.verifier = domain->verifier,
+		.assertion_required = config->domain_xua_required,
 		.record_directory = record_directory,
 	};
 
@@ -206,6 +231,7 @@ static void domain_free(struct domain *domain)
 {
 	consent_directory_close(domain->consents);
 	pthread_mutex_destroy(&domain->merge_lock);
+	saml_verifier_close(domain->verifier);
 	database_close(domain->database);
 	content_store_close(domain->contents);
 	arena_free(domain->arena);
@@ -233,7 +259,7 @@ bool domain_open(const struct config *config, struct domain **domain, struct out
 						.total_bytes_max = config->limits_spool_bytes };
 	if (!rules_open(config, opened, outcome) || !storage_open(config, opened, outcome) ||
 	    !identities_open(config, opened, outcome) || !consents_open(config, opened, outcome) ||
-	    !server_start(config, opened, outcome)) {
+	    !trust_open(config, opened, outcome) || !server_start(config, opened, outcome)) {
 		domain_free(opened);
 		return false;
 	}

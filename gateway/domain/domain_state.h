@@ -22,6 +22,7 @@ struct domain {
 	uint64_t stop_ms;
 	struct spool_limits spool;
 	struct soap_server *server;
+	struct saml_verifier *verifier; /* NULL: assertions are not looked at */
 };
 
 /* ITI-41, 42, 18 and 43, in the form of soap_action.handle; ctx is the struct domain. */

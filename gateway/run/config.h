@@ -47,71 +47,61 @@ struct config_strs {
 #define CONFIG_MEMBER_BACK_ENDS(field)          struct config_back_ends field;
 #define CONFIG_MEMBER_KEYS(field)               struct config_keys field;
 #define CONFIG_MEMBER_AUDIT_REPOSITORIES(field) struct config_audit_repositories field;
+#define CONFIG_MEMBER_SAML_ISSUERS(field)       struct config_saml_issuers field;
 #define CONFIG_MEMBER_AUTHORITIES(field)        struct config_authorities field;
 
 #define CONFIG_MEMBER_ISSUERS(field) struct config_issuers field;
 #define CONFIG_MEMBER_CLIENTS(field) struct config_clients field;
 
 #define CONFIG_ROW(field, key, type, ...) CONFIG_MEMBER_##type(field)
+#define CONFIG_LIST(list, item)     \
+	struct list {               \
+		struct item *items; \
+		size_t count;       \
+	}
 struct config_key {
 #define KEY_ROW CONFIG_ROW
 #include "gateway/run/config.def"
 };
-struct config_keys {
-	struct config_key *items;
-	size_t count;
+CONFIG_LIST(config_keys, config_key);
+struct config_saml_issuer {
+#define SAML_ISSUER_ROW CONFIG_ROW
+#include "gateway/run/config.def"
 };
+CONFIG_LIST(config_saml_issuers, config_saml_issuer);
 struct config_authority {
 #define AUTHORITY_ROW CONFIG_ROW
 #include "gateway/run/config.def"
 };
-struct config_authorities {
-	struct config_authority *items;
-	size_t count;
-};
+CONFIG_LIST(config_authorities, config_authority);
 struct config_repository {
 #define REPOSITORY_ROW CONFIG_ROW
 #include "gateway/run/config.def"
 };
-struct config_repositories {
-	struct config_repository *items;
-	size_t count;
-};
+CONFIG_LIST(config_repositories, config_repository);
 /* line: of the file, for what is found out only when the item is used. */
 struct config_issuer {
 #define ISSUER_ROW CONFIG_ROW
 #include "gateway/run/config.def"
 	size_t line;
 };
-struct config_issuers {
-	struct config_issuer *items;
-	size_t count;
-};
+CONFIG_LIST(config_issuers, config_issuer);
 struct config_client {
 #define CLIENT_ROW CONFIG_ROW
 #include "gateway/run/config.def"
 	size_t line;
 };
-struct config_clients {
-	struct config_client *items;
-	size_t count;
-};
+CONFIG_LIST(config_clients, config_client);
 struct config_back_end {
 #define BACK_END_ROW CONFIG_ROW
 #include "gateway/run/config.def"
 };
-struct config_back_ends {
-	struct config_back_end *items;
-	size_t count;
-};
+CONFIG_LIST(config_back_ends, config_back_end);
 struct config_audit_repository {
 #define AUDIT_REPOSITORY_ROW CONFIG_ROW
 #include "gateway/run/config.def"
 };
-struct config_audit_repositories {
-	struct config_audit_repository *items;
-	size_t count;
-};
+CONFIG_LIST(config_audit_repositories, config_audit_repository);
 struct config {
 #define ROOT_ROW CONFIG_ROW
 #include "gateway/run/config.def"

@@ -227,6 +227,13 @@ static void check_xua(const struct check *check, const struct config *config)
 		complain(check, "xua.key_file", "Give xua.key_file, xua.certificate_file and xua.issuer.");
 }
 
+static void check_domain_xua(const struct check *check, const struct config *config)
+{
+	if (config->domain_xua_issuers.count > 0 && config->domain_xua_audiences.count == 0)
+		complain(check, "domain.xua.issuers",
+			 "Give domain.xua.audiences too: what this domain is called in assertions.");
+}
+
 void config_check_whole(const struct config_place *place, const size_t *lines, const struct config *config)
 {
 	struct check check = { *place, lines };
@@ -238,6 +245,7 @@ void config_check_whole(const struct config_place *place, const size_t *lines, c
 	check_access(&check, config);
 	check_audit(&check, config);
 	check_xua(&check, config);
+	check_domain_xua(&check, config);
 	check_tls(&check, "tls.certificate_file", config->tls_certificate_file, config->tls_key_file,
 		  config->tls_client_ca_file, config->tls_client_certificate);
 	check_tls(&check, "domain.tls.certificate_file", config->domain_tls_certificate_file,

@@ -23,6 +23,10 @@ static const struct config_row authority_rows[] = {
 #define AUTHORITY_ROW(...) ROW(config_authority, __VA_ARGS__)
 #include "gateway/run/config.def"
 };
+static const struct config_row saml_issuer_rows[] = {
+#define SAML_ISSUER_ROW(...) ROW(config_saml_issuer, __VA_ARGS__)
+#include "gateway/run/config.def"
+};
 static const struct config_row audit_repository_rows[] = {
 #define AUDIT_REPOSITORY_ROW(...) ROW(config_audit_repository, __VA_ARGS__)
 #include "gateway/run/config.def"
@@ -47,6 +51,8 @@ static const struct config_section repository_section = { repository_rows, COUNT
 static const struct config_section key_section = { key_rows, COUNT_OF(key_rows), sizeof(struct config_key), 0 };
 static const struct config_section authority_section = { authority_rows, COUNT_OF(authority_rows),
 							 sizeof(struct config_authority), 0 };
+static const struct config_section saml_issuer_section = { saml_issuer_rows, COUNT_OF(saml_issuer_rows),
+							   sizeof(struct config_saml_issuer), 0 };
 static const struct config_section audit_repository_section = { audit_repository_rows, COUNT_OF(audit_repository_rows),
 								sizeof(struct config_audit_repository), 0 };
 
@@ -67,6 +73,8 @@ const struct config_section *config_section_of(enum config_type type)
 		return &client_section;
 	if (type == CONFIG_AUTHORITIES)
 		return &authority_section;
+	if (type == CONFIG_SAML_ISSUERS)
+		return &saml_issuer_section;
 	if (type == CONFIG_AUDIT_REPOSITORIES)
 		return &audit_repository_section;
 	return type == CONFIG_KEYS ? &key_section : NULL;

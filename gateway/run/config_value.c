@@ -268,6 +268,7 @@ bool config_value_read(const struct config_row *row, struct str text, const stru
 	case CONFIG_KEYS:
 	case CONFIG_AUDIT_REPOSITORIES:
 	case CONFIG_AUTHORITIES:
+	case CONFIG_SAML_ISSUERS:
 	case CONFIG_ISSUERS:
 	case CONFIG_CLIENTS:
 		break;

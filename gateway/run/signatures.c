@@ -23,6 +23,8 @@ bool signatures_start(void)
 	xmlInitParser();
 	if (xmlSecInit() < 0 || xmlSecCheckVersion() != 1)
 		return false;
-	xmlSecErrorsSetCallback(say_nothing);
-	return xmlSecCryptoAppInit(NULL) >= 0 && xmlSecCryptoInit() >= 0;
+	if (xmlSecCryptoAppInit(NULL) < 0 || xmlSecCryptoInit() < 0)
+		return false;
+	xmlSecErrorsSetCallback(say_nothing); /* last: the line above has set one of its own */
+	return true;
 }

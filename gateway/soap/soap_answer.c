@@ -162,7 +162,8 @@ void soap_fault_send(struct http_exchange *exchange, const struct soap_fault *fa
 {
 	static const struct soap_head no_head;
 	char id[UUID_URN_SIZE];
-	struct str action = fault->subcode.size ? STR(ACTION_ADDRESSING_FAULT) : STR(ACTION_SOAP_FAULT);
+	struct str action = fault->subcode.size && !fault->subcode_of_security ? STR(ACTION_ADDRESSING_FAULT)
+									       : STR(ACTION_SOAP_FAULT);
 	struct outcome outcome;
 	struct xml_writer writer;
 	struct buf body;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "gateway/run/clock.h"
 #include "gateway/run/file.h"
 #include "gateway/run/log.h"
 #include "gateway/soap/soap_answer.h"
@@ -186,6 +187,55 @@ static void answer_request(struct soap_server *server, struct http_exchange *exc
 		outcome_send(exchange, outcome, &request->message.head);
 }
 
+/* Who asks, by the assertion in the message. False, with the fault filled, when that is not believed. Which of its many
+ * reasons it was, the log alone says: who knocks to find out learns nothing. */
+static bool caller_read(const struct soap_server *server, struct soap_request *request, struct soap_fault *fault)
+{
+	const struct http_request *http = request->http;
+	const struct saml_presented presented = {
+		.message = request->root,
+		.message_id = request->message.head.message_id,
+		.peer = http->client_certificate.sha256.size ? http->client_certificate.sha256 : http->peer,
+		.now_s = clock_wall_ms() / 1000,
+		.arena = request->arena,
+	};
+	struct saml_assertion *assertion = arena_alloc(request->arena, sizeof *assertion);
+	const char *why = "no memory";
+	enum saml_end end = assertion ? saml_verify(server->options.verifier, &presented, assertion, &why) : SAML_BUSY;
+
+	*fault = (struct soap_fault) { .code = FAULT_SENDER, .subcode_of_security = true };
+	switch (end) {
+	case SAML_GOOD:
+		assertion->caller.certificate = http->client_certificate.sha256;
+		assertion->caller.address = http->peer;
+		request->caller = &assertion->caller;
+		request->patient_id = assertion->patient_id;
+		return true;
+	case SAML_ABSENT:
+		if (!server->options.assertion_required)
+			return true;
+		why = "none";
+		fault->subcode = STR("InvalidSecurity");
+		fault->reason = STR("Say who asks: send a SAML 2.0 assertion in wsse:Security.");
+		break;
+	case SAML_MALFORMED:
+		fault->subcode = STR("InvalidSecurity");
+		fault->reason = STR("Send one signed SAML 2.0 assertion in wsse:Security, and nothing else there.");
+		break;
+	case SAML_UNTRUSTED:
+		fault->subcode = STR("FailedAuthentication");
+		fault->reason =
+			STR("The assertion is not accepted; ask the operator of this service, who can read why.");
+		break;
+	case SAML_BUSY:
+		*fault = (struct soap_fault) { .code = FAULT_RECEIVER, .reason = STR("Retry later.") };
+		break;
+	}
+	LOG(WARN, LOG_HTTP_REFUSED, http->trace.span_id, LOG_C("server", server->options.http.name),
+	    LOG_C("assertion", why), LOG_TEXT("peer", http->peer));
+	return false;
+}
+
 static void handle_soap(struct soap_server *server, struct http_exchange *exchange, struct http_request *http)
 {
 	struct soap_request *request = arena_alloc(http->arena, sizeof *request);
@@ -218,6 +268,10 @@ static void handle_soap(struct soap_server *server, struct http_exchange *exchan
 		return;
 	}
 	if (head_is_wrong(server, request, &action, &fault)) {
+		soap_fault_send(exchange, &fault, &request->message.head, 0);
+		return;
+	}
+	if (server->options.verifier && !caller_read(server, request, &fault)) {
 		soap_fault_send(exchange, &fault, &request->message.head, 0);
 		return;
 	}

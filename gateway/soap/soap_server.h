@@ -5,6 +5,7 @@
 #define PASSERELLE_SOAP_SERVER_H
 
 #include "gateway/http/server.h"
+#include "gateway/soap/saml_verify.h"
 #include "mappers/xds_message.h"
 
 struct soap_server;
@@ -18,6 +19,8 @@ struct soap_request {
 	struct str root; /* text of the SOAP message */
 	struct content_type type;
 	struct arena *arena;
+	const struct caller *caller; /* who asks, by a verified assertion; NULL: nobody said */
+	struct str patient_id;       /* about whom (CX), as the assertion says; or STR_NONE */
 };
 
 /* One transaction: which action and body it has, and who answers it. */
@@ -43,9 +46,11 @@ struct soap_server_options {
 	const char *side_path; /* what begins so is not SOAP: it goes to side; NULL: there is no such thing */
 	const struct server_handlers *side; /* accept, handle and refuse; borrowed */
 	uint64_t body_bytes_max;
-	uint64_t root_bytes_max;      /* of the SOAP message itself, inline documents among it */
-	bool accepts_simple;          /* actions with mtom may come as plain SOAP; otherwise they are refused */
-	const char *record_directory; /* test aid: each root part that arrives is kept there; NULL switches it off */
+	uint64_t root_bytes_max;        /* of the SOAP message itself, inline documents among it */
+	bool accepts_simple;            /* actions with mtom may come as plain SOAP; otherwise they are refused */
+	struct saml_verifier *verifier; /* of assertions (XUA); NULL: none is looked at. Borrowed */
+	bool assertion_required;        /* who sends none is refused */
+	const char *record_directory;   /* test aid: each root part that arrives is kept there; NULL switches it off */
 };
 
 /* Serves from now on. options and what they point to are borrowed, options itself is copied. NULL after an error. */

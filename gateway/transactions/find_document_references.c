@@ -147,6 +147,7 @@ static bool page_find(const struct transaction *t, const struct search *search, 
 
 bool find_document_references(const struct transaction *t, const struct search_request *request, struct buf *answer)
 {
+	struct transaction about = *t;
 	struct search_opening opening;
 	struct search search;
 	struct search_resolved resolved;
@@ -163,7 +164,8 @@ bool find_document_references(const struct transaction *t, const struct search_r
 	search.has_after = opening.has_after;
 	if (!search_resolve(t, &search.needs, SEAL_DOCUMENT_REFERENCE, &resolved))
 		return false;
-	if (!resolved.nobody && !page_find(t, &search, &resolved, &page, &around))
+	about.south.patient_id = resolved.patient_id; /* for who is told about whom is asked */
+	if (!resolved.nobody && !page_find(&about, &search, &resolved, &page, &around))
 		return false;
 	set.total = page.total;
 	fhir_instant_from_unix(t->now_s, instant);

@@ -1,11 +1,14 @@
 """Assertions about who asks (XUA), as they leave the gateway: an independent implementation of XML signatures verifies
 them, and they obey the schemas."""
+import http.client
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
+import uuid
 
 import certificates
 import recorder
@@ -102,3 +105,188 @@ class Wire(unittest.TestCase):
         self.assertEqual(self.check(self.configuration(identity)).returncode, 0)
         for message in self.recorder.messages:
             self.assertNotIn(b"Assertion", message.request_body)
+
+
+TEMPLATE = """<s:Assertion xmlns:s="urn:oasis:names:tc:SAML:2.0:assertion" ID="%(id)s" IssueInstant="%(begin)s" \
+Version="2.0"><s:Issuer>%(issuer)s</s:Issuer><ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignedInfo>\
+<ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/><ds:SignatureMethod \
+Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha512"/><ds:Reference URI="#%(id)s"><ds:Transforms><ds:Transform \
+Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/><ds:Transform \
+Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/></ds:Transforms><ds:DigestMethod \
+Algorithm="http://www.w3.org/2001/04/xmlenc#sha512"/><ds:DigestValue/></ds:Reference></ds:SignedInfo><ds:SignatureValue/>\
+</ds:Signature><s:Subject><s:NameID>dr-7</s:NameID><s:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"/>\
+</s:Subject><s:Conditions NotBefore="%(begin)s" NotOnOrAfter="%(end)s"><s:AudienceRestriction><s:Audience>%(audience)s\
+</s:Audience></s:AudienceRestriction></s:Conditions></s:Assertion>"""
+
+MESSAGE = """<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing">\
+<e:Header><a:Action>urn:ihe:iti:2007:RegistryStoredQuery</a:Action><a:MessageID>%s</a:MessageID>%s</e:Header><e:Body>\
+<q:AdhocQueryRequest xmlns:q="urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"><q:ResponseOption returnType="ObjectRef"/>\
+<r:AdhocQuery xmlns:r="urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0" id="urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4">\
+<r:Slot name="$XDSDocumentEntryEntryUUID"><r:ValueList><r:Value>('urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d5')</r:Value>\
+</r:ValueList></r:Slot></r:AdhocQuery></q:AdhocQueryRequest></e:Body></e:Envelope>"""
+
+SECURITY = """<w:Security xmlns:w="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd">%s\
+</w:Security>"""
+
+
+def instant(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
+class Believed(unittest.TestCase):
+    """A domain that wants to know who asks, and a gateway that tells it."""
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="passerelle-xua-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory, True)
+        cls.own = certificates.self_signed(cls.directory, "own")
+        cls.other = certificates.self_signed(cls.directory, "sts", kind="RSA")
+        cls.domain = support.Domain(cls.directory, xua={
+            "issuers": [{"issuer": ISSUER, "certificate_file": cls.own.certificate},
+                        {"issuer": "urn:sts", "certificate_file": cls.other.certificate}],
+            "audiences": [AUDIENCE]})
+        cls.addClassCleanup(cls.domain.kill)
+        cls.recorder = recorder.Recorder(cls.domain.port)
+        cls.addClassCleanup(cls.recorder.close)
+        base = "http://127.0.0.1:%d/" % cls.recorder.port
+        cls.back_end = cls.domain.back_end(
+            registry_url=base + "registry", provide_url=base + "repository", xua_audience=AUDIENCE,
+            repositories=[{"unique_id": support.REPOSITORY, "url": base + "repository"}])
+        cls.xua = {"key_file": cls.own.key, "certificate_file": cls.own.certificate, "issuer": ISSUER}
+        cls.gateway = support.Gateway(cls.directory, [cls.back_end], access={"anonymous": False}, xua=cls.xua)
+        cls.addClassCleanup(cls.gateway.kill)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.gateway.stop()
+        cls.domain.stop()
+
+    def setUp(self):
+        self.recorder.messages.clear()
+
+    def said(self, action, pattern):
+        """What the assertions of all messages of an action say."""
+        found = []
+        for message in self.recorder.messages:
+            if message.action == action:
+                text = recorder.root_part(message.request_headers.get("Content-Type"), message.request_body).decode()
+                self.assertEqual(text.count("<saml2:Assertion "), 1)
+                found += re.findall(pattern, text)
+        return found
+
+    def post(self, text, source="127.0.0.1"):
+        connection = http.client.HTTPConnection("127.0.0.1", self.domain.port, timeout=60, source_address=(source, 0))
+        connection.request("POST", "/registry", text.encode(), {"Content-Type": "application/soap+xml; charset=UTF-8"})
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        return answer.status, body
+
+    def ask(self, header, source="127.0.0.1"):
+        return self.post(MESSAGE % (uuid.uuid4().urn, header), source)
+
+    def assertFault(self, answer, subcode):
+        self.assertEqual(answer[0], 400)
+        self.assertRegex(answer[1], '<soap:Value xmlns:wsse="[^"]+">wsse:%s</soap:Value>' % subcode)
+
+    def signed(self, **values):
+        """An assertion that xmlsec1 has signed, which knows nothing of this project."""
+        if not shutil.which("xmlsec1"):
+            support.absent("xmlsec1 is not installed")
+        text = TEMPLATE % dict({"id": "_" + uuid.uuid4().hex, "issuer": "urn:sts", "audience": AUDIENCE,
+                                "begin": instant(-5), "end": instant(300)}, **values)
+        path = os.path.join(self.directory, "template.xml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        done = subprocess.run(["xmlsec1", "--sign", "--id-attr:ID", "urn:oasis:names:tc:SAML:2.0:assertion:Assertion",
+                               "--privkey-pem", self.other.key, path], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, check=True)
+        return SECURITY % done.stdout.partition("?>")[2]
+
+    def test_each_call_says_who_asks_and_about_whom(self):
+        document = b"who asks"
+        bundle = support.demo_bundle(document, "text/plain")
+        self.assertEqual(self.gateway.publish(bundle, token=self.gateway.token("system")).status, 200)
+        doctor = self.gateway.token("doctor", user="dr-who")
+        found = self.gateway.find(token=doctor, identifier="urn:ietf:rfc:3986|urn:oid:" + support.document_oid(bundle))
+        self.assertEqual(found.status, 200, repr(found))
+        url = found.json()["entry"][0]["resource"]["content"][0]["attachment"]["url"]
+        self.assertEqual(support.request("GET", url, support.bearer(doctor)).body, document)
+        patient = re.escape("%s^^^&amp;%s&amp;ISO" % (support.PATIENT, support.AUTHORITY))
+        for action in ("ProvideAndRegisterDocumentSet-b", "RegistryStoredQuery", "RetrieveDocumentSet"):
+            self.assertIn(support.PATIENT, " ".join(self.said(action, r"<saml2:AttributeValue>(%s)<" % patient)), action)
+        self.assertIn("dr-who", self.said("RegistryStoredQuery", r"<saml2:NameID [^>]*>([^<]*)<"))
+        self.assertEqual({"dr-who"}, set(self.said("RetrieveDocumentSet", r"<saml2:NameID [^>]*>([^<]*)<")))
+        roles = self.said("RetrieveDocumentSet", r'<Role [^>]* code="([^"]*)" codeSystem="([0-9.]+)"')
+        self.assertTrue(roles)
+
+    def test_082_one_breaks_the_glass_the_next_asks_without(self):
+        break_glass = self.gateway.token("doctor", user="dr-glass", purpose="BTG", reason="found unconscious")
+        ordinary = self.gateway.token("doctor", user="dr-glass")
+        for token in (break_glass, ordinary, break_glass, ordinary):
+            self.assertEqual(self.gateway.find(token=token).status, 200)
+        purposes = self.said("RegistryStoredQuery", r'<PurposeOfUse [^>]* code="([^"]*)"')
+        self.assertEqual([one for number, one in enumerate(purposes) if number == 0 or one != purposes[number - 1]],
+                         ["BTG", "TREAT", "BTG", "TREAT"])
+
+    def test_who_says_nothing_is_refused(self):
+        self.assertFault(self.ask(""), "InvalidSecurity")
+        self.assertFault(self.ask(SECURITY % ""), "InvalidSecurity")
+        anonymous = support.Gateway(self.directory, [self.back_end], name="anonymous", xua=self.xua)
+        self.addCleanup(anonymous.kill)
+        self.assertEqual(anonymous.find().status, 502)
+        anonymous.stop()
+
+    def test_another_issuers_are_believed_too(self):
+        status, body = self.ask(self.signed())
+        self.assertEqual(status, 200, body)
+        self.assertIn("AdhocQueryResponse", body)
+
+    def test_076_a_changed_assertion_is_refused(self):
+        good = self.signed()
+        self.assertFault(self.ask(good.replace("dr-7", "dr-8")), "FailedAuthentication")
+        self.assertFault(self.ask(good + good.replace("dr-7", "dr-8")), "InvalidSecurity")
+        self.assertFault(self.ask(self.signed(issuer=ISSUER)), "FailedAuthentication")
+
+    def test_080_times_and_audiences(self):
+        self.assertFault(self.ask(self.signed(begin=instant(-600), end=instant(-61))), "FailedAuthentication")
+        self.assertFault(self.ask(self.signed(begin=instant(120))), "FailedAuthentication")
+        self.assertFault(self.ask(self.signed(audience="urn:oid:2.999.1")), "FailedAuthentication")
+
+    def test_080_replay(self):
+        self.assertEqual(self.gateway.find(token=self.gateway.token("doctor", user="dr-replay")).status, 200)
+        message = next(one for one in self.recorder.messages if one.action == "RegistryStoredQuery")
+        text = message.request_body.decode()
+        self.assertFault(self.post(text), "FailedAuthentication")
+        self.assertIn("came before", self.domain.log())
+        anew = re.sub(r"(<wsa:MessageID>)[^<]*", lambda found: found.group(1) + uuid.uuid4().urn, text)
+        self.assertFault(self.post(anew, "127.0.0.2"), "FailedAuthentication")
+        self.assertIn("another peer", self.domain.log())
+        self.assertEqual(self.post(anew)[0], 200)
+
+    def test_the_greeting_needs_no_assertion(self):
+        self.assertEqual(support.request("GET", "http://127.0.0.1:%d/" % self.domain.port).status, 200)
+
+
+class Optional(unittest.TestCase):
+    def test_not_required_means_not_required(self):
+        """Who says something must be believed all the same."""
+        directory = tempfile.mkdtemp(prefix="passerelle-xua-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        own = certificates.self_signed(directory, "own")
+        domain = support.Domain(directory, xua={"issuers": [{"issuer": ISSUER, "certificate_file": own.certificate}],
+                                                "audiences": [AUDIENCE], "required": False})
+        self.addCleanup(domain.kill)
+        gateway = support.Gateway(directory, [domain.back_end()])
+        self.addCleanup(gateway.kill)
+        self.assertEqual(gateway.find().status, 200)
+        forged = SECURITY % (TEMPLATE % {"id": "_1", "issuer": ISSUER, "audience": AUDIENCE, "begin": instant(-5),
+                                         "end": instant(300)})
+        answer = support.request("POST", domain.registry_url, {"Content-Type": "application/soap+xml; charset=UTF-8"},
+                                 (MESSAGE % (uuid.uuid4().urn, forged)).encode())
+        self.assertEqual(answer.status, 400)
+        self.assertIn(b"wsse:FailedAuthentication", answer.body)
+        gateway.stop()
+        domain.stop()

@@ -148,7 +148,7 @@ static void test_soap__write_and_read(void **state)
 {
 	struct soap_head request = soap_request_head(STR(ACTION_STORED_QUERY), STR("urn:uuid:1"), STR("http://h/?a&b"));
 	struct soap_head answer = soap_response_head(STR(ACTION_SOAP_FAULT), STR("urn:uuid:2"), &request);
-	struct soap_fault fault = { FAULT_MUST_UNDERSTAND, STR("ActionNotSupported"), STR("Leave out <x>.") };
+	struct soap_fault fault = { FAULT_MUST_UNDERSTAND, STR("ActionNotSupported"), STR("Leave out <x>."), false };
 	struct xml_writer writer;
 	struct outcome outcome;
 	struct buf out;
