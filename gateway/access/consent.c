@@ -7,7 +7,7 @@
 #include "mappers/base/hl7v2.h"
 
 /* The order of the names of consent.source and consent.default. */
-enum { SOURCE_NONE, SOURCE_DIRECTORY };
+enum { SOURCE_AUTO, SOURCE_DIRECTORY, SOURCE_NONE };
 enum { DEFAULT_DENY, DEFAULT_PERMIT };
 
 struct consent {
@@ -146,11 +146,19 @@ static bool directory_open(struct access *access, struct consents *consents, str
 
 	if (str_is_empty(config->consent_directory_url) || str_is_empty(config->consent_secret))
 		return outcome_add(outcome, ERR_PARAMETER_MISSING, "consent.source",
-				   "Set consent.directory_url and consent.secret_file, or consent.source to none.");
+				   "Set consent.directory_url and consent.secret_file; or consent.source to none, when "
+				   "another system decides what patients consent to.");
 	if (!directory_source_open(&options, &consents->directory, outcome))
 		return false;
 	consents->sources[consents->source_count++] = directory_source(consents->directory);
 	return true;
+}
+
+/* Nobody's will is ignored by leaving a key out. */
+static bool directory_is_wanted(const struct config *config)
+{
+	return config->consent_source == SOURCE_DIRECTORY ||
+	       (config->consent_source == SOURCE_AUTO && !config->access_anonymous);
 }
 
 bool consents_open(struct access *access, struct consents **consents, struct outcome *outcome)
@@ -161,7 +169,7 @@ bool consents_open(struct access *access, struct consents **consents, struct out
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
 	opened->policy = policy_make(access->config);
 	if (!care_read(&access->config->consent_care_relationships, access->arena, &opened->care, outcome) ||
-	    (access->config->consent_source == SOURCE_DIRECTORY && !directory_open(access, opened, outcome)))
+	    (directory_is_wanted(access->config) && !directory_open(access, opened, outcome)))
 		return false;
 	*consents = opened;
 	return true;

@@ -179,6 +179,7 @@ class Gateway(Process):
             configuration["state_directory"] = os.path.join(directory, name + ".state")
             configuration.setdefault("state_keys", [{"id": 1, "file": key}])
         if not configuration["access"].get("anonymous"):
+            configuration.setdefault("consent", {"source": "none"})
             configuration.setdefault("demo", {"token_key": signing_key(os.path.join(directory, "demo-tokens.pem"))})
         path = os.path.join(directory, name + ".yaml")
         write_configuration(path, configuration)

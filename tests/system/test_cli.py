@@ -107,7 +107,7 @@ class Servers(unittest.TestCase):
                 "back_ends": [{"name": "hcm", "registry_url": "http://127.0.0.1:1/registry",
                                "provide_url": "http://127.0.0.1:1/repository",
                                "repositories": [{"unique_id": "2.999.1", "url": "http://127.0.0.1:1/repository"}]}],
-                "patient": {"assigning_authority": support.AUTHORITY}}
+                "patient": {"assigning_authority": support.AUTHORITY}, "access": {"anonymous": True}}
         text.update(overrides)
         path = os.path.join(self.directory, "gateway.yaml")
         support.write_configuration(path, text)
