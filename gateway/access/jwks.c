@@ -156,9 +156,15 @@ static bool first_read(struct jwks *jwks, const char *path, struct outcome *outc
 	struct arena *arena = arena_new(2 * SET_BYTES_MAX);
 	struct key_set *set = NULL;
 	struct str text = jwks->source.fixed;
-	bool ok = arena && (text.size || file_read(jwks->source.path.data, SET_BYTES_MAX, arena, &text, outcome));
+	struct outcome reading;
+	bool ok;
 
-	if (ok) {
+	outcome_init(&reading);
+	ok = arena && (text.size || file_read(jwks->source.path.data, SET_BYTES_MAX, arena, &text, &reading));
+	if (!ok) {
+		outcome_add(outcome, ERR_VALUE_INVALID, path, "%s",
+			    reading.count ? reading.issues[0].text : "Give the process more memory.");
+	} else {
 		set = key_set_read(text);
 		if (set)
 			set_replace(jwks, set);

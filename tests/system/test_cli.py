@@ -146,6 +146,66 @@ class Servers(unittest.TestCase):
         self.assertEqual(run("check", "--config", path).returncode, 1)
         domain.stop()
 
+    def test_check_of_whom_is_believed(self):
+        """Each mistake is named with file, line and key."""
+        self.configuration()
+        for text, line, key, words in (
+                ("issuers:\n  - issuer: https://a.example\n", 2, "issuers[0]", "jwks_file, jwks_url or introspection_url"),
+                ("issuers:\n  - issuer: https://a.example\n    jwks_url: http://a.example/keys\n", 2, "issuers[0]", "https"),
+                ("issuers:\n  - issuer: https://a.example\n    jwks_url: https://a.example/k\n    jwks_file: k\n", 2,
+                 "issuers[0]", "not both"),
+                ("issuers:\n  - issuer: https://a.example\n    jwks_file: none.json\n", 2, "issuers[0].jwks_file",
+                 "Cannot open"),
+                ("issuers:\n  - issuer: https://a.example\n    jwks_file: key\n", 2, "issuers[0].jwks_file", "JWK Set"),
+                ("issuers:\n  - issuer: https://a.example\n    introspection_url: https://a.example/i\n", 2, "issuers[0]",
+                 "introspection_authorization_file"),
+                ("issuers:\n  - issuer: https://a.example\n    jwks_url: https://a.example/k\n"
+                 "  - issuer: https://a.example\n    jwks_url: https://a.example/k\n", 4, "issuers[1]", "only once"),
+                ("issuers:\n  - issuer: https://a.example\n    algorithms: [HS256]\n", 3, "issuers[0].algorithms", "RS256"),
+                ("clients:\n  - id: a\n    organization_id: 1.2\n    scopes: system/*.rs\n", 2, "clients[0]",
+                 "certificate_sha256, jwks_file or jwks_url"),
+                ("clients:\n  - id: a\n    organization_id: 1.2\n    scopes: user/*.rs\n    certificate_sha256: 'ab'\n", 2,
+                 "clients[0].scopes", "scopes of systems"),
+                ("clients:\n  - id: a\n    organization_id: 1.2\n    scopes: ITI-67\n    certificate_sha256: 'ab'\n", 2,
+                 "clients[0].certificate_sha256", "64 hexadecimal digits"),
+                ("clients:\n  - id: a\n    organization_id: 1.2\n    scopes: ITI-67\n    purpose: BTG\n    jwks_url: "
+                 "https://a.example\n", 2, "clients[0]", "for people"),
+                ("authorization_server:\n  key_file: key\n", 0, "authorization_server.key_file", "private key"),
+                ("demo:\n  token_key: key\n", 0, "demo.token_key", "private key"),
+                ("demo:\n  token_key: key\npublic_base: https://fhir.hospital.example/fhir\n", 2, "demo.token_key",
+                 "loopback"),
+                ("access:\n  anonymous: true\nlisten: {address: 0.0.0.0}\n", 2, "access.anonymous", "loopback")):
+            with self.subTest(text=text):
+                path, tree = self.configuration()
+                tree = {name: value for name, value in tree.items() if name + ":" not in text}
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text + "".join("%s: %s\n" % (name, json.dumps(value)) for name, value in tree.items()))
+                done = run("check", "--offline", "--config", path)
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertIn(("%s:%d: %s" % (path, line, key)) if line else key, done.stderr)
+                self.assertIn(words, done.stderr)
+
+    def test_tokens_only_for_demonstrations(self):
+        path, _ = self.configuration()
+        done = run("token", "--config", path, "--role", "doctor")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("no configuration of a demonstration", done.stderr)
+        key = support.signing_key(os.path.join(self.directory, "demo.pem"))
+        for listen, base in (({"address": "0.0.0.0", "port": 8080}, None), ({"port": 8080}, "https://h.example/fhir")):
+            path, _ = self.configuration(demo={"token_key": key}, listen=listen, **({"public_base": base} if base else {}))
+            done = run("token", "--config", path, "--role", "doctor")
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("demo.token_key", done.stderr)
+        path, _ = self.configuration(demo={"token_key": key})
+        done = run("token", "--config", path, "--role", "doctor", "--purpose", "BTG", "--reason", "he bleeds")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"\A[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\n\Z")
+        for wrong in ([], ["--role", "cook"], ["--role", "doctor", "--minutes", "0"], ["--role", "doctor", "x"]):
+            self.assertEqual(run("token", "--config", path, *wrong).returncode, 2)
+        done = run("token", "--config", path, "--role", "patient")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("SYSTEM|VALUE", done.stderr)
+
     def test_generated_documents(self):
         self.assertIn("| `listen.port` |", run("check", "--reference").stdout)
         self.assertIn("listen:", run("check", "--sample").stdout)
