@@ -86,6 +86,7 @@ static void subtype_write(struct audit_writing *writing)
 					  STR_INIT("Authorization Decision using Roles and Consent") },
 		[AUDIT_BREAK_GLASS] = { STR_INIT(DCM), STR_INIT("110127"), STR_INIT("Emergency Override Started") },
 		[AUDIT_LOGIN_FAILED] = { STR_INIT(DCM), STR_INIT("110122"), STR_INIT("Login") },
+		[AUDIT_NODE_REFUSED] = { STR_INIT(DCM), STR_INIT("110126"), STR_INIT("Node Authentication") },
 		[AUDIT_STARTED] = { STR_INIT(DCM), STR_INIT("110120"), STR_INIT("Application Start") },
 		[AUDIT_STOPPED] = { STR_INIT(DCM), STR_INIT("110121"), STR_INIT("Application Stop") },
 		[AUDIT_GAP] = { STR_INIT(DCM), STR_INIT("110133"), STR_INIT("Audit Recording Stopped") },

@@ -129,7 +129,8 @@ static bool refusal_admit(struct audit *audit, uint64_t *untold)
 	return admitted;
 }
 
-void audit_refused(struct audit *audit, enum error_code code, struct str address, struct str request_id)
+static void refusal_record(struct audit *audit, enum audit_kind kind, const char *why, struct str address,
+			   struct str request_id)
 {
 	struct caller stranger = { .kind = CALLER_ANONYMOUS, .address = address };
 	uint64_t untold = 0;
@@ -137,9 +138,19 @@ void audit_refused(struct audit *audit, enum error_code code, struct str address
 
 	if (!audit || !refusal_admit(audit, &untold))
 		return;
-	snprintf(text, sizeof(text), untold ? "%s; %llu more refusals before this one are not listed" : "%s",
-		 error_info(code)->name, (unsigned long long)untold);
-	own_event(audit, AUDIT_LOGIN_FAILED, AUDIT_SERIOUS, &stranger, request_id, str_from_c(text));
+	snprintf(text, sizeof(text), untold ? "%s; %llu more refusals before this one are not listed" : "%s", why,
+		 (unsigned long long)untold);
+	own_event(audit, kind, AUDIT_SERIOUS, &stranger, request_id, str_from_c(text));
+}
+
+void audit_refused(struct audit *audit, enum error_code code, struct str address, struct str request_id)
+{
+	refusal_record(audit, AUDIT_LOGIN_FAILED, error_info(code)->name, address, request_id);
+}
+
+void audit_node_refused(struct audit *audit, const char *why, struct str address)
+{
+	refusal_record(audit, AUDIT_NODE_REFUSED, why, address, STR_NONE);
 }
 
 static bool is_wanted(const struct config *config)

@@ -22,6 +22,8 @@ void audit_close(struct audit *audit);
 /* Somebody was turned away before anything was read of the request: 401, 403. Never blocks: what comes too fast is
  * counted, and the next event says how many there were. */
 void audit_refused(struct audit *audit, enum error_code code, struct str address, struct str request_id);
+/* The same for a client certificate that was refused in the TLS handshake (DCM 110126, Node Authentication). */
+void audit_node_refused(struct audit *audit, const char *why, struct str address);
 
 /* Inside the room: this gateway's part of every record. */
 void audit_source(const struct audit *audit, struct audit_record *record);

@@ -139,6 +139,13 @@ static void refuse_request(void *ctx, struct http_exchange *exchange, const stru
 	respond_refusal(exchange, http, status, code, text);
 }
 
+static void untrusted_client(void *ctx, struct str peer, const char *why)
+{
+	struct fhir_server *server = ctx;
+
+	audit_node_refused(server->gateway.audit, why, peer);
+}
+
 static bool out_of_memory(struct outcome *outcome)
 {
 	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
@@ -265,7 +272,8 @@ static bool http_open(struct fhir_server *server, struct outcome *outcome)
 					    .accept = accept_request,
 					    .handle = handle_request,
 					    .finished = finished_request,
-					    .refuse = refuse_request };
+					    .refuse = refuse_request,
+					    .untrusted = untrusted_client };
 	struct server_options options = {
 		.name = "gateway",
 		.address = config->listen_address.data,

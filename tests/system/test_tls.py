@@ -1,4 +1,5 @@
 """TLS of the listeners: versions, suites, client certificates, and that all that HTTP promises holds under it."""
+import json
 import os
 import shutil
 import socket
@@ -71,13 +72,16 @@ class Tls(unittest.TestCase):
         cls.addClassCleanup(cls.domain.kill)
         cls.open = cls.gateway("open")
         cls.strict = cls.gateway("strict", client_ca_file=cls.authority.certificate, client_certificate="required")
-        cls.lenient = cls.gateway("lenient", client_ca_file=cls.authority.certificate, client_certificate="optional")
+        cls.audited = os.path.join(cls.directory, "audit.ndjson")
+        cls.lenient = cls.gateway("lenient", client_ca_file=cls.authority.certificate, client_certificate="optional",
+                                  audit={"repositories": [{"name": "arr", "kind": "file", "path": cls.audited}]})
 
     @classmethod
-    def gateway(cls, name, **tls):
+    def gateway(cls, name, audit=None, **tls):
+        more = {"audit": audit} if audit else {}
         tls = dict({"certificate_file": cls.server.certificate, "key_file": cls.server.key}, **tls)
         made = support.Gateway(cls.directory, [cls.domain.back_end()], name=name, tls=tls,
-                               limits={"header_seconds": 3, "body_bytes": "64KiB"})
+                               limits={"header_seconds": 3, "body_bytes": "64KiB"}, **more)
         cls.addClassCleanup(made.kill)
         return made
 
@@ -169,6 +173,22 @@ class Tls(unittest.TestCase):
         stranger = certificates.self_signed(self.directory, "alone")
         answer = self.ask(self.strict, stranger)
         self.assertIn(b"alert bad certificate", answer.lower())
+
+    def test_019_a_refused_client_is_audited(self):
+        self.ask(self.lenient, certificates.self_signed(self.directory, "audited"))
+
+        def recorded():
+            if not os.path.exists(self.audited):
+                return []
+            with open(self.audited, encoding="utf-8") as file:
+                events = [json.loads(line) for line in file]
+            return [one for one in events if any(code["code"] == "110126" for code in one.get("subtype", []))]
+
+        support.wait_until(recorded, "the audit of a refused certificate")
+        event = recorded()[0]
+        self.assertEqual(event["type"]["code"], "110113")
+        self.assertNotEqual(event["outcome"], "0")
+        self.assertIn("127.0.0.1", [agent.get("network", {}).get("address") for agent in event["agent"]])
 
     def test_019_a_chain_of_a_megabyte_ends_the_handshake(self):
         long = certificates.Identity(self.directory, "long")
