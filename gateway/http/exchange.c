@@ -154,7 +154,6 @@ static bool read_peer(struct http_exchange *exchange)
 
 	connection_peer(exchange->mhd, exchange->peer);
 	request->peer = str_from_c(exchange->peer);
-	request->is_tls = connection->tls != NULL;
 	if (!connection->tls_context.certificate)
 		return true;
 	exchange->certificate = tls_certificate_copy(connection->tls_context.certificate);

@@ -35,7 +35,6 @@ struct http_request {
 	struct str query;   /* raw, without the '?'; data NULL when there is none */
 	struct str host;    /* value of the Host header */
 	struct str peer;    /* client address without port */
-	bool is_tls;
 	struct http_client_certificate client_certificate;
 	const struct http_header *headers;
 	size_t header_count;
