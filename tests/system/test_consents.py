@@ -60,6 +60,7 @@ class ConsentStand(support.Stand):
             "access": {"anonymous": False},
             "consent": {"source": "directory", "directory_url": "http://127.0.0.1:%d/consent" % port,
                         "secret_file": secret, "default": "permit", "care_relationships": ["any|any", "demo-system|any"],
+                        "break_glass_roles": ["http://snomed.info/sct|309343006"],
                         "recorders": ["client:recorder", "http://snomed.info/sct|106292003"]},
         }
         super().setUpClass()
@@ -439,6 +440,30 @@ class Documents(ConsentStand):
         circle["provision"] = {"type": "deny", "provision": [{"type": "permit", "actor": [person("demo-doctor")]}]}
         self.assertStatus(self.ask("PUT", "Consent/" + made["id"], self.tokens[self.patient], circle), 200)
         self.assertEqual((len(self.found()), len(self.found(colleague))), (2, 0))
+
+    def test_097_the_glass_is_broken_by_who_may(self):
+        btg = {"purpose": "BTG", "organization": "2.999.20.900"}
+        entitled = self.gateway.token("doctor", reason="unconscious", **btg)
+        made = self.create(consent(self.patient), self.patient).json()
+        self.assertEqual(set(self.found(entitled)), set(self.oids))
+        url = self.found(entitled)[self.oids[0]]["content"][0]["attachment"]["url"]
+        self.assertStatus(support.request("GET", url, support.bearer(entitled)), 200)
+        # A machine breaks no glass: it is taken to ask for treatment, and finds what a machine finds.
+        self.assertEqual(self.found(self.gateway.token("system", reason="batch", **btg)), {})
+        for token in (self.gateway.token("nurse", reason="curious", **btg), self.gateway.token("doctor", **btg)):
+            answer = self.gateway.find(token=token, **{"patient.identifier": SYSTEM + "|" + self.patient})
+            self.assertEqual(self.issue(self.assertStatus(answer, 403))[0][0], "forbidden")
+            self.assertIn(support.request("GET", url, support.bearer(token)).status, (403, 404))
+        # A reason may also come with the request.
+        answer = support.request("GET", url, dict(support.bearer(self.gateway.token("doctor", **btg)),
+                                                  **{"X-Break-Glass-Reason": "unconscious"}))
+        self.assertStatus(answer, 200)
+        # The patient may forbid even that.
+        made["provision"] = {"type": "deny", "provision": [{"type": "deny", "purpose": [
+            {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "BTG"}]}]}
+        self.assertStatus(self.ask("PUT", "Consent/" + made["id"], self.tokens[self.patient], made), 200)
+        self.assertEqual(self.found(entitled), {})
+        self.assertStatus(support.request("GET", url, support.bearer(entitled)), 404)
 
     def test_a_type_and_a_time(self):
         code = self.found()[self.oids[0]]["type"]
