@@ -1,14 +1,14 @@
 #include "mappers/consent_identity.h"
 
 #include "mappers/base/hl7v2.h"
-#include "mappers/base/uuid.h"
 #include "mappers/identifier.h"
 
+/* UUIDs may be written in either case. */
 static bool same_text(struct str a, struct str b)
 {
-	bool is_uuid = uuid_valid(a);
-
-	return is_uuid ? str_equal_nocase(a, b) : str_equal(a, b);
+	if (a.size != b.size)
+		return false;
+	return str_starts_with(a, STR("urn:uuid:")) ? str_equal_nocase(a, b) : str_equal(a, b);
 }
 
 /* Two of one root are told apart by their extensions, and OIDs that stand for themselves are different things; otherwise

@@ -365,26 +365,21 @@ static enum match data_match(const struct consent_provision *provision, const st
 
 /* One selector about the document. */
 static enum match document_selector_match(const struct consent_provision *provision, enum consent_selector selector,
-					  bool permit, const struct consent_facts *facts)
+					  bool permit, const struct document_entry *entry)
 {
 	if (!(provision->present & selector))
 		return MATCH_YES;
-	if (facts->outlook != OUTLOOK_DOCUMENT) {
-		enum match match = provision->unclear & selector ? MATCH_UNCLEAR : MATCH_NO;
-
-		return (facts->outlook == OUTLOOK_BEST) == permit ? MATCH_YES : match;
-	}
 	switch (selector) {
 	case SELECTOR_LABEL:
-		return labels_match(provision, permit, &facts->entry->confidentiality_codes);
+		return labels_match(provision, permit, &entry->confidentiality_codes);
 	case SELECTOR_CLASS:
-		return classes_match(provision, facts->entry);
+		return classes_match(provision, entry);
 	case SELECTOR_CODE:
-		return document_codes_match(provision, permit, facts->entry);
+		return document_codes_match(provision, permit, entry);
 	case SELECTOR_DATA_PERIOD:
-		return data_period_match(provision, facts->entry);
+		return data_period_match(provision, entry);
 	case SELECTOR_DATA:
-		return data_match(provision, facts->entry);
+		return data_match(provision, entry);
 	case SELECTOR_ACTOR:
 	case SELECTOR_ACTION:
 	case SELECTOR_PURPOSE:
@@ -392,6 +387,55 @@ static enum match document_selector_match(const struct consent_provision *provis
 		break;
 	}
 	return MATCH_UNCLEAR;
+}
+
+static const enum consent_selector document_selectors[] = { SELECTOR_LABEL, SELECTOR_CLASS, SELECTOR_CODE,
+							    SELECTOR_DATA_PERIOD, SELECTOR_DATA };
+
+/* What says something about a selector: the provision itself, for a permit otherwise its root. */
+static const struct consent_provision *holder(const struct consent_provision *own, const struct consent_provision *root,
+					      unsigned selector)
+{
+	return own->present & selector ? own : root;
+}
+
+static enum match documents_match(const struct consent_provision *own, const struct consent_provision *root,
+				  const struct document_entry *entry)
+{
+	enum match match = MATCH_YES;
+
+	for (size_t i = 0; i < COUNT_OF(document_selectors); i++) {
+		enum consent_selector selector = document_selectors[i];
+
+		match = match_and(match,
+				  document_selector_match(holder(own, root, selector), selector, own->permit, entry));
+	}
+	return match;
+}
+
+/* How a provision that matches so far can match at best, or at worst, for some document: it may miss those that a selector
+ * is not about, unless that is not understood; a permit that is not understood denies. */
+static enum match outlook_match(const struct consent_provision *own, const struct consent_provision *root, bool best,
+				enum match match)
+{
+	bool can_miss = false;
+	bool is_unclear = false;
+	bool denies;
+
+	for (size_t i = 0; i < COUNT_OF(document_selectors); i++) {
+		const struct consent_provision *says = holder(own, root, document_selectors[i]);
+
+		is_unclear = is_unclear || (says->unclear & document_selectors[i]);
+		can_miss = can_miss || (says->present & ~says->unclear & document_selectors[i]);
+	}
+	denies = !own->permit || match == MATCH_UNCLEAR;
+	if (best && denies)
+		return can_miss ? MATCH_NO : match_and(match, is_unclear ? MATCH_UNCLEAR : MATCH_YES);
+	if (best || denies)
+		return match;
+	if (is_unclear)
+		return match_and(match, MATCH_UNCLEAR);
+	return can_miss ? MATCH_NO : match;
 }
 
 static enum match period_match(const struct consent_period *period, int64_t now_s)
@@ -407,30 +451,23 @@ bool consent_rule_is_current(const struct consent_rule *rule, int64_t now_s)
 struct consent_matched consent_provision_match(const struct consent_rule *rule, size_t index,
 					       const struct consent_facts *facts)
 {
-	static const enum consent_selector document_selectors[] = { SELECTOR_LABEL, SELECTOR_CLASS, SELECTOR_CODE,
-								    SELECTOR_DATA_PERIOD, SELECTOR_DATA };
 	const struct consent_provision *own = &rule->provisions[index];
 	const struct consent_provision *root = own->permit ? &rule->provisions[0] : own;
+	const struct consent_request *request = facts->request;
 	struct consent_matched matched = { .match = MATCH_UNCLEAR, .reach = RANK_NONE };
-	enum match match;
+	enum match match = period_match(&own->period, request->now_s);
 
-#define HOLDER(selector) (own->present & (selector) ? own : root)
 	if (own->clarity == CLARITY_NONE)
 		return matched;
-	match = period_match(&own->period, facts->request->now_s);
-	match = match_and(match, actors_match(HOLDER(SELECTOR_ACTOR), facts, &matched.names_requester));
-	match = match_and(match, actions_match(HOLDER(SELECTOR_ACTION), own->permit, facts->request->action));
-	match = match_and(match, purposes_match(HOLDER(SELECTOR_PURPOSE), &facts->request->caller->purpose));
-	for (size_t i = 0; i < COUNT_OF(document_selectors); i++) {
-		const struct consent_provision *holder = HOLDER(document_selectors[i]);
-
-		match = match_and(match, document_selector_match(holder, document_selectors[i], own->permit, facts));
-	}
+	match = match_and(match, actors_match(holder(own, root, SELECTOR_ACTOR), facts, &matched.names_requester));
+	match = match_and(match, actions_match(holder(own, root, SELECTOR_ACTION), own->permit, request->action));
+	match = match_and(match, purposes_match(holder(own, root, SELECTOR_PURPOSE), &request->caller->purpose));
 	if (own->clarity != CLARITY_CLEAR)
 		match = match_and(match, MATCH_UNCLEAR);
-	matched.match = match;
-	matched.reach = consent_labels_reach(&HOLDER(SELECTOR_LABEL)->labels);
-#undef HOLDER
+	matched.match = facts->outlook == OUTLOOK_DOCUMENT
+				? match_and(match, documents_match(own, root, facts->entry))
+				: outlook_match(own, root, facts->outlook == OUTLOOK_BEST, match);
+	matched.reach = consent_labels_reach(&holder(own, root, SELECTOR_LABEL)->labels);
 	return matched;
 }
 

@@ -127,6 +127,7 @@ FUZZ_SHARED = {
     "provide_bundle": ("fhir/mhd-package/compiled-4.2.4-current/Bundle-*.json",),
     "xds_message": ("xds/messages/**/*.xml",),
     "mtom": ("xds/messages/**/*",),
+    "consent": ("fhir/pcf-package/compiled/Consent-*.json",),
 }
 
 

@@ -70,12 +70,6 @@ static bool same_patient(const struct visit *visit, struct str a, struct str b)
 	       str_equal(left.id, right.id) && str_equal(left.authority.universal_id, right.authority.universal_id);
 }
 
-bool visit_about(const struct visit *visit, struct str patient_id, struct outcome *outcome)
-{
-	return !visit->is_bound || same_patient(visit, visit->own_patient, patient_id) ||
-	       outcome_add(outcome, ERR_FORBIDDEN, "", "Ask about the patient that your token speaks of.");
-}
-
 static struct seen *seen_find(struct visit *visit, struct str patient_id)
 {
 	for (size_t i = 0; i < visit->count; i++) {
@@ -370,6 +364,30 @@ static bool relations_filter(struct visit *visit, enum consent_action action, co
 	return true;
 }
 
+/* Nothing found and nothing known are two answers: who would know the patient's will could not be asked. */
+static bool consent_known(const struct visit *visit, struct outcome *outcome)
+{
+	for (size_t i = 0; i < visit->count; i++) {
+		if (!visit->seen[i].public.decided.permit &&
+		    visit->seen[i].public.decided.reason == CONSENT_UNAVAILABLE)
+			return outcome_add(outcome, ERR_TRUST_UNAVAILABLE, "",
+					   "It cannot be found out now what the patient consents to; try again later.");
+	}
+	return true;
+}
+
+bool visit_about(const struct visit *visit, struct str patient_id, struct outcome *outcome)
+{
+	return !visit->is_bound || same_patient(visit, visit->own_patient, patient_id) ||
+	       outcome_add(outcome, ERR_FORBIDDEN, "", "Ask about the patient that your token speaks of.");
+}
+
+bool visit_consent(struct visit *visit, enum consent_action action, struct str patient_id, struct outcome *outcome)
+{
+	(void)extent_of(visit, patient_id, action);
+	return consent_known(visit, outcome);
+}
+
 bool visible_query(struct visit *visit, enum consent_action action, const struct south *south,
 		   const struct stored_query *query, struct metadata *metadata, struct outcome *outcome)
 {
@@ -378,7 +396,7 @@ bool visible_query(struct visit *visit, enum consent_action action, const struct
 	entries_filter(visit, action, metadata);
 	return sets_filter(visit, action, south, query->home, metadata, outcome) &&
 	       folders_filter(visit, action, south, query->home, metadata, outcome) &&
-	       relations_filter(visit, action, south, query->home, metadata, outcome);
+	       relations_filter(visit, action, south, query->home, metadata, outcome) && consent_known(visit, outcome);
 }
 
 bool visible_refs(const struct south *south, const struct stored_query *query, struct strs *refs,
@@ -419,7 +437,7 @@ bool visible_confirm(struct visit *visit, const struct south *south, const struc
 
 	if (!anew)
 		return no_memory(outcome);
-	return entry_permitted(anew, entry, CONSENT_READ) || not_there(outcome);
+	return entry_permitted(anew, entry, CONSENT_READ) || (consent_known(anew, outcome) && not_there(outcome));
 }
 
 bool visible_may_publish(struct visit *visit, struct str patient_id, const struct document_entry *entries, size_t count,
@@ -429,7 +447,8 @@ bool visible_may_publish(struct visit *visit, struct str patient_id, const struc
 
 	for (size_t i = 0; permitted && i < count; i++)
 		permitted = entry_permitted(visit, &entries[i], CONSENT_PUBLISH);
-	return permitted || outcome_add(outcome, ERR_FORBIDDEN, "",
-					"The patient's consent or this organisation's policy does not allow you to "
-					"publish this for the patient.");
+	return permitted || (consent_known(visit, outcome) &&
+			     outcome_add(outcome, ERR_FORBIDDEN, "",
+					 "The patient's consent or this organisation's policy does not allow you to "
+					 "publish this for the patient."));
 }

@@ -22,6 +22,11 @@ struct visit *visit_begin(struct access *access, const struct south *south, cons
 /* False, with ERR_FORBIDDEN, when the caller asks about a patient of whom their token does not speak. patient_id: CX. */
 bool visit_about(const struct visit *visit, struct str patient_id, struct outcome *outcome) MUST_CHECK;
 
+/* False, with ERR_TRUST_UNAVAILABLE, when nobody can tell now what the patient consents to: said also where nothing would
+ * be found, so that the answer does not depend on it. */
+bool visit_consent(struct visit *visit, enum consent_action action, struct str patient_id,
+		   struct outcome *outcome) MUST_CHECK;
+
 /* What was decided about one patient, for the audit record. */
 struct visit_patient {
 	struct str patient_id; /* CX */

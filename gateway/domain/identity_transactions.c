@@ -14,6 +14,7 @@ struct identity_work {
 	struct hl7v3_message question;
 	struct hl7v3_message reply;
 	struct identity_refusal refusal;
+	struct hl7v3_detail detail; /* of the reply */
 };
 
 static bool no_memory(struct outcome *outcome)
@@ -67,21 +68,21 @@ static bool reply_send(struct identity_work *work, struct soap_request *request,
 	struct hl7v3_message *reply = &work->reply;
 	const struct identity_refusal *refusal = &work->refusal;
 	bool is_feed = reply->kind == HL7V3_ACK;
-	struct hl7v3_detail detail;
 
 	reply->ack_code = is_feed ? STR("CA") : STR("AA");
 	reply->query_code = reply->patients.count > 0 ? STR("OK") : STR("NF");
 	if (refusal->code) {
 		reply->ack_code = is_feed ? STR("CE") : STR("AE");
 		reply->query_code = STR("AE");
-		detail = (struct hl7v3_detail) { .code = str_from_c(refusal->code),
-						 .location = arena_printf(work->arena, "/%.*s%s",
-									  STR_ARG(hl7v3_root_name(work->question.kind)),
-									  refusal->location),
-						 .text = str_from_c(refusal->text) };
-		if (!detail.location.data)
+		work->detail =
+			(struct hl7v3_detail) { .code = str_from_c(refusal->code),
+						.location = arena_printf(work->arena, "/%.*s%s",
+									 STR_ARG(hl7v3_root_name(work->question.kind)),
+									 refusal->location),
+						.text = str_from_c(refusal->text) };
+		if (!work->detail.location.data)
 			return no_memory(outcome);
-		reply->details = &detail;
+		reply->details = &work->detail;
 		reply->detail_count = 1;
 		LOG(WARN, LOG_DOMAIN_EVENT, request->http->trace.span_id, LOG_C("what", "identity message refused"),
 		    LOG_TEXT("message", hl7v3_root_name(work->question.kind)), LOG_C("code", refusal->code),

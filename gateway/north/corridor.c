@@ -74,12 +74,16 @@ static bool exchange(struct fhir_request *request)
 		return read_patient(t, request->id, &request->answer);
 	case ROUTE_FIND_CONSENTS:
 	case ROUTE_FIND_CONSENTS_POST:
+		return find_consents(t, &request->search, &request->answer);
 	case ROUTE_CREATE_CONSENT:
+		return exchange_consent_create(request);
 	case ROUTE_READ_CONSENT:
 	case ROUTE_READ_CONSENT_VERSION:
+		return exchange_consent_read(request);
 	case ROUTE_UPDATE_CONSENT:
+		return exchange_consent_update(request);
 	case ROUTE_DELETE_CONSENT:
-		return exchange_consent(request);
+		return exchange_consent_delete(request);
 	case ROUTE_FIND_PATIENTS:
 	case ROUTE_FIND_PATIENTS_POST:
 		return find_patients(t, &request->search, &request->answer);

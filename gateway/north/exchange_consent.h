@@ -4,7 +4,10 @@
 
 #include "gateway/north/corridor.h"
 
-/* Runs the transaction of the route. Source: FHIR R4 http 3.1.0 (create, read, vread, update, delete, search). */
-bool exchange_consent(struct fhir_request *request) MUST_CHECK;
+/* Source: FHIR R4 http 3.1.0 (create, read and vread, update, delete). */
+bool exchange_consent_create(struct fhir_request *request) MUST_CHECK;
+bool exchange_consent_read(struct fhir_request *request) MUST_CHECK;
+bool exchange_consent_update(struct fhir_request *request) MUST_CHECK;
+bool exchange_consent_delete(struct fhir_request *request) MUST_CHECK;
 
 #endif

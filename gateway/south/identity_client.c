@@ -183,7 +183,7 @@ enum identity_end pix_query(const struct south *south, const struct identity_ser
 {
 	struct patient_identity asked = *source;
 	struct hl7v3_message question;
-	struct hl7v3_message answer;
+	struct hl7v3_message answer = { .kind = HL7V3_OTHER };
 	enum identity_end end;
 
 	*found = (struct patient_identities) { 0 };
@@ -205,7 +205,7 @@ enum identity_end pdq_query(const struct south *south, const struct identity_ser
 			    const struct patient_query *query, struct patient_list *list, struct outcome *outcome)
 {
 	struct hl7v3_message question;
-	struct hl7v3_message answer;
+	struct hl7v3_message answer = { .kind = HL7V3_OTHER };
 	enum identity_end end;
 
 	*list = (struct patient_list) { 0 };
@@ -250,7 +250,7 @@ static enum identity_end refusal_end(const struct south *south, const struct hl7
 static enum identity_end feed(const struct south *south, const struct identity_service *service,
 			      struct hl7v3_message *question, struct outcome *outcome)
 {
-	struct hl7v3_message answer;
+	struct hl7v3_message answer = { .kind = HL7V3_OTHER };
 
 	if (!ask(south, service, question, HL7V3_ACK, &answer, outcome))
 		return IDENTITY_FAILED;

@@ -53,7 +53,8 @@ bool search_resolve(const struct transaction *t, const struct search_needs *need
 
 		switch (identify_patient(t, &needs->claims[i], true, &patient_id)) {
 		case PATIENT_IDENTIFIED:
-			if (!visit_about(t->visit, patient_id, t->outcome))
+			if (!visit_about(t->visit, patient_id, t->outcome) ||
+			    !visit_consent(t->visit, CONSENT_FIND, patient_id, t->outcome))
 				return false;
 			resolved->nobody = resolved->nobody ||
 					   (resolved->patient_id.data && !str_equal(resolved->patient_id, patient_id));

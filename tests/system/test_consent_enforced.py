@@ -125,5 +125,28 @@ class Enforced(trust.TrustStand):
         self.assertStatus(self.send("GET", document, self.doctor), 404)
 
 
+class Unknown(trust.TrustStand):
+    """The directory cannot be asked: deny, and say that it is not known rather than that there is nothing."""
+
+    def test_directory_away(self):
+        bundle = support.demo_bundle(b"letter", "text/plain")
+        self.publish(self.doctor, bundle)
+        self.assertEqual(len(self.found(self.doctor)), 1)
+        self.assertEqual(self.found(self.doctor, patient="IHEBLUE-1002"), set())
+        proxy_gone = trust.trust_configuration(self.directory, self.domain, self.redis)
+        proxy_gone["consent"]["directory_url"] = "http://127.0.0.1:%d/consent" % support.free_port()
+        proxy_gone["state_directory"] = self.directory + "/other-state"
+        gateway = support.Gateway(self.directory, [self.domain.back_end()], name="cut-off", **proxy_gone)
+        self.addCleanup(gateway.kill)
+        token = self.token("--role", "doctor", config="cut-off")
+        for patient in (support.PATIENT, "IHEBLUE-1002"):
+            answer = self.send("GET", gateway.base + "/DocumentReference?status=current&patient.identifier=%s%%7C%s" % (
+                trust.PATIENT_SYSTEM, patient), token)
+            self.assertStatus(answer, 503)
+            self.assertEqual(answer.json()["issue"][0]["code"], "transient")
+        self.assertStatus(self.send("POST", gateway.base, token, support.demo_bundle(b"another", "text/plain")), 503)
+        gateway.stop()
+
+
 if __name__ == "__main__":
     unittest.main()

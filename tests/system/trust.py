@@ -119,8 +119,8 @@ class TrustStand(unittest.TestCase):
         cls.domain.stop()
 
     @classmethod
-    def token(cls, *arguments):
-        done = subprocess.run([support.BINARY, "token", "--config", os.path.join(cls.directory, "gateway.yaml"),
+    def token(cls, *arguments, config="gateway"):
+        done = subprocess.run([support.BINARY, "token", "--config", os.path.join(cls.directory, config + ".yaml"),
                                *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
             raise AssertionError(done.stderr)

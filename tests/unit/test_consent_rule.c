@@ -143,7 +143,8 @@ static struct code normal = { STR_INIT("N"), STR_INIT("2.16.840.1.113883.5.25"),
 static struct code restricted = { STR_INIT("R"), STR_INIT("2.16.840.1.113883.5.25"), { NULL, 0 } };
 static struct code secret = { STR_INIT("V"), STR_INIT("2.16.840.1.113883.5.25"), { NULL, 0 } };
 static struct code mixed[] = { { STR_INIT("N"), STR_INIT("2.16.840.1.113883.5.25"), { NULL, 0 } },
-			       { STR_INIT("V"), STR_INIT("2.16.840.1.113883.5.25"), { NULL, 0 } } };
+			       { STR_INIT("V"), STR_INIT("2.16.840.1.113883.5.25"), { NULL, 0 } },
+			       { STR_INIT("L"), STR_INIT("2.16.840.1.113883.5.25"), { NULL, 0 } } };
 static struct code psychiatric[] = { { STR_INIT("R"), STR_INIT("2.16.840.1.113883.5.25"), { NULL, 0 } },
 				     { STR_INIT("PSY"), STR_INIT("2.16.840.1.113883.5.4"), { NULL, 0 } } };
 static struct code foreign = { STR_INIT("N"), STR_INIT("1.2.3.4.5"), { NULL, 0 } };
@@ -182,7 +183,7 @@ static struct document_entry entry_of(enum what what)
 		entry.confidentiality_codes.count = 0;
 		break;
 	case MIXED:
-		entry.confidentiality_codes = (struct codes) { mixed, 2 };
+		entry.confidentiality_codes = (struct codes) { mixed, 3 };
 		break;
 	case FOREIGN:
 		entry.confidentiality_codes.items = &foreign;
@@ -410,6 +411,35 @@ static void test_the_deciding_consent_is_named(void **state)
 	stand_close(&stand);
 }
 
+/* A permit that reaches every document, but for those of an exception that is not understood, is no permit for all. */
+static void test_every_document_means_every(void **state)
+{
+	(void)state;
+	struct stand stand;
+	struct caller caller = caller_of(DOCTOR);
+	struct consent_policy policy = policy_of(OPT_OUT);
+	struct consent_request request = request_of(DOCTOR, &caller);
+	struct consent_decision decision;
+	const struct consent_set *set;
+
+	stand_open(&stand);
+	set = set_of(HEAD "'provision':{'type':'permit'," TREATMENT "}}", &stand);
+	assert_int_equal(consent_extent(set, &policy, &request, &decision), CONSENT_BY_DOCUMENT);
+	set = set_of(HEAD "'provision':{'type':'permit','provision':[{'type':'permit','code':[" LOINC(
+			     "11502-2") "],"
+					"'actor':[{" RECIPIENT ",'reference':{'reference':'Practitioner/x'}}]}]}}",
+		     &stand);
+	request.action = CONSENT_PUBLISH;
+	assert_int_equal(consent_extent(set, &policy, &request, &decision), CONSENT_EVERY_DOCUMENT);
+	set = set_of(HEAD "'provision':{'type':'permit','provision':[{'type':'permit','action':[" ACTION(
+			     "collect") "],'code':[" LOINC("11502-2") "],'actor':[{" RECIPIENT
+								      ",'reference':{'reference':'Practitioner/"
+								      "x'}}]}]}}",
+		     &stand);
+	assert_int_equal(consent_extent(set, &policy, &request, &decision), CONSENT_BY_DOCUMENT);
+	stand_close(&stand);
+}
+
 /* A period is that of its zone: the last day of 2024 ends in Luxembourg (UTC+1) an hour before it ends in UTC. */
 static void test_periods_and_when_they_change(void **state)
 {
@@ -451,6 +481,10 @@ static void test_periods_and_when_they_change(void **state)
 
 /* Provisions that random Consents are made of. */
 static const char *const pool[] = {
+	"'type':'permit','securityLabel':[" PSYCHIATRY "],'actor':[{" RECIPIENT
+	",'reference':{'reference':'Practitioner/x'}}]",
+	"'type':'permit','code':[" LOINC("34133-9") "],'data':[{'meaning':'whatever','reference':{'reference':'"
+						    "DocumentReference/1'}}," INSTANCE("urn:oid:1.2.3.77.1") "]",
 	"'type':'permit'",
 	"'type':'deny'",
 	"'type':'permit'," TREATMENT,
@@ -721,6 +755,7 @@ int main(void)
 		cmocka_unit_test(test_097_break_glass),
 		cmocka_unit_test(test_publishing),
 		cmocka_unit_test(test_the_deciding_consent_is_named),
+		cmocka_unit_test(test_every_document_means_every),
 		cmocka_unit_test(test_periods_and_when_they_change),
 		cmocka_unit_test(test_properties_of_random_sets),
 		cmocka_unit_test(test_bytes_are_read_strictly),
