@@ -364,14 +364,20 @@ static bool relations_filter(struct visit *visit, enum consent_action action, co
 	return true;
 }
 
-/* Nothing found and nothing known are two answers: who would know the patient's will could not be asked. */
+/* Nothing found and nothing known are two answers: who would know the patient's will could not be asked. Who breaks a glass
+ * that is not theirs to break is told so. */
 static bool consent_known(const struct visit *visit, struct outcome *outcome)
 {
 	for (size_t i = 0; i < visit->count; i++) {
-		if (!visit->seen[i].public.decided.permit &&
-		    visit->seen[i].public.decided.reason == CONSENT_UNAVAILABLE)
+		const struct consent_decision *decided = &visit->seen[i].public.decided;
+
+		if (!decided->permit && decided->reason == CONSENT_UNAVAILABLE)
 			return outcome_add(outcome, ERR_TRUST_UNAVAILABLE, "",
 					   "It cannot be found out now what the patient consents to; try again later.");
+		if (!decided->permit && decided->reason == CONSENT_NO_BREAK_GLASS)
+			return outcome_add(outcome, ERR_FORBIDDEN, "",
+					   "Breaking the glass is for people in a role that this organisation names, "
+					   "who give a reason (X-Break-Glass-Reason).");
 	}
 	return true;
 }

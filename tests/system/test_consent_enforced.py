@@ -94,11 +94,11 @@ class Enforced(trust.TrustStand):
     def test_break_glass(self):
         self.hide({"type": "deny"})
         without = self.token("--role", "doctor", "--user", "doctor-1", "--purpose", "BTG")
-        self.assertEqual(self.found(without, patient=PATIENT), set())
+        self.search(without, patient=PATIENT, status=403)
         broken = self.token("--role", "doctor", "--user", "doctor-1", "--purpose", "BTG", "--reason", "unconscious")
         self.assertEqual(self.found(broken, patient=PATIENT), set(self.oids))
         nurse = self.token("--role", "nurse", "--user", "nurse-1", "--purpose", "BTG", "--reason", "unconscious")
-        self.assertEqual(self.found(nurse, patient=PATIENT), set())
+        self.search(nurse, patient=PATIENT, status=403)
 
     def test_no_care_relationship(self):
         self.assertEqual(self.found(self.nurse, patient=PATIENT), set())
