@@ -271,8 +271,12 @@ static void local_close(void *self)
 	for (size_t i = 0; i < SHARDS; i++) {
 		struct shard *shard = &local->shards[i];
 
-		while (shard->newest)
-			entry_remove(local, shard, shard->newest);
+		for (struct entry *entry = shard->newest; entry;) {
+			struct entry *older = entry->older;
+
+			free(entry);
+			entry = older;
+		}
 		free(shard->slots);
 		pthread_mutex_destroy(&shard->lock);
 	}

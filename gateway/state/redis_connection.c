@@ -1,5 +1,6 @@
 #include "gateway/state/redis_connection.h"
 
+#include <assert.h>
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 
@@ -180,27 +181,32 @@ static void call_begin(struct redis_connection *connection)
 	connection->received = 0;
 }
 
+/* The next reply, waiting for it. */
+static bool reply_wait(struct redis_connection *connection, struct deadline deadline, const struct redis_reply **reply,
+		       struct redis_trouble *trouble)
+{
+	while (reply_next(connection, reply, trouble)) {
+		if (*reply)
+			return !says_unusable(*reply) || redis_trouble(trouble, "%.*s", STR_ARG((*reply)->text));
+		if (deadline_passed(deadline))
+			return redis_trouble(trouble, "no answer in time");
+		if (!receive_more(connection, deadline, trouble))
+			return false;
+	}
+	return false;
+}
+
 bool redis_call(struct redis_connection *connection, const struct redis_command *commands, size_t count,
 		struct deadline deadline, const struct redis_reply **replies, struct redis_trouble *trouble)
 {
+	bool ok = true;
+
 	call_begin(connection);
 	if (!send_all(connection, commands, count, deadline, trouble))
 		return false;
-	for (size_t i = 0; i < count;) {
-		if (!reply_next(connection, &replies[i], trouble))
-			return false;
-		if (!replies[i]) {
-			if (deadline_passed(deadline))
-				return redis_trouble(trouble, "no answer in time");
-			if (!receive_more(connection, deadline, trouble))
-				return false;
-			continue;
-		}
-		if (says_unusable(replies[i]))
-			return redis_trouble(trouble, "%.*s", STR_ARG(replies[i]->text));
-		i++;
-	}
-	return true;
+	for (size_t i = 0; i < count && ok; i++)
+		ok = reply_wait(connection, deadline, &replies[i], trouble);
+	return ok;
 }
 
 bool redis_send(struct redis_connection *connection, const struct redis_command *command, struct deadline deadline,
@@ -300,11 +306,12 @@ bool redis_greet(struct redis_connection *connection, struct deadline deadline, 
 	/* LOADING is said to PING, not to INFO and ROLE. */
 	const struct redis_command commands[] = { REDIS_COMMAND(STR("INFO"), STR("server")), REDIS_COMMAND(STR("ROLE")),
 						  REDIS_COMMAND(STR("PING")) };
-	const struct redis_reply *replies[COUNT_OF(commands)];
+	const struct redis_reply *replies[COUNT_OF(commands)] = { NULL };
 
 	if (!redis_call(connection, commands, COUNT_OF(commands), deadline, replies, trouble))
 		return false;
 	for (size_t i = 0; i < COUNT_OF(commands); i++) {
+		assert(replies[i]);
 		if (replies[i]->type == REDIS_ERROR)
 			return redis_trouble(trouble, "%.*s is refused: %.*s", STR_ARG(commands[i].words[0]),
 					     STR_ARG(replies[i]->text));

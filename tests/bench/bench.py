@@ -5,6 +5,7 @@
   (d) CPU per request of a search with trust on (token, cross-reference, consent) against the same search with all of it
       off: cached in process, in Redis by socket, and with the audit journal beside it.
   (c) 2,000 clients at once before a back-end that takes 500 ms: answers, and memory per waiting request.
+  (e) A question to the cache: in process, and in Redis by unix socket, TCP and TLS.
 
 Run by ./run bench after (a), the mapper alone (build/bench/bench_mapper). Needs wrk."""
 import base64
@@ -20,6 +21,8 @@ import urllib.request
 
 os.environ.setdefault("PASSERELLE_BUILD", "build")
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
+import certificates  # pylint: disable=wrong-import-position
+import redis_stand  # pylint: disable=wrong-import-position
 import support  # pylint: disable=wrong-import-position
 import trust  # pylint: disable=wrong-import-position
 
@@ -218,6 +221,31 @@ class Bench:
             process.stop()
 
 
+def caches(directory):
+    """One Redis, reached in three ways, and none. Two connections are enough: one thread asks."""
+    authority = certificates.Authority(directory)
+    server = authority.issue("server")
+    port, tls_port = support.free_port(), support.free_port()
+    redis = redis_stand.RedisServer(
+        directory, "redis", "tls-port %d" % tls_port, "tls-cert-file " + server.certificate,
+        "tls-key-file " + server.key, "tls-ca-cert-file " + authority.certificate, "tls-auth-clients no", port=port)
+    try:
+        arguments = []
+        for name, where in (("in process", None), ("Redis by unix socket", {"address": redis.path}),
+                            ("Redis by TCP (loopback)", {"address": "127.0.0.1:%d" % port}),
+                            ("Redis by TLS (loopback)", {"address": "127.0.0.1:%d" % tls_port,
+                                                         "tls": {"ca_file": authority.certificate}})):
+            path = os.path.join(directory, "cache%d.yaml" % len(arguments))
+            configuration = redis_stand.gateway_configuration(directory, where)
+            if not where:
+                del configuration["redis"]
+            support.write_configuration(path, configuration)
+            arguments.append("%s=%s" % (name, path))
+        subprocess.run([os.path.join(support.BUILD, "bench/bench_cache"), *arguments], check=True)
+    finally:
+        redis.kill()
+
+
 def cpu_seconds(pid):
     with open("/proc/%d/stat" % pid, encoding="ascii") as file:
         fields = file.read().rsplit(")", 1)[1].split()
@@ -262,6 +290,8 @@ def main():
         print("%-44s %11s %11s %7s" % ("CPU per request, ITI-67, 100 entries", "trust on", "trust off", "ratio"))
         bench.trust()
         bench.crowd(2000)
+        if shutil.which("redis-server"):
+            caches(directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
