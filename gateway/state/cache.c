@@ -12,10 +12,10 @@
 #include "gateway/state/flight.h"
 
 #define EPOCH_TTL_MS    (UINT64_C(24) * 3600 * 1000) /* a new epoch at its end makes answers slower, not different */
-#define BELL_TTL_MS     10000
-#define COMPLAIN_MS     10000 /* one line per this time for values that do not open */
+#define BELL_TTL_MS     60000                        /* more than clocks differ; ringing twice does no harm */
+#define COMPLAIN_MS     10000                        /* one line per this time for values that do not open */
 #define EXPIRES_BYTES   8
-#define PLACE_BYTES_MAX (1 + REDIS_RUN_ID_SIZE + VAULT_NAME_BYTES)
+#define PLACE_BYTES_MAX (1 + REDIS_LIFE_SIZE + VAULT_NAME_BYTES)
 
 struct cache {
 	struct vault *vault;
@@ -51,12 +51,12 @@ static bool keys_make(const struct cache *cache, const struct cache_name *name, 
 	return true;
 }
 
-/* What a value is bound to: class, run id of the memory, name. */
+/* What a value is bound to: class, life of the memory, name. */
 static struct str place_write(const struct cache_memory *memory, const struct cache_key *key, char *place)
 {
 	place[0] = (char)key->class;
-	memcpy(place + 1, memory->run_id, REDIS_RUN_ID_SIZE);
-	memcpy(place + 1 + REDIS_RUN_ID_SIZE, key->hash, VAULT_NAME_BYTES);
+	memcpy(place + 1, memory->life, REDIS_LIFE_SIZE);
+	memcpy(place + 1 + REDIS_LIFE_SIZE, key->hash, VAULT_NAME_BYTES);
 	return (struct str) { place, PLACE_BYTES_MAX };
 }
 

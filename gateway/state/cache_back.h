@@ -8,10 +8,10 @@
 #define CACHE_SEALED_BYTES_MAX (CACHE_VALUE_BYTES_MAX + 8 + VAULT_OVERHEAD)
 
 /* The one memory that holds values now. A failover or restart begins another one, in which nothing of the old is found:
- * the run id is part of every key and of the place that a value is sealed for. */
+ * the life is part of every key and of the place that a value is sealed for. */
 struct cache_memory {
 	uint64_t generation;
-	char run_id[REDIS_RUN_ID_SIZE];
+	char life[REDIS_LIFE_SIZE];
 };
 
 enum cache_class { CACHE_VALUE = 'v', CACHE_EPOCH = 'e', CACHE_FIRST = 'f', CACHE_BELL = 'b' };

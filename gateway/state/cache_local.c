@@ -8,7 +8,7 @@
 #define SHARDS         16
 #define ENTRY_BYTES    256 /* the least that an entry is counted with: bounds their number */
 #define SLOTS_MIN      16
-#define LOCAL_RUN_ID   "0000000000000000000000000000000000000000"
+#define LOCAL_LIFE     "0000000000000000000000000000000000000000"
 #define ENTRY_OVERHEAD (sizeof(struct entry))
 
 struct entry {
@@ -40,7 +40,7 @@ struct local {
 static bool local_memory(void *self, struct cache_memory *memory)
 {
 	(void)self;
-	*memory = (struct cache_memory) { 0, LOCAL_RUN_ID };
+	*memory = (struct cache_memory) { 0, LOCAL_LIFE };
 	return true;
 }
 

@@ -1,4 +1,4 @@
-/* The cache in Redis. Keys are "passerelle:", run id, class and keyed hash: nothing of a request can reach the protocol,
+/* The cache in Redis. Keys are "passerelle:", life, class and keyed hash: nothing of a request can reach the protocol,
  * nothing in them tells anything, and after a restart or failover nothing old is found. */
 #include <pthread.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "gateway/state/redis_connection.h"
 #include "mappers/base/hex.h"
 
-#define KEY_SIZE     (sizeof "passerelle:" - 1 + REDIS_RUN_ID_SIZE + 2 + (size_t)2 * VAULT_NAME_BYTES)
+#define KEY_SIZE     (sizeof "passerelle:" - 1 + REDIS_LIFE_SIZE + 2 + (size_t)2 * VAULT_NAME_BYTES)
 #define YEAR_MS      (UINT64_C(366) * 24 * 3600 * 1000)
 #define YEAR_TEXT    "31622400000"
 #define COMPLAIN_MS  10000
@@ -31,7 +31,7 @@ struct cache_redis {
 
 static struct str key_write(const struct cache_memory *memory, const struct cache_key *key, char text[KEY_SIZE])
 {
-	int head = snprintf(text, KEY_SIZE, "passerelle:%s:%c:", memory->run_id, (char)key->class);
+	int head = snprintf(text, KEY_SIZE, "passerelle:%s:%c:", memory->life, (char)key->class);
 
 	hex_write(key->hash, sizeof key->hash, text + head);
 	return (struct str) { text, (size_t)head + 2 * sizeof key->hash };
@@ -79,11 +79,26 @@ static struct redis_lease *ask(struct cache_redis *cache, const struct cache_mem
 	return NULL;
 }
 
+/* The same for what must not be asked of the wrong one: a primary that was replaced a moment ago, but has not noticed,
+ * or one whose replication id is new, under which other gateways look already. commands has room for one more. */
+static struct redis_lease *ask_surely(struct cache_redis *cache, const struct cache_memory *memory,
+				      struct redis_command *commands, size_t count, const struct redis_reply **replies)
+{
+	commands[count] = REDIS_COMMAND(STR("INFO"), STR("replication"));
+	struct redis_lease *lease = ask(cache, memory, commands, count + 1, replies);
+
+	if (!lease || redis_lives_on(memory->life, replies[count]->text))
+		return lease;
+	redis_give_back(cache->redis, lease);
+	redis_distrust(cache->redis, memory->generation, "it is not the primary that it was");
+	return NULL;
+}
+
 static bool back_memory(void *self, struct cache_memory *memory)
 {
 	struct cache_redis *cache = self;
 
-	return redis_now(cache->redis, &memory->generation, memory->run_id);
+	return redis_now(cache->redis, &memory->generation, memory->life);
 }
 
 static bool back_get(void *self, const struct cache_memory *memory, const struct cache_key *keys, size_t key_count,
@@ -125,13 +140,13 @@ static bool back_drop(void *self, const struct cache_memory *memory, const struc
 {
 	struct cache_redis *cache = self;
 	char texts[VAULT_KEYS_MAX][KEY_SIZE];
-	struct redis_command commands[VAULT_KEYS_MAX] = { 0 };
-	const struct redis_reply *replies[VAULT_KEYS_MAX];
+	struct redis_command commands[VAULT_KEYS_MAX + 1];
+	const struct redis_reply *replies[VAULT_KEYS_MAX + 1];
 
 	/* DEL is done also by a Redis that is full. */
 	for (size_t i = 0; i < key_count; i++)
 		commands[i] = REDIS_COMMAND(STR("DEL"), key_write(memory, &keys[i], texts[i]));
-	struct redis_lease *lease = ask(cache, memory, commands, key_count, replies);
+	struct redis_lease *lease = ask_surely(cache, memory, commands, key_count, replies);
 
 	redis_give_back(cache->redis, lease);
 	return lease != NULL;
@@ -144,19 +159,22 @@ static bool back_seed(void *self, const struct cache_memory *memory, const struc
 	char text[KEY_SIZE];
 	char ttl[NUMBER_SIZE];
 	struct str name = key_write(memory, key, text);
-	const struct redis_command commands[] = {
+	struct redis_command get[2] = { REDIS_COMMAND(STR("GET"), name) };
+	struct redis_command set[3] = {
 		REDIS_COMMAND(STR("SET"), name, fresh, STR("NX"), STR("PX"), number_write(ttl_ms, ttl)),
 		REDIS_COMMAND(STR("GET"), name),
 	};
-	const struct redis_reply *replies[2];
+	const struct redis_reply *replies[3];
 	/* Mostly it is there: reading alone is not replicated, and works when Redis is full. */
-	struct redis_lease *lease = ask(cache, memory, &commands[1], 1, &replies[1]);
+	struct redis_lease *lease = ask_surely(cache, memory, get, 1, replies);
+	const struct redis_reply *found = lease ? replies[0] : NULL;
 
-	if (lease && replies[1]->type == REDIS_NIL) {
+	if (found && found->type == REDIS_NIL) {
 		redis_give_back(cache->redis, lease);
-		lease = ask(cache, memory, commands, COUNT_OF(commands), replies);
+		lease = ask_surely(cache, memory, set, 2, replies);
+		found = lease ? replies[1] : NULL;
 	}
-	*value = lease && replies[1]->type == REDIS_TEXT ? arena_copy(arena, replies[1]->text) : STR_NONE;
+	*value = found && found->type == REDIS_TEXT ? arena_copy(arena, found->text) : STR_NONE;
 	redis_give_back(cache->redis, lease);
 	return value->data != NULL;
 }
@@ -202,8 +220,8 @@ static bool back_first(void *self, const struct cache_memory *memory, const stru
 	char texts[3][KEY_SIZE];
 	char ttl[NUMBER_SIZE];
 	struct str born_name = key_write(memory, &born, texts[2]);
-	const struct redis_reply *replies[5];
-	const struct redis_command commands[] = {
+	const struct redis_reply *replies[6];
+	struct redis_command commands[6] = {
 		REDIS_COMMAND(STR("SET"), born_name, STR("1"), STR("NX"), STR("PX"), STR(YEAR_TEXT)),
 		REDIS_COMMAND(STR("SET"), key_write(memory, &keys[0], texts[0]), STR("1"), STR("NX"), STR("PX"),
 			      number_write(ttl_ms, ttl)),
@@ -211,7 +229,7 @@ static bool back_first(void *self, const struct cache_memory *memory, const stru
 		REDIS_COMMAND(STR("PTTL"), born_name),
 		REDIS_COMMAND(STR("INFO"), STR("stats")),
 	};
-	struct redis_lease *lease = ask(cache, memory, commands, COUNT_OF(commands), replies);
+	struct redis_lease *lease = ask_surely(cache, memory, commands, 5, replies);
 	bool first = true;
 
 	*certain = false;

@@ -43,7 +43,7 @@ struct redis {
 	bool live;
 	uint64_t generation; /* changes whenever live does */
 	uint64_t watched_ms; /* when the thread last saw that it is the one and is there */
-	char run_id[REDIS_RUN_ID_SIZE];
+	char life[REDIS_LIFE_SIZE];
 	struct redis_address address;
 	struct redis_lease *idle;
 	size_t count; /* connections, idle or not */
@@ -77,7 +77,7 @@ static struct redis_lease *idle_take(struct redis *redis)
 }
 
 /* The breaker: from now on nobody asks Redis, until the thread has found it again. */
-static void trip(struct redis *redis, uint64_t generation, const char *why)
+void redis_distrust(struct redis *redis, uint64_t generation, const char *why)
 {
 	static const uint64_t one = 1;
 	struct redis_lease *idle = NULL;
@@ -100,14 +100,14 @@ static void trip(struct redis *redis, uint64_t generation, const char *why)
 	}
 }
 
-bool redis_now(struct redis *redis, uint64_t *generation, char run_id[REDIS_RUN_ID_SIZE])
+bool redis_now(struct redis *redis, uint64_t *generation, char life[REDIS_LIFE_SIZE])
 {
 	pthread_mutex_lock(&redis->lock);
 	/* A thread that is held up, or was with the whole process, knows nothing of the present. */
 	bool live = redis->live && clock_monotonic_ms() - redis->watched_ms <= WATCHED_MS;
 
 	*generation = redis->generation;
-	memcpy(run_id, redis->run_id, REDIS_RUN_ID_SIZE);
+	memcpy(life, redis->life, REDIS_LIFE_SIZE);
 	pthread_mutex_unlock(&redis->lock);
 	return live;
 }
@@ -127,18 +127,18 @@ static struct timespec moment_in(uint64_t after_ms)
 }
 
 /* A new connection to the Redis of this generation, which must be the same process still. */
-static struct redis_connection *dial(struct redis *redis, const struct redis_address *address, const char *run_id,
+static struct redis_connection *dial(struct redis *redis, const struct redis_address *address, const char *life,
 				     struct redis_trouble *trouble)
 {
 	struct redis_login login = redis_login_of(&redis->options, redis->tls);
 	struct deadline deadline = deadline_in(redis->options.connect_timeout_ms);
 	struct redis_connection *connection = redis_connection_open(address, &login, deadline, trouble);
-	char own[REDIS_RUN_ID_SIZE];
+	char own[REDIS_LIFE_SIZE];
 
 	if (connection && redis_greet(connection, deadline, own, trouble)) {
-		if (strcmp(own, run_id) == 0)
+		if (strcmp(own, life) == 0)
 			return connection;
-		redis_trouble(trouble, "it has been restarted");
+		redis_trouble(trouble, "it is not what it was");
 	}
 	redis_connection_close(connection);
 	return NULL;
@@ -206,14 +206,14 @@ static struct redis_lease *lease_ready(struct redis *redis, uint64_t generation)
 {
 	for (;;) {
 		struct redis_address address;
-		char run_id[REDIS_RUN_ID_SIZE];
+		char life[REDIS_LIFE_SIZE];
 		struct redis_trouble trouble = { { 0 } };
 
 		pthread_mutex_lock(&redis->lock);
 		struct redis_lease *lease = lease_take(redis, generation);
 
 		address = redis->address;
-		memcpy(run_id, redis->run_id, sizeof run_id);
+		memcpy(life, redis->life, sizeof life);
 		pthread_mutex_unlock(&redis->lock);
 		if (!lease)
 			return NULL;
@@ -224,11 +224,11 @@ static struct redis_lease *lease_ready(struct redis *redis, uint64_t generation)
 			lease_drop(redis, lease);
 			continue;
 		}
-		lease->connection = dial(redis, &address, run_id, &trouble);
+		lease->connection = dial(redis, &address, life, &trouble);
 		if (lease->connection)
 			return lease;
 		lease_drop(redis, lease);
-		trip(redis, generation, trouble.text);
+		redis_distrust(redis, generation, trouble.text);
 		return NULL;
 	}
 }
@@ -246,7 +246,7 @@ struct redis_lease *redis_ask(struct redis *redis, uint64_t generation, const st
 		return lease;
 	/* Its reply may come yet, and must meet nobody. */
 	lease_drop(redis, lease);
-	trip(redis, generation, trouble.text);
+	redis_distrust(redis, generation, trouble.text);
 	return NULL;
 }
 
@@ -258,13 +258,13 @@ static uint64_t found(struct redis *redis, const struct redis_watch *watch)
 	redis->tried = true;
 	redis->watched_ms = clock_monotonic_ms();
 	redis->address = watch->address;
-	memcpy(redis->run_id, watch->run_id, REDIS_RUN_ID_SIZE);
+	memcpy(redis->life, watch->life, REDIS_LIFE_SIZE);
 	uint64_t generation = ++redis->generation;
 
 	pthread_cond_broadcast(&redis->changed);
 	pthread_mutex_unlock(&redis->lock);
 	LOG(INFO, LOG_CACHE_STATE, NULL, LOG_C("state", "ready"), LOG_C("redis", watch->primary),
-	    LOG_C("run_id", watch->run_id));
+	    LOG_C("life", watch->life));
 	return generation;
 }
 
@@ -308,7 +308,7 @@ static void listen_to(struct redis *redis, struct redis_watch *watch, uint64_t g
 	while (watched(redis, generation)) {
 		nap(redis, redis_connection_descriptor(watch->connection), redis_watch_pause_ms(watch));
 		if (!redis_watch_look(watch, &trouble)) {
-			trip(redis, generation, trouble.text);
+			redis_distrust(redis, generation, trouble.text);
 			return;
 		}
 	}

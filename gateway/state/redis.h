@@ -8,7 +8,10 @@
 #include "mappers/base/error.h"
 
 #define REDIS_SENTINELS_MAX 9
-#define REDIS_RUN_ID_SIZE   41 /* 40 hex digits and NUL */
+
+/* A life of a Redis, as 40 hex digits and NUL: its run id, which a restart changes, and its replication id, which
+ * changes when a replica becomes the primary: also one that was the primary before, and still holds what it held then. */
+#define REDIS_LIFE_SIZE 41
 
 /* All borrowed; empty texts for what is not wanted. */
 struct redis_options {
@@ -50,7 +53,7 @@ bool redis_probe(const struct redis_options *options, const struct redis_channel
 		 struct outcome *outcome) MUST_CHECK;
 
 /* Each primary that was found, and each time it was found again, is a generation. False: there is none now. */
-bool redis_now(struct redis *redis, uint64_t *generation, char run_id[REDIS_RUN_ID_SIZE]) MUST_CHECK;
+bool redis_now(struct redis *redis, uint64_t *generation, char life[REDIS_LIFE_SIZE]) MUST_CHECK;
 
 struct redis_command;
 struct redis_reply;
@@ -62,5 +65,8 @@ struct redis_lease;
 struct redis_lease *redis_ask(struct redis *redis, uint64_t generation, const struct redis_command *commands,
 			      size_t count, const struct redis_reply **replies) MUST_CHECK;
 void redis_give_back(struct redis *redis, struct redis_lease *lease);
+
+/* Redis has answered, and is not what it was: leave it alone until it has been found again. */
+void redis_distrust(struct redis *redis, uint64_t generation, const char *why);
 
 #endif

@@ -9,7 +9,8 @@
 #define SCRATCH_BYTES  ((size_t)96 * 1024)  /* all replies of one call: a value, or INFO */
 #define RECEIVED_MAX   ((size_t)160 * 1024) /* bytes of one call on the wire */
 #define READ_BYTES     ((size_t)16 * 1024)
-#define LIST_ITEMS_MAX 64 /* ROLE lists the replicas */
+#define LIST_ITEMS_MAX 16
+#define HALF_LIFE      20 /* digits of each id; both are random */
 
 _Static_assert(CACHE_SEALED_BYTES_MAX + 8192 < SCRATCH_BYTES, "a value fits");
 
@@ -284,28 +285,48 @@ int redis_connection_descriptor(const struct redis_connection *connection)
 	return redis_transport_descriptor(connection->transport);
 }
 
-static bool run_id_read(struct str info, char run_id[REDIS_RUN_ID_SIZE])
+/* The 40 hex digits after "name:" in an answer to INFO; false when they are not there. */
+static bool info_id(struct str info, struct str name, struct str *id)
 {
 	struct str line;
 
-	while (str_next(&info, '\n', &line)) {
-		struct str value = str_trim(str_without_prefix(line, STR("run_id:")));
-
-		if (!str_starts_with(line, STR("run_id:")) || value.size != REDIS_RUN_ID_SIZE - 1)
+	while (info.data && str_next(&info, '\n', &line)) {
+		if (!str_starts_with(line, name))
 			continue;
-		memcpy(run_id, value.data, value.size);
-		run_id[value.size] = '\0';
-		return true;
+		*id = str_trim(str_without_prefix(line, name));
+		return id->size == REDIS_LIFE_SIZE - 1;
 	}
 	return false;
 }
 
-bool redis_greet(struct redis_connection *connection, struct deadline deadline, char run_id[REDIS_RUN_ID_SIZE],
+static bool info_says_master(struct str info)
+{
+	struct str line;
+
+	while (info.data && str_next(&info, '\n', &line)) {
+		if (str_equal(str_trim(line), STR("role:master")))
+			return true;
+	}
+	return false;
+}
+
+bool redis_lives_on(const char *life, struct str info)
+{
+	struct str id;
+
+	return info_says_master(info) && info_id(info, STR("master_replid:"), &id) &&
+	       memcmp(id.data, life + HALF_LIFE, HALF_LIFE) == 0;
+}
+
+bool redis_greet(struct redis_connection *connection, struct deadline deadline, char life[REDIS_LIFE_SIZE],
 		 struct redis_trouble *trouble)
 {
-	/* LOADING is said to PING, not to INFO and ROLE. */
-	const struct redis_command commands[] = { REDIS_COMMAND(STR("INFO"), STR("server")), REDIS_COMMAND(STR("ROLE")),
+	/* LOADING is said to PING, not to INFO. */
+	const struct redis_command commands[] = { REDIS_COMMAND(STR("INFO"), STR("server")),
+						  REDIS_COMMAND(STR("INFO"), STR("replication")),
 						  REDIS_COMMAND(STR("PING")) };
+	struct str run;
+	struct str replication;
 	const struct redis_reply *replies[COUNT_OF(commands)] = { NULL };
 
 	if (!redis_call(connection, commands, COUNT_OF(commands), deadline, replies, trouble))
@@ -316,10 +337,13 @@ bool redis_greet(struct redis_connection *connection, struct deadline deadline, 
 			return redis_trouble(trouble, "%.*s is refused: %.*s", STR_ARG(commands[i].words[0]),
 					     STR_ARG(replies[i]->text));
 	}
-	if (replies[1]->type != REDIS_LIST || replies[1]->count == 0 ||
-	    !redis_reply_is(replies[1]->items[0], STR("master")))
+	if (!info_says_master(replies[1]->text))
 		return redis_trouble(trouble, "it is a replica, not the primary");
-	if (replies[0]->type != REDIS_TEXT || !run_id_read(replies[0]->text, run_id))
-		return redis_trouble(trouble, "INFO server names no run_id");
+	if (!info_id(replies[0]->text, STR("run_id:"), &run) ||
+	    !info_id(replies[1]->text, STR("master_replid:"), &replication))
+		return redis_trouble(trouble, "INFO names no run_id or master_replid");
+	memcpy(life, run.data, HALF_LIFE);
+	memcpy(life + HALF_LIFE, replication.data, HALF_LIFE);
+	life[REDIS_LIFE_SIZE - 1] = '\0';
 	return true;
 }

@@ -50,9 +50,12 @@ void redis_connection_close(struct redis_connection *connection);
 bool redis_call(struct redis_connection *connection, const struct redis_command *commands, size_t count,
 		struct deadline deadline, const struct redis_reply **replies, struct redis_trouble *trouble) MUST_CHECK;
 
-/* Asks who this is: it must be a primary that answers. run_id gets its 40 hex digits. */
-bool redis_greet(struct redis_connection *connection, struct deadline deadline, char run_id[REDIS_RUN_ID_SIZE],
+/* Asks who this is: it must be a primary that answers. */
+bool redis_greet(struct redis_connection *connection, struct deadline deadline, char life[REDIS_LIFE_SIZE],
 		 struct redis_trouble *trouble) MUST_CHECK;
+
+/* True when the answer to INFO replication is that of a primary in this life. */
+bool redis_lives_on(const char *life, struct str info);
 
 /* True when nothing is left of earlier calls, and the peer is there. */
 bool redis_connection_quiet(struct redis_connection *connection) MUST_CHECK;

@@ -139,7 +139,7 @@ static bool hello(struct redis_watch *watch, const struct redis_address *address
 	struct deadline deadline = connect_deadline(watch);
 
 	watch->connection = redis_connection_open(address, &login, deadline, trouble);
-	if (watch->connection && redis_greet(watch->connection, deadline, watch->run_id, trouble) &&
+	if (watch->connection && redis_greet(watch->connection, deadline, watch->life, trouble) &&
 	    subscribe(watch, trouble)) {
 		watch->address = *address;
 		watch->tick_ms = clock_monotonic_ms();

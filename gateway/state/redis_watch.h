@@ -22,7 +22,7 @@ struct redis_watch {
 	struct redis_connection *connection; /* subscribed; NULL before it is found */
 	struct redis_address address;
 	char primary[300]; /* as the sentinels call it */
-	char run_id[REDIS_RUN_ID_SIZE];
+	char life[REDIS_LIFE_SIZE];
 	uint64_t tick_ms; /* of the last look around */
 	bool ping_waits;  /* a PING has not been answered yet */
 };

@@ -236,7 +236,7 @@ def caches(directory):
                             ("Redis by TLS (loopback)", {"address": "127.0.0.1:%d" % tls_port,
                                                          "tls": {"ca_file": authority.certificate}})):
             path = os.path.join(directory, "cache%d.yaml" % len(arguments))
-            configuration = redis_stand.gateway_configuration(directory, where)
+            configuration = redis_stand.gateway_configuration(directory, redis_stand.unhurried(**where or {}))
             if not where:
                 del configuration["redis"]
             support.write_configuration(path, configuration)

@@ -125,8 +125,10 @@ class RedisServer:
     def keys(self, pattern="*"):
         return sorted(self("KEYS", pattern))
 
-    def run_id(self):
-        return re.search(r"run_id:(\w+)", self("INFO", "server").decode()).group(1)
+    def life(self):
+        """What keys carry of this Redis."""
+        run = re.search(r"run_id:(\w+)", self("INFO", "server").decode()).group(1)
+        return (run[:20] + re.search(r"master_replid:(\w+)", self("INFO", "replication").decode()).group(1)[:20]).encode()
 
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
