@@ -7,6 +7,7 @@
 
 #define QUICK_BYTES_MAX  ((size_t)512 * 1024)
 #define REASON_BYTES_MAX 512
+#define LOOKING_UP_MAX   64 /* who sends rubbish shall not hold all workers */
 #define LOOKED_UP_S      60 /* for which an introspection holds */
 #define LOOKED_UP_WARY_S 5  /* where much depends on it: writes, broken glass, and refusals */
 
@@ -108,18 +109,22 @@ static enum quick claims_admit(const struct visitor *visitor, const struct issue
 static enum quick look_up(const struct visitor *visitor, const struct issuer *issuer, struct claims *claims)
 {
 	struct token_known refused = { .checked_s = visitor->now_s, .is_refused = true };
+	struct trust *trust = visitor->access->trust;
+	enum introspected end = INTROSPECT_AWAY;
 	json_t *answer;
 
 	if (!issuer || !issuer->config || !issuer->config->introspection_url.size)
 		return refuse_token(visitor);
 	if (!visitor->south)
 		return QUICK_LATER;
-	switch (introspect(issuer, visitor->token, visitor->south, &answer)) {
+	if (atomic_fetch_add(&trust->looking_up, 1) < LOOKING_UP_MAX)
+		end = introspect(issuer, visitor->token, visitor->south, &answer);
+	atomic_fetch_sub(&trust->looking_up, 1);
+	switch (end) {
 	case INTROSPECT_ACTIVE:
 		return claims_admit(visitor, issuer, answer, true, claims);
 	case INTROSPECT_INACTIVE:
-		token_cache_put(visitor->access->trust->tokens, visitor->hash, &refused,
-				visitor->now_s + LOOKED_UP_WARY_S);
+		token_cache_put(trust->tokens, visitor->hash, &refused, visitor->now_s + LOOKED_UP_WARY_S);
 		return refuse_token(visitor);
 	case INTROSPECT_AWAY:
 		break;

@@ -15,38 +15,37 @@
 #define KEEP_MS       (24u * 3600 * 1000) /* without an answer of the source */
 #define MISS_MS       60000               /* between two readings because of a kid that nobody knows */
 #define RETRY_MS      2000                /* without any keys */
-#define RETRY_KEPT_MS 60000               /* while old ones serve */
+#define WAITING_MAX   32
+#define RETRY_KEPT_MS 60000 /* while old ones serve */
 
 struct jwks {
 	struct jwks_source source;
-	pthread_mutex_t lock;     /* of what follows; never held during I/O */
-	pthread_mutex_t fetching; /* held by the one who reads the source */
-	struct key_set *set;      /* NULL: none, or too old */
-	uint64_t read_ms;         /* when set was read; all times monotonic */
-	uint64_t refresh_ms;      /* from then on it is read again */
-	uint64_t miss_ms;         /* from then on an unknown kid may have it read again */
+	pthread_mutex_t lock; /* of what follows; never held during I/O */
+	pthread_cond_t read;  /* somebody has read the source */
+	struct key_set *set;  /* NULL: none, or too old */
+	uint64_t read_ms;     /* when set was read; all times monotonic */
+	uint64_t refresh_ms;  /* from then on it is read again */
+	uint64_t miss_ms;     /* from then on an unknown kid may have it read again */
+	bool is_reading;
+	bool has_failed; /* the last time that the source was read */
+	unsigned waiting;
 };
 
+/* Under the lock. */
 static void set_replace(struct jwks *jwks, struct key_set *set)
 {
 	uint64_t now = clock_monotonic_ms();
-	struct key_set *old = NULL;
 
-	pthread_mutex_lock(&jwks->lock);
-	if (set) {
-		old = jwks->set;
+	jwks->has_failed = !set;
+	if (set || (jwks->set && now - jwks->read_ms > KEEP_MS)) {
+		key_set_drop(jwks->set);
 		jwks->set = set;
 		jwks->read_ms = now;
-		jwks->refresh_ms = now + REFRESH_MS * 4 / 5 + random_below(REFRESH_MS * 2 / 5);
-	} else {
-		if (jwks->set && now - jwks->read_ms > KEEP_MS) {
-			old = jwks->set;
-			jwks->set = NULL;
-		}
-		jwks->refresh_ms = now + (jwks->set ? RETRY_KEPT_MS : RETRY_MS);
 	}
-	pthread_mutex_unlock(&jwks->lock);
-	key_set_drop(old);
+	if (set)
+		jwks->refresh_ms = now + REFRESH_MS * 4 / 5 + random_below(REFRESH_MS * 2 / 5);
+	else
+		jwks->refresh_ms = now + (jwks->set ? RETRY_KEPT_MS : RETRY_MS);
 }
 
 /* What the source gives now; NULL when it is away or gives no keys. */
@@ -71,84 +70,92 @@ static struct key_set *source_read(const struct jwks *jwks, const struct south *
 	return set;
 }
 
-/* The set as it is now, held; NULL for none. due: it should be read (again) first. */
-static struct key_set *set_take(struct jwks *jwks, bool *due)
-{
-	struct key_set *set;
-
-	pthread_mutex_lock(&jwks->lock);
-	set = jwks->set ? key_set_hold(jwks->set) : NULL;
-	*due = clock_monotonic_ms() >= jwks->refresh_ms;
-	pthread_mutex_unlock(&jwks->lock);
-	return set;
-}
-
-/* Reads the source when nobody else does; with wait also after somebody else did, unless that was enough. */
+/* Reads the source, or waits for who reads it already: as few as WAITING_MAX, so that a slow source costs few requests
+ * their time. Under the lock, which is let go meanwhile. */
 static void refresh(struct jwks *jwks, const struct south *south, bool wait)
 {
 	struct key_set *set;
-	bool due;
 
-	if (wait)
-		pthread_mutex_lock(&jwks->fetching);
-	else if (pthread_mutex_trylock(&jwks->fetching) != 0)
+	if (jwks->is_reading) {
+		if (!wait || jwks->waiting == WAITING_MAX)
+			return;
+		jwks->waiting++;
+		while (jwks->is_reading)
+			pthread_cond_wait(&jwks->read, &jwks->lock);
+		jwks->waiting--;
 		return;
-	set = set_take(jwks, &due);
-	if (due)
-		set_replace(jwks, source_read(jwks, south));
-	key_set_drop(set);
-	pthread_mutex_unlock(&jwks->fetching);
+	}
+	jwks->is_reading = true;
+	pthread_mutex_unlock(&jwks->lock);
+	set = source_read(jwks, south);
+	pthread_mutex_lock(&jwks->lock);
+	set_replace(jwks, set);
+	jwks->is_reading = false;
+	pthread_cond_broadcast(&jwks->read);
 }
 
-/* True for the one who may have the source read because of an unknown kid. */
-static bool miss_take(struct jwks *jwks, bool really)
+/* Verifies by the set as it is; under the lock, which is let go meanwhile. */
+static enum key_end verify(struct jwks *jwks, const struct jwt *jwt)
+{
+	struct key_set *set = jwks->set ? key_set_hold(jwks->set) : NULL;
+	enum key_end end;
+
+	if (!set)
+		return KEY_UNKNOWN;
+	pthread_mutex_unlock(&jwks->lock);
+	end = key_set_verify(set, jwt);
+	key_set_drop(set);
+	pthread_mutex_lock(&jwks->lock);
+	return end;
+}
+
+/* True when reading the source (again) may make the kid known: it is being read, or its time has come. Taken: the next
+ * one has to wait. */
+static bool miss_take(struct jwks *jwks, bool take)
 {
 	uint64_t now = clock_monotonic_ms();
-	bool may;
 
-	pthread_mutex_lock(&jwks->lock);
-	may = !jwks->source.fixed.size && now >= jwks->miss_ms;
-	if (may && really) {
+	if (jwks->source.fixed.size)
+		return false;
+	if (jwks->is_reading)
+		return true;
+	if (now < jwks->miss_ms)
+		return false;
+	if (take)
 		jwks->miss_ms = now + MISS_MS;
-		jwks->refresh_ms = now;
-	}
-	pthread_mutex_unlock(&jwks->lock);
-	return may;
+	return true;
 }
 
-static enum jwks_end verify_once(struct jwks *jwks, const struct jwt *jwt, bool *is_unknown)
+static enum jwks_end locked_verify(struct jwks *jwks, const struct jwt *jwt, const struct south *south)
 {
-	bool due;
-	struct key_set *set = set_take(jwks, &due);
-	enum key_end end = set ? key_set_verify(set, jwt) : KEY_UNKNOWN;
+	enum key_end end;
 
-	*is_unknown = set && end == KEY_UNKNOWN;
-	key_set_drop(set);
-	if (!set)
-		return JWKS_AWAY;
+	if (clock_monotonic_ms() >= jwks->refresh_ms) {
+		if (!south)
+			return JWKS_LATER;
+		/* Who has keys does not wait; nor does anybody for a source that was away a moment ago. */
+		refresh(jwks, south, !jwks->set && !jwks->has_failed);
+	}
+	if (!jwks->set)
+		return jwks->is_reading && !south ? JWKS_LATER : JWKS_AWAY;
+	end = verify(jwks, jwt);
+	if (end == KEY_UNKNOWN && miss_take(jwks, south != NULL)) {
+		if (!south)
+			return JWKS_LATER;
+		refresh(jwks, south, true);
+		end = verify(jwks, jwt);
+	}
 	return end == KEY_VERIFIED ? JWKS_VERIFIED : JWKS_WRONG;
 }
 
 enum jwks_end jwks_verify(struct jwks *jwks, const struct jwt *jwt, const struct south *south)
 {
-	bool due;
-	bool is_unknown;
-	struct key_set *set = set_take(jwks, &due);
-	bool has_set = set != NULL;
 	enum jwks_end end;
 
-	key_set_drop(set);
-	if (due && !south)
-		return JWKS_LATER;
-	if (due)
-		refresh(jwks, south, !has_set);
-	end = verify_once(jwks, jwt, &is_unknown);
-	if (!is_unknown || !miss_take(jwks, south != NULL))
-		return end;
-	if (!south)
-		return JWKS_LATER;
-	refresh(jwks, south, true);
-	return verify_once(jwks, jwt, &is_unknown);
+	pthread_mutex_lock(&jwks->lock);
+	end = locked_verify(jwks, jwt, south);
+	pthread_mutex_unlock(&jwks->lock);
+	return end;
 }
 
 static bool first_read(struct jwks *jwks, const char *path, struct outcome *outcome)
@@ -190,7 +197,7 @@ struct jwks *jwks_open(const struct jwks_source *source, const char *path, struc
 	}
 	jwks->source = *source;
 	pthread_mutex_init(&jwks->lock, NULL);
-	pthread_mutex_init(&jwks->fetching, NULL);
+	pthread_cond_init(&jwks->read, NULL);
 	if (source->url.size || first_read(jwks, path, outcome))
 		return jwks;
 	jwks_close(jwks);
@@ -203,6 +210,6 @@ void jwks_close(struct jwks *jwks)
 		return;
 	key_set_drop(jwks->set);
 	pthread_mutex_destroy(&jwks->lock);
-	pthread_mutex_destroy(&jwks->fetching);
+	pthread_cond_destroy(&jwks->read);
 	free(jwks);
 }

@@ -3,6 +3,8 @@
 #ifndef PASSERELLE_TRUST_H
 #define PASSERELLE_TRUST_H
 
+#include <stdatomic.h>
+
 #include "gateway/access/jwks.h"
 #include "gateway/access/token_cache.h"
 #include "gateway/run/config.h"
@@ -36,6 +38,7 @@ struct trust {
 	struct signing_key *server_key; /* NULL: there is no token endpoint */
 	struct signing_key *demo_key;   /* NULL: no demonstration */
 	struct token_cache *tokens;
+	atomic_uint looking_up; /* requests that wait for an introspection */
 };
 
 /* Reads every file that the configuration names; each issue says which key of the configuration it is about. Borrowed:

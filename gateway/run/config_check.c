@@ -170,7 +170,8 @@ static void check_access(const struct check *check, const struct config *config)
 			 "Remove this, or let listen.address and public_base be a loopback address such as 127.0.0.1: "
 			 "what "
 			 "others can reach must not take tokens that anybody here can make.");
-	if (config->issuers.count && !config->public_base.size && config->listen_port == 0)
+	if ((config->issuers.count || config->authorization_server_key.size) && !config->public_base.size &&
+	    config->listen_port == 0)
 		complain(check, "public_base", "Give it: tokens are made for it.");
 	check_issuers(check, config);
 	check_clients(check, config);

@@ -10,12 +10,15 @@ import urllib.parse
 import uuid
 
 import issuer
+import redis_stand
 import support
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 class Smart(support.Stand):
+    more = {}  # of the configuration
+
     @classmethod
     def setUpClass(cls):
         cls.jose = issuer.Jose()
@@ -27,6 +30,7 @@ class Smart(support.Stand):
         cls.keys = {alg: cls.jose.key(alg) for alg in ("RS384", "ES384", "ES256")}
         cls.server.answers["/jwks"] = {"keys": [key["public"] for key in cls.keys.values()]}
         cls.gateway_overrides = {
+            **cls.more,
             # No clock differs here, and the endpoint need not wait until it is older than what a clock might hide.
             "access": {"anonymous": False, "skew_seconds": 0},
             "clients": [
@@ -204,6 +208,40 @@ class Smart(support.Stand):
         log = self.gateway.log()
         for secret in (assertion, token, assertion.split(".")[2], token.split(".")[2]):
             self.assertNotIn(secret, log)
+
+
+class SharedCache(Smart):
+    """The same with Redis behind it: what was used once is used for all gateways, and a Redis that forgot is not asked
+    whether something was used."""
+
+    @classmethod
+    def setUpClass(cls):
+        redis_stand.need_redis()
+        cls.redis_directory = tempfile.mkdtemp(prefix="passerelle-redis-")
+        cls.addClassCleanup(shutil.rmtree, cls.redis_directory, True)
+        cls.redis = redis_stand.RedisServer(cls.redis_directory, "redis")
+        cls.addClassCleanup(cls.redis.kill)
+        key = issuer.write(os.path.join(cls.redis_directory, "state.key"), os.urandom(32))
+        cls.more = {"redis": {"address": cls.redis.path}, "state_keys": [{"id": 1, "file": key}]}
+        super().setUpClass()
+
+    def test_071_redis_forgets(self):
+        self.get()
+        used = self.assertion()
+        self.assertStatus(self.ask(used), 200)
+        self.redis("FLUSHALL")
+        self.assertRefused(self.ask(used), "temporarily_unavailable", 503)
+        self.assertRefused(self.ask(used), "invalid_client")
+        self.get()
+        used = self.assertion()
+        self.assertStatus(self.ask(used), 200)
+        self.redis.kill()
+        self.assertRefused(self.ask(used), "temporarily_unavailable", 503)
+        self.assertRefused(self.ask(self.assertion()), "temporarily_unavailable", 503)
+        self.redis.start()
+        self.assertIn(self.ask(used).status, (400, 503))
+        self.get()
+        self.assertIn(self.ask(used).status, (400, 503))
 
 
 class NoServer(support.Stand):

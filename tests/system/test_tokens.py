@@ -49,7 +49,7 @@ class Tokens(support.Stand):
         cls.addClassCleanup(shutil.rmtree, files, True)
         cls.keys = {alg: cls.jose.key(alg) for alg in RS + ES}
         cls.publish_keys("/jwks", cls.keys.values())
-        for name in ("rotating", "flooded", "doubled"):
+        for name in ("rotating", "crowded", "flooded", "doubled"):
             cls.publish_keys("/" + name, [cls.keys["ES256"]])
         cls.server.answers["/doubled"]["keys"] *= 2
         cls.file = issuer.write(os.path.join(files, "keys.json"), {"keys": [cls.keys["PS256"]["public"]]})
@@ -60,7 +60,7 @@ class Tokens(support.Stand):
         cls.gateway_overrides = {
             "access": {"anonymous": False, "skew_seconds": SKEW},
             "issuers": [
-                row("jwks"), row("rotating"), row("flooded"), row("doubled"), row("weak"),
+                row("jwks"), row("rotating"), row("crowded"), row("flooded"), row("doubled"), row("weak"),
                 row("picky", jwks_url=cls.server.base + "/jwks", algorithms=["PS384", "ES384"]),
                 row("away", jwks_url="http://127.0.0.1:%d/jwks" % support.free_port()),
                 {"issuer": cls.name("file"), "jwks_file": cls.file, "audience": "https://one.example/name"},
@@ -143,6 +143,29 @@ class Tokens(support.Stand):
         # What the retired key signed before it was retired is remembered until it expires; new signatures do not hold.
         self.assertAccepted(old)
         self.assertRefused(self.token("ES256", "rotating"))
+
+    def test_a_new_key_and_many_who_have_it(self):
+        """Whoever comes while the keys are being read waits for them."""
+        self.assertAccepted(self.token("ES256", "crowded"))
+        before = self.server.hits["/crowded"]
+        started = threading.Event()
+        keys = {"keys": [self.keys["ES384"]["public"]]}
+
+        def answer(_):
+            started.wait(20)
+            return self.ok(keys)
+
+        self.server.handlers["/crowded"] = answer
+        seen = []
+        threads = [threading.Thread(target=lambda token=self.token("ES384", "crowded"): seen.append(
+            self.gateway.find(token=token).status)) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        started.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(seen, [200] * 12)
+        self.assertEqual(self.server.hits["/crowded"], before + 1)
 
     def test_an_issuer_that_is_away(self):
         answer = self.assertStatus(self.gateway.find(token=self.token(name="away")), 503)
