@@ -1,5 +1,6 @@
 /* Tokens of an independent JOSE library, for tests: a JSON command per line on standard input, a JSON answer per line.
  *   {"op": "key", "alg", "kid", "bits"}            -> {"private": JWK, "public": JWK, "pem"}
+ *   {"op": "weak", "kid", "bits", "exponent"}      -> the same of RSA, as weak as asked for
  *   {"op": "sign", "key": JWK, "header", "claims"} -> {"token"}; claims: an object, or a string that is signed as it is
  *   {"op": "raw", "key": JWK, "header", "claims"}  -> {"token"}; both are texts, signed without jose looking at them
  *   {"op": "verify", "token", "jwks", "options"}   -> {"payload", "header"} or {"error"} */
@@ -16,6 +17,16 @@ async function key({ alg, kid, bits }) {
     private: { ...(await jose.exportJWK(pair.privateKey)), ...mark },
     public: { ...(await jose.exportJWK(pair.publicKey)), ...mark },
     pem: await jose.exportSPKI(pair.publicKey),
+  };
+}
+
+/* Keys that jose would not make. */
+function weak({ kid, bits, exponent }) {
+  const pair = crypto.generateKeyPairSync("rsa", { modulusLength: bits, publicExponent: exponent });
+  const mark = { kid, alg: "RS256", use: "sig" };
+  return {
+    private: { ...pair.privateKey.export({ format: "jwk" }), ...mark },
+    public: { ...pair.publicKey.export({ format: "jwk" }), ...mark },
   };
 }
 
@@ -40,7 +51,7 @@ async function verify({ token, jwks, options }) {
   return { payload: done.payload, header: done.protectedHeader };
 }
 
-const operations = { key, sign, raw, verify };
+const operations = { key, weak, sign, raw, verify };
 
 async function main() {
   for await (const line of readline.createInterface({ input: process.stdin })) {

@@ -359,13 +359,19 @@ class Tokens(support.Stand):
         ops.update(kid="ops", key_ops=["sign"])
         other = dict(self.keys["ES256"]["public"], kid="other", alg="ES384")
         oct_ = {"kty": "oct", "kid": "oct", "k": encode(b"k" * 32), "alg": "HS256"}
-        self.server.answers["/weak"] = {"keys": [one, even, huge, small, padded, point, zero, use, ops, other, oct_,
+        real = [self.jose.ask(op="weak", kid="real-%d" % i, bits=bits, exponent=exponent)
+                for i, (bits, exponent) in enumerate(((2048, 65537), (2040, 65537), (1024, 65537), (2048, 3)))]
+        self.server.answers["/weak"] = {"keys": [key["public"] for key in real] + [one, even, huge, small, padded, point, zero, use, ops, other, oct_,
                                                  self.keys["RS384"]["public"]]}
         self.assertAccepted(self.token("RS384", "weak"))
         for alg, kid in [("RS256", kid) for kid in ("one", "even", "huge", "small", "padded")] + [
                 ("ES256", kid) for kid in ("point", "zero", "use", "ops", "other")]:
             with self.subTest(kid=kid):
                 self.assertRefused(self.token(alg, "weak", header={"kid": kid}))
+        for key in real:
+            token = self.jose.raw(key, json.dumps({"alg": "RS256", "kid": key["public"]["kid"]}),
+                                  json.dumps(self.claims("weak")))
+            (self.assertAccepted if key is real[0] else self.assertRefused)(token)
         text = encode('{"alg":"RS256","kid":"one"}') + "." + encode(json.dumps(self.claims("weak")))
         digest = hashlib.sha256(text.encode()).digest()
         prefix = bytes.fromhex("3031300d060960864801650304020105000420")
