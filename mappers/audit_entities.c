@@ -181,6 +181,7 @@ static const char *decision_text(const struct consent_decision *decision)
 		[CONSENT_BY_PRODUCER] = "the producer asks",
 		[CONSENT_BY_BREAK_GLASS] = "the glass was broken",
 		[CONSENT_NO_RELATIONSHIP] = "no care relationship",
+		[CONSENT_NO_BREAK_GLASS] = "not by who may break the glass",
 		[CONSENT_NOT_UNDERSTOOD] = "a consent was not understood",
 		[CONSENT_UNAVAILABLE] = "no consent source could be asked",
 	};

@@ -116,6 +116,14 @@ static enum consent_extent extent_of(struct visit *visit, struct str patient_id,
 	return extent;
 }
 
+/* Of many decisions about one patient one is told: that nobody knows, that the glass was broken, a denial, a permit. */
+static unsigned weight(const struct consent_decision *decision)
+{
+	if (decision->permit)
+		return decision->reason == CONSENT_BY_BREAK_GLASS ? 2 : 0;
+	return decision->reason == CONSENT_UNAVAILABLE ? 3 : 1;
+}
+
 static bool entry_permitted(struct visit *visit, const struct document_entry *entry, enum consent_action action)
 {
 	struct seen *seen = seen_find(visit, entry->patient_id);
@@ -126,7 +134,8 @@ static bool entry_permitted(struct visit *visit, const struct document_entry *en
 		return false;
 	if (consent) {
 		consent_decide_entry(consent, entry, &decision);
-		if (!decision.permit || seen->public.denied_count == 0)
+		if (seen->public.permitted_count + seen->public.denied_count == 0 ||
+		    weight(&decision) >= weight(&seen->public.decided))
 			seen->public.decided = decision;
 	}
 	*(decision.permit ? &seen->public.permitted_count : &seen->public.denied_count) += 1;

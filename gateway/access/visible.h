@@ -33,7 +33,7 @@ struct visit_patient {
 	size_t permitted_count;
 	size_t denied_count;
 	bool was_refused;                /* as a whole, without looking at documents */
-	struct consent_decision decided; /* the last denial, otherwise the last permit */
+	struct consent_decision decided; /* a broken glass, else the last denial, else the last permit */
 };
 const struct visit_patient *visit_patients(const struct visit *visit, size_t *count);
 

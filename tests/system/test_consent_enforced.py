@@ -100,6 +100,30 @@ class Enforced(trust.TrustStand):
         nurse = self.token("--role", "nurse", "--user", "nurse-1", "--purpose", "BTG", "--reason", "unconscious")
         self.search(nurse, patient=PATIENT, status=403)
 
+    def recorded(self, subtype, patient, seen_by):
+        """What the patient reads in the audit record: outcomes and decisions, newest first."""
+        path = "/AuditEvent?patient.identifier=%s%%7C%s&subtype=%s" % (trust.PATIENT_SYSTEM, patient, subtype)
+        bundle = self.assertStatus(self.send("GET", path, seen_by), 200).json()
+        return [(event["outcome"], detail["valueString"]) for event in trust.matches(bundle)
+                for entity in event["entity"] for detail in entity.get("detail", []) if detail["type"] == "decision"]
+
+    def test_097_a_broken_glass_is_recorded_whatever_stays_hidden(self):
+        patient = "IHEBLUE-1008"
+        for confidentiality in ("N", "V"):
+            bundle = support.demo_bundle(confidentiality.encode(), "text/plain", patient=patient)
+            bundle["entry"][1]["resource"]["securityLabel"] = [{"coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": confidentiality}]}]
+            self.publish(self.doctor, bundle)
+        self.hide({"type": "deny"}, patient)
+        broken = self.token("--role", "doctor", "--purpose", "BTG", "--reason", "unconscious")
+        self.assertEqual(len(self.found(broken, patient=patient)), 1)
+        own = self.patient(patient)
+        self.assertEqual(self.recorded("110127", patient, own), [("0", "permit: the glass was broken")])
+        self.assertEqual(self.recorded("ITI-67", patient, own)[0], ("0", "permit: the glass was broken"))
+        self.search(self.token("--role", "nurse", "--purpose", "BTG", "--reason", "unconscious"), patient=patient,
+                    status=403)
+        self.assertEqual(self.recorded("AuthZ-Consent", patient, own), [("8", "deny: not by who may break the glass")])
+
     def test_no_care_relationship(self):
         self.assertEqual(self.found(self.nurse, patient=PATIENT), set())
 
