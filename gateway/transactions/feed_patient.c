@@ -4,6 +4,7 @@
 #include "gateway/access/cross_reference.h"
 #include "gateway/access/identity_source.h"
 #include "gateway/transactions/demographics.h"
+#include "mappers/base/hl7v2.h"
 #include "mappers/fhir_validate.h"
 #include "mappers/json_writer.h"
 #include "mappers/patient_fhir.h"
@@ -238,17 +239,38 @@ static bool feed(const struct transaction *t, struct feeding *feeding)
 	return end_is_good(t, end) && forgotten;
 }
 
+/* Whom the record is about: the patients of the affinity domain whose identifiers these are, so that they can read it;
+ * otherwise the identifier that was fed. */
+static void feed_record(const struct transaction *t, const struct feeding *feeding)
+{
+	const struct patient_identity *own = &feeding->identity;
+	struct str value = hl7_escape(own->value, t->south.arena);
+	bool is_known = false;
+
+	for (size_t i = 0; i < feeding->touched_count; i++)
+		is_known = is_known || identity_is_affinity(t, &feeding->touched[i]);
+	demographics_record(t, &(struct patient_identities) { (struct patient_identity *)feeding->touched,
+							      feeding->touched_count });
+	if (!is_known && own->authority.size && value.data)
+		audit_patient(t->audit,
+			      arena_printf(t->south.arena, "%.*s^^^&%.*s&ISO", STR_ARG(value), STR_ARG(own->authority)),
+			      STR_NONE);
+}
+
 bool feed_patient(const struct transaction *t, const struct search_request *request, const json_t *body,
 		  struct written *written, struct buf *answer)
 {
 	struct feeding feeding = { 0 };
 	struct json_writer writer;
 	struct str id;
+	bool fed;
 
 	if (str_is_empty(t->gateway->config->identity_feed_url) || !cross_references_are_known(t->gateway->access))
 		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "", "No patients are taken here.");
-	if (!condition_read(t, request->query, &feeding) || !patient_read(t, body, &feeding) ||
-	    !kind_find(t, &feeding) || !feed(t, &feeding))
+	fed = condition_read(t, request->query, &feeding) && patient_read(t, body, &feeding) &&
+	      kind_find(t, &feeding) && feed(t, &feeding);
+	feed_record(t, &feeding);
+	if (!fed)
 		return false;
 	id = identity_seal(t, &feeding.identity);
 	written->is_new = feeding.kind == IDENTITY_ADD;

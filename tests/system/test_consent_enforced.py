@@ -124,6 +124,18 @@ class Enforced(trust.TrustStand):
                     status=403)
         self.assertEqual(self.recorded("AuthZ-Consent", patient, own), [("8", "deny: not by who may break the glass")])
 
+    def test_feeds_are_recorded(self):
+        """ITI-104: a patient sees who changed what is known of them, by whatever identifier it was fed."""
+        patient = "IHEBLUE-1009"
+        identifier = {"system": "urn:oid:" + trust.RED, "value": "IHERED-1009"}
+        fed = {"resourceType": "Patient", "active": True, "identifier": [identifier], "name": [{"family": "Nobody"}]}
+        path = "/Patient?identifier=%s%%7C%s" % (identifier["system"], identifier["value"])
+        self.assertStatus(self.send("PUT", path, self.token("--role", "system"), fed), 200)
+        found = "/AuditEvent?patient.identifier=%s%%7C%s&subtype=" % (trust.PATIENT_SYSTEM, patient)
+        for transaction in ("ITI-104", "ITI-44"):
+            answer = self.assertStatus(self.send("GET", found + transaction, self.patient(patient)), 200).json()
+            self.assertEqual(answer["total"], 1, answer)
+
     def test_no_care_relationship(self):
         self.assertEqual(self.found(self.nurse, patient=PATIENT), set())
 
