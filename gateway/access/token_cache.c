@@ -1,5 +1,6 @@
 #include "gateway/access/token_cache.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -79,6 +80,7 @@ static void entry_drop(struct token_cache *cache, struct entry **place)
 {
 	struct entry *entry = *place;
 
+	assert(entry); /* what the list holds is in its bucket */
 	*place = entry->chain;
 	list_remove(cache, entry);
 	cache->bytes -= entry->size;
@@ -154,7 +156,7 @@ void token_cache_put(struct token_cache *cache, const unsigned char hash[TOKEN_H
 	if (*place)
 		entry_drop(cache, place);
 	if (entry && entry->size <= cache->bytes_max) {
-		while (cache->bytes + entry->size > cache->bytes_max)
+		while (cache->oldest && cache->bytes + entry->size > cache->bytes_max)
 			entry_drop(cache, place_of(cache, cache->oldest->hash));
 		place = place_of(cache, hash);
 		entry->chain = *place;

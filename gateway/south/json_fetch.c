@@ -15,7 +15,7 @@ static size_t receive_bytes(char *bytes, size_t size, size_t count, void *ctx)
 /* NULL without memory. */
 static struct curl_slist *headers_make(const struct south *south, const struct json_ask *ask)
 {
-	struct str authorization = STR_NONE;
+	struct str authorization;
 	struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
 	struct curl_slist *more = headers;
 
