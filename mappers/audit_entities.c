@@ -85,7 +85,8 @@ static void patient_entity(struct audit_writing *writing)
 	/* PIXm 3.1.0: of a feed the patient is known by its identifier alone. */
 	if (!audit_is_feed(record->kind))
 		json_member(writer, STR("reference"), audit_uri(writing->arena, record->patient_reference));
-	json_member(writer, STR("type"), STR("Patient"));
+	if (audit_is_feed(record->kind) || str_is_empty(record->patient_reference))
+		json_member(writer, STR("type"), STR("Patient"));
 	if (!str_is_empty(record->patient_id) && identifier_from_cx(record->patient_id, writing->arena, &identifier))
 		audit_identifier(writing, identifier.system, identifier.value);
 	json_end_object(writer);
@@ -121,7 +122,9 @@ static void object_members(struct audit_writing *writing, const struct audit_obj
 
 	json_member_object(writer, STR("what"));
 	json_member(writer, STR("reference"), audit_uri(writing->arena, object->reference));
-	json_member(writer, STR("type"), object->type);
+	/* A reference of ours says the type by itself. */
+	if (str_is_empty(object->reference))
+		json_member(writer, STR("type"), object->type);
 	if (!str_is_empty(object->unique_id) &&
 	    !identifier_from_unique_id(object->unique_id, writing->arena, &identifier))
 		identifier = (struct identifier) { .value = object->unique_id };

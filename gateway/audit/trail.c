@@ -28,6 +28,7 @@ struct call {
 	struct str backend;
 	struct str query;
 	size_t query_size;
+	struct str patient_id;
 	struct str assertion_id;
 	int64_t at_ms;
 	struct audit_object read; /* of a FHIR read: what was fetched */
@@ -141,6 +142,7 @@ static void south_called(void *ctx, const struct south_call *told)
 				.code = told->code,
 				.url = copy(trail, str_from_c(told->url)),
 				.backend = copy(trail, told->backend),
+				.patient_id = copy(trail, told->patient_id),
 				.assertion_id = copy(trail, told->assertion_id),
 				.at_ms = clock_wall_ms() };
 	if (asks(kind) && told->write_body)
@@ -374,10 +376,13 @@ static bool call_event(struct events *events, const struct call *call)
 		record.objects = trail->objects;
 		record.object_count = trail->object_count;
 	}
-	/* Which of several patients a call was about is not known here. */
-	if (trail->subject_count == 1) {
-		record.patient_id = trail->subjects[0].patient_id;
-		record.patient_reference = trail->subjects[0].reference;
+	/* Which of several patients a call was about is only known when it says so. */
+	record.patient_id = call->patient_id;
+	for (size_t i = 0; i < trail->subject_count; i++) {
+		if (str_equal(trail->subjects[i].patient_id, call->patient_id) || trail->subject_count == 1) {
+			record.patient_id = trail->subjects[i].patient_id;
+			record.patient_reference = trail->subjects[i].reference;
+		}
 	}
 	return event_add(events, &record);
 }

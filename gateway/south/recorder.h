@@ -14,6 +14,7 @@ struct south_call {
 	/* Writes what was asked, as it stood inside soap:Body; NULL for a FHIR read. */
 	void (*write_body)(struct xml_writer *writer, const void *body);
 	const void *body;
+	struct str patient_id;   /* CX of the one patient that it is about, when that was known; or empty */
 	struct str assertion_id; /* of the SAML assertion that went with it; or empty */
 	bool succeeded;          /* answered, and the answer says yes */
 	enum error_code code;    /* otherwise why not */

@@ -20,6 +20,7 @@ struct outgoing {
 	size_t offset;
 	uint64_t total;
 	uint64_t sent; /* handed to libcurl, or to the network with its headers */
+	struct str assertion_id;
 };
 
 /* What comes in. The SOAP part is collected; documents go on to the caller as they come. */
@@ -291,6 +292,20 @@ static bool assertion_add(const struct south *south, struct soap_head *head, str
 			     &head->assertion, outcome);
 }
 
+/* The ID of an assertion: by it records here and there can be told to belong together. */
+static struct str assertion_id(struct str assertion)
+{
+	static const char before[] = " ID=\"";
+	const char *at = assertion.size ? memmem(assertion.data, assertion.size, before, sizeof(before) - 1) : NULL;
+	struct str id;
+
+	if (!at)
+		return STR_NONE;
+	id = str_from(assertion, (size_t)(at - assertion.data) + sizeof(before) - 1);
+	id.size = str_find(id, '"');
+	return id;
+}
+
 /* The pieces of the request in their order: a package, or just the envelope. */
 static bool outgoing_build(const struct south *south, const struct soap_request *request, struct str message_id,
 			   struct buf *text, struct outgoing *outgoing, struct outcome *outcome)
@@ -306,6 +321,7 @@ static bool outgoing_build(const struct south *south, const struct soap_request 
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	if (!assertion_add(south, &head, outcome))
 		return false;
+	outgoing->assertion_id = assertion_id(head.assertion);
 	if (request->mtom)
 		mtom_write_root_head(text, boundary, STR("root@passerelle"));
 	xml_writer_init(&writer, text);
@@ -538,7 +554,7 @@ static enum soap_end transfer(struct incoming *incoming, struct outgoing *outgoi
 }
 
 /* Tells the recorder how it ended: an answer that says no is a failure too. */
-static void exchange_record(const struct incoming *incoming, enum soap_end end)
+static void exchange_record(const struct incoming *incoming, const struct outgoing *outgoing, enum soap_end end)
 {
 	const struct south *south = incoming->south;
 	const struct soap_request *request = incoming->request;
@@ -548,6 +564,8 @@ static void exchange_record(const struct incoming *incoming, enum soap_end end)
 		.action = request->action,
 		.url = request->url,
 		.backend = south->backend->name,
+		.patient_id = south->patient_id,
+		.assertion_id = outgoing->assertion_id,
 		.write_body = request->write_body,
 		.body = request->body,
 		.succeeded = end == SOAP_ANSWERED && !incoming->says_no &&
@@ -581,7 +599,7 @@ enum soap_end soap_exchange(const struct south *south, const struct soap_request
 	buf_init(&incoming.root, south->backend->reply_bytes_max);
 	if (outgoing_build(south, request, incoming.message_id, &text, &outgoing, outcome))
 		end = transfer(&incoming, &outgoing);
-	exchange_record(&incoming, end);
+	exchange_record(&incoming, &outgoing, end);
 	incoming_free(&incoming);
 	buf_free(&text);
 	return end;

@@ -48,6 +48,7 @@ bool read_patient(const struct transaction *t, struct str id, struct buf *answer
 
 	if (!identity_open(t, id, &identity))
 		return not_there(t);
+	demographics_record(t, &known.identifiers);
 	if (t->gateway->config->identity_pdq_url.size && !patient_find(t, &identity, &patient))
 		return false;
 	if (!patient || !demographics_visible(t, &patient->identifiers))
