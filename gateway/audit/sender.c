@@ -15,6 +15,7 @@
 #define BATCH_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define BATCH_ARENA_MAX ((size_t)64 * 1024 * 1024)
 #define FILE_BATCH      200
+#define SINGLE_BATCH    16
 #define PAUSE_MIN_MS    200
 #define PAUSE_MAX_MS    30000
 #define NOTE_EVERY_MS   1000
@@ -111,27 +112,36 @@ struct str event_tag(struct str event)
 	return tag;
 }
 
-/* Reads the next entries of the journal. JOURNAL_END with *count > 0 is a batch all the same. */
-static enum journal_read batch_read(struct sender *sender, struct delivery *items, size_t count_max, size_t *count,
-				    struct arena *arena)
+/* What is being sent. */
+struct batch {
+	struct delivery *items;
+	size_t most;
+	size_t count;
+	size_t first; /* what is before it has been taken */
+	size_t bytes;
+	struct arena *arena;
+};
+
+/* Reads further entries of the journal while there is room. JOURNAL_END: there are no more for now. */
+static enum journal_read batch_fill(struct sender *sender, struct batch *batch)
 {
-	size_t bytes = 0;
+	enum journal_read found = JOURNAL_ENTRY;
 
-	for (*count = 0; *count < count_max && bytes < BATCH_BYTES_MAX; (*count)++) {
-		struct delivery *item = &items[*count];
+	while (batch->count < batch->most && batch->bytes < BATCH_BYTES_MAX) {
+		struct delivery *item = &batch->items[batch->count];
 		struct str entry;
-		enum journal_read found = journal_next(sender->consumer, &item->sequence, &entry);
 
+		found = journal_next(sender->consumer, &item->sequence, &entry);
 		if (found != JOURNAL_ENTRY)
-			return *count ? JOURNAL_ENTRY : found;
-		item->event = arena_copy(arena, entry);
-		item->state = DELIVERED_NOT;
-		item->refusals = 0;
+			break;
+		*item = (struct delivery) { .sequence = item->sequence, .event = arena_copy(batch->arena, entry) };
 		if (!item->event.data)
 			return JOURNAL_FAILED;
-		bytes += entry.size;
+		sender->last = item->sequence;
+		batch->bytes += entry.size;
+		batch->count++;
 	}
-	return JOURNAL_ENTRY;
+	return found;
 }
 
 /* An event that is refused for good while others are taken would stop all that come after it for ever: it is left out,
@@ -155,47 +165,72 @@ static void refused_skip(const struct sender *sender, struct delivery *items, si
 	}
 }
 
-/* Sends one batch until all of it has been taken, or the sender ends. */
-static void batch_send(struct sender *sender, struct delivery *items, size_t count, struct arena *arena)
+static void batch_try(struct sender *sender, struct batch *batch, const char **why)
 {
-	size_t first = 0;
+	struct delivery *items = batch->items + batch->first;
+	size_t count = batch->count - batch->first;
 
-	while (!sender_must_end(sender)) {
+	if (sender->repository->kind == CONFIG_AUDIT_FHIR)
+		fhir_deliver(sender->repository, items, count, batch->arena, why);
+	else
+		file_deliver(sender->repository, items, count, why);
+	refused_skip(sender, batch->items, batch->count);
+	while (batch->first < batch->count && batch->items[batch->first].state == DELIVERED)
+		sender_acknowledge(sender, batch->items[batch->first++].sequence);
+}
+
+/* Sends the batch until all of it has been taken, or the sender ends. Later entries join one that is stuck: whether they
+ * are taken tells an event that is refused from a repository that refuses. */
+static enum journal_read batch_send(struct sender *sender, struct batch *batch)
+{
+	while (batch->first < batch->count && !sender_must_end(sender)) {
 		const char *why = "it refuses events";
-		size_t before = first;
+		size_t before = batch->first;
 
-		if (sender->repository->kind == CONFIG_AUDIT_FHIR)
-			fhir_deliver(sender->repository, items + first, count - first, arena, &why);
-		else
-			file_deliver(sender->repository, items + first, count - first, &why);
-		refused_skip(sender, items, count);
-		while (first < count && items[first].state == DELIVERED)
-			sender_acknowledge(sender, items[first++].sequence);
-		if (first == count) {
-			sender_fine(sender);
-			return;
-		}
-		if (first > before)
+		batch_try(sender, batch, &why);
+		if (batch->first == batch->count)
+			break;
+		if (batch->first > before)
 			sender->pause_ms = sender->pause_ms ? PAUSE_MIN_MS : 0;
 		sender_trouble(sender, why);
+		if (batch_fill(sender, batch) == JOURNAL_FAILED)
+			return JOURNAL_FAILED;
 	}
+	if (batch->first == batch->count)
+		sender_fine(sender);
+	return JOURNAL_ENTRY;
+}
+
+static enum journal_read batch_feed(struct sender *sender, struct batch *batch)
+{
+	enum journal_read found;
+
+	batch->count = 0;
+	batch->first = 0;
+	batch->bytes = 0;
+	batch->arena = arena_new(BATCH_ARENA_MAX);
+	found = batch->arena ? batch_fill(sender, batch) : JOURNAL_FAILED;
+	if (found != JOURNAL_FAILED && batch->count > 0)
+		found = batch_send(sender, batch);
+	arena_free(batch->arena);
+	return found;
+}
+
+static size_t batch_most(const struct config_audit_repository *repository)
+{
+	if (repository->kind == CONFIG_AUDIT_FILE)
+		return FILE_BATCH;
+	return repository->batch > 1 ? (size_t)repository->batch : SINGLE_BATCH;
 }
 
 static void batches_feed(struct sender *sender)
 {
-	size_t most = sender->repository->kind == CONFIG_AUDIT_FHIR ? sender->repository->batch : FILE_BATCH;
-	struct delivery *items = calloc(most, sizeof(*items));
+	struct batch batch = { .most = batch_most(sender->repository) };
 
-	while (items && !sender_must_end(sender)) {
-		struct arena *arena = arena_new(BATCH_ARENA_MAX);
-		size_t count = 0;
-		enum journal_read found = arena ? batch_read(sender, items, most, &count, arena) : JOURNAL_FAILED;
+	batch.items = calloc(batch.most, sizeof(*batch.items));
+	while (batch.items && !sender_must_end(sender)) {
+		enum journal_read found = batch_feed(sender, &batch);
 
-		if (count > 0)
-			sender->last = items[count - 1].sequence;
-		if (found == JOURNAL_ENTRY)
-			batch_send(sender, items, count, arena);
-		arena_free(arena);
 		if (found == JOURNAL_FAILED) {
 			journal_rewind(sender->consumer);
 			sender->last = sender->noted;
@@ -208,7 +243,7 @@ static void batches_feed(struct sender *sender)
 		sender_note(sender);
 		journal_wait(sender->consumer, sender->last, IDLE_MS);
 	}
-	free(items);
+	free(batch.items);
 }
 
 static void *feed(void *context)

@@ -5,7 +5,7 @@
 #include "gateway/south/backend.h"
 #include "mappers/base/buf.h"
 
-#define FHIR_POST_TIME_MAX_MS 30000
+#define FHIR_POST_TIME_MAX_MS 15000
 #define FHIR_POST_REPLY_MAX   ((size_t)4 * 1024 * 1024)
 
 /* POSTs json to url and reads the answer. if_none_exist: value of the If-None-Exist header, or NULL. reply (initialised by the
