@@ -242,26 +242,29 @@ static bool is_authorized(const struct consent_directory *directory, const struc
 static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *request,
 			   struct http_admission *admission)
 {
+	size_t i = 0;
+
+	while (i < COUNT_OF(operations) && !str_equal(request->path, str_from_c(operations[i].path)))
+		i++;
+	if (i < COUNT_OF(operations))
+		request->what = operations[i].path;
 	if (!is_authorized(ctx, request)) {
 		http_response_header(exchange, "WWW-Authenticate", STR("Bearer"));
 		http_refuse(exchange, ERR_UNAUTHENTICATED, "Send the secret of this consent directory.");
 		return false;
 	}
-	for (size_t i = 0; i < COUNT_OF(operations); i++) {
-		if (!str_equal(request->path, str_from_c(operations[i].path)))
-			continue;
-		if (!str_equal(request->method, STR("POST"))) {
-			http_response_header(exchange, "Allow", STR("POST"));
-			http_refuse(exchange, ERR_METHOD, "Use POST.");
-			return false;
-		}
-		request->tag = (void *)(uintptr_t)i;
-		request->what = operations[i].path;
-		admission->body_bytes_max = BODY_BYTES_MAX;
-		return true;
+	if (i == COUNT_OF(operations)) {
+		http_refuse(exchange, ERR_NOT_FOUND, "Ask for an operation of the consent directory.");
+		return false;
 	}
-	http_refuse(exchange, ERR_NOT_FOUND, "Ask for an operation of the consent directory.");
-	return false;
+	if (!str_equal(request->method, STR("POST"))) {
+		http_response_header(exchange, "Allow", STR("POST"));
+		http_refuse(exchange, ERR_METHOD, "Use POST.");
+		return false;
+	}
+	request->tag = (void *)(uintptr_t)i;
+	admission->body_bytes_max = BODY_BYTES_MAX;
+	return true;
 }
 
 static void respond(struct http_exchange *exchange, int status, struct buf *body)

@@ -95,6 +95,7 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 		return refuse(exchange, code,
 			      "There is nothing here; the CapabilityStatement (metadata, right behind the FHIR base "
 			      "URL) says what is.");
+	http->what = route->label;
 	if (!door_quick(server->gateway.access, http, route, &challenge)) {
 		audit_refused(server->gateway.audit, challenge.code, http->peer, str_from_c(http->trace.span_id));
 		if (challenge.header[0])
@@ -106,7 +107,6 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 	if (needs_backend(route) && !backend_enter(&server->backend))
 		return refuse(exchange, ERR_BUSY, "The back-end has as many requests as it can take; try again later.");
 	http->tag = (void *)(uintptr_t)route;
-	http->what = route->label;
 	return true;
 }
 

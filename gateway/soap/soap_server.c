@@ -174,7 +174,6 @@ static void answer_request(struct soap_server *server, struct http_exchange *exc
 					 : arena_printf(request->arena, "%s" ACTION_RESPONSE_SUFFIX, action->action);
 	bool sent = false;
 
-	request->http->what = action->what;
 	if (soap_answer_begin(&answer, &request->message.head, name, action->mtom || request->is_mtom,
 			      request->arena)) {
 		sent = action->handle(server->options.ctx, request, &answer, outcome) &&
@@ -242,6 +241,7 @@ static void handle_soap(struct soap_server *server, struct http_exchange *exchan
 	const struct soap_action *action = NULL;
 	struct outcome outcome;
 	struct soap_fault fault;
+	bool is_wrong;
 
 	outcome_init(&outcome);
 	if (!request) {
@@ -267,7 +267,10 @@ static void handle_soap(struct soap_server *server, struct http_exchange *exchan
 		outcome_send(exchange, &outcome, NULL);
 		return;
 	}
-	if (head_is_wrong(server, request, &action, &fault)) {
+	is_wrong = head_is_wrong(server, request, &action, &fault);
+	if (action)
+		http->what = action->what;
+	if (is_wrong) {
 		soap_fault_send(exchange, &fault, &request->message.head, 0);
 		return;
 	}

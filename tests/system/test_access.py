@@ -17,6 +17,11 @@ class Closed(support.Stand):
         origin = self.gateway.base[:-len("/fhir")]
         self.assertIn('resource_metadata="%s/.well-known/oauth-protected-resource/fhir"' % origin, challenge)
 
+    def test_the_log_says_what_was_refused(self):
+        self.assertStatus(self.gateway.find(), 401)
+        support.wait_until(lambda: any('"status":401' in line and '"what":"FIND_REFERENCES"' in line
+                                       for line in self.gateway.log().split("\n")), "the line of the refused request")
+
     def test_what_the_gateway_can_do_is_no_secret(self):
         self.assertStatus(support.request("GET", self.gateway.base + "/metadata"), 200)
 
