@@ -144,10 +144,6 @@ static bool directory_open(struct access *access, struct consents *consents, str
 		.config = config, .policy = &consents->policy, .cache = access->cache, .last_known = access->last_known
 	};
 
-	if (str_is_empty(config->consent_directory_url) || str_is_empty(config->consent_secret))
-		return outcome_add(outcome, ERR_PARAMETER_MISSING, "consent.source",
-				   "Set consent.directory_url and consent.secret_file; or consent.source to none, when "
-				   "another system decides what patients consent to.");
 	if (!directory_source_open(&options, &consents->directory, outcome))
 		return false;
 	consents->sources[consents->source_count++] = directory_source(consents->directory);
@@ -161,15 +157,26 @@ static bool directory_is_wanted(const struct config *config)
 	       (config->consent_source == SOURCE_AUTO && !config->access_anonymous);
 }
 
+bool consent_config_check(const struct config *config, bool *wanted, struct outcome *outcome)
+{
+	*wanted = directory_is_wanted(config);
+	return !*wanted || (config->consent_directory_url.size && config->consent_secret.size) ||
+	       outcome_add(outcome, ERR_PARAMETER_MISSING, "consent.source",
+			   "Set consent.directory_url and consent.secret_file; or consent.source to none, when another "
+			   "system decides what patients consent to.");
+}
+
 bool consents_open(struct access *access, struct consents **consents, struct outcome *outcome)
 {
 	struct consents *opened = arena_alloc(access->arena, sizeof(*opened));
+	bool has_directory;
 
 	if (!opened)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
 	opened->policy = policy_make(access->config);
 	if (!care_read(&access->config->consent_care_relationships, access->arena, &opened->care, outcome) ||
-	    (directory_is_wanted(access->config) && !directory_open(access, opened, outcome)))
+	    !consent_config_check(access->config, &has_directory, outcome) ||
+	    (has_directory && !directory_open(access, opened, outcome)))
 		return false;
 	*consents = opened;
 	return true;

@@ -7,6 +7,9 @@
 #include "gateway/access/access.h"
 #include "gateway/south/consent_client.h"
 
+/* Whether this configuration asks a consent directory, and whether it says where that is: false with an issue when not. */
+bool consent_config_check(const struct config *config, bool *wanted, struct outcome *outcome) MUST_CHECK;
+
 /* What was found out about one patient for one request; in the request's arena. */
 struct consent;
 

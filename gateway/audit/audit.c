@@ -166,8 +166,11 @@ static bool is_wanted(const struct config *config)
 	return false;
 }
 
-static bool config_check(const struct config *config, struct outcome *outcome)
+bool audit_config_check(const struct config *config, bool *wanted, struct outcome *outcome)
 {
+	*wanted = is_wanted(config);
+	if (!*wanted)
+		return true;
 	if (str_is_empty(config->state_directory))
 		return outcome_add(outcome, ERR_INTERNAL, "state_directory",
 				   "Name a directory for the audit journal, or set audit.enabled to off.");
@@ -218,12 +221,13 @@ bool audit_search(struct audit *audit, const struct audit_query *query, struct a
 bool audit_open(const struct config *config, struct str base, struct audit **audit, struct outcome *outcome)
 {
 	struct audit *opened;
+	bool wanted;
 
 	*audit = NULL;
-	if (!is_wanted(config))
-		return true;
-	if (!config_check(config, outcome))
+	if (!audit_config_check(config, &wanted, outcome))
 		return false;
+	if (!wanted)
+		return true;
 	opened = calloc(1, sizeof(*opened));
 	if (!opened)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");

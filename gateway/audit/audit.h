@@ -10,6 +10,9 @@
 
 struct audit;
 
+/* Whether this configuration has an audit, and whether it gives what that needs: false with an issue when not. */
+bool audit_config_check(const struct config *config, bool *wanted, struct outcome *outcome) MUST_CHECK;
+
 /* Opens the journal in state_directory/audit, its index and the senders. *audit is NULL when the configuration switches
  * the audit off (audit.enabled). base: FHIR base URL of this gateway, borrowed. Records the start.
  * Errors: ERR_STORAGE, ERR_INTERNAL for a configuration that does not fit together. */

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "gateway/access/consent.h"
 #include "gateway/access/trust.h"
+#include "gateway/audit/audit.h"
 #include "gateway/cli/command.h"
 #include "gateway/run/log.h"
 #include "gateway/run/signatures.h"
@@ -87,17 +89,22 @@ static bool back_end_check(const struct config_back_end *config, const struct xu
 	       ok;
 }
 
-/* Reads the files of keys that the configuration names. */
+/* What only the rooms that use it can say: the files of keys that the configuration names, and what consent and audit
+ * need. */
 static bool trust_check(const struct config *config)
 {
 	struct outcome outcome;
 	struct trust *trust;
+	bool wanted;
+	bool ok;
 
 	outcome_init(&outcome);
 	trust = trust_open(config, &outcome);
+	ok = consent_config_check(config, &wanted, &outcome) && trust;
+	ok = audit_config_check(config, &wanted, &outcome) && ok;
 	outcome_print(&outcome);
 	trust_close(trust);
-	return trust != NULL;
+	return ok;
 }
 
 /* A file may be for a gateway, for the embedded domain, or for both; what it names tells. */

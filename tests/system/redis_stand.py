@@ -307,6 +307,7 @@ def gateway_configuration(directory, redis, keys=(1,), state_keys=None):
         "back_ends": [{"name": "none", "source": 1, "registry_url": url, "provide_url": url,
                        "repositories": [{"unique_id": "2.999.1", "url": url}]}],
         "patient": {"assigning_authority": "2.999.2"},
+        "access": {"anonymous": True},
         "redis": redis,
     }
 

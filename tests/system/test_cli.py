@@ -21,7 +21,7 @@ def run(*arguments, text=None):
 class Help(unittest.TestCase):
     def test_help_everywhere(self):
         self.assertEqual(run("--help").returncode, 0)
-        for command in ("serve", "domain", "map", "check", "version"):
+        for command in ("serve", "domain", "map", "check", "token", "version"):
             self.assertIn(command, run("--help").stdout)
             done = run(command, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -145,6 +145,19 @@ class Servers(unittest.TestCase):
             repositories=[{"unique_id": "2.999.9", "url": domain.repository_url}])])
         self.assertEqual(run("check", "--config", path).returncode, 1)
         domain.stop()
+
+    def test_check_finds_what_serve_would_refuse(self):
+        """Without access.anonymous there is consent and audit, and both need something."""
+        path, _ = self.configuration(access={"anonymous": False})
+        for command in (("serve",), ("check", "--offline")):
+            done = run(*command, "--config", path)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("consent.directory_url", done.stderr)
+        path, _ = self.configuration(access={"anonymous": False}, consent={"source": "none"})
+        for command in (("serve",), ("check", "--offline")):
+            done = run(*command, "--config", path)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("state_directory", done.stderr)
 
     def test_check_of_whom_is_believed(self):
         """Each mistake is named with file, line and key."""
