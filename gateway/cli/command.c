@@ -15,13 +15,16 @@ const struct command commands[] = {
 	{ "serve", command_serve, "serve FHIR in front of the configured XDS back-ends",
 	  "Usage: passerelle serve --config FILE [--pid-file FILE]\n"
 	  "\n"
-	  "Serves FHIR (MHD: ITI-65, 66, 67, 68) and asks the configured XDS back-ends (ITI-41, 18, 43).\n"
+	  "Serves FHIR: documents (MHD: ITI-65, 66, 67, 68) of the configured XDS back-ends (ITI-41, 18, 43),\n"
+	  "patients (PIXm, PDQm) of the identity sources, Consents (ITI-108), and who has looked (ITI-81). Who asks\n"
+	  "says so by a token or a certificate, unless access.anonymous. The first lines of the log tell what is on.\n"
 	  "SIGTERM or Ctrl-C: takes no new requests, finishes those in flight, ends. A second one ends at once.\n"
 	  "\n" CONFIG_OPTION_USAGE PID_OPTION_USAGE },
-	{ "domain", command_domain, "serve the embedded XDS domain (registry and repository)",
+	{ "domain", command_domain, "serve the embedded XDS domain (registry, repository, identities, consents)",
 	  "Usage: passerelle domain --config FILE [--pid-file FILE]\n"
 	  "\n"
-	  "Serves an XDS document registry and repository over SOAP (ITI-41, 42, 18, 43), kept durably in the\n"
+	  "Serves an XDS document registry and repository (ITI-41, 42, 18, 43) and an identity manager (ITI-44, 45,\n"
+	  "47) over SOAP, and with domain.consent_secret the consent directory of gateways; all kept durably in the\n"
 	  "configured directory. SIGTERM or Ctrl-C ends it after the requests in flight.\n"
 	  "\n" CONFIG_OPTION_USAGE PID_OPTION_USAGE },
 	{ "map", command_map, "show the mapping of one message, offline",
@@ -41,9 +44,9 @@ const struct command commands[] = {
 	  "Usage: passerelle check --config FILE\n"
 	  "       passerelle check --reference | --sample\n"
 	  "\n"
-	  "Checks the configuration, with file, line and key of each fault, and asks each back-end a question that\n"
-	  "changes nothing.\n"
-	  "\n" CONFIG_OPTION_USAGE "  --offline        do not ask the back-ends\n"
+	  "Checks the configuration, with file, line and key of each fault, and asks each back-end, Redis and the\n"
+	  "consent directory a question that changes nothing.\n"
+	  "\n" CONFIG_OPTION_USAGE "  --offline        ask nobody\n"
 	  "  --reference      print all keys as a Markdown table\n"
 	  "  --sample         print an annotated configuration with every key\n"
 	  "  --help           this text\n" },

@@ -2,6 +2,8 @@
 #include <malloc.h>
 #include <stdio.h>
 
+#include "gateway/access/consent.h"
+#include "gateway/audit/audit.h"
 #include "gateway/cli/command.h"
 #include "gateway/domain/domain.h"
 #include "gateway/north/fhir_server.h"
@@ -32,11 +34,43 @@ static void signal_wait(void)
 	signals_hurry();
 }
 
+static struct str or_none(struct str text)
+{
+	return str_is_empty(text) ? STR("none") : text;
+}
+
+/* Who is let in, who is asked about patients, and where it is kept: what is switched off shows as well. */
+static void trust_announce(const struct config *config)
+{
+	static const char *const certificates[] = { "none", "optional", "required" };
+	struct str redis =
+		config->redis_sentinels.count ? config->redis_sentinel_master : or_none(config->redis_address);
+	struct outcome ignored; /* the server is open: they are right */
+	bool has_directory;
+	bool has_audit;
+
+	outcome_init(&ignored);
+	if (!consent_config_check(config, &has_directory, &ignored) ||
+	    !audit_config_check(config, &has_audit, &ignored))
+		return;
+	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("access", config->access_anonymous ? "anonymous" : "tokens"),
+	    LOG_NUMBER("issuers", config->issuers.count), LOG_NUMBER("clients", config->clients.count),
+	    LOG_C("client_certificates", certificates[config->tls_client_certificate]),
+	    LOG_C("token_endpoint", config->authorization_server_key.size ? "yes" : "no"));
+	LOG(INFO, LOG_PROGRAM_START, NULL,
+	    LOG_TEXT("consent", has_directory ? config->consent_directory_url : STR("none")),
+	    LOG_TEXT("identity", or_none(config->identity_pix_url)),
+	    LOG_TEXT("assertions", or_none(config->xua_issuer)));
+	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("audit", has_audit ? "on" : "off"),
+	    LOG_NUMBER("repositories", has_audit ? config->audit_repositories.count : 0), LOG_TEXT("redis", redis),
+	    LOG_TEXT("state_directory", or_none(config->state_directory)));
+}
+
 /* Everything that listens and everything that is asked, for whoever reads the first lines of the log. */
 static void serve_announce(const struct config *config, const struct fhir_server *server)
 {
 	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("role", "gateway"), LOG_C("version", PASSERELLE_VERSION),
-	    LOG_TEXT("base", fhir_server_base(server)));
+	    LOG_TEXT("base", or_none(fhir_server_base(server))));
 	for (size_t i = 0; i < config->back_ends.count; i++) {
 		const struct config_back_end *back_end = &config->back_ends.items[i];
 
@@ -44,6 +78,7 @@ static void serve_announce(const struct config *config, const struct fhir_server
 		    LOG_TEXT("registry", back_end->registry_url), LOG_TEXT("provide", back_end->provide_url),
 		    LOG_NUMBER("repositories", back_end->repositories.count));
 	}
+	trust_announce(config);
 }
 
 static int serve(const struct config *config, const char *pid_path)
@@ -78,7 +113,11 @@ static int domain(const struct config *config, const char *pid_path)
 	}
 	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("role", "domain"), LOG_C("version", PASSERELLE_VERSION),
 	    LOG_TEXT("repository_unique_id", config->domain_repository_unique_id),
-	    LOG_NUMBER("port", domain_port(opened)), LOG_TEXT("data_directory", config->domain_data_directory));
+	    LOG_NUMBER("port", domain_port(opened)), LOG_TEXT("data_directory", config->domain_data_directory),
+	    LOG_C("consent_directory", config->domain_consent_secret.size ? "yes" : "no"),
+	    LOG_C("assertions", !config->domain_xua_issuers.count ? "not looked at"
+				: config->domain_xua_required     ? "required"
+								  : "optional"));
 	if (pid_file_write(pid_path))
 		signal_wait();
 	domain_close(opened);
