@@ -163,20 +163,18 @@ static bool query_unchecked(const struct south *south, const struct stored_query
 	       metadata_from_rim(&objects, south->arena, metadata, outcome);
 }
 
-/* Asks for the entries with these ids and says of each id whether it leads to a document, and to one that may be seen. */
+/* Asks for the entries with these ids and says of each id whether it leads to a document that may be seen. */
 struct ends {
 	const struct str *uuids;
 	size_t count;
-	bool *is_document;
 	bool *is_visible;
 };
 
 static bool ends_ask(struct visit *visit, enum consent_action action, const struct south *south, struct str home,
 		     struct ends *ends, struct outcome *outcome)
 {
-	ends->is_document = arena_array(south->arena, ends->count, sizeof(bool));
 	ends->is_visible = arena_array(south->arena, ends->count, sizeof(bool));
-	if (!ends->is_document || !ends->is_visible)
+	if (!ends->is_visible)
 		return no_memory(outcome);
 	for (size_t begin = 0; begin < ends->count; begin += SEARCH_BATCH) {
 		size_t end = ends->count - begin < SEARCH_BATCH ? ends->count : begin + SEARCH_BATCH;
@@ -191,10 +189,8 @@ static bool ends_ask(struct visit *visit, enum consent_action action, const stru
 			bool permitted = entry_permitted(visit, &found.document_entries[k], action);
 
 			for (size_t i = begin; i < end; i++) {
-				if (!str_equal_nocase(found.document_entries[k].entry_uuid, ends->uuids[i]))
-					continue;
-				ends->is_document[i] = true;
-				ends->is_visible[i] = permitted;
+				if (str_equal_nocase(found.document_entries[k].entry_uuid, ends->uuids[i]))
+					ends->is_visible[i] = permitted;
 			}
 		}
 	}
@@ -240,7 +236,6 @@ static bool holders_ask(struct visit *visit, enum consent_action action, const s
 
 /* Decides about SubmissionSets and Folders alike: patient and id of each come in, what may be seen goes out. */
 struct holders {
-	struct str *uuids;
 	bool *is_visible;
 	struct str *asked; /* those whose members must be looked at, and their places */
 	size_t *places;
@@ -249,11 +244,10 @@ struct holders {
 
 static bool holders_begin(struct holders *holders, size_t count, struct arena *arena, struct outcome *outcome)
 {
-	*holders = (struct holders) { .uuids = arena_array(arena, count, sizeof(struct str)),
-				      .is_visible = arena_array(arena, count, sizeof(bool)),
+	*holders = (struct holders) { .is_visible = arena_array(arena, count, sizeof(bool)),
 				      .asked = arena_array(arena, count, sizeof(struct str)),
 				      .places = arena_array(arena, count, sizeof(size_t)) };
-	return (holders->uuids && holders->is_visible && holders->asked && holders->places) || no_memory(outcome);
+	return (holders->is_visible && holders->asked && holders->places) || no_memory(outcome);
 }
 
 static void holder_add(struct visit *visit, enum consent_action action, struct holders *holders, size_t place,
