@@ -292,20 +292,6 @@ static bool assertion_add(const struct south *south, struct soap_head *head, str
 			     &head->assertion, outcome);
 }
 
-/* The ID of an assertion: by it records here and there can be told to belong together. */
-static struct str assertion_id(struct str assertion)
-{
-	static const char before[] = " ID=\"";
-	const char *at = assertion.size ? memmem(assertion.data, assertion.size, before, sizeof(before) - 1) : NULL;
-	struct str id;
-
-	if (!at)
-		return STR_NONE;
-	id = str_from(assertion, (size_t)(at - assertion.data) + sizeof(before) - 1);
-	id.size = str_find(id, '"');
-	return id;
-}
-
 /* The pieces of the request in their order: a package, or just the envelope. */
 static bool outgoing_build(const struct south *south, const struct soap_request *request, struct str message_id,
 			   struct buf *text, struct outgoing *outgoing, struct outcome *outcome)
@@ -321,7 +307,7 @@ static bool outgoing_build(const struct south *south, const struct soap_request 
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	if (!assertion_add(south, &head, outcome))
 		return false;
-	outgoing->assertion_id = assertion_id(head.assertion);
+	outgoing->assertion_id = xua_assertion_id(head.assertion);
 	if (request->mtom)
 		mtom_write_root_head(text, boundary, STR("root@passerelle"));
 	xml_writer_init(&writer, text);

@@ -174,3 +174,16 @@ bool xua_assertion(const struct xua *xua, const struct caller *caller, struct st
 	buf_free(&text);
 	return assertion->data != NULL;
 }
+
+struct str xua_assertion_id(struct str assertion)
+{
+	static const char before[] = " ID=\"";
+	const char *at = assertion.size ? memmem(assertion.data, assertion.size, before, sizeof(before) - 1) : NULL;
+	struct str id;
+
+	if (!at)
+		return STR_NONE;
+	id = str_from(assertion, (size_t)(at - assertion.data) + sizeof(before) - 1);
+	id.size = str_find(id, '"');
+	return id;
+}

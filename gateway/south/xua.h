@@ -32,4 +32,8 @@ void xua_close(struct xua *xua); /* wipes what is kept; NULL is allowed */
 bool xua_assertion(const struct xua *xua, const struct caller *caller, struct str patient_id, struct str audience,
 		   struct arena *arena, struct str *assertion, struct outcome *outcome) MUST_CHECK;
 
+/* The ID of an assertion that xua_assertion made, by which records here and there can be told to belong together; points
+ * into it. STR_NONE for an empty one. */
+struct str xua_assertion_id(struct str assertion);
+
 #endif
