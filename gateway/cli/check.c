@@ -6,6 +6,7 @@
 #include "gateway/access/consent.h"
 #include "gateway/access/trust.h"
 #include "gateway/audit/audit.h"
+#include "gateway/cli/check_identity.h"
 #include "gateway/cli/command.h"
 #include "gateway/run/log.h"
 #include "gateway/run/signatures.h"
@@ -233,6 +234,7 @@ static int check(const struct check_options *options, struct arena *arena)
 		return EXIT_FAILED;
 	for (size_t i = 0; i < config.back_ends.count; i++)
 		ok = back_end_check(&config.back_ends.items[i], xua, &spools, arena) && ok;
+	ok = check_identity(&config, xua, arena) && ok;
 	ok = directory_check(&config, arena) && ok;
 	xua_close(xua);
 	return ok ? EXIT_DONE : EXIT_FAILED;

@@ -29,6 +29,21 @@ static int compare(const void *left, const void *right)
 	return a->percent != b->percent ? b->percent - a->percent : memcmp(a->id.data, b->id.data, a->id.size);
 }
 
+/* FHIR has no wildcards, and none may reach a back-end that has them. */
+static bool no_wildcards(const struct transaction *t, const struct patient_query *query, const char *path)
+{
+	const struct str texts[] = { query->family,        query->given,           query->mothers_maiden_name,
+				     query->address.line,  query->address.city,    query->address.postal_code,
+				     query->address.state, query->address.country, query->telecom };
+
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		if (str_find(texts[i], '*') < texts[i].size || str_find(texts[i], '%') < texts[i].size)
+			return outcome_add(t->outcome, ERR_VALUE_INVALID, path,
+					   "Write what is known of the patient; there are no wildcards.");
+	}
+	return true;
+}
+
 /* What is asked: the identifiers of known domains, and the first of each other trait. */
 static bool query_make(const struct transaction *t, const struct patient *patient, struct patient_query *query)
 {
@@ -135,7 +150,7 @@ bool match_patient(const struct transaction *t, const json_t *body, struct buf *
 	if (!fhir_validate(body, NULL, t->outcome) || !match_question_read(body, &question, t->outcome) ||
 	    !patient_from_fhir(question.patient, question.path, &names, t->south.arena, &patient, &ignored, t->outcome))
 		return false;
-	if (!query_make(t, &patient, &query))
+	if (!query_make(t, &patient, &query) || !no_wildcards(t, &query, question.path))
 		return false;
 	patient.identifiers = query.identifiers;
 	if (!demographics_narrow(t, patient_traits(&patient), true) ||

@@ -144,6 +144,14 @@ class Servers(unittest.TestCase):
         path, _ = self.configuration(back_ends=[domain.back_end(
             repositories=[{"unique_id": "2.999.9", "url": domain.repository_url}])])
         self.assertEqual(run("check", "--config", path).returncode, 1)
+        sources = {name + "_url": "http://127.0.0.1:%d/%s" % (domain.port, name) for name in ("pix", "pdq")}
+        path, _ = self.configuration(back_ends=[domain.back_end()], identity=sources)
+        done = run("check", "--config", path)
+        self.assertEqual((done.returncode, done.stdout.count("ok   identity")), (0, 2), done.stdout)
+        path, _ = self.configuration(back_ends=[domain.back_end()], identity=dict(
+            sources, pix_url="http://127.0.0.1:%d/pix" % support.free_port()))
+        done = run("check", "--config", path)
+        self.assertEqual((done.returncode, done.stdout.count("FAIL identity")), (1, 1), done.stdout)
         domain.stop()
 
     def test_check_finds_what_serve_would_refuse(self):

@@ -15,6 +15,7 @@ import fhir_peer
 import proxy
 import support
 import trust
+import validator
 from attacks import fresh_bundle, reference, submission_set
 
 RED, GREEN, BLUE = trust.RED, trust.GREEN, support.AUTHORITY
@@ -644,6 +645,7 @@ class Demographics(PatientStand):
                         {"name": [{"family": "M", "given": ["Z"]}]}, {}):
             answer = self.match(patient)
             self.assertEqual(self.assertStatus(answer, 422).json()["issue"][0]["code"], "business-rule", patient)
+        self.assertStatus(self.match({"name": [{"family": "M*", "given": ["Z*"]}]}), 400)
         self.assertEqual(self.proxy.count(PDQ_QUERY), 0)
 
     def match(self, patient, **parameters):
@@ -678,6 +680,21 @@ class Demographics(PatientStand):
             "POST", self.gateway.base + "/Patient/$match", JSON, alone))[0])[0], "IHEBLUE-1001")
         for parameters in ({"count": ("Integer", 0)}, {"onlyCertainMatches": ("String", "true")}, {"other": ("Integer", 1)}):
             self.assertStatus(self.match(zoe, **parameters), 400)
+
+    def test_others_find_nothing_wrong(self):
+        """The independent validator reads everything that is answered about patients."""
+        zoe = {"name": [{"family": "Muster-Fantaisie", "given": ["Zoé"]}], "birthDate": "1958-02-28"}
+        found = self.search(family="muster", given="zoe")
+        resources = {
+            "search": found.json(), "patient": support.request("GET", found.json()["entry"][0]["fullUrl"]).json(),
+            "match": self.match(zoe).json(), "none": self.search(identifier=token(RED, "IHERED-9999")).json(),
+            "pix": self.get("/Patient/$ihe-pix?sourceIdentifier=" + token(RED, "IHERED-1001")).json(),
+            "refused": self.get("/Patient/$ihe-pix?sourceIdentifier=" + token(RED, "IHERED-9999")).json(),
+            "fed": self.feed(RED, self.fresh("IHERED"), 201, name=[{"family": "Fed"}], gender="other").json(),
+            "metadata": self.get("/metadata").json(),
+            "xml": self.get("/Patient?family=muster&given=zoe", XML).body.decode(),
+        }
+        self.assertEqual(validator.errors(resources, self.directory), [])
 
     def test_a_source_that_fails(self):
         self.proxy.script(PDQ_QUERY, proxy.half_answer, proxy.answering(200, "text/html", b"<html/>"), proxy.lost_request)
