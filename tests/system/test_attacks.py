@@ -9,6 +9,7 @@ import time
 import unittest
 import urllib.parse
 import uuid
+from xml.etree import ElementTree
 
 import support
 from attacks import (CANARY, CHUNKED, GET, HIDDEN, HOST, POST, Attacks, attachment,
@@ -388,6 +389,23 @@ class Bodies(Attacks):
             for each in (reference(bundle), submission_set(bundle)):
                 each["subject"]["identifier"]["value"] = value
             self.send(bundle, (400, 422), value[:30])
+
+    def test_085_markup_stays_text(self):
+        """In JSON and in XML; what is published is read back from what went through ebXML."""
+        for piece in ("]]>", "</rim:Name><x>", "<![CDATA[x", "--><!DOCTYPE x>", "&#0;", "&#x1F;", "&lt;", "'\"/>", "<?x?>"):
+            bundle = fresh_bundle()
+            reference(bundle)["description"] = "a" + piece + "b"
+            attachment(bundle)["title"] = "a" + piece + "b"
+            for each in reference(bundle)["contained"]:
+                if each["resourceType"] == "Practitioner":
+                    each["name"] = [{"family": "F" + piece}]
+            location = self.absolute(self.send(bundle, (200,), piece).json()["entry"][1]["response"]["location"])
+            found = support.request("GET", location).json()
+            self.assertEqual((found["description"], found["content"][0]["attachment"]["title"]), ("a" + piece + "b",) * 2)
+            self.assertIn("F" + piece, [name["family"] for each in found["contained"] for name in each.get("name", [])
+                                        if isinstance(name, dict)])
+            tree = ElementTree.fromstring(support.request("GET", location, {"Accept": "application/fhir+xml"}).body)
+            self.assertEqual(tree.find("{http://hl7.org/fhir}description").get("value"), "a" + piece + "b")
 
     def test_086_names_cannot_leave_their_field(self):
         for value in ("a|PID-3|x", "a\rPID-3|x^^^&2.999.9&ISO", "^&~\\", "~IHEBLUE-1002", "\\.br\\"):

@@ -1,6 +1,8 @@
 """What the patient hides is not there: no entry, no count, no page, no List, no relation, no document, for nobody who may
 not see it; and it is there for who may. Source: IHE PCF, MHD 4.2.4 5.3."""
 import json
+import statistics
+import time
 import unittest
 
 import support
@@ -57,6 +59,29 @@ class Enforced(trust.TrustStand):
         # The patient sees all of it, and so does nobody else.
         self.assertEqual(self.found(self.patient(PATIENT), patient=PATIENT), set(self.oids))
         self.assertStatus(self.send("GET", document, self.patient(PATIENT)), 200)
+
+    def test_092_099_hidden_others_and_absent_look_the_same(self):
+        """To the letter, but for the clock and the request's name. How long each takes is told, not asserted."""
+        reference = self.reference(self.oids[2], self.doctor)
+        paths = (reference["content"][0]["attachment"]["url"], "/DocumentReference/" + reference["id"])
+        stranger = self.patient("IHEBLUE-1005")
+        self.hide(trust.hide_document(self.oids[2]))
+        for path in paths:
+            absent = path[:-1] + ("a" if path[-1] != "a" else "b")
+            asked = {"hidden": (path, self.doctor), "another's": (path, stranger), "absent": (absent, self.doctor)}
+            answers = {}
+            for what, (where, token) in asked.items():
+                answer = self.assertStatus(self.send("GET", where, token), 404)
+                answers[what] = (sorted((name, value) for name, value in answer.headers.items()
+                                        if name not in ("Date", "X-Request-Id")), answer.body)
+                times = []
+                for _ in range(100):
+                    began = time.perf_counter()
+                    self.send("GET", where, token)
+                    times.append(1000 * (time.perf_counter() - began))
+                print("%s: %.2f ms" % (what, statistics.median(times)))
+            self.assertEqual(answers["hidden"], answers["absent"])
+            self.assertEqual(answers["another's"], answers["absent"])
 
     def test_098_pages_have_no_holes(self):
         self.hide(trust.hide_document(self.oids[2]))

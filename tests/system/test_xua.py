@@ -222,6 +222,19 @@ class Believed(unittest.TestCase):
         roles = self.said("RetrieveDocumentSet", r'<Role [^>]* code="([^"]*)" codeSystem="([0-9.]+)"')
         self.assertTrue(roles)
 
+    def test_081_an_assertion_speaks_of_who_asks_about_whom(self):
+        """Nobody else makes the assertions here: the one that is kept must not be another's, nor about another patient."""
+        one, two = (self.gateway.token("doctor", user=user) for user in ("dr-81-one", "dr-81-two"))
+        asked = [(one, "IHEBLUE-1001"), (two, "IHEBLUE-1001"), (one, "IHEBLUE-1002"), (two, "IHEBLUE-1002")] * 2
+        before = len(self.said("RegistryStoredQuery", r"<saml2:NameID [^>]*>([^<]*)<"))
+        for token, patient in asked:
+            self.assertEqual(self.gateway.find(token=token, **{
+                "patient.identifier": "urn:oid:%s|%s" % (support.AUTHORITY, patient)}).status, 200)
+        said = self.said("RegistryStoredQuery",
+                         r"(?s)<saml2:NameID [^>]*>([^<]*)<.*<saml2:AttributeValue>(IHEBLUE-[0-9]*)\^")[before:]
+        self.assertEqual([pair for number, pair in enumerate(said) if number == 0 or pair != said[number - 1]],
+                         [("dr-81-one" if token == one else "dr-81-two", patient) for token, patient in asked])
+
     def test_082_one_breaks_the_glass_the_next_asks_without(self):
         break_glass = self.gateway.token("doctor", user="dr-glass", purpose="BTG", reason="found unconscious")
         ordinary = self.gateway.token("doctor", user="dr-glass")
