@@ -46,6 +46,9 @@ static bool patient_find(const struct transaction *t, const struct consent_searc
 			*patient_id = found;
 			break;
 		case PATIENT_NOBODY:
+			/* Whom a bound caller may not ask about, and whom nobody knows, look the same. */
+			if (!consents_about(t, STR_NONE))
+				return false;
 			*nobody = true;
 			break;
 		case PATIENT_FAILED:

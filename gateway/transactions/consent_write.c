@@ -17,7 +17,9 @@ static bool patient_identify(const struct transaction *t, const json_t *consent,
 	case PATIENT_IDENTIFIED:
 		return true;
 	case PATIENT_NOBODY:
-		return outcome_add(t->outcome, ERR_PATIENT_UNKNOWN, claim.path,
+		/* Whom a bound caller may not speak about, and whom nobody knows, look the same. */
+		return consents_about(t, STR_NONE) &&
+		       outcome_add(t->outcome, ERR_PATIENT_UNKNOWN, claim.path,
 				   "Name the patient by an identifier that the affinity domain knows.");
 	case PATIENT_FAILED:
 		break;

@@ -137,8 +137,9 @@ static bool patient_read(struct reading *reading, struct str name, struct str va
 	case PATIENT_IDENTIFIED:
 		break;
 	case PATIENT_NOBODY:
+		/* Whom a bound caller may not ask about, and whom nobody knows, look the same. */
 		reading->nobody = true;
-		return true;
+		return visit_about(t->visit, STR_NONE, t->outcome);
 	case PATIENT_FAILED:
 		return false;
 	}

@@ -146,7 +146,9 @@ static bool patients_resolve(const struct transaction *t, const struct provide_b
 			ok = visit_about(t->visit, patient_ids[i], t->outcome) && ok;
 			break;
 		case PATIENT_NOBODY:
-			ok = outcome_add(t->outcome, ERR_PATIENT_UNKNOWN, bundle->claims[i].path,
+			/* Whom a bound caller may not speak about, and whom nobody knows, look the same. */
+			ok = visit_about(t->visit, STR_NONE, t->outcome) &&
+			     outcome_add(t->outcome, ERR_PATIENT_UNKNOWN, bundle->claims[i].path,
 					 "No patient is known here by this: name one by an identifier of the system "
 					 "urn:oid:%.*s.",
 					 STR_ARG(t->gateway->config->patient_assigning_authority));
