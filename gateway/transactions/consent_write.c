@@ -7,6 +7,9 @@
 #include "mappers/base/uuid.h"
 #include "mappers/consent_resource.h"
 
+/* Room for what one that is too long has become: how long it may be, the directory's client says. */
+#define WRITTEN_BYTES_MAX (8U * 1024 * 1024)
+
 static bool patient_identify(const struct transaction *t, const json_t *consent, struct str *patient_id)
 {
 	struct patient_claim claim;
@@ -49,7 +52,7 @@ static bool consent_keep(const struct transaction *t, const json_t *consent, str
 	struct buf text;
 	bool good;
 
-	buf_init(&text, CONSENT_RESOURCE_BYTES_MAX);
+	buf_init(&text, WRITTEN_BYTES_MAX);
 	good = consent_resource_keep(consent, write->id, &text, t->outcome);
 	write->resource = buf_str(&text);
 	if (good)

@@ -147,6 +147,9 @@ class Interactions(ConsentStand):
         self.assertStatus(self.ask("PUT", "Consent/" + unknown, token, consent(id=unknown)), 404)
         for body, status in ((b"{", 400), (b"", 400), ({"resourceType": "Patient"}, 400), (consent(status="on"), 422)):
             self.assertStatus(self.ask("POST", "Consent", token, body), status)
+        for size in (70000, 130000, 900000):
+            too_long = consent(policy=[{"uri": "urn:oid:2.999." + "1" * size}])
+            self.assertStatus(self.ask("POST", "Consent", token, too_long), 413)
         self.assertStatus(self.ask("POST", "Consent", token, consent(), content_type="text/plain"), 415)
         self.assertStatus(self.ask("POST", "Consent", token, consent(), If_None_Exist="status=active"), 400)
         answer = self.assertStatus(self.ask("POST", "Consent", token, consent(), Prefer="return=minimal"), 201)
