@@ -23,15 +23,15 @@ static void credentials_take(const struct http_request *http, const struct route
 	};
 }
 
-bool door_quick(struct access *access, const struct http_request *http, const struct route *route,
-		struct challenge *challenge)
+enum quick door_quick(struct access *access, const struct http_request *http, const struct route *route,
+		      struct challenge *challenge)
 {
 	struct credentials credentials;
 
 	if (route->need->is_open)
-		return true;
+		return QUICK_KNOWN;
 	credentials_take(http, route, &credentials);
-	return authenticate_quick(access, &credentials, clock_wall_ms() / 1000, challenge) != QUICK_REFUSED;
+	return authenticate_quick(access, &credentials, clock_wall_ms() / 1000, challenge);
 }
 
 static bool refuse(struct fhir_request *request)

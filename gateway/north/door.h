@@ -5,10 +5,10 @@
 
 #include "gateway/north/corridor.h"
 
-/* While only the headers are there, on a polling thread: false when the sender is refused already; then challenge says
- * why, and the body need not be read. */
-bool door_quick(struct access *access, const struct http_request *http, const struct route *route,
-		struct challenge *challenge) MUST_CHECK;
+/* While only the headers are there, on a polling thread. QUICK_REFUSED: challenge says why, and the body need not be
+ * read. */
+enum quick door_quick(struct access *access, const struct http_request *http, const struct route *route,
+		      struct challenge *challenge) MUST_CHECK;
 
 /* Steps of the corridor. request->challenge and outcome say why not. */
 bool door_authenticate(struct fhir_request *request) MUST_CHECK;

@@ -1,5 +1,6 @@
 #include "gateway/north/fhir_server.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "gateway/http/server.h"
@@ -21,6 +22,8 @@ struct fhir_server {
 	struct backend backend;
 	struct spool_limits spools;
 	struct route_base route_base;
+	atomic_uint stranger_count;
+	unsigned strangers_max;
 	struct arena *arena; /* of the server's life */
 	struct http_server *http;
 	uint64_t stop_ms;
@@ -75,6 +78,37 @@ static bool needs_backend(const struct route *route)
 	       !str_equal(route->resource, STR("Consent")) && !str_equal(route->resource, STR("AuditEvent"));
 }
 
+/* What a request holds from its headers to its end; bits of its tag. */
+enum { HOLDS_BACKEND = 1, HOLDS_DOORSTEP = 2 };
+
+static void let_go(struct fhir_server *server, unsigned holds)
+{
+	if (holds & HOLDS_BACKEND)
+		backend_leave(&server->backend);
+	if (holds & HOLDS_DOORSTEP)
+		atomic_fetch_sub(&server->stranger_count, 1);
+}
+
+/* Whom only another system can name may be anybody: such requests never take more than half of the places at the
+ * back-end, however long their bodies and that system keep them waiting. */
+static bool places_take(struct fhir_server *server, const struct route *route, bool is_stranger,
+			struct http_exchange *exchange, struct http_request *http)
+{
+	unsigned holds = is_stranger ? HOLDS_DOORSTEP : 0;
+
+	if (is_stranger && atomic_fetch_add(&server->stranger_count, 1) >= server->strangers_max) {
+		let_go(server, holds);
+		return refuse(exchange, ERR_BUSY, "Too many tokens are being looked up at once; try again later.");
+	}
+	if (needs_backend(route) && !backend_enter(&server->backend)) {
+		let_go(server, holds);
+		return refuse(exchange, ERR_BUSY, "The back-end has as many requests as it can take; try again later.");
+	}
+	holds |= needs_backend(route) ? HOLDS_BACKEND : 0;
+	http->tag = (void *)(uintptr_t)holds;
+	return true;
+}
+
 static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *http,
 			   struct http_admission *admission)
 {
@@ -82,6 +116,7 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 	enum error_code code = ERR_NOT_FOUND;
 	const char *allow = NULL;
 	struct challenge challenge;
+	enum quick quick;
 	struct str id;
 	struct str version;
 	const struct route *route =
@@ -96,7 +131,8 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 			      "There is nothing here; the CapabilityStatement (metadata, right behind the FHIR base "
 			      "URL) says what is.");
 	http->what = route->label;
-	if (!door_quick(server->gateway.access, http, route, &challenge)) {
+	quick = door_quick(server->gateway.access, http, route, &challenge);
+	if (quick == QUICK_REFUSED) {
 		audit_refused(server->gateway.audit, challenge.code, http->peer, str_from_c(http->trace.span_id));
 		if (challenge.header[0])
 			http_response_header(exchange, "WWW-Authenticate", str_from_c(challenge.header));
@@ -104,10 +140,7 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 	}
 	if (!body_admit(server, route, exchange, http, admission))
 		return false;
-	if (needs_backend(route) && !backend_enter(&server->backend))
-		return refuse(exchange, ERR_BUSY, "The back-end has as many requests as it can take; try again later.");
-	http->tag = (void *)(uintptr_t)route;
-	return true;
+	return places_take(server, route, quick == QUICK_LATER, exchange, http);
 }
 
 static void handle_request(void *ctx, struct http_exchange *exchange, struct http_request *http)
@@ -125,11 +158,7 @@ static void handle_request(void *ctx, struct http_exchange *exchange, struct htt
 
 static void finished_request(void *ctx, struct http_request *http)
 {
-	struct fhir_server *server = ctx;
-	const struct route *route = http->tag;
-
-	if (route && needs_backend(route))
-		backend_leave(&server->backend);
+	let_go(ctx, (unsigned)(uintptr_t)http->tag);
 }
 
 static void refuse_request(void *ctx, struct http_exchange *exchange, const struct http_request *http, int status,
@@ -166,6 +195,7 @@ static bool backend_make(struct fhir_server *server, const struct config_back_en
 				      .timeout_ms = (long)config->timeout_ms,
 				      .reply_bytes_max = REPLY_BYTES_MAX,
 				      .requests_max = (unsigned)config->connections_max };
+	server->strangers_max = (backend->requests_max + 1) / 2;
 	if (backend->connect_timeout_ms > backend->timeout_ms)
 		backend->connect_timeout_ms = backend->timeout_ms;
 	if (!peer_tls_check(&backend->tls, "back_ends", outcome))

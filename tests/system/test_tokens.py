@@ -562,5 +562,44 @@ class Tokens(support.Stand):
         self.assertStatus(self.gateway.publish(bundle, token=writer), 403)
 
 
+class Strangers(support.Stand):
+    """Whoever shows a token that nobody here knows may be anybody."""
+    PLACES = 4
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = issuer.Server()
+        cls.addClassCleanup(cls.server.close)
+        cls.server.answers["/introspect"] = {"active": False}
+        cls.directory = tempfile.mkdtemp(prefix="passerelle-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory, True)
+        cls.domain = support.Domain(cls.directory)
+        cls.addClassCleanup(cls.domain.kill)
+        secret = issuer.write(os.path.join(cls.directory, "secret"), SECRET + "\n")
+        cls.gateway = support.Gateway(
+            cls.directory, [cls.domain.back_end(connections_max=cls.PLACES)], access={"anonymous": False},
+            issuers=[{"issuer": "https://opaque.example", "introspection_url": cls.server.base + "/introspect",
+                      "introspection_authorization_file": secret}])
+        cls.addClassCleanup(cls.gateway.kill)
+
+    def test_070_strangers_leave_room(self):
+        """Bodies that never come hold places at the back-end; some are left for those who are known."""
+        head = ("POST /fhir HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/fhir+json\r\n"
+                "Authorization: Bearer opaque.%s\r\nContent-Length: 100000\r\n\r\n")
+        answers = []
+        for _ in range(self.PLACES):
+            connection = socket.create_connection(("127.0.0.1", self.gateway.port), 60)
+            self.addCleanup(connection.close)
+            connection.sendall((head % uuid.uuid4().hex).encode())
+            connection.settimeout(1)
+            try:
+                answers.append(connection.recv(65536).split(b"\r\n")[0])
+            except socket.timeout:
+                answers.append(b"waiting")
+        self.assertEqual([answer for answer in answers if b" 503 " in answer][:1], [b"HTTP/1.1 503 Service Unavailable"])
+        self.assertIn(b"waiting", answers)
+        self.assertStatus(self.gateway.find(token=self.gateway.token("doctor")), 200)
+
+
 if __name__ == "__main__":
     unittest.main()
