@@ -11,4 +11,7 @@
 bool authorize(struct access *access, const struct caller *caller, const struct scope_need *need,
 	       struct challenge *challenge) MUST_CHECK;
 
+/* Whether a list of the configuration names the caller: by a role (code, or system|code), or a machine by client:ID. */
+bool caller_is_listed(const struct caller *caller, const struct config_strs *list) MUST_CHECK;
+
 #endif

@@ -1,27 +1,12 @@
 #include "gateway/transactions/consents.h"
 
+#include "gateway/access/authorize.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/identify_patient.h"
 #include "mappers/consent_resource.h"
 #include "mappers/fhir_json_write.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/search_query.h"
-
-/* A machine is listed as client:ID. */
-static bool is_recorder(const struct transaction *t)
-{
-	const struct config_strs *recorders = &t->gateway->config->consent_recorders;
-	const struct str prefix = STR("client:");
-
-	for (size_t i = 0; i < recorders->count; i++) {
-		struct str listed = recorders->items[i];
-
-		if (str_starts_with(listed, prefix) ? str_equal(str_from(listed, prefix.size), t->caller->client_id)
-						    : consent_has_role(t->caller, listed))
-			return true;
-	}
-	return false;
-}
 
 /* A token that opens the route is not enough: Consents tell whom a patient shuts out, and what is hidden. */
 static bool caller_may(const struct transaction *t)
@@ -34,7 +19,7 @@ static bool caller_may(const struct transaction *t)
 	case CALLER_SYSTEM:
 		break;
 	}
-	return is_recorder(t) ||
+	return caller_is_listed(t->caller, &t->gateway->config->consent_recorders) ||
 	       outcome_add(t->outcome, ERR_FORBIDDEN, "",
 			   "Consents are for the patient, and for recorders whom this organisation names.");
 }

@@ -2,6 +2,7 @@
  * what it has recorded; the search is itself recorded. Source: ITI TF-2 3.81, FHIR R4 AuditEvent. */
 #include <stdio.h>
 
+#include "gateway/access/authorize.h"
 #include "gateway/transactions/identify_patient.h"
 #include "gateway/transactions/search.h"
 #include "mappers/base/xds_time.h"
@@ -317,6 +318,22 @@ static bool search(struct reading *reading, const struct search_opening *opening
 	return page_write(reading, &page, answer);
 }
 
+/* A token that opens the route is not enough: events tell what patients hide, and from whom. */
+static bool caller_may(const struct transaction *t)
+{
+	switch (t->caller->kind) {
+	case CALLER_ANONYMOUS: /* served only where the configuration says so */
+	case CALLER_PATIENT:
+		return true;
+	case CALLER_USER:
+	case CALLER_SYSTEM:
+		break;
+	}
+	return caller_is_listed(t->caller, &t->gateway->config->audit_readers) ||
+	       outcome_add(t->outcome, ERR_FORBIDDEN, "",
+			   "AuditEvents are for the patient, and for readers whom this organisation names.");
+}
+
 bool find_audit_events(const struct transaction *t, const struct search_request *request, struct buf *answer)
 {
 	struct search_opening opening;
@@ -328,7 +345,7 @@ bool find_audit_events(const struct transaction *t, const struct search_request 
 
 	if (!t->gateway->audit)
 		return outcome_add(t->outcome, ERR_NOT_FOUND, "", "Nothing is recorded here: the audit is off.");
-	if (!search_open(t, request, &opening))
+	if (!caller_may(t) || !search_open(t, request, &opening))
 		return false;
 	reading.query.tokens = reading.tokens;
 	buf_init(&reading.honoured, SEARCH_TEXT_MAX);
@@ -348,6 +365,8 @@ bool read_audit_event(const struct transaction *t, struct str id, struct buf *an
 	/* Whose event it is shows only in a search by patient. */
 	if (t->caller->kind == CALLER_PATIENT || !str_is_empty(t->caller->person_id))
 		return outcome_add(t->outcome, ERR_FORBIDDEN, "", "Search by patient and _id instead.");
+	if (!caller_may(t))
+		return false;
 	if (t->gateway->audit && !audit_search(t->gateway->audit, &query, t->south.arena, &page, t->outcome))
 		return false;
 	if (page.count == 0)

@@ -30,7 +30,7 @@ class AuditStand(support.Stand):
     @classmethod
     def setUpClass(cls):
         cls.gateway_overrides = {"access": {"anonymous": False},
-                                 "audit": {"source_id": "gateway-1",
+                                 "audit": {"source_id": "gateway-1", "readers": ["client:demo-system"],
                                            "repositories": [{"name": "file", "kind": "file", "path": "audit.ndjson"}]}}
         super().setUpClass()
         cls.doctor = cls.gateway.token("doctor", user="dr-audit", organization="2.999.20.100")
@@ -214,6 +214,10 @@ class Events(AuditStand):
                       (403,))
         narrow = self.gateway.token("doctor", scope="user/DocumentReference.rs")
         self.assertStatus(support.request("GET", url, support.bearer(narrow)), 403)
+        for stranger in (self.gateway.token("doctor", scope="user/*.rs"),
+                         self.gateway.token("system", user="other", scope="system/*.rs")):
+            for one in (url, self.gateway.base + "/AuditEvent", self.gateway.base + "/AuditEvent/" + seen[0]):
+                self.assertStatus(support.request("GET", one, support.bearer(stranger)), 403)
         auditor = self.gateway.token("system", scope="system/AuditEvent.rs")
         answer = self.assertStatus(support.request("GET", url + "&subtype=ITI-81", support.bearer(auditor)), 200)
         self.assertGreater(answer.json()["total"], 0)

@@ -61,7 +61,7 @@ class ConsentStand(support.Stand):
             "consent": {"source": "directory", "directory_url": "http://127.0.0.1:%d/consent" % port,
                         "secret_file": secret, "default": "permit", "care_relationships": ["any|any", "demo-system|any"],
                         "break_glass_roles": ["http://snomed.info/sct|309343006"],
-                        "recorders": ["client:recorder", "http://snomed.info/sct|106292003"]},
+                        "recorders": ["client:recorder", "client:passerelle-demo", "http://snomed.info/sct|106292003"]},
         }
         super().setUpClass()
         cls.tokens = {}
@@ -326,6 +326,9 @@ class Permissions(ConsentStand):
             self.assertStatus(self.ask("GET", query, token), status)
         self.assertStatus(self.ask("GET", "Consent/" + made["id"],
                                    self.gateway.token("system", user="other", scope="system/Consent.cruds")), 403)
+        # Who uses a machine's client is not that machine.
+        person = self.gateway.token("doctor", user="passerelle-demo", scope=scope)
+        self.assertStatus(self.ask("GET", "Consent/" + made["id"], person), 403)
         answer = self.assertStatus(self.ask("POST", "Consent", recorder, consent("IHEBLUE-1008")), 201)
         self.assertStatus(self.ask("DELETE", "Consent/" + answer.json()["id"], self.tokens["IHEBLUE-1008"]), 204)
 
