@@ -79,18 +79,19 @@ static bool complain(const struct reading *reading, enum error_code code, const 
 }
 
 /* An array for all items of a member that repeats. */
-static bool room_for(const struct reading *reading, const char *member, size_t size, void *items)
+static void *room_for(const struct reading *reading, const char *member, size_t size)
 {
 	size_t count = json_array_size(json_object_get(reading->json, member));
 	void *room;
 
-	if (count > PATIENT_REPEATS_MAX)
-		return complain(reading, ERR_TOO_COSTLY, member, "Send no more than 32 of these.");
+	if (count > PATIENT_REPEATS_MAX) {
+		complain(reading, ERR_TOO_COSTLY, member, "Send no more than 32 of these.");
+		return NULL;
+	}
 	room = arena_array(reading->arena, count, size);
 	if (!room)
-		return no_room(reading);
-	memcpy(items, &room, sizeof room);
-	return true;
+		no_room(reading);
+	return room;
 }
 
 static bool identity_read(const struct reading *reading, const json_t *json, struct patient_identity *identity)
@@ -107,7 +108,8 @@ static bool identities_read(const struct reading *reading, struct patient *patie
 	const json_t *items = json_object_get(reading->json, "identifier");
 	struct patient_identities *identities = &patient->identifiers;
 
-	if (!room_for(reading, "identifier", sizeof *identities->items, &identities->items))
+	identities->items = room_for(reading, "identifier", sizeof(*identities->items));
+	if (!identities->items)
 		return false;
 	for (size_t i = 0; i < json_array_size(items); i++) {
 		if (identity_read(reading, json_array_get(items, i), &identities->items[identities->count]))
@@ -120,7 +122,8 @@ static bool names_read(const struct reading *reading, struct patient *patient)
 {
 	const json_t *items = json_object_get(reading->json, "name");
 
-	if (!room_for(reading, "name", sizeof *patient->names, &patient->names))
+	patient->names = room_for(reading, "name", sizeof(*patient->names));
+	if (!patient->names)
 		return false;
 	for (size_t i = 0; i < json_array_size(items); i++) {
 		const json_t *item = json_array_get(items, i);
@@ -160,7 +163,8 @@ static bool addresses_read(const struct reading *reading, struct patient *patien
 {
 	const json_t *items = json_object_get(reading->json, "address");
 
-	if (!room_for(reading, "address", sizeof *patient->addresses, &patient->addresses))
+	patient->addresses = room_for(reading, "address", sizeof(*patient->addresses));
+	if (!patient->addresses)
 		return false;
 	patient->address_count = json_array_size(items);
 	for (size_t i = 0; i < patient->address_count; i++) {
@@ -178,7 +182,8 @@ static bool telecoms_read(const struct reading *reading, struct patient *patient
 {
 	const json_t *items = json_object_get(reading->json, "telecom");
 
-	if (!room_for(reading, "telecom", sizeof *patient->telecoms, &patient->telecoms))
+	patient->telecoms = room_for(reading, "telecom", sizeof(*patient->telecoms));
+	if (!patient->telecoms)
 		return false;
 	for (size_t i = 0; i < json_array_size(items); i++) {
 		struct patient_telecom *telecom = &patient->telecoms[patient->telecom_count];

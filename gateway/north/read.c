@@ -84,7 +84,7 @@ static bool read_bundle(struct fhir_request *request)
 
 static bool read_resource(struct fhir_request *request)
 {
-	enum fhir_format format;
+	enum fhir_format format = FHIR_JSON;
 
 	return body_format(request, &format) &&
 	       fhir_body_read(format, spool_view(request->http->body), NULL, NULL, request->http->arena,

@@ -79,9 +79,8 @@ static bool anchor_open(const struct saml_issuer *issuer, struct anchor *anchor,
 	if (anchor->key || outcome->has_error)
 		return anchor->key != NULL;
 	return outcome_add(outcome, ERR_VALUE_INVALID, "",
-			   "%s: name a PEM file with a certificate for RSA (%d bits or more) or an elliptic curve (%d "
-			   "or "
-			   "more).",
+			   "%s: name a PEM file with a certificate for RSA (%d bits or more) or an elliptic curve "
+			   "(%d or more).",
 			   issuer->certificate_file, RSA_BITS_MIN, CURVE_BITS_MIN);
 }
 
@@ -112,7 +111,7 @@ void saml_verifier_close(struct saml_verifier *verifier)
 {
 	if (!verifier)
 		return;
-	for (size_t i = 0; i < verifier->anchor_count; i++) {
+	for (size_t i = 0; verifier->anchors && i < verifier->anchor_count; i++) {
 		X509_free(verifier->anchors[i].certificate);
 		if (verifier->anchors[i].key)
 			xmlSecKeyDestroy(verifier->anchors[i].key);
