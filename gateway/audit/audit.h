@@ -51,13 +51,13 @@ struct audit_query {
 
 enum audit_token_kind {
 	AUDIT_TOKEN_PATIENT,
-	AUDIT_TOKEN_TYPE, /* "system|code"; "|code" was filed as well */
+	AUDIT_TOKEN_TYPE, /* code alone: no two systems that are used have one in common */
 	AUDIT_TOKEN_SUBTYPE,
 	AUDIT_TOKEN_OUTCOME,
 	AUDIT_TOKEN_ACTION,
-	AUDIT_TOKEN_AGENT,  /* "system|value" or "|value" of agent.who.identifier */
-	AUDIT_TOKEN_ENTITY, /* reference, or "system|value" of entity.what.identifier */
-	AUDIT_TOKEN_ADDRESS,
+	AUDIT_TOKEN_AGENT,   /* "system|value" or "value" of agent.who.identifier */
+	AUDIT_TOKEN_ENTITY,  /* reference, or "system|value" of entity.what.identifier */
+	AUDIT_TOKEN_ADDRESS, /* of who asked */
 	AUDIT_TOKEN_ID
 };
 struct audit_token {

@@ -32,29 +32,25 @@ static bool add(const struct naming *naming, enum audit_token_kind kind, struct 
 	return str_is_empty(value) || naming->add(naming->context, kind, value);
 }
 
-/* "system|value", and "value" alone for who does not ask by system. */
+/* "system|value". */
 static bool add_pair(const struct naming *naming, enum audit_token_kind kind, struct str system, struct str value)
 {
-	struct str pair = arena_printf(naming->arena, "%.*s|%.*s", STR_ARG(system), STR_ARG(value));
+	struct str pair;
 
-	if (str_is_empty(value))
+	if (str_is_empty(value) || str_is_empty(system))
 		return true;
-	return pair.data && add(naming, kind, pair) && add(naming, kind, value);
+	pair = arena_printf(naming->arena, "%.*s|%.*s", STR_ARG(system), STR_ARG(value));
+	return pair.data && add(naming, kind, pair);
 }
 
-static bool add_coding(const struct naming *naming, enum audit_token_kind kind, const json_t *coding)
-{
-	return add_pair(naming, kind, member(coding, "system"), member(coding, "code"));
-}
-
-static bool add_what(const struct naming *naming, enum audit_token_kind kind, const json_t *what)
+static bool add_identifier(const struct naming *naming, enum audit_token_kind kind, const json_t *what)
 {
 	const json_t *identifier = json_object_get(what, "identifier");
 
-	return add(naming, kind, member(what, "reference")) &&
-	       add_pair(naming, kind, member(identifier, "system"), member(identifier, "value"));
+	return add_pair(naming, kind, member(identifier, "system"), member(identifier, "value"));
 }
 
+/* Who took part, by identifier; the address of who asked. */
 static bool add_agents(const struct naming *naming, const json_t *agents)
 {
 	size_t i;
@@ -62,13 +58,21 @@ static bool add_agents(const struct naming *naming, const json_t *agents)
 
 	json_array_foreach(agents, i, agent)
 	{
-		if (!add_what(naming, AUDIT_TOKEN_AGENT, json_object_get(agent, "who")) ||
-		    !add(naming, AUDIT_TOKEN_ADDRESS, member(json_object_get(agent, "network"), "address")))
+		const json_t *who = json_object_get(agent, "who");
+		const json_t *network = json_object_get(agent, "network");
+
+		if (!add_identifier(naming, AUDIT_TOKEN_AGENT, who) ||
+		    !add(naming, AUDIT_TOKEN_AGENT, member(json_object_get(who, "identifier"), "value")))
+			return false;
+		if (str_equal(member(network, "type"), STR("2")) &&
+		    !add(naming, AUDIT_TOKEN_ADDRESS, member(network, "address")))
 			return false;
 	}
 	return true;
 }
 
+/* The patient by the identifier of the affinity domain, to which every search for one leads; what else was touched by its
+ * reference and its identifier; the request by its id. */
 static bool add_entities(const struct naming *naming, const json_t *entities)
 {
 	size_t i;
@@ -77,10 +81,17 @@ static bool add_entities(const struct naming *naming, const json_t *entities)
 	json_array_foreach(entities, i, entity)
 	{
 		const json_t *what = json_object_get(entity, "what");
-		bool is_patient = str_equal(member(json_object_get(entity, "type"), "code"), STR("1"));
+		const json_t *identifier = json_object_get(what, "identifier");
+		bool ok;
 
-		if (!add_what(naming, AUDIT_TOKEN_ENTITY, what) ||
-		    (is_patient && !add_what(naming, AUDIT_TOKEN_PATIENT, what)))
+		if (str_equal(member(json_object_get(entity, "type"), "code"), STR("1")))
+			ok = add_identifier(naming, AUDIT_TOKEN_PATIENT, what);
+		else
+			ok = add(naming, AUDIT_TOKEN_ENTITY, member(what, "reference")) &&
+			     add_identifier(naming, AUDIT_TOKEN_ENTITY, what) &&
+			     (!str_is_empty(member(identifier, "system")) ||
+			      add(naming, AUDIT_TOKEN_ENTITY, member(identifier, "value")));
+		if (!ok)
 			return false;
 	}
 	return true;
@@ -96,10 +107,10 @@ bool audit_event_names(const json_t *event, struct arena *arena,
 
 	json_array_foreach(subtypes, i, subtype)
 	{
-		if (!add_coding(&naming, AUDIT_TOKEN_SUBTYPE, subtype))
+		if (!add(&naming, AUDIT_TOKEN_SUBTYPE, member(subtype, "code")))
 			return false;
 	}
-	return add_coding(&naming, AUDIT_TOKEN_TYPE, json_object_get(event, "type")) &&
+	return add(&naming, AUDIT_TOKEN_TYPE, member(json_object_get(event, "type"), "code")) &&
 	       add(&naming, AUDIT_TOKEN_OUTCOME, member(event, "outcome")) &&
 	       add(&naming, AUDIT_TOKEN_ACTION, member(event, "action")) &&
 	       add(&naming, AUDIT_TOKEN_ID, member(event, "id")) &&

@@ -20,8 +20,8 @@ struct index_naming {
 /* The word that stands for the kind in what is hashed. */
 struct str audit_token_word(enum audit_token_kind kind);
 
-/* Calls add for each name of the event, codes and identifiers as "system|value" and as "value". False when add says no, or
- * without memory. */
+/* Calls add for each name of the event: codes without their systems, identifiers as "system|value" (of agents also as
+ * "value"), references as they stand. False when add says no, or without memory. */
 bool audit_event_names(const json_t *event, struct arena *arena,
 		       bool (*add)(void *context, enum audit_token_kind kind, struct str value),
 		       void *context) MUST_CHECK;

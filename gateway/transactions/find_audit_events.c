@@ -166,8 +166,9 @@ static bool token_add(struct reading *reading, struct str name, enum audit_token
 		return value_wrong(reading, name, "Give one value; search several times for several.");
 	if (reading->query.token_count == TOKENS_MAX)
 		return outcome_add(reading->t->outcome, ERR_TOO_COSTLY, "", "Use fewer parameters.");
-	/* These have one system of codes each. */
-	if (kind == AUDIT_TOKEN_OUTCOME || kind == AUDIT_TOKEN_ACTION)
+	/* Codes are known without their system. */
+	if (kind == AUDIT_TOKEN_OUTCOME || kind == AUDIT_TOKEN_ACTION || kind == AUDIT_TOKEN_TYPE ||
+	    kind == AUDIT_TOKEN_SUBTYPE)
 		value = str_find(value, '|') < value.size ? str_from(value, str_find(value, '|') + 1) : value;
 	if (kind == AUDIT_TOKEN_ENTITY && str_starts_with(value, base) && value.size > base.size + 1)
 		value = str_from(value, base.size + 1);
