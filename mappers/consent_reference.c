@@ -78,25 +78,11 @@ static bool identifier_add(struct consent_reference *read, struct str system, st
 	return !arena_failed(arena);
 }
 
-static const json_t *contained_find(const json_t *consent, struct str id)
-{
-	const json_t *contained = json_object_get(consent, "contained");
-	size_t i;
-	json_t *item;
-
-	json_array_foreach(contained, i, item)
-	{
-		if (str_equal(fhir_string(item, "id"), id))
-			return item;
-	}
-	return NULL;
-}
-
 /* A contained resource has its own identifiers; one that is no longer used names nobody for certain. */
 static bool contained_read(const json_t *consent, struct str id, struct arena *arena, struct str *type,
 			   struct consent_reference *read)
 {
-	const json_t *resource = contained_find(consent, id);
+	const json_t *resource = fhir_contained(consent, id);
 	const json_t *identifiers = json_object_get(resource, "identifier");
 	size_t i;
 	json_t *item;

@@ -130,20 +130,6 @@ static struct str own_id(struct str reference, struct str base, struct str type)
 	return id.size ? id : STR_NONE;
 }
 
-static const json_t *contained_find(const json_t *consent, struct str id)
-{
-	const json_t *contained = json_object_get(consent, "contained");
-	size_t i;
-	json_t *item;
-
-	json_array_foreach(contained, i, item)
-	{
-		if (str_equal(fhir_string(item, "id"), id))
-			return item;
-	}
-	return NULL;
-}
-
 static void claim_identifier(struct patient_claim *claim, const json_t *identifier)
 {
 	struct identifier one = fhir_identifier(identifier);
@@ -181,7 +167,7 @@ bool consent_resource_patient(const json_t *consent, struct str base, struct are
 	claim_identifier(claim, json_object_get(patient, "identifier"));
 	claim->own_id = own_id(reference, base, STR("Patient"));
 	if (reference.size && reference.data[0] == '#')
-		claim_contained(claim, contained_find(consent, str_from(reference, 1)));
+		claim_contained(claim, fhir_contained(consent, str_from(reference, 1)));
 	else if (!claim->own_id.data && str_starts_with(reference, STR("http")))
 		claim->url = reference;
 	return claim->identifier_count || claim->own_id.data || claim->url.data ||

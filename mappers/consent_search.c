@@ -251,20 +251,6 @@ static bool identifiers_match(const struct search_token *token, const json_t *ob
 	return false;
 }
 
-static const json_t *contained_find(const json_t *consent, struct str id)
-{
-	const json_t *contained = json_object_get(consent, "contained");
-	size_t i;
-	json_t *item;
-
-	json_array_foreach(contained, i, item)
-	{
-		if (str_equal(fhir_string(item, "id"), id))
-			return item;
-	}
-	return NULL;
-}
-
 /* Type/id as the reference says it, or the id alone, of the type that the modifier names. */
 static bool literal_matches(const struct consent_search *search, const struct consent_filter *filter, struct str wanted,
 			    struct str literal)
@@ -289,7 +275,7 @@ static bool actor_matches(const struct consent_search *search, const struct cons
 	if (filter->by_identifier || token->has_system) {
 		return identifiers_match(token, reference) ||
 		       (literal.size && literal.data[0] == '#' &&
-			identifiers_match(token, contained_find(consent, str_from(literal, 1))));
+			identifiers_match(token, fhir_contained(consent, str_from(literal, 1))));
 	}
 	return literal.size && literal_matches(search, filter, token->code, literal);
 }

@@ -179,7 +179,7 @@ bool fhir_has_reference(const json_t *reference)
 	return fhir_string(reference, "reference").size > 0;
 }
 
-static const json_t *contained_find(const json_t *container, struct str id)
+const json_t *fhir_contained(const json_t *container, struct str id)
 {
 	const json_t *contained = json_object_get(container, "contained");
 
@@ -198,7 +198,7 @@ struct fhir_resolved fhir_resolve(const struct fhir_reader *reader, const json_t
 	struct fhir_resolved resolved = { .container = container };
 
 	if (text.size > 1 && text.data[0] == '#') {
-		resolved.resource = contained_find(container, str_from(text, 1));
+		resolved.resource = fhir_contained(container, str_from(text, 1));
 	} else if (text.size && reader->context->resolve) {
 		resolved.resource = reader->context->resolve(reader->context->resolver, text);
 		resolved.container = resolved.resource;

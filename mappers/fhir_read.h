@@ -52,6 +52,9 @@ struct identifier fhir_identifier(const json_t *identifier);
 /* The first Identifier with a value that a resource or element has in its member identifier. */
 struct identifier fhir_first_identifier(const json_t *object);
 
+/* The contained resource with this id; NULL when there is none. */
+const json_t *fhir_contained(const json_t *container, struct str id);
+
 /* What a Reference names: the resource, and the one whose contained resources its own references mean. */
 struct fhir_resolved {
 	const json_t *resource; /* NULL: not known, or the Reference has no reference */
