@@ -54,14 +54,6 @@ void consent_client_close(struct consent_client *client)
 	free(client);
 }
 
-static size_t receive_bytes(char *bytes, size_t size, size_t count, void *ctx)
-{
-	struct buf *reply = ctx;
-
-	buf_add(reply, (struct str) { bytes, size * count });
-	return reply->failed ? 0 : size * count;
-}
-
 static void json_release(void *tree)
 {
 	json_decref(tree);
@@ -105,7 +97,7 @@ static bool options_set(CURL *easy, struct exchange *exchange, const char *url, 
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)exchange->once);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_bytes);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, curl_receive);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEDATA, &exchange->reply);
 	return bad == 0;
 }

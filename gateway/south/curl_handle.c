@@ -89,6 +89,14 @@ bool curl_handle_harden(CURL *easy, const char *url, const struct peer_tls *tls,
 	return bad == 0 && (!secure || harden_tls(easy, tls));
 }
 
+size_t curl_receive(char *bytes, size_t size, size_t count, void *buf)
+{
+	struct buf *received = buf;
+
+	buf_add(received, (struct str) { bytes, size * count });
+	return received->failed ? 0 : size * count;
+}
+
 bool curl_code_is_tls(CURLcode code)
 {
 	switch (code) {

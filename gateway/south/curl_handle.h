@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 
 #include "gateway/south/backend.h"
+#include "mappers/base/buf.h"
 
 /* Made on first use and closed when the thread ends: it keeps connections warm, and making one per request would cost
  * nearly three times the exchange. Options are those of a fresh handle. NULL without memory. */
@@ -15,6 +16,10 @@ CURL *curl_handle_here(void) MUST_CHECK;
  * without renegotiation. Returns false without memory. */
 bool curl_handle_harden(CURL *easy, const char *url, const struct peer_tls *tls, long connect_timeout_ms,
 			long timeout_ms) MUST_CHECK;
+
+/* For CURLOPT_WRITEFUNCTION with a struct buf as CURLOPT_WRITEDATA; one that is full ends the transfer with
+ * CURLE_WRITE_ERROR. */
+size_t curl_receive(char *bytes, size_t size, size_t count, void *buf);
 
 /* True for the ends that mean: the peer is not who it should be, or TLS could not be agreed on. */
 bool curl_code_is_tls(CURLcode code);

@@ -43,14 +43,6 @@ bool fhir_fetch_allowed(struct str url, struct str base)
 	       url.data[base.size] == '/' && type_and_id(str_from(url, base.size + 1), &type);
 }
 
-static size_t receive_bytes(char *bytes, size_t size, size_t count, void *ctx)
-{
-	struct buf *body = ctx;
-
-	buf_add(body, (struct str) { bytes, size * count });
-	return body->failed ? 0 : size * count;
-}
-
 static bool options_set(CURL *easy, const struct south *south, const char *url, struct curl_slist *headers,
 			struct buf *body)
 {
@@ -59,7 +51,7 @@ static bool options_set(CURL *easy, const struct south *south, const char *url, 
 
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_bytes);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, curl_receive);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEDATA, body);
 	return bad == 0;
 }

@@ -7,14 +7,6 @@
 #define CONNECT_TIME_MS 5000
 #define HEADER_SIZE     256
 
-static size_t receive_bytes(char *bytes, size_t size, size_t count, void *ctx)
-{
-	struct buf *reply = ctx;
-
-	buf_add(reply, (struct str) { bytes, size * count });
-	return reply->failed ? 0 : size * count;
-}
-
 static bool options_set(CURL *easy, const char *url, const struct peer_tls *tls, struct str json,
 			struct curl_slist *headers, struct buf *reply)
 {
@@ -24,7 +16,7 @@ static bool options_set(CURL *easy, const char *url, const struct peer_tls *tls,
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json.data);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)json.size);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_bytes);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, curl_receive);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEDATA, reply);
 	return bad == 0;
 }

@@ -4,14 +4,6 @@
 #include "gateway/south/curl_handle.h"
 #include "mappers/base/buf.h"
 
-static size_t receive_bytes(char *bytes, size_t size, size_t count, void *ctx)
-{
-	struct buf *body = ctx;
-
-	buf_add(body, (struct str) { bytes, size * count });
-	return body->failed ? 0 : size * count;
-}
-
 /* NULL without memory. */
 static struct curl_slist *headers_make(const struct south *south, const struct json_ask *ask)
 {
@@ -41,7 +33,7 @@ static bool options_set(CURL *easy, const struct south *south, const struct json
 		bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 	}
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_bytes);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, curl_receive);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEDATA, body);
 	return bad == 0;
 }
