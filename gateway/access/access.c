@@ -70,8 +70,3 @@ struct cache *access_cache(struct access *access)
 {
 	return access->cache;
 }
-
-struct last_known *access_last_known(struct access *access)
-{
-	return access->last_known;
-}

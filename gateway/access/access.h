@@ -10,7 +10,6 @@
 
 struct access;
 struct cache;
-struct last_known;
 
 /* Borrowed: config. Close with access_close, after the last request. NULL after an error. */
 struct access *access_open(const struct config *config, struct outcome *outcome) MUST_CHECK;
@@ -18,8 +17,5 @@ void access_close(struct access *access);
 
 /* The cache that all gateways of this deployment share. */
 struct cache *access_cache(struct access *access);
-
-/* The last known answers on this gateway's disk; NULL without state_directory, which last_known_... accept. */
-struct last_known *access_last_known(struct access *access);
 
 #endif

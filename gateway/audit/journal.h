@@ -15,7 +15,6 @@
 struct journal;
 
 #define JOURNAL_ENTRY_BYTES_MAX ((size_t)4 * 1024 * 1024)
-#define JOURNAL_CONSUMERS_MAX   16
 #define JOURNAL_KEYS_MAX        4
 #define JOURNAL_FULL_PERCENT    95 /* of bytes_max: from here on nobody is served */
 

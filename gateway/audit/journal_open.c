@@ -87,21 +87,6 @@ static bool numbers_read(const struct journal *journal, uint64_t **numbers, size
 	return true;
 }
 
-/* Reads size bytes at offset, or says no: at the end of the file, too. */
-static bool read_at(int descriptor, void *bytes, size_t size, uint64_t offset)
-{
-	size_t done = 0;
-
-	while (done < size) {
-		ssize_t got = pread(descriptor, (char *)bytes + done, size - done, (off_t)(offset + done));
-
-		if (got <= 0)
-			return false;
-		done += (size_t)got;
-	}
-	return true;
-}
-
 /* Reads the entries before sequence `until`: sets end, size and the hash of the last one. */
 static bool entries_scan(int descriptor, struct segment *segment, uint64_t until,
 			 unsigned char hash[SEGMENT_HASH_BYTES])
@@ -119,13 +104,13 @@ static bool entries_scan(int descriptor, struct segment *segment, uint64_t until
 		size_t sealed;
 		uint64_t sequence;
 
-		if (!read_at(descriptor, head, sizeof(head), segment->size) ||
+		if (!journal_read_at(descriptor, head, sizeof(head), segment->size) ||
 		    !segment_entry_peek(head, &sealed, &sequence) || sequence != segment->end)
 			break;
 		buf_clear(&entry);
 		whole = (unsigned char *)buf_reserve(&entry, sizeof(head) + sealed);
 		memory = whole != NULL;
-		if (!whole || !read_at(descriptor, whole, sizeof(head) + sealed, segment->size) ||
+		if (!whole || !journal_read_at(descriptor, whole, sizeof(head) + sealed, segment->size) ||
 		    !segment_entry_check(whole, sealed, hash))
 			break;
 		segment->end++;
@@ -163,7 +148,7 @@ static int segment_open(const struct journal *journal, uint64_t number, struct s
 	descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (descriptor < 0)
 		return -1;
-	if (fstat(descriptor, status) == 0 && read_at(descriptor, head, sizeof(head), 0) &&
+	if (fstat(descriptor, status) == 0 && journal_read_at(descriptor, head, sizeof(head), 0) &&
 	    segment_head_read(head, &segment->head) && segment->head.number == number)
 		return descriptor;
 	close(descriptor);

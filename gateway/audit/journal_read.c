@@ -109,7 +109,7 @@ static bool segment_open(struct journal_consumer *consumer)
 	return false;
 }
 
-static bool read_at(int descriptor, void *bytes, size_t size, uint64_t offset)
+bool journal_read_at(int descriptor, void *bytes, size_t size, uint64_t offset)
 {
 	size_t done = 0;
 
@@ -132,14 +132,15 @@ static bool entry_read(struct journal_consumer *consumer, uint64_t *sequence)
 	size_t size;
 	char *plain;
 
-	if (!read_at(consumer->descriptor, head, sizeof(head), consumer->offset) ||
+	if (!journal_read_at(consumer->descriptor, head, sizeof(head), consumer->offset) ||
 	    !segment_entry_peek(head, &sealed, sequence))
 		return false;
 	buf_clear(&consumer->entry);
 	buf_clear(&consumer->plain);
 	whole = (unsigned char *)buf_reserve(&consumer->entry, sizeof(head) + sealed);
 	plain = buf_reserve(&consumer->plain, sealed);
-	if (!whole || !plain || !read_at(consumer->descriptor, whole, sizeof(head) + sealed, consumer->offset) ||
+	if (!whole || !plain ||
+	    !journal_read_at(consumer->descriptor, whole, sizeof(head) + sealed, consumer->offset) ||
 	    !segment_entry_open(consumer->key, whole, sealed, plain, &size))
 		return false;
 	buf_advance(&consumer->plain, size);

@@ -79,6 +79,9 @@ bool journal_recover(struct journal *journal, struct outcome *outcome) MUST_CHEC
 /* The path of a segment; false when it is too long. */
 bool journal_path(const struct journal *journal, uint64_t number, char *path, size_t size) MUST_CHECK;
 
+/* Reads size bytes at offset of a segment. False when they are not there, or the disk says no. */
+bool journal_read_at(int descriptor, void *bytes, size_t size, uint64_t offset) MUST_CHECK;
+
 /* One more segment at the end of the list; false without memory. Under the lock. */
 bool journal_segment_add(struct journal *journal, const struct segment *segment) MUST_CHECK;
 

@@ -246,13 +246,3 @@ bool leases_settle(struct leases *leases, struct str patient_id, int64_t version
 	pthread_mutex_unlock(&leases->lock);
 	return is_settled;
 }
-
-size_t leases_count(struct leases *leases)
-{
-	size_t count;
-
-	pthread_mutex_lock(&leases->lock);
-	count = leases->count;
-	pthread_mutex_unlock(&leases->lock);
-	return count;
-}

@@ -34,14 +34,11 @@ void leases_committed(struct leases *leases, struct str patient_id);
 /* This gateway does not rely on versions below this one any more. */
 void leases_return(struct leases *leases, struct str gateway, struct str patient_id, int64_t version);
 
-/* True when no lease of a version below this one is left. */
+/* True when no lease of a version below this one is left; for tests. */
 bool leases_are_settled(struct leases *leases, struct str patient_id, int64_t version);
 
 /* Waits until no lease of a version below this one is left, which is at most LEASE_MS. False when it cannot: the deadline
  * comes first, or too many wait already. */
 bool leases_settle(struct leases *leases, struct str patient_id, int64_t version, struct deadline deadline) MUST_CHECK;
-
-/* How many leases there are, those that have run out among them. */
-size_t leases_count(struct leases *leases);
 
 #endif

@@ -7,8 +7,7 @@
 #include "gateway/state/redis.h"
 #include "gateway/state/redis_transport.h"
 
-#define REDIS_PIPELINE_MAX 8
-#define REDIS_WORDS_MAX    8
+#define REDIS_WORDS_MAX 8
 
 struct redis_command {
 	struct str words[REDIS_WORDS_MAX];

@@ -4,8 +4,6 @@
 
 #include "gateway/state/redis_connection.h"
 
-#define REDIS_CHANNELS_MAX 2
-
 struct redis_sentinel {
 	struct redis_connection *connection; /* NULL until it is needed, and after trouble */
 	char says[300];                      /* host:port of the primary in its last answer */

@@ -284,14 +284,6 @@ enum identified identify_patient(const struct transaction *t, const struct patie
 	return finish(&search, end, patient_id);
 }
 
-enum identified identify_identity(const struct transaction *t, const struct patient_identity *identity,
-				  const char *path, struct str *patient_id)
-{
-	struct search_for search = { .t = t, .path = path };
-
-	return finish(&search, identity_resolve(&search, identity), patient_id);
-}
-
 struct str patient_reference(const struct transaction *t, struct str patient_id)
 {
 	struct patient_identity identity;

@@ -24,10 +24,6 @@ enum identified {
 enum identified identify_patient(const struct transaction *t, const struct patient_claim *claim, bool any_system,
 				 struct str *patient_id) MUST_CHECK;
 
-/* The same for one identity of a known domain. */
-enum identified identify_identity(const struct transaction *t, const struct patient_identity *identity,
-				  const char *path, struct str *patient_id) MUST_CHECK;
-
 /* "Patient/{id}" for a CX of the affinity domain; STR_NONE for another authority, or without memory. */
 struct str patient_reference(const struct transaction *t, struct str patient_id);
 
