@@ -110,7 +110,7 @@ void respond_resource(struct fhir_request *request)
 
 		http_response_header(exchange, "ETag", header.data ? header : STR("W/\"\""));
 		http_response_header(exchange, "Cache-Control", STR("private, no-cache"));
-		if (none_match_names(request->http, request->etag)) {
+		if (str_equal(request->route->method, STR("GET")) && none_match_names(request->http, request->etag)) {
 			http_response_header(exchange, "X-Request-Id", str_from_c(request->http->trace.span_id));
 			http_respond_buf(exchange, 304, NULL);
 			return;

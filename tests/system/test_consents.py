@@ -116,6 +116,9 @@ class Interactions(ConsentStand):
 
         changed = dict(made, status="inactive")
         self.assertStatus(self.ask("PUT", path, token, changed, If_Match='W/"7"'), 412)
+        for tag in ("*", 'W/"2"'):
+            self.assertStatus(self.ask("PUT", path, token, changed, If_None_Match=tag), 412)
+            self.assertStatus(self.ask("DELETE", path, token, If_None_Match=tag), 412)
         answer = self.assertStatus(self.ask("PUT", path, token, changed, If_Match='W/"1"'), 200)
         self.assertEqual((answer.header("ETag"), answer.json()["meta"]["versionId"], answer.json()["status"]),
                          ('W/"2"', "2", "inactive"))
