@@ -7,6 +7,7 @@
 #include "mappers/fhir_body.h"
 #include "mappers/fhir_json_write.h"
 #include "mappers/fhir_validate.h"
+#include "mappers/json_tree.h"
 
 #define CODES_MAX 8
 
@@ -305,11 +306,6 @@ bool consent_resource_keep(const json_t *consent, struct str id, struct buf *tex
 	return good;
 }
 
-static void json_release(void *json)
-{
-	json_decref(json);
-}
-
 bool consent_resource_show(struct str kept, const struct consent_version *version, struct arena *arena,
 			   json_t **consent, struct outcome *outcome)
 {
@@ -335,7 +331,7 @@ bool consent_resource_show(struct str kept, const struct consent_version *versio
 	       json_object_set_new(meta, "lastUpdated", json_stringn(instant.data, instant.size)) == 0;
 	shown = good ? outer_copy(tree, version->id, meta) : NULL;
 	json_decref(meta);
-	if (!shown || !arena_defer(arena, json_release, shown))
+	if (!json_tree_keep(arena, shown))
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	*consent = shown;
 	return true;

@@ -2,6 +2,7 @@
 
 #include "mappers/body_cut.h"
 #include "mappers/fhir_xml_read.h"
+#include "mappers/json_tree.h"
 
 const struct fhir_limits fhir_limits_default = {
 	.depth_max = 64,
@@ -11,11 +12,6 @@ const struct fhir_limits fhir_limits_default = {
 	.cut_bytes_min = 512,
 	.cut_count_max = 1000,
 };
-
-static void tree_release(void *tree)
-{
-	json_decref(tree);
-}
 
 /* jansson's own texts quote the body: only its code is used. */
 static const char *syntax_text(const json_error_t *error)
@@ -53,7 +49,7 @@ static bool json_read(struct str body, const struct cut_text *text, struct arena
 		return body_refuse(outcome, ERR_BODY_MALFORMED, body, body_cut_origin(text, offset),
 				   syntax_text(&error));
 	}
-	if (!arena_defer(arena, tree_release, root))
+	if (!json_tree_keep(arena, root))
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
 	if (!json_is_object(root))
 		return outcome_add(outcome, ERR_BODY_MALFORMED, "", "Send one FHIR resource: a JSON object.");

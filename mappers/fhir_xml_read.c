@@ -6,6 +6,7 @@
 #include "mappers/fhir_path.h"
 #include "mappers/fhir_table.h"
 #include "mappers/fhir_xhtml.h"
+#include "mappers/json_tree.h"
 #include "mappers/xml_sax.h"
 
 #define FHIR_NAMESPACE "http://hl7.org/fhir"
@@ -37,11 +38,6 @@ struct reader {
 	struct xml_writer xhtml_writer;
 	struct buf xhtml_text;
 };
-
-static void tree_release(void *tree)
-{
-	json_decref(tree);
-}
 
 static bool refuse_at(struct reader *reader, const struct fhir_path *path, enum error_code code, const char *text)
 {
@@ -413,7 +409,7 @@ static bool resource_begin(struct reader *reader, struct str name, const struct 
 		frame->path = holder->path;
 	} else {
 		reader->root = frame->object;
-		if (!arena_defer(reader->arena, tree_release, reader->root))
+		if (!json_tree_keep(reader->arena, reader->root))
 			return no_memory(reader);
 	}
 	return no_attributes(reader, attributes) &&

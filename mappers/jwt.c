@@ -1,6 +1,7 @@
 #include "mappers/jwt.h"
 
 #include "mappers/base/base64url.h"
+#include "mappers/json_tree.h"
 
 #define KID_BYTES_MAX 256
 
@@ -13,11 +14,6 @@ static const struct jwt_algorithm_info algorithms[JWT_ALGORITHM_COUNT] = {
 const struct jwt_algorithm_info *jwt_algorithm_info(enum jwt_algorithm algorithm)
 {
 	return &algorithms[algorithm];
-}
-
-static void tree_release(void *tree)
-{
-	json_decref(tree);
 }
 
 /* The parser recurses as deep as the text goes: brackets outside strings are counted first. */
@@ -53,7 +49,7 @@ json_t *jwt_object_read(struct str text, struct arena *arena)
 	if (!text.data || !is_shallow(text))
 		return NULL;
 	tree = json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
-	if (!tree || !arena_defer(arena, tree_release, tree))
+	if (!json_tree_keep(arena, tree))
 		return NULL;
 	return json_is_object(tree) ? tree : NULL;
 }

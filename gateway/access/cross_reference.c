@@ -8,6 +8,7 @@
 #include "gateway/state/cache.h"
 #include "gateway/state/last_known.h"
 #include "mappers/fhir_mark.h"
+#include "mappers/json_tree.h"
 #include "mappers/json_writer.h"
 
 #define KIND            "xref"
@@ -52,18 +53,13 @@ static void answer_write(enum identity_end end, const struct patient_identities 
 	json_end_array(&writer);
 }
 
-static void json_release(void *json)
-{
-	json_decref(json);
-}
-
 static bool answer_read(struct str text, struct arena *arena, enum identity_end *end, struct patient_identities *found)
 {
 	json_t *array = json_loadb(text.data, text.size, 0, NULL);
 	struct patient_identities identities = { 0 };
 	size_t size;
 
-	if (!array || !arena_defer(arena, json_release, array))
+	if (!json_tree_keep(arena, array))
 		return false;
 	size = json_array_size(array);
 	if (size % 2 != 1 || size > 2 * IDENTITIES_MAX + 1)

@@ -10,6 +10,7 @@
 #include "gateway/run/random.h"
 #include "gateway/state/cache.h"
 #include "mappers/base/hex.h"
+#include "mappers/json_tree.h"
 
 #define PATIENTS_MAX    20000
 #define SETS_BYTES_MAX  ((size_t)64 * 1024 * 1024)
@@ -68,18 +69,13 @@ static struct cache_name last_known_name(const struct directory_source *director
 	};
 }
 
-static void json_release(void *tree)
-{
-	json_decref(tree);
-}
-
 /* The Consents as an array of trees, in the arena. NULL without memory, or when one is no JSON object: a directory whose
  * answer is broken has not answered. */
 static json_t *records_parse(const struct consent_records *records, struct arena *arena)
 {
 	json_t *list = json_array();
 
-	if (!list || !arena_defer(arena, json_release, list))
+	if (!json_tree_keep(arena, list))
 		return NULL;
 	for (size_t i = 0; i < records->count; i++) {
 		const struct consent_record *record = &records->items[i];

@@ -2,6 +2,8 @@
 
 #include <jansson.h>
 
+#include "mappers/json_tree.h"
+
 struct allowed_code {
 	struct str code;
 	struct str scheme; /* STR_NONE in a set of plain texts */
@@ -17,11 +19,6 @@ struct code_sets {
 	struct code_set *sets;
 	size_t count;
 };
-
-static void json_release(void *json)
-{
-	json_decref(json);
-}
 
 static bool code_read(const json_t *item, struct allowed_code *code)
 {
@@ -61,7 +58,7 @@ bool code_sets_read(struct str json, struct arena *arena, struct code_sets **set
 		return outcome_add(outcome, ERR_BODY_MALFORMED, "domain.codes_file", "Fix the JSON near line %d: %s",
 				   where.line, where.text);
 	/* The strings point into the tree. */
-	if (!arena_defer(arena, json_release, tree))
+	if (!json_tree_keep(arena, tree))
 		return outcome_add(outcome, ERR_NO_MEMORY, "domain.codes_file", "Start again when memory is free.");
 	if (!json_is_object(tree))
 		return outcome_add(outcome, ERR_VALUE_INVALID, "domain.codes_file",

@@ -7,6 +7,7 @@
 #include "gateway/domain/consent_leases.h"
 #include "gateway/domain/consent_store.h"
 #include "gateway/run/log.h"
+#include "mappers/json_tree.h"
 #include "mappers/json_writer.h"
 
 #define BODY_BYTES_MAX   (1024U * 1024)
@@ -291,17 +292,12 @@ static void refuse_request(void *ctx, struct http_exchange *exchange, const stru
 	respond(exchange, status, &body);
 }
 
-static void json_release(void *tree)
-{
-	json_decref(tree);
-}
-
 static bool body_read(struct asked *asked)
 {
 	struct str text = asked->http->body ? spool_view(asked->http->body) : STR("");
 	json_t *tree = json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
 
-	if (tree && !arena_defer(asked->http->arena, json_release, tree))
+	if (tree && !json_tree_keep(asked->http->arena, tree))
 		return outcome_add(asked->outcome, ERR_NO_MEMORY, "", "Retry later: no memory left.");
 	asked->body = tree;
 	return json_is_object(tree) || outcome_add(asked->outcome, ERR_BODY_MALFORMED, "", "Send one JSON object.");

@@ -5,6 +5,7 @@
 
 #include "gateway/run/log.h"
 #include "gateway/south/curl_handle.h"
+#include "mappers/json_tree.h"
 #include "mappers/json_writer.h"
 
 #define REQUEST_BYTES_MAX (1024U * 1024)
@@ -52,11 +53,6 @@ void consent_client_close(struct consent_client *client)
 		return;
 	explicit_bzero(client->authorization, sizeof(client->authorization));
 	free(client);
-}
-
-static void json_release(void *tree)
-{
-	json_decref(tree);
 }
 
 static struct curl_slist *headers_make(const struct exchange *exchange)
@@ -114,7 +110,7 @@ static void perform(CURL *easy, struct exchange *exchange)
 					  JSON_REJECT_DUPLICATES, NULL);
 
 		exchange->end = EXCHANGE_BROKEN;
-		if (tree && arena_defer(exchange->south->arena, json_release, tree) && json_is_object(tree)) {
+		if (json_tree_keep(exchange->south->arena, tree) && json_is_object(tree)) {
 			exchange->tree = tree;
 			exchange->end = EXCHANGE_ANSWERED;
 			return;

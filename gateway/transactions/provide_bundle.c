@@ -15,6 +15,7 @@
 #include "mappers/base/xds_time.h"
 #include "mappers/code_system.h"
 #include "mappers/fhir_validate.h"
+#include "mappers/json_tree.h"
 #include "mappers/json_writer.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/transaction_response.h"
@@ -64,11 +65,6 @@ static void rules_make(const struct transaction *t, struct provide_defaults *def
 	};
 }
 
-static void json_release(void *json)
-{
-	json_decref(json);
-}
-
 /* A Patient that this gateway gave an id to: the identifier that the id stands for is all that is known of it. */
 static bool own_patient(const struct transaction *t, struct str id, json_t **patient)
 {
@@ -81,7 +77,7 @@ static bool own_patient(const struct transaction *t, struct str id, json_t **pat
 	*patient = system.data ? json_pack("{s:s,s:[{s:s%,s:s%}]}", "resourceType", "Patient", "identifier", "system",
 					   system.data, system.size, "value", identity.value.data, identity.value.size)
 			       : NULL;
-	return *patient && arena_defer(t->south.arena, json_release, *patient);
+	return json_tree_keep(t->south.arena, *patient);
 }
 
 /* Reads what the Bundle refers to outside of it. Patient/{id} of ours is one that we named, or one of the identity
