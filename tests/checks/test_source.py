@@ -13,6 +13,13 @@ BANNED = """strcpy strcat strncpy strncat sprintf vsprintf sscanf fscanf scanf g
 gmtime localtime asctime ctime mktime rand srand random drand48 tmpnam tempnam mktemp tmpfile system popen alloca
 setjmp longjmp readdir_r gethostbyname inet_ntoa""".split()
 
+# Headers of more than 100 lines, where one table of fields or the face of a room needs them; they may shrink.
+LONG_HEADERS = {
+    "gateway/http/exchange.h": 139, "gateway/transactions/transactions.h": 135, "gateway/run/config.h": 125,
+    "mappers/metadata.h": 123, "mappers/consent_set.h": 121, "mappers/consent_rule.h": 111, "mappers/rim.h": 111,
+    "gateway/south/consent_client.h": 105, "mappers/provide_plan.h": 101,
+}
+
 # Unfinished work, and words that belong to no reader of the project.
 BANNED_WORDS = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b|/wo" + r"rk/(?:main|wt|shared)")
 
@@ -51,13 +58,13 @@ class Source(unittest.TestCase):
         self.assertEqual(wrong, [], "run clang-format -i on these files")
 
     def test_lengths(self):
-        """A file is a room: 600 lines; a header 100 (a few more where a table of fields needs them); a function 70."""
+        """A source file has 600 lines at most, a header 100 (but for LONG_HEADERS), a function 70."""
         wrong = []
         for path in tracked(".c", ".h"):
             lines = text(path).split("\n")
-            most = 600 if path.endswith(".c") else 140
-            if path.startswith(ROOMS) and len(lines) > most:
-                wrong.append("%s: %d lines, at most %d" % (path, len(lines), most))
+            most = 600 if path.endswith(".c") else LONG_HEADERS.get(path, 100)
+            if path.startswith(ROOMS) and len(lines) - 1 > most:
+                wrong.append("%s: %d lines, at most %d" % (path, len(lines) - 1, most))
             begin = None
             for number, line in enumerate(lines, 1):
                 if line == "{" and path.startswith(ROOMS):
