@@ -47,8 +47,7 @@ static bool refuse_character(struct scan *scan, size_t offset)
 {
 	return refuse(scan, ERR_BODY_MALFORMED, offset,
 		      "Remove this character from the string, or write a line end as \\n and a tab as \\t: control "
-		      "characters "
-		      "(below U+0020), U+FFFE and U+FFFF do not belong there.");
+		      "characters (below U+0020), U+FFFE and U+FFFF do not belong there.");
 }
 
 /* Puts the body up to offset and then instead into the shorter text; the body goes on at resume. */

@@ -15,8 +15,7 @@ static bool code_check(const struct code *code, const char *path, struct outcome
 	return oid_valid(code_system_scheme(code->scheme)) ||
 	       outcome_add(outcome, ERR_CODE_INVALID, path,
 			   "The back-end wants the code system as an OID, and this one has none here: use a code "
-			   "system "
-			   "of HL7 or write its OID (urn:oid:...).");
+			   "system of HL7 or write its OID (urn:oid:...).");
 }
 
 bool saml_assertion_check(const struct saml_assertion *assertion, struct outcome *outcome)

@@ -4,9 +4,9 @@
 
 #include "gateway/access/consents.h"
 #include "gateway/access/cross_reference.h"
-#include "gateway/run/log.h"
 #include "gateway/access/identity_source.h"
 #include "gateway/access/search_limit.h"
+#include "gateway/run/log.h"
 #include "gateway/state/cache.h"
 #include "gateway/state/last_known.h"
 

@@ -91,8 +91,7 @@ static enum quick claims_admit(const struct visitor *visitor, const struct issue
 	case CLAIMS_LACKING:
 		return refuse(visitor, ERR_UNAUTHENTICATED,
 			      "Get an access token that says more: of a patient, who it is about; of a professional, "
-			      "name, "
-			      "role, organization and purpose of use.");
+			      "name, role, organization and purpose of use.");
 	case CLAIMS_NO_MEMORY:
 		return unavailable(visitor);
 	case CLAIMS_WRONG:

@@ -79,8 +79,7 @@ bool demo_token_make(const struct config *config, const struct demo_person *pers
 	if (!config->demo_token_key.size)
 		return outcome_add(outcome, ERR_VALUE_INVALID, config->file,
 				   "This is no configuration of a demonstration: it has no demo.token_key. Tokens for "
-				   "it "
-				   "come from its issuers.");
+				   "it come from its issuers.");
 	if (str_is_empty(config->public_base))
 		return outcome_add(outcome, ERR_VALUE_INVALID, config->file,
 				   "Give public_base: tokens are made for it.");

@@ -43,8 +43,7 @@ static bool refuse_client(const struct asking *asking)
 {
 	return refuse(asking, "invalid_client",
 		      "Sign a new assertion: RS384 or ES384, a key that is registered, iss and sub your client_id, aud "
-		      "the "
-		      "token endpoint, exp at most five minutes ahead, a jti that was never used.");
+		      "the token endpoint, exp at most five minutes ahead, a jti that was never used.");
 }
 
 /* RFC 6749 3.2: no parameter twice; unknown ones are ignored. */

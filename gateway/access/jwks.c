@@ -178,8 +178,7 @@ static bool first_read(struct jwks *jwks, const char *path, struct outcome *outc
 		else
 			ok = outcome_add(outcome, ERR_VALUE_INVALID, path,
 					 "The file must be a JWK Set with at least one public key for signatures: RSA "
-					 "of "
-					 "2048 bits or more, or EC on P-256 or P-384.");
+					 "of 2048 bits or more, or EC on P-256 or P-384.");
 	}
 	if (jwks->source.fixed.size)
 		jwks->refresh_ms = UINT64_MAX;

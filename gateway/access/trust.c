@@ -27,7 +27,6 @@ static const char *place_of(char out[PATH_SIZE], const struct trust *trust, size
 /* True also when there is nothing to read: then *keys is NULL. */
 static bool keys_open(const struct jwks_source *source, const char *path, struct jwks **keys, struct outcome *outcome)
 {
-
 	if (str_is_empty(source->path) && str_is_empty(source->url))
 		return true;
 	*keys = jwks_open(source, path, outcome);

@@ -164,8 +164,7 @@ static bool read_peer(struct http_exchange *exchange)
 	request->client_certificate =
 		(struct http_client_certificate) { .sha256 = str_from_c(exchange->certificate->sha256),
 						   .subject = str_from_c(subject),
-						   .issuer = str_from_c(subject + strlen(subject) + 1),
-						   .verified = true };
+						   .issuer = str_from_c(subject + strlen(subject) + 1) };
 	return true;
 }
 

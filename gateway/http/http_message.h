@@ -22,7 +22,6 @@ struct http_client_certificate {
 	struct str sha256;  /* of its DER, 64 lower-case hexadecimal digits; empty: none was shown */
 	struct str subject; /* distinguished name as RFC 4514 writes it */
 	struct str issuer;  /* likewise */
-	bool verified;      /* always true where there is a certificate */
 };
 
 #define HTTP_LENGTH_UNKNOWN UINT64_MAX

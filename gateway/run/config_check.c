@@ -162,14 +162,12 @@ static void check_access(const struct check *check, const struct config *config)
 	if (config->access_anonymous && !is_loopback(config->listen_address))
 		complain(check, "access.anonymous",
 			 "Remove this, or listen on a loopback address such as 127.0.0.1: who can be reached from "
-			 "elsewhere "
-			 "must know who asks.");
+			 "elsewhere must know who asks.");
 	if (config->demo_token_key.size && !(is_loopback(config->listen_address) &&
 					     (!config->public_base.size || is_loopback(host_of(config->public_base)))))
 		complain(check, "demo.token_key",
 			 "Remove this, or let listen.address and public_base be a loopback address such as 127.0.0.1: "
-			 "what "
-			 "others can reach must not take tokens that anybody here can make.");
+			 "what others can reach must not take tokens that anybody here can make.");
 	if ((config->issuers.count || config->authorization_server_key.size) && !config->public_base.size &&
 	    config->listen_port == 0)
 		complain(check, "public_base", "Give it: tokens are made for it.");
