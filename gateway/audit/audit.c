@@ -24,15 +24,15 @@ void audit_source(const struct audit *audit, struct audit_record *record)
 	record->tenant = audit->config->tenant;
 }
 
-/* An event of the gateway's own, without a request. */
+/* An event of the gateway's own, or of a request (trace) that left no trail. */
 static void own_event(struct audit *audit, enum audit_kind kind, enum audit_outcome outcome_code,
-		      const struct caller *caller, struct str request_id, struct str text)
+		      const struct caller *caller, const struct trace *trace, struct str text)
 {
+	char traceparent[TRACEPARENT_SIZE];
 	struct audit_record record = { .kind = kind,
 				       .outcome = outcome_code,
 				       .outcome_text = text,
 				       .caller = caller,
-				       .request_id = request_id,
 				       .recorded_ms = clock_wall_ms() };
 	struct arena *arena = arena_new(OWN_EVENT_BYTES_MAX);
 	struct json_writer writer;
@@ -44,6 +44,11 @@ static void own_event(struct audit *audit, enum audit_kind kind, enum audit_outc
 
 	if (!arena)
 		return;
+	if (trace) {
+		trace_to_header(trace, traceparent);
+		record.request_id = str_from_c(trace->span_id);
+		record.traceparent = str_from_c(traceparent);
+	}
 	outcome_init(&ignored);
 	random_bytes(random, sizeof(random));
 	uuid_format(random, uuid);
@@ -74,7 +79,7 @@ static void gap_event(struct audit *audit)
 	snprintf(text, sizeof(text),
 		 "Audit recording had stopped: %llu requests were refused, %llu events of refusals are missing.",
 		 (unsigned long long)count, (unsigned long long)(lost - told));
-	own_event(audit, AUDIT_GAP, AUDIT_MAJOR, &nobody, STR_NONE, str_from_c(text));
+	own_event(audit, AUDIT_GAP, AUDIT_MAJOR, &nobody, NULL, str_from_c(text));
 }
 
 bool audit_ready(struct audit *audit, struct outcome *outcome)
@@ -130,7 +135,7 @@ static bool refusal_admit(struct audit *audit, uint64_t *untold)
 }
 
 static void refusal_record(struct audit *audit, enum audit_kind kind, const char *why, struct str address,
-			   struct str request_id)
+			   const struct trace *trace)
 {
 	struct caller stranger = { .kind = CALLER_ANONYMOUS, .address = address };
 	uint64_t untold = 0;
@@ -140,17 +145,17 @@ static void refusal_record(struct audit *audit, enum audit_kind kind, const char
 		return;
 	snprintf(text, sizeof(text), untold ? "%s; %llu more refusals before this one are not listed" : "%s", why,
 		 (unsigned long long)untold);
-	own_event(audit, kind, AUDIT_SERIOUS, &stranger, request_id, str_from_c(text));
+	own_event(audit, kind, AUDIT_SERIOUS, &stranger, trace, str_from_c(text));
 }
 
-void audit_refused(struct audit *audit, enum error_code code, struct str address, struct str request_id)
+void audit_refused(struct audit *audit, enum error_code code, struct str address, const struct trace *trace)
 {
-	refusal_record(audit, AUDIT_LOGIN_FAILED, error_info(code)->name, address, request_id);
+	refusal_record(audit, AUDIT_LOGIN_FAILED, error_info(code)->name, address, trace);
 }
 
 void audit_node_refused(struct audit *audit, const char *why, struct str address)
 {
-	refusal_record(audit, AUDIT_NODE_REFUSED, why, address, STR_NONE);
+	refusal_record(audit, AUDIT_NODE_REFUSED, why, address, NULL);
 }
 
 static bool is_wanted(const struct config *config)
@@ -238,7 +243,7 @@ bool audit_open(const struct config *config, struct str base, struct audit **aud
 		parts_close(opened);
 		return false;
 	}
-	own_event(opened, AUDIT_STARTED, AUDIT_SUCCESS, &nobody, STR_NONE, STR_NONE);
+	own_event(opened, AUDIT_STARTED, AUDIT_SUCCESS, &nobody, NULL, STR_NONE);
 	*audit = opened;
 	return true;
 }
@@ -248,7 +253,7 @@ void audit_close(struct audit *audit)
 	if (!audit)
 		return;
 	gap_event(audit);
-	own_event(audit, AUDIT_STOPPED, AUDIT_SUCCESS, &nobody, STR_NONE, STR_NONE);
+	own_event(audit, AUDIT_STOPPED, AUDIT_SUCCESS, &nobody, NULL, STR_NONE);
 	journal_settle(audit->journal, CLOSE_TIME_MS);
 	parts_close(audit);
 }

@@ -6,6 +6,7 @@
 
 #include "gateway/run/config.h"
 #include "gateway/run/deadline.h"
+#include "gateway/run/trace.h"
 #include "mappers/audit_event.h"
 
 struct audit;
@@ -24,7 +25,7 @@ void audit_close(struct audit *audit);
 
 /* Somebody was turned away before anything was read of the request: 401, 403. Never blocks: what comes too fast is
  * counted, and the next event says how many there were. */
-void audit_refused(struct audit *audit, enum error_code code, struct str address, struct str request_id);
+void audit_refused(struct audit *audit, enum error_code code, struct str address, const struct trace *trace);
 /* The same for a client certificate that was refused in the TLS handshake (DCM 110126, Node Authentication). */
 void audit_node_refused(struct audit *audit, const char *why, struct str address);
 

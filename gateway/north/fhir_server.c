@@ -133,7 +133,7 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 	http->what = route->label;
 	quick = door_quick(server->gateway.access, http, route, &challenge);
 	if (quick == QUICK_REFUSED) {
-		audit_refused(server->gateway.audit, challenge.code, http->peer, str_from_c(http->trace.span_id));
+		audit_refused(server->gateway.audit, challenge.code, http->peer, &http->trace);
 		if (challenge.header[0])
 			http_response_header(exchange, "WWW-Authenticate", str_from_c(challenge.header));
 		return refuse(exchange, challenge.code, challenge.sentence);

@@ -124,7 +124,7 @@ bool record_commit(struct fhir_request *request)
 	/* Strangers may come in any number; they are counted where they are too many to list. */
 	if (t->caller->kind == CALLER_ANONYMOUS && request->challenge.code != ERR_NONE) {
 		audit_refused(request->gateway->audit, request->challenge.code, request->http->peer,
-			      str_from_c(request->http->trace.span_id));
+			      &request->http->trace);
 		return true;
 	}
 	decisions_take(t);

@@ -125,6 +125,9 @@ class Events(AuditStand):
         event = listed()[0]
         self.assertEqual((event["type"]["code"], codes(event), event["outcome"]), ("110114", ["110122"], "8"))
         self.assertIn("ERR_UNAUTHENTICATED", event["outcomeDesc"])
+        request = entity(event, "XrequestId")[0]
+        self.assertIn("-%s-" % request["what"]["identifier"]["value"],
+                      [one["valueString"] for one in request["detail"] if one["type"] == "traceparent"][0])
         answer = self.assertStatus(support.request("GET", self.gateway.base + "/List/nobody", support.bearer(self.doctor)),
                                    404)
         event = self.of_request(answer)[0]
