@@ -43,6 +43,9 @@ LIBRARIES = {
     "cjose/cjose.h": "gateway/access",
     "xmlsec/xmlsec.h": "gateway/soap gateway/south gateway/run",
     "gnutls/gnutls.h": "gateway/http",
+    "openssl/ssl.h": "gateway/state gateway/audit gateway/south",
+    "openssl/evp.h": "gateway/run gateway/state gateway/soap gateway/south gateway/domain gateway/access gateway/audit "
+                     "gateway/transactions",
     "libxml/parser.h": "mappers gateway/soap gateway/south gateway/run",   # the last three: by xmlsec, for signatures
     "libxml/tree.h": "mappers gateway/soap gateway/south gateway/run",
 }
