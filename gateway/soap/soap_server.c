@@ -1,5 +1,6 @@
 #include "gateway/soap/soap_server.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -274,6 +275,7 @@ static void handle_soap(struct soap_server *server, struct http_exchange *exchan
 		soap_fault_send(exchange, &fault, &request->message.head, 0);
 		return;
 	}
+	assert(action); /* a head that names none is wrong */
 	if (server->options.verifier && !caller_read(server, request, &fault)) {
 		soap_fault_send(exchange, &fault, &request->message.head, 0);
 		return;
