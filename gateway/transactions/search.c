@@ -63,11 +63,9 @@ bool search_resolve(const struct transaction *t, const struct search_needs *need
 			break;
 		case PATIENT_NOBODY:
 			/* Whom a bound caller may not ask about, and whom nobody knows, look the same. */
-			if (!visit_about(t->visit, STR_NONE, t->outcome))
-				return false;
-			resolved->nobody = outcome_warn(t->outcome, ERR_PATIENT_UNKNOWN, needs->claims[i].path,
-							"Nothing was searched: no patient is known here by this.");
-			break;
+			return visit_about(t->visit, STR_NONE, t->outcome) &&
+			       outcome_add(t->outcome, ERR_NOT_FOUND, needs->claims[i].path,
+					   "No patient is known here by this; check its system and value.");
 		case PATIENT_FAILED:
 			return false;
 		}

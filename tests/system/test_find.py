@@ -94,8 +94,9 @@ class Find(support.Stand):
         self.assertTrue(patient.startswith("Patient/"))
         for reference in (patient, self.gateway.base + "/" + patient):
             self.assertEqual(self.search(**{"patient.identifier": None, "patient": reference})["total"], self.COUNT)
-        self.assertEqual(self.search(**{"patient.identifier": None, "patient": "Patient/nobody"})["total"], 0)
-        self.assertEqual(self.search(**{"patient.identifier": "urn:oid:2.999.1|IHEBLUE-1003"})["total"], 0)
+        for nobody in ({"patient.identifier": None, "patient": "Patient/nobody"},
+                       {"patient.identifier": "urn:oid:2.999.1|IHEBLUE-1003"}):
+            self.assertEqual(self.search(status=404, **nobody)["issue"][0]["code"], "not-found")
 
     def test_pages_neither_lose_nor_repeat(self):
         everything = [each["id"] for each in matches(self.search())]

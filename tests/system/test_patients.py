@@ -71,7 +71,7 @@ class PatientStand(unittest.TestCase):
     def overrides(cls):
         overrides = {
             "patient": {"assigning_authority": BLUE, "identity_base": cls.peer.base},
-            "redis": {"address": cls.redis.path},
+            "redis": {"address": cls.redis.path, "command_timeout_ms": 5000},
             "identity": {
                 "pix_url": cls.proxy.url("/pix"), "pdq_url": cls.proxy.url("/pdq"), "feed_url": cls.proxy.url("/pix"),
                 "authorities": [{"number": 1, "oid": RED, "source": "*", "system": RED_SYSTEM},
@@ -255,6 +255,14 @@ class AnyIdentifier(PatientStand):
         query.update({name.replace("_", "."): value for name, value in names.items()})
         return self.matches(self.get("/%s?%s" % (kind, urllib.parse.urlencode(query))), status)
 
+    def nobody(self, kind="DocumentReference", **names):
+        """The issues of a search for a patient whom nobody knows."""
+        query = {"status": "current"}
+        query.update({"code": "submissionset"} if kind == "List" else {})
+        query.update({name.replace("_", "."): value for name, value in names.items()})
+        answer = self.get("/%s?%s" % (kind, urllib.parse.urlencode(query)))
+        return self.assertStatus(answer, 404).json()["issue"]
+
     def patient_id(self, source):
         return self.pix(source, self.gateway.base)[1][0]
 
@@ -275,17 +283,17 @@ class AnyIdentifier(PatientStand):
     def test_nobody_is_said(self):
         for names in ({"patient_identifier": token(RED, "IHERED-9999")}, {"patient_identifier": token("2.999.40", "1")},
                       {"patient": "Patient/nobody"}, {"patient": self.peer.base + "/Patient/p9"}):
-            found, issues, bundle = self.find(**names)
-            self.assertEqual((found, bundle["total"]), ([], 0))
-            self.assertEqual([(issue["severity"], issue["code"]) for issue in issues], [("warning", "not-found")], names)
+            for kind in ("DocumentReference", "List"):
+                issues = self.nobody(kind, **names)
+                self.assertEqual([(issue["severity"], issue["code"]) for issue in issues], [("error", "not-found")], names)
         # in the affinity domain nobody is asked whether there is such a patient
         self.assertEqual(self.find(patient_identifier=token(BLUE, "IHEBLUE-9999"))[:2], ([], []))
 
     def test_wrong_form_is_refused_and_wrong_digits_are_said(self):
         answer = self.get("/DocumentReference?status=current&patient.identifier=" + token(MATRICULE, "123"))
         self.assertEqual(self.assertStatus(answer, 400).json()["issue"][0]["code"], "value")
-        issues = self.find(patient_identifier=token(MATRICULE, "1893120105733"))[1]
-        self.assertEqual([issue["severity"] for issue in issues], ["warning", "warning"])
+        issues = self.nobody(patient_identifier=token(MATRICULE, "1893120105733"))
+        self.assertEqual([issue["severity"] for issue in issues], ["warning", "error"])
         self.assertIn("check digits", issues[0]["diagnostics"])
 
     def publish(self, subject, status, contained=None, patient=support.PATIENT):
@@ -337,9 +345,7 @@ class AnyIdentifier(PatientStand):
         for name in ("old", "older"):
             self.assertEqual(len(self.find(patient="Patient/" + name)[0]), 1, name)
         for name in ("gone", "ring", "away"):
-            found, issues, _ = self.find(patient="Patient/" + name)
-            self.assertEqual(found, [], name)
-            self.assertTrue(all(issue["severity"] == "warning" for issue in issues))
+            self.assertEqual(self.nobody(patient="Patient/" + name)[-1]["code"], "not-found")
             self.publish({"reference": self.peer.base + "/Patient/" + name}, 422)
 
 
