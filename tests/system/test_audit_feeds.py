@@ -187,7 +187,7 @@ class Syslog(FeedStand):
         def all_there():
             keys = {repository.key_of_event(event) for event in self.expected(gateway)}
             return keys and keys <= set(self.acknowledged(gateway, server))
-        support.wait_until(all_there, "all events as syslog messages", 90)
+        support.wait_until(all_there, "all events as syslog messages", 300)
         gateway.stop()
         expected = list(dict.fromkeys(repository.key_of_event(event) for event in self.expected(gateway)))
         self.assertEqual(self.acknowledged(gateway, server)[:len(expected) - 1], expected[:-1])
