@@ -15,6 +15,10 @@ struct cache;
 struct access *access_open(const struct config *config, struct outcome *outcome) MUST_CHECK;
 void access_close(struct access *access);
 
+/* Whether it could be opened: reads the files of keys and certificates, writes and asks nothing. Every fault is an issue
+ * whose path names the key. */
+bool access_check(const struct config *config, struct outcome *outcome) MUST_CHECK;
+
 /* The cache that all gateways of this deployment share. */
 struct cache *access_cache(struct access *access);
 

@@ -8,6 +8,7 @@
 #include "gateway/audit/audit_state.h"
 #include "gateway/run/clock.h"
 #include "gateway/run/random.h"
+#include "gateway/south/backend.h"
 #include "gateway/state/vault.h"
 #include "mappers/base/uuid.h"
 
@@ -173,15 +174,35 @@ static bool is_wanted(const struct config *config)
 
 bool audit_config_check(const struct config *config, bool *wanted, struct outcome *outcome)
 {
+	bool ok = true;
+
 	*wanted = is_wanted(config);
 	if (!*wanted)
 		return true;
 	if (str_is_empty(config->state_directory))
-		return outcome_add(outcome, ERR_INTERNAL, "state_directory",
-				   "Name a directory for the audit journal, or set audit.enabled to off.");
-	return config->state_keys.count > 0 ||
-	       outcome_add(outcome, ERR_INTERNAL, "state_keys",
-			   "Give a key that encrypts the audit journal, or set audit.enabled to off.");
+		ok = outcome_add(outcome, ERR_PARAMETER_MISSING, "state_directory",
+				 "Name a directory for the audit journal, or set audit.enabled to off.");
+	if (config->state_keys.count == 0)
+		ok = outcome_add(outcome, ERR_PARAMETER_MISSING, "state_keys",
+				 "Give a key that encrypts the audit journal, or set audit.enabled to off.");
+	return ok;
+}
+
+bool audit_check(const struct config *config, struct outcome *outcome)
+{
+	bool wanted;
+	bool ok = audit_config_check(config, &wanted, outcome);
+
+	for (size_t i = 0; i < config->audit_repositories.count; i++) {
+		const struct config_audit_repository *repository = &config->audit_repositories.items[i];
+		const struct peer_tls tls = { repository->ca_file.data, repository->certificate_file.data,
+					      repository->key_file.data };
+		char path[64];
+
+		snprintf(path, sizeof(path), "audit.repositories[%zu]", i);
+		ok = peer_tls_check(&tls, path, outcome) && ok;
+	}
+	return ok;
 }
 
 static bool parts_open(struct audit *audit, struct outcome *outcome)

@@ -19,6 +19,10 @@ bool audit_config_check(const struct config *config, bool *wanted, struct outcom
  * Errors: ERR_STORAGE, ERR_INTERNAL for a configuration that does not fit together. */
 bool audit_open(const struct config *config, struct str base, struct audit **audit, struct outcome *outcome) MUST_CHECK;
 
+/* Whether it could be opened, as far as the configuration and the certificates that it names tell; writes nothing. Every
+ * fault is an issue whose path names the key. */
+bool audit_check(const struct config *config, struct outcome *outcome) MUST_CHECK;
+
 /* Records the stop, gives senders a moment for what is still unsent (which stays in the journal), frees. After the last
  * request. NULL is allowed. */
 void audit_close(struct audit *audit);

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "gateway/access/consent.h"
-#include "gateway/access/trust.h"
-#include "gateway/audit/audit.h"
+#include "gateway/audit/tls_stream.h"
 #include "gateway/cli/check_identity.h"
 #include "gateway/cli/command.h"
+#include "gateway/http/server.h"
+#include "gateway/north/fhir_server.h"
 #include "gateway/run/log.h"
 #include "gateway/run/signatures.h"
 #include "gateway/run/spool.h"
@@ -18,6 +18,7 @@
 #define CHECK_BYTES_MAX  (64u * 1024 * 1024)
 #define OUTPUT_BYTES_MAX (4u * 1024 * 1024)
 #define DIRECTORY_MS     5000
+#define ADDRESS_MS       5000
 #define REPLY_BYTES_MAX  (4u * 1024 * 1024)
 
 struct check_options {
@@ -90,21 +91,31 @@ static bool back_end_check(const struct config_back_end *config, const struct xu
 	       ok;
 }
 
-/* What only the rooms that use it can say: the files of keys that the configuration names, and what consent and audit
- * need. */
-static bool trust_check(const struct config *config)
+/* Reads the files of keys and certificates that the configuration names, as the server would. */
+static bool gateway_check(const struct config *config)
 {
 	struct outcome outcome;
-	struct trust *trust;
-	bool wanted;
 	bool ok;
 
 	outcome_init(&outcome);
-	trust = trust_open(config, &outcome);
-	ok = consent_config_check(config, &wanted, &outcome) && trust;
-	ok = audit_config_check(config, &wanted, &outcome) && ok;
+	ok = fhir_server_check(config, &outcome);
 	outcome_print(&outcome);
-	trust_close(trust);
+	return ok;
+}
+
+/* The same for the embedded domain's listener. */
+static bool domain_check(const struct config *config)
+{
+	const struct server_tls tls = { .certificate_file = config->domain_tls_certificate_file.data,
+					.key_file = config->domain_tls_key_file.data,
+					.client_ca_file = config->domain_tls_client_ca_file.data,
+					.client = (enum tls_client)config->domain_tls_client_certificate };
+	struct outcome outcome;
+	bool ok;
+
+	outcome_init(&outcome);
+	ok = server_tls_check(&tls, &outcome);
+	outcome_print(&outcome);
 	return ok;
 }
 
@@ -132,7 +143,7 @@ static bool config_check(const char *path, struct arena *arena, struct config *g
 		outcome_print(&as_domain);
 		return false;
 	}
-	if (gateway_ok && !trust_check(gateway))
+	if ((gateway_ok && !gateway_check(gateway)) || (domain_ok && !domain_check(&domain)))
 		return false;
 	printf("ok   %s: the configuration of %s is right\n", path,
 	       !domain_ok   ? "a gateway"
@@ -141,31 +152,94 @@ static bool config_check(const char *path, struct arena *arena, struct config *g
 	return true;
 }
 
-static bool redis_report(const struct config *config, bool ok, const struct outcome *outcome)
-{
-	struct str where = config->redis_address.size ? config->redis_address : config->redis_sentinel_master;
-
-	if (ok)
-		printf("ok   redis: the shared cache at %.*s", STR_ARG(where));
-	else
-		printf("FAIL redis: %s%s%s", outcome->issues[0].path, outcome->issues[0].path[0] ? ": " : "",
-		       outcome->issues[0].text);
-	putchar('\n');
-	return ok;
-}
-
-/* The keys that belong together, and, unless offline, Redis itself. */
-static bool cache_check(const struct config *config, bool offline)
+/* Whether the shared cache answers. */
+static bool cache_check(const struct config *config)
 {
 	struct cache_options options;
 	struct outcome outcome;
+	struct str where = config->redis_address.size ? config->redis_address : config->redis_sentinel_master;
 
 	outcome_init(&outcome);
-	if (!cache_options_read(config, &options, &outcome))
-		return redis_report(config, false, &outcome);
-	if (offline || (!config->redis_address.size && !config->redis_sentinels.count))
+	if (!config->redis_address.size && !config->redis_sentinels.count)
 		return true;
-	return redis_report(config, cache_probe(&options, &outcome), &outcome);
+	if (cache_options_read(config, &options, &outcome) && cache_probe(&options, &outcome)) {
+		printf("ok   redis: the shared cache at %.*s\n", STR_ARG(where));
+		return true;
+	}
+	printf("FAIL redis: %s%s%s\n", outcome.issues[0].path, outcome.issues[0].path[0] ? ": " : "",
+	       outcome.issues[0].text);
+	return false;
+}
+
+/* Whether anything serves HTTP at an address that is asked only later: by a patient, a token, an event. */
+static bool address_check(const char *what, struct str url, const struct peer_tls *tls, struct arena *arena)
+{
+	struct backend backend = { .tls = *tls, .connect_timeout_ms = ADDRESS_MS, .timeout_ms = ADDRESS_MS };
+	struct south south = { .backend = &backend, .arena = arena, .deadline = deadline_in(ADDRESS_MS) };
+	struct outcome outcome;
+	bool ok;
+
+	if (str_is_empty(url))
+		return true;
+	outcome_init(&outcome);
+	ok = probe_address(&south, url.data, &outcome);
+	printf("%s %s at %.*s%s%s\n", ok ? "ok  " : "FAIL", what, STR_ARG(url), ok ? "" : ": ",
+	       ok ? "" : outcome.issues[0].text);
+	return ok;
+}
+
+static bool issuers_check(const struct config *config, struct arena *arena)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < config->issuers.count; i++) {
+		const struct config_issuer *issuer = &config->issuers.items[i];
+		const struct peer_tls tls = { .ca_file = issuer->ca_file.data };
+
+		ok = address_check("issuer: keys", issuer->jwks_url, &tls, arena) && ok;
+		ok = address_check("issuer: introspection", issuer->introspection_url, &tls, arena) && ok;
+	}
+	for (size_t i = 0; i < config->clients.count; i++) {
+		const struct peer_tls tls = { .ca_file = config->clients.items[i].ca_file.data };
+
+		ok = address_check("client: keys", config->clients.items[i].jwks_url, &tls, arena) && ok;
+	}
+	return ok;
+}
+
+/* A receiver of syslog: its TLS, for it answers nothing else. */
+static bool syslog_check(const struct config_audit_repository *repository)
+{
+	const struct tls_target target = { .address = repository->address,
+					   .ca_file = repository->ca_file.size ? repository->ca_file.data : NULL,
+					   .certificate_file = repository->certificate_file.size
+								       ? repository->certificate_file.data
+								       : NULL,
+					   .key_file = repository->key_file.size ? repository->key_file.data : NULL };
+	const char *why = "";
+	struct tls_stream *stream = tls_stream_open(&target, ADDRESS_MS, &why);
+
+	printf("%s audit: repository at %.*s%s%s\n", stream ? "ok  " : "FAIL", STR_ARG(repository->address),
+	       stream ? "" : ": ", stream ? "" : why);
+	tls_stream_close(stream);
+	return stream != NULL;
+}
+
+static bool audit_repositories_check(const struct config *config, struct arena *arena)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < config->audit_repositories.count; i++) {
+		const struct config_audit_repository *repository = &config->audit_repositories.items[i];
+		const struct peer_tls tls = { repository->ca_file.data, repository->certificate_file.data,
+					      repository->key_file.data };
+
+		if (repository->kind == CONFIG_AUDIT_SYSLOG)
+			ok = syslog_check(repository) && ok;
+		if (repository->kind == CONFIG_AUDIT_FHIR)
+			ok = address_check("audit: repository", repository->url, &tls, arena) && ok;
+	}
+	return ok;
 }
 
 /* Asks the consent directory for a patient that nobody is. */
@@ -219,23 +293,23 @@ static int check(const struct check_options *options, struct arena *arena)
 	struct config config = { 0 };
 	struct xua *xua = NULL;
 	bool has_back_ends;
-	bool ok = true;
+	bool ok;
 
 	if (!config_check(options->config_path, arena, &config, &has_back_ends))
 		return EXIT_FAILED;
-	if (!has_back_ends)
+	if (!has_back_ends || options->offline)
 		return EXIT_DONE;
 	/* The lines below tell it all; a log between them would only tell it twice. */
 	log_start(LOG_LEVEL_ERROR, LOG_FORMAT_AUTO, STDERR_FILENO);
-	ok = cache_check(&config, options->offline);
-	if (options->offline)
-		return ok ? EXIT_DONE : EXIT_FAILED;
+	ok = cache_check(&config);
 	if (!xua_begin(&config, &xua))
 		return EXIT_FAILED;
 	for (size_t i = 0; i < config.back_ends.count; i++)
 		ok = back_end_check(&config.back_ends.items[i], xua, &spools, arena) && ok;
 	ok = check_identity(&config, xua, arena) && ok;
 	ok = directory_check(&config, arena) && ok;
+	ok = issuers_check(&config, arena) && ok;
+	ok = audit_repositories_check(&config, arena) && ok;
 	xua_close(xua);
 	return ok ? EXIT_DONE : EXIT_FAILED;
 }

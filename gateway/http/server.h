@@ -72,6 +72,9 @@ struct server_handlers {
 	void (*untrusted)(void *ctx, struct str peer, const char *why);
 };
 
+/* Whether the files of tls can be read and used together; true when it has none. */
+bool server_tls_check(const struct server_tls *tls, struct outcome *outcome) MUST_CHECK;
+
 /* Binds, listens and serves. options and handlers are copied, what they point to is borrowed. On failure NULL, and
  * outcome says what to do ("port 8080 is in use ..."). */
 struct http_server *server_open(const struct server_options *options, const struct server_handlers *handlers,

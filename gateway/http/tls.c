@@ -63,6 +63,18 @@ bool tls_texts_read(const struct server_tls *tls, struct tls_texts *texts, struc
 	return texts_check(tls, texts, outcome);
 }
 
+bool server_tls_check(const struct server_tls *tls, struct outcome *outcome)
+{
+	struct tls_texts texts;
+	bool ok;
+
+	if (!tls->certificate_file || !tls->certificate_file[0])
+		return true;
+	ok = tls_texts_read(tls, &texts, outcome);
+	tls_texts_wipe(&texts);
+	return ok;
+}
+
 void tls_texts_wipe(struct tls_texts *texts)
 {
 	union {

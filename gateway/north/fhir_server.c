@@ -344,8 +344,11 @@ static void server_free(struct fhir_server *server)
 bool fhir_server_open(const struct config *config, const char *version, struct fhir_server **server,
 		      struct outcome *outcome)
 {
-	struct fhir_server *opened = calloc(1, sizeof(*opened));
+	struct fhir_server *opened;
 
+	if (!fhir_server_check(config, outcome))
+		return false;
+	opened = calloc(1, sizeof(*opened));
 	if (!opened)
 		return out_of_memory(outcome);
 	opened->arena = arena_new(GATEWAY_BYTES_MAX);

@@ -12,6 +12,10 @@ struct fhir_server;
 bool fhir_server_open(const struct config *config, const char *version, struct fhir_server **server,
 		      struct outcome *outcome) MUST_CHECK;
 
+/* Whether it could be opened, as far as the configuration and the files that it names tell; nothing is written, opened
+ * or asked. Every fault is an issue whose path names the key. */
+bool fhir_server_check(const struct config *config, struct outcome *outcome) MUST_CHECK;
+
 /* The base URL that clients are told. */
 struct str fhir_server_base(const struct fhir_server *server);
 

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import unittest
 
+import certificates
 import proxy
 import support
 
@@ -205,6 +206,61 @@ class Servers(unittest.TestCase):
                 self.assertEqual(done.returncode, 1, done.stdout)
                 self.assertIn(("%s:%d: %s" % (path, line, key)) if line else key, done.stderr)
                 self.assertIn(words, done.stderr)
+
+    def test_check_says_at_once_all_that_would_stop_the_start(self):
+        """What check finds right can be started: each fault is said by both, with its key, and none is left for later."""
+        other = support.signing_key(os.path.join(self.directory, "other.pem"))
+        certificate = certificates.Authority(self.directory).issue("gateway")
+        state = {"state_directory": "state", "state_keys": [{"id": 1, "file": os.path.join(self.directory, "key")}]}
+        demo = {"token_key": other}
+        path, _ = self.configuration(access={"anonymous": False})
+        bare = ("issuers: error: Say whose tokens", "consent.source: error: Set consent.directory_url",
+                "state_directory: error: Name a directory", "state_keys: error: Give a key")
+        for overrides, faults in (
+                ({}, bare),
+                (dict(state, demo=demo, consent={"source": "directory", "directory_url": "http://127.0.0.1:1/consent"}),
+                 bare[1:2]),
+                (dict(demo=demo, consent={"source": "none"}, audit={"enabled": "off"}, state_directory="state"),
+                 ("state_keys: error: Add this key",)),
+                (dict(state, demo=demo, consent={"source": "none", "care_relationships": ["x"]}),
+                 ("consent.care_relationships: error: Write item 1",)),
+                (dict(state, demo=demo, consent={"source": "none"},
+                      tls={"certificate_file": certificate.certificate, "key_file": other}),
+                 ("tls: error: %s and %s cannot be used" % (certificate.certificate, other),)),
+                (dict(state, demo=demo, consent={"source": "none"}, audit={"repositories": [
+                    {"name": "arr", "kind": "syslog", "address": "h:1", "ca_file": "nowhere.pem"}]}),
+                 ("audit.repositories[0]: error: Name a PEM file",)),
+                (dict(state, consent={"source": "none"}, clients=[
+                    {"id": "a", "organization_id": "1.2", "scopes": "ITI-67", "jwks_url": "https://a.example/k"},
+                    {"id": "b", "organization_id": "1.2", "scopes": "ITI-67", "certificate_sha256": "ab" * 32}]),
+                 ("authorization_server.key_file: error: Give it", "tls.client_certificate: error: Set it"))):
+            with self.subTest(faults=faults):
+                path, _ = self.configuration(access={"anonymous": False}, **overrides)
+                for command in (("check", "--offline"), ("serve",)):
+                    done = run(*command, "--config", path)
+                    self.assertEqual((done.returncode, done.stdout), (1, ""))
+                    for fault in faults:
+                        self.assertIn(fault, done.stderr)
+                    self.assertEqual(done.stderr.count("error:"), len(faults), done.stderr)
+                self.assertFalse(os.path.exists(os.path.join(self.directory, "state")))
+
+    def test_check_asks_all_that_is_asked_later(self):
+        """Identity sources, the keys of issuers and audit repositories: an address that nobody serves is no surprise."""
+        key = os.path.join(self.directory, "key")
+        dead = "http://127.0.0.1:1/"
+        self.configuration()
+        path, _ = self.configuration(
+            access={"anonymous": False}, consent={"source": "none"}, identity={"pix_url": dead + "pix", "pdq_url": dead + "pdq"},
+            issuers=[{"issuer": "https://a.example", "jwks_url": dead + "keys"}], state_directory="state",
+            state_keys=[{"id": 1, "file": key}], audit={"repositories": [
+                {"name": "a", "kind": "fhir", "url": dead + "arr"}, {"name": "b", "kind": "syslog", "address": "127.0.0.1:1"},
+                {"name": "c", "kind": "file", "path": "audit.ndjson"}]})
+        self.assertEqual(run("check", "--offline", "--config", path).returncode, 0)
+        done = run("check", "--config", path)
+        self.assertEqual(done.returncode, 1)
+        for what in ("identity", "issuer: keys at " + dead, "audit: repository at " + dead, "audit: repository at 127.0.0.1:1"):
+            self.assertIn("FAIL " + what, done.stdout)
+        self.assertEqual(done.stdout.count("FAIL"), 8, done.stdout)
 
     def test_tokens_only_for_demonstrations(self):
         path, _ = self.configuration()

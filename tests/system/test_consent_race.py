@@ -251,7 +251,7 @@ class Outage(Stand):
         self.domain.stop()
 
     def test_check_asks_the_directory(self):
-        path = self.configure(audit={"enabled": "off"})
+        path = self.configure(audit={"enabled": "off"}, access={"anonymous": True})
 
         def check():
             done = subprocess.run([BINARY, "check", "--config", path], capture_output=True, text=True, check=False)

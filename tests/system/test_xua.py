@@ -52,8 +52,8 @@ class Wire(unittest.TestCase):
             file.write(os.urandom(32))
         path = os.path.join(self.directory, "gateway.yaml")
         support.write_configuration(path, {
-            "access": {"anonymous": True}, "keys": [{"id": 1, "file": key}], "patient": {"assigning_authority": support.AUTHORITY},
-            "back_ends": [self.back_end(**back_end)],
+            "keys": [{"id": 1, "file": key}], "patient": {"assigning_authority": support.AUTHORITY},
+            "access": {"anonymous": True}, "back_ends": [self.back_end(**back_end)],
             "xua": {"key_file": identity.key, "certificate_file": identity.certificate, "issuer": ISSUER}})
         return path
 
