@@ -1,6 +1,7 @@
 /* passerelle serve and passerelle domain: a server each, from its configuration until a signal. */
 #include <malloc.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "gateway/access/consent.h"
 #include "gateway/audit/audit.h"
@@ -137,6 +138,8 @@ static int run(int argc, char **argv, enum config_role role, int (*server)(const
 		return exit_code;
 	signals_prepare();
 	memory_prepare();
+	umask(S_IRWXG |
+	      S_IRWXO); /* what is kept is about patients: for this user alone, whatever the directory allows */
 	arena = arena_new(CONFIG_BYTES_MAX);
 	if (!arena || !south_start() || !signatures_start()) {
 		fputs("passerelle: there is not enough memory to start\n", stderr);

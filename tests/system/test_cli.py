@@ -300,6 +300,20 @@ class Servers(unittest.TestCase):
         process.stop()
         self.assertFalse(os.path.exists(pid_file))
 
+    def test_what_is_kept_is_for_its_user_alone(self):
+        """Also where the directory was there before, and lets everybody in."""
+        data = os.path.join(self.directory, "kept")
+        os.mkdir(data)
+        os.chmod(data, 0o755)
+        domain = support.Domain(self.directory, name="kept")
+        self.addCleanup(domain.kill)
+        files = [os.path.join(folder, name) for folder, _, names in os.walk(self.directory) for name in names
+                 if ".db" in name]
+        self.assertTrue(files)
+        for path in files:
+            self.assertEqual(os.stat(path).st_mode & 0o077, 0, path)
+        domain.stop()
+
     def test_start_says_what_is_served(self):
         path, configuration = self.configuration()
         process = support.Process("gateway", [support.BINARY, "serve", "--config", path], self.directory,
