@@ -262,6 +262,20 @@ class Servers(unittest.TestCase):
             self.assertIn("FAIL " + what, done.stdout)
         self.assertEqual(done.stdout.count("FAIL"), 8, done.stdout)
 
+    def test_what_the_readme_says_a_gateway_in_earnest_needs(self):
+        with open(os.path.join(support.ROOT, "README.md"), encoding="utf-8") as file:
+            block = file.read().split("```yaml\n")[1].split("```")[0]
+        certificates.self_signed(self.directory, "gateway")
+        for name, content in (("state.key", "k" * 32), ("consent.secret", "5" * 64)):
+            with open(os.path.join(self.directory, name), "w", encoding="ascii") as file:
+                file.write(content)
+        path, tree = self.configuration()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(block + "".join("%s: %s\n" % (name, json.dumps(value)) for name, value in tree.items()
+                                       if name not in ("listen", "access")))
+        done = run("check", "--offline", "--config", path)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_tokens_only_for_demonstrations(self):
         path, _ = self.configuration()
         done = run("token", "--config", path, "--role", "doctor")
