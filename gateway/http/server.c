@@ -1,6 +1,7 @@
 #include "gateway/http/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -460,15 +461,26 @@ static void pause_ms(unsigned ms)
 	nanosleep(&pause, NULL);
 }
 
+/* No more connections. MHD_quiesce_daemon races with the polling threads for the listening socket's place in their
+ * epoll sets, and whoever comes second aborts the process; so another socket takes its number, and the kernel takes it
+ * out of the sets. libmicrohttpd 0.9.75 */
+static void listening_end(const struct http_server *server)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_LISTEN_FD);
+	int mute = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (info && mute >= 0)
+		dup3(mute, info->listen_fd, O_CLOEXEC);
+	if (mute >= 0)
+		close(mute);
+}
+
 bool server_close(struct http_server *server, uint64_t grace_ms)
 {
 	struct deadline deadline = deadline_in(grace_ms);
 
 	server->stopping = true;
-	int listener = MHD_quiesce_daemon(server->daemon);
-
-	if (listener >= 0)
-		close(listener);
+	listening_end(server);
 	while (connections_close_idle(server) + server->exchange_count > 0 && !deadline_passed(deadline))
 		pause_ms(5);
 	/* From here on no connection is suspended any more; libmicrohttpd cannot stop while one is. */
