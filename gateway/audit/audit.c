@@ -135,8 +135,8 @@ static bool refusal_admit(struct audit *audit, uint64_t *untold)
 	return admitted;
 }
 
-static void refusal_record(struct audit *audit, enum audit_kind kind, const char *why, struct str address,
-			   const struct trace *trace)
+static void refusal_record(struct audit *audit, enum audit_kind kind, enum audit_outcome outcome, const char *why,
+			   struct str address, const struct trace *trace)
 {
 	struct caller stranger = { .kind = CALLER_ANONYMOUS, .address = address };
 	uint64_t untold = 0;
@@ -146,17 +146,24 @@ static void refusal_record(struct audit *audit, enum audit_kind kind, const char
 		return;
 	snprintf(text, sizeof(text), untold ? "%s; %llu more refusals before this one are not listed" : "%s", why,
 		 (unsigned long long)untold);
-	own_event(audit, kind, AUDIT_SERIOUS, &stranger, trace, str_from_c(text));
+	own_event(audit, kind, outcome, &stranger, trace, str_from_c(text));
 }
 
 void audit_refused(struct audit *audit, enum error_code code, struct str address, const struct trace *trace)
 {
-	refusal_record(audit, AUDIT_LOGIN_FAILED, error_info(code)->name, address, trace);
+	refusal_record(audit, AUDIT_LOGIN_FAILED, AUDIT_SERIOUS, error_info(code)->name, address, trace);
+}
+
+void audit_transaction_refused(struct audit *audit, enum audit_kind kind, enum error_code code, struct str address,
+			       const struct trace *trace)
+{
+	refusal_record(audit, kind, error_info(code)->http_status < 500 ? AUDIT_MINOR : AUDIT_SERIOUS,
+		       error_info(code)->name, address, trace);
 }
 
 void audit_node_refused(struct audit *audit, const char *why, struct str address)
 {
-	refusal_record(audit, AUDIT_NODE_REFUSED, why, address, NULL);
+	refusal_record(audit, AUDIT_NODE_REFUSED, AUDIT_SERIOUS, why, address, NULL);
 }
 
 static bool is_wanted(const struct config *config)

@@ -30,6 +30,9 @@ void audit_close(struct audit *audit);
 /* Somebody was turned away before anything was read of the request: 401, 403. Never blocks: what comes too fast is
  * counted, and the next event says how many there were. */
 void audit_refused(struct audit *audit, enum error_code code, struct str address, const struct trace *trace);
+/* The same for a transaction that was refused on its headers alone (413, 415, 503), before anybody looked for its patient. */
+void audit_transaction_refused(struct audit *audit, enum audit_kind kind, enum error_code code, struct str address,
+			       const struct trace *trace);
 /* The same for a client certificate that was refused in the TLS handshake (DCM 110126, Node Authentication). */
 void audit_node_refused(struct audit *audit, const char *why, struct str address);
 

@@ -133,7 +133,6 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 	http->what = route->label;
 	quick = door_quick(server->gateway.access, http, route, &challenge);
 	if (quick == QUICK_REFUSED) {
-		audit_refused(server->gateway.audit, challenge.code, http->peer, &http->trace);
 		if (challenge.header[0])
 			http_response_header(exchange, "WWW-Authenticate", str_from_c(challenge.header));
 		return refuse(exchange, challenge.code, challenge.sentence);
@@ -161,10 +160,31 @@ static void finished_request(void *ctx, struct http_request *http)
 	let_go(ctx, (unsigned)(uintptr_t)http->tag);
 }
 
+/* A transaction that ends before the corridor: who is not let in, and what its headers, its size or the load forbid. */
+static void refusal_record(const struct fhir_server *server, const struct http_request *http, enum error_code code)
+{
+	struct audit *audit = server->gateway.audit;
+	enum error_code ignored;
+	const char *allow;
+	struct str id;
+	struct str version;
+	const struct route *route =
+		route_find(&server->route_base, http->method, http->path, &id, &version, &allow, &ignored);
+
+	if (!route)
+		return;
+	if (code == ERR_UNAUTHENTICATED || code == ERR_TOKEN_EXPIRED || code == ERR_FORBIDDEN ||
+	    code == ERR_CREDENTIALS)
+		audit_refused(audit, code, http->peer, &http->trace);
+	else
+		audit_transaction_refused(audit, audit_kind_of(route->transaction, route->interaction), code,
+					  http->peer, &http->trace);
+}
+
 static void refuse_request(void *ctx, struct http_exchange *exchange, const struct http_request *http, int status,
 			   enum error_code code, const char *text)
 {
-	(void)ctx;
+	refusal_record(ctx, http, code);
 	respond_refusal(exchange, http, status, code, text);
 }
 

@@ -133,6 +133,19 @@ class Events(AuditStand):
         event = self.of_request(answer)[0]
         self.assertEqual((codes(event), event["outcome"]), (["read"], "4"))
 
+    def test_refused_on_headers(self):
+        """What ends before anybody has looked for its patient is a transaction too."""
+        headers = dict(support.bearer(self.doctor), **{"Content-Type": "text/plain"})
+        asked = set()
+
+        def listed():
+            answer = support.request("POST", self.gateway.base, headers, b"{}")
+            asked.add(self.assertStatus(answer, 415).header("X-Request-Id"))
+            return [event for event in self.lines() if codes(event) == ["ITI-65"] and event["outcome"] == "4" and
+                    entity(event, "XrequestId")[0]["what"]["identifier"]["value"] in asked]
+        support.wait_until(listed, "the refusal to be listed")
+        self.assertIn("ERR_MEDIA_TYPE", listed()[0]["outcomeDesc"])
+
     def test_many_strangers(self):
         """Nobody fills the journal by being turned away: what comes too fast is counted."""
         before = len(self.lines())
