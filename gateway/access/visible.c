@@ -280,49 +280,46 @@ static bool holders_decide(struct visit *visit, enum consent_action action, cons
 	return true;
 }
 
-static bool sets_filter(struct visit *visit, enum consent_action action, const struct south *south, struct str home,
-			struct metadata *metadata, struct outcome *outcome)
-{
-	struct holders holders;
-	size_t kept = 0;
+/* Where SubmissionSets and Folders have what decides about them. */
+struct list_shape {
+	size_t size;
+	size_t patient_id;
+	size_t entry_uuid;
+};
+static const struct list_shape set_shape = { sizeof(struct submission_set), offsetof(struct submission_set, patient_id),
+					     offsetof(struct submission_set, entry_uuid) };
+static const struct list_shape folder_shape = { sizeof(struct folder), offsetof(struct folder, patient_id),
+						offsetof(struct folder, entry_uuid) };
 
-	if (metadata->submission_set_count == 0)
-		return true;
-	if (!holders_begin(&holders, metadata->submission_set_count, south->arena, outcome))
-		return false;
-	for (size_t i = 0; i < metadata->submission_set_count; i++)
-		holder_add(visit, action, &holders, i, metadata->submission_sets[i].patient_id,
-			   metadata->submission_sets[i].entry_uuid);
-	if (!holders_decide(visit, action, south, home, &holders, outcome))
-		return false;
-	for (size_t i = 0; i < metadata->submission_set_count; i++) {
-		if (holders.is_visible[i])
-			metadata->submission_sets[kept++] = metadata->submission_sets[i];
-	}
-	metadata->submission_set_count = kept;
-	return true;
+static struct str member_of(const char *item, size_t offset)
+{
+	struct str member;
+
+	memcpy(&member, item + offset, sizeof(member));
+	return member;
 }
 
-static bool folders_filter(struct visit *visit, enum consent_action action, const struct south *south, struct str home,
-			   struct metadata *metadata, struct outcome *outcome)
+static bool lists_filter(struct visit *visit, enum consent_action action, const struct south *south, struct str home,
+			 const struct list_shape *shape, void *lists, size_t *count, struct outcome *outcome)
 {
 	struct holders holders;
+	char *items = lists;
 	size_t kept = 0;
 
-	if (metadata->folder_count == 0)
+	if (*count == 0)
 		return true;
-	if (!holders_begin(&holders, metadata->folder_count, south->arena, outcome))
+	if (!holders_begin(&holders, *count, south->arena, outcome))
 		return false;
-	for (size_t i = 0; i < metadata->folder_count; i++)
-		holder_add(visit, action, &holders, i, metadata->folders[i].patient_id,
-			   metadata->folders[i].entry_uuid);
+	for (size_t i = 0; i < *count; i++)
+		holder_add(visit, action, &holders, i, member_of(items + i * shape->size, shape->patient_id),
+			   member_of(items + i * shape->size, shape->entry_uuid));
 	if (!holders_decide(visit, action, south, home, &holders, outcome))
 		return false;
-	for (size_t i = 0; i < metadata->folder_count; i++) {
+	for (size_t i = 0; i < *count; i++) {
 		if (holders.is_visible[i])
-			metadata->folders[kept++] = metadata->folders[i];
+			memmove(items + kept++ * shape->size, items + i * shape->size, shape->size);
 	}
-	metadata->folder_count = kept;
+	*count = kept;
 	return true;
 }
 
@@ -403,8 +400,10 @@ bool visible_query(struct visit *visit, enum consent_action action, const struct
 	if (!query_unchecked(south, query, metadata, outcome))
 		return false;
 	entries_filter(visit, action, metadata);
-	return sets_filter(visit, action, south, query->home, metadata, outcome) &&
-	       folders_filter(visit, action, south, query->home, metadata, outcome) &&
+	return lists_filter(visit, action, south, query->home, &set_shape, metadata->submission_sets,
+			    &metadata->submission_set_count, outcome) &&
+	       lists_filter(visit, action, south, query->home, &folder_shape, metadata->folders,
+			    &metadata->folder_count, outcome) &&
 	       relations_filter(visit, action, south, query->home, metadata, outcome) && consent_known(visit, outcome);
 }
 

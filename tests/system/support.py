@@ -280,6 +280,23 @@ def demo_bundle(document, content_type="text/xml", patient=PATIENT, profile="Com
     return bundle
 
 
+def add_folder(bundle, *members):
+    """A Folder with these members (fullUrls) in a Provide Bundle, and in its SubmissionSet."""
+    subject = copy.deepcopy(bundle["entry"][0]["resource"]["subject"])
+    full_url = "urn:uuid:" + str(uuid.uuid4())
+    code = {"coding": [{"system": "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes", "code": "folder"}]}
+    designation = {"url": PROFILES + "ihe-designationType", "valueCodeableConcept": {
+        "coding": [{"system": "http://loinc.org", "code": "11503-0", "display": "Medical records"}]}}
+    folder = {"resourceType": "List", "meta": {"profile": [PROFILES + "IHE.MHD.Comprehensive.Folder"]},
+              "extension": [designation],
+              "identifier": [{"use": "usual", "system": "urn:ietf:rfc:3986", "value": "urn:oid:" + fresh_oid(3)}],
+              "status": "current", "mode": "working", "title": "A folder", "code": code, "subject": subject,
+              "date": "2026-03-12T10:15:00Z", "entry": [{"item": {"reference": each}} for each in members]}
+    bundle["entry"].append({"fullUrl": full_url, "resource": folder, "request": {"method": "POST", "url": "List"}})
+    bundle["entry"][0]["resource"]["entry"].append({"item": {"reference": full_url}})
+    return folder
+
+
 def document_oid(bundle, entry=1):
     return bundle["entry"][entry]["resource"]["masterIdentifier"]["value"][len("urn:oid:"):]
 

@@ -110,6 +110,19 @@ class Enforced(trust.TrustStand):
         self.hide(trust.hide_document(support.document_oid(first)), patient)
         self.assertNotIn("relatesTo", self.reference(support.document_oid(addendum), self.doctor, patient))
 
+    def test_folder_of_what_is_hidden(self):
+        """A Folder says what its documents are about: it goes with the last of them that may be seen."""
+        patient = "IHEBLUE-1008"
+        bundle = support.demo_bundle(b"in a folder", "text/plain", patient=patient)
+        support.add_folder(bundle, bundle["entry"][1]["fullUrl"])
+        self.publish(self.doctor, bundle)
+        folders = trust.matches(self.search(self.doctor, "List", patient=patient, code="folder"))
+        self.assertEqual([folder["title"] for folder in folders], ["A folder"])
+        self.hide(trust.hide_document(support.document_oid(bundle)), patient)
+        self.assertEqual(self.search(self.doctor, "List", patient=patient, code="folder")["total"], 0)
+        self.assertStatus(self.send("GET", "/List/" + folders[0]["id"], self.doctor), 404)
+        self.assertEqual(self.search(self.patient(patient), "List", patient=patient, code="folder")["total"], 1)
+
     def test_refuse_all(self):
         self.hide({"type": "deny"})
         self.assertEqual(self.found(self.doctor, patient=PATIENT), set())

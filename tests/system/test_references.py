@@ -105,24 +105,9 @@ class References(support.Stand):
             response = self.assertStatus(self.gateway.publish(bundle), 422)
             self.assertIn("author", json.dumps(response.json()))
 
-    def folder(self, bundle, *members):
-        subject = copy.deepcopy(bundle["entry"][0]["resource"]["subject"])
-        full_url = "urn:uuid:" + str(uuid.uuid4())
-        code = {"coding": [{"system": "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes", "code": "folder"}]}
-        designation = {"url": support.PROFILES + "ihe-designationType", "valueCodeableConcept": {
-            "coding": [{"system": "http://loinc.org", "code": "11503-0", "display": "Medical records"}]}}
-        folder = {"resourceType": "List", "meta": {"profile": [support.PROFILES + "IHE.MHD.Comprehensive.Folder"]},
-                  "extension": [designation],
-                  "identifier": [{"use": "usual", "system": RIM, "value": "urn:oid:" + support.fresh_oid(3)}],
-                  "status": "current", "mode": "working", "title": "A folder", "code": code, "subject": subject,
-                  "date": "2026-03-12T10:15:00Z", "entry": [{"item": {"reference": each}} for each in members]}
-        bundle["entry"].append({"fullUrl": full_url, "resource": folder, "request": {"method": "POST", "url": "List"}})
-        bundle["entry"][0]["resource"]["entry"].append({"item": {"reference": full_url}})
-        return folder
-
     def test_folders(self):
         bundle = support.demo_bundle(support.demo_letter())
-        self.folder(bundle, bundle["entry"][1]["fullUrl"])
+        support.add_folder(bundle, bundle["entry"][1]["fullUrl"])
         answer = self.publish(bundle)
         document, folder = locations(answer)[1], locations(answer)[3]
         listed = self.read(folder)
