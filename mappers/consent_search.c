@@ -3,8 +3,6 @@
 #include "mappers/code_system.h"
 #include "mappers/fhir_read.h"
 
-#define COUNT_PARAMETER "_count"
-
 const struct consent_row consent_rows[CONSENT_PARAMETER_COUNT] = {
 #define CONSENT_SEARCH(enumerator, name, type, definition, sentence) \
 	{ STR_INIT(name), SEARCH_##type, STR_INIT(definition), STR_INIT(sentence) },
@@ -61,12 +59,7 @@ static bool read_patient(struct reading *reading, const struct search_param *par
 		text = search_unescape(param->values.items[0], reading->arena);
 		if (!text.data)
 			return no_memory(reading);
-		text = without_base(text, reading->rules->base);
-		if (str_starts_with(text, STR("http://")) || str_starts_with(text, STR("https://")))
-			claim.url = text;
-		else
-			claim.own_id = str_without_prefix(text, STR("Patient/"));
-		if (!claim.url.data && (claim.own_id.size == 0 || claim.own_id.size > 64))
+		if (!patient_claim_refer(text, reading->rules->base, &claim))
 			return invalid(reading, parameter,
 				       "Name the patient as Patient/{id}, as a URL, or by patient.identifier.");
 	}
@@ -145,46 +138,22 @@ static bool read_filter(struct reading *reading, const struct search_param *para
 	return true;
 }
 
-/* Parameters about the answer. */
-static bool read_view(struct reading *reading, const struct search_param *param, bool *done)
-{
-	uint64_t count;
-
-	*done = true;
-	if (str_equal(param->name, STR(COUNT_PARAMETER))) {
-		if (!str_to_u64(param->value, &count))
-			return outcome_add(reading->outcome, ERR_VALUE_INVALID, COUNT_PARAMETER,
-					   "Give _count a number of 0 or more.");
-		reading->found.counting = reading->found.counting || count == 0;
-		reading->found.page_entries =
-			count < reading->rules->page_entries_max ? (size_t)count : reading->rules->page_entries_max;
-	} else if (str_equal(param->name, STR("_summary")) && str_equal(param->value, STR("count"))) {
-		reading->found.counting = true;
-	} else if (!str_equal(param->name, STR("_format")) && !str_equal(param->name, STR("_pretty")) &&
-		   !str_equal(param->name, STR("_total"))) {
-		*done = false;
-		return true;
-	}
-	search_param_write(param, &reading->honoured);
-	return true;
-}
-
 static bool read_param(struct reading *reading, const struct search_param *param)
 {
 	bool done;
 
-	if (!read_view(reading, param, &done))
+	if (!search_page_param_read(param, reading->rules->page_entries_max, &reading->found.page_entries,
+				    &reading->found.counting, &done, reading->outcome))
 		return false;
-	if (done)
+	if (done) {
+		search_param_write(param, &reading->honoured);
 		return true;
+	}
 	for (unsigned i = 0; i < CONSENT_PARAMETER_COUNT; i++) {
 		if (str_equal(consent_rows[i].name, param->name))
 			return read_filter(reading, param, (enum consent_parameter)i);
 	}
-	return !reading->rules->strict ||
-	       outcome_add(reading->outcome, ERR_PARAMETER_UNKNOWN, "",
-			   "Leave out the parameters that are not in the CapabilityStatement, or send Prefer: "
-			   "handling=lenient to have them ignored.");
+	return search_param_ignore(reading->rules->strict, reading->outcome);
 }
 
 bool consent_search_read(const struct search_params *params, const struct consent_search_rules *rules,

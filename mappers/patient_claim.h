@@ -24,6 +24,10 @@ struct patient_claim {
 	const char *path;       /* FHIRPath or parameter name, for issues; never NULL */
 };
 
+/* Fills own_id or url of a claim from a reference: Patient/{id}, {id}, the same under base (without final slash; may be
+ * empty), or the URL of a Patient elsewhere; borrows text. False for an id that is empty or longer than ids are. */
+bool patient_claim_refer(struct str text, struct str base, struct patient_claim *claim) MUST_CHECK;
+
 /* True when both claims say the same in the same words. */
 bool patient_claim_equal(const struct patient_claim *a, const struct patient_claim *b);
 

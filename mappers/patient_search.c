@@ -1,7 +1,5 @@
 #include "mappers/patient_search.h"
 
-#define COUNT_PARAMETER "_count"
-
 const struct patient_row patient_rows[PATIENT_PARAMETER_COUNT] = {
 #define PATIENT_SEARCH(enumerator, name, type, definition, sentence) \
 	{ STR_INIT(name), SEARCH_##type, STR_INIT(definition), STR_INIT(sentence) },
@@ -163,46 +161,22 @@ static bool read_filter(struct reading *reading, const struct search_param *para
 	return true;
 }
 
-/* Parameters about the answer. */
-static bool read_view(struct reading *reading, const struct search_param *param, bool *done)
-{
-	uint64_t count;
-
-	*done = true;
-	if (str_equal(param->name, STR(COUNT_PARAMETER))) {
-		if (!str_to_u64(param->value, &count))
-			return outcome_add(reading->outcome, ERR_VALUE_INVALID, COUNT_PARAMETER,
-					   "Give _count a number of 0 or more.");
-		reading->found.counting = reading->found.counting || count == 0;
-		if (count > 0 && count < reading->found.page_entries)
-			reading->found.page_entries = (size_t)count;
-	} else if (str_equal(param->name, STR("_summary")) && str_equal(param->value, STR("count"))) {
-		reading->found.counting = true;
-	} else if (!str_equal(param->name, STR("_format")) && !str_equal(param->name, STR("_pretty")) &&
-		   !str_equal(param->name, STR("_total"))) {
-		*done = false;
-		return true;
-	}
-	search_param_write(param, &reading->honoured);
-	return true;
-}
-
 static bool read_param(struct reading *reading, const struct search_param *param)
 {
 	bool done;
 
-	if (!read_view(reading, param, &done))
+	if (!search_page_param_read(param, PATIENT_PAGE_MAX, &reading->found.page_entries, &reading->found.counting,
+				    &done, reading->outcome))
 		return false;
-	if (done)
+	if (done) {
+		search_param_write(param, &reading->honoured);
 		return true;
+	}
 	for (unsigned i = 0; i < PATIENT_PARAMETER_COUNT; i++) {
 		if (str_equal(patient_rows[i].name, param->name))
 			return read_filter(reading, param, (enum patient_parameter)i);
 	}
-	return !reading->rules->strict ||
-	       outcome_add(reading->outcome, ERR_PARAMETER_UNKNOWN, "",
-			   "Leave out the parameters that are not in the CapabilityStatement, or send Prefer: "
-			   "handling=lenient to have them ignored.");
+	return search_param_ignore(reading->rules->strict, reading->outcome);
 }
 
 bool patient_search_read(const struct search_params *params, const struct patient_search_rules *rules,

@@ -213,3 +213,32 @@ void search_param_write(const struct search_param *param, struct buf *text)
 	buf_add_char(text, '=');
 	percent_encode(param->value, text);
 }
+
+bool search_page_param_read(const struct search_param *param, size_t entries_max, size_t *entries, bool *counting,
+			    bool *done, struct outcome *outcome)
+{
+	uint64_t count;
+
+	*done = true;
+	if (str_equal(param->name, STR("_count"))) {
+		if (!str_to_u64(param->value, &count))
+			return outcome_add(outcome, ERR_VALUE_INVALID, "_count", "Give _count a number of 0 or more.");
+		*counting = *counting || count == 0;
+		if (count > 0)
+			*entries = count < entries_max ? (size_t)count : entries_max;
+		return true;
+	}
+	if (str_equal(param->name, STR("_summary")) && str_equal(param->value, STR("count")))
+		*counting = true;
+	else
+		*done = str_equal(param->name, STR("_format")) || str_equal(param->name, STR("_pretty")) ||
+			str_equal(param->name, STR("_total"));
+	return true;
+}
+
+bool search_param_ignore(bool strict, struct outcome *outcome)
+{
+	return !strict || outcome_add(outcome, ERR_PARAMETER_UNKNOWN, "",
+				      "Leave out the parameters that are not in the CapabilityStatement, or send "
+				      "Prefer: handling=lenient to have them ignored.");
+}

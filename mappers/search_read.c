@@ -25,19 +25,6 @@ static const char *path_of(const struct reading *reading, struct str name)
 	return copy.data ? copy.data : "";
 }
 
-bool patient_claim_equal(const struct patient_claim *a, const struct patient_claim *b)
-{
-	if (a->identifier_count != b->identifier_count || !str_equal(a->own_id, b->own_id) ||
-	    !str_equal(a->url, b->url))
-		return false;
-	for (size_t i = 0; i < a->identifier_count; i++) {
-		if (!str_equal(a->identifiers[i].system, b->identifiers[i].system) ||
-		    !str_equal(a->identifiers[i].value, b->identifiers[i].value))
-			return false;
-	}
-	return true;
-}
-
 /* What this parameter is for each object that is searched; false when it is none of theirs. */
 static bool find_rows(const struct reading *reading, struct str name, const struct search_row **rows,
 		      const struct search_row **any)
@@ -174,23 +161,12 @@ static bool read_view(struct reading *reading, const struct search_param *param,
 static bool read_reference(const struct reading *reading, struct str value, struct patient_claim *claim)
 {
 	struct str text = search_unescape(value, reading->arena);
-	struct str base = reading->rules->base;
 
 	if (!text.data)
 		return no_memory(reading->outcome);
-	if (base.size && str_starts_with(text, base) && text.size > base.size && text.data[base.size] == '/')
-		text = str_from(text, base.size + 1);
-	if (str_starts_with(text, STR("http://")) || str_starts_with(text, STR("https://"))) {
-		claim->url = text;
-		return true;
-	}
-	text = str_without_prefix(text, STR("Patient/"));
-	if (text.size == 0 || text.size > 64)
-		return outcome_add(reading->outcome, ERR_VALUE_INVALID, claim->path,
-				   "Name the patient as Patient/{id}, as the URL of a Patient, or by "
-				   "patient.identifier.");
-	claim->own_id = text;
-	return true;
+	return patient_claim_refer(text, reading->rules->base, claim) ||
+	       outcome_add(reading->outcome, ERR_VALUE_INVALID, claim->path,
+			   "Name the patient as Patient/{id}, as the URL of a Patient, or by patient.identifier.");
 }
 
 static bool read_identifier(const struct reading *reading, struct str value, struct patient_claim *claim)

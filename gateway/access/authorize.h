@@ -11,7 +11,9 @@
 bool authorize(struct access *access, const struct caller *caller, const struct scope_need *need,
 	       struct challenge *challenge) MUST_CHECK;
 
-/* Whether a list of the configuration names the caller: by a role (code, or system|code), or a machine by client:ID. */
-bool caller_is_listed(const struct caller *caller, const struct config_strs *list) MUST_CHECK;
+/* What patients lay down and what is recorded of them: for patients (their own alone, which the visit holds), for those
+ * whom a list of the configuration names by a role (code, or system|code) or as a machine by client:ID, and for the
+ * anonymous, who are here only where the configuration serves such. */
+bool caller_is_entitled(const struct caller *caller, const struct config_strs *list) MUST_CHECK;
 
 #endif

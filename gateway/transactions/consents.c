@@ -11,15 +11,7 @@
 /* A token that opens the route is not enough: Consents tell whom a patient shuts out, and what is hidden. */
 static bool caller_may(const struct transaction *t)
 {
-	switch (t->caller->kind) {
-	case CALLER_ANONYMOUS: /* served only where the configuration says so */
-	case CALLER_PATIENT:
-		return true;
-	case CALLER_USER:
-	case CALLER_SYSTEM:
-		break;
-	}
-	return caller_is_listed(t->caller, &t->gateway->config->consent_recorders) ||
+	return caller_is_entitled(t->caller, &t->gateway->config->consent_recorders) ||
 	       outcome_add(t->outcome, ERR_FORBIDDEN, "",
 			   "Consents are for the patient, and for recorders whom this organisation names.");
 }

@@ -97,29 +97,21 @@ static bool date_read(struct reading *reading, struct str name, struct str value
 	return true;
 }
 
-/* "Patient/{id}", "{id}", its URL here or elsewhere; or "system|value". */
 static bool claim_read(const struct reading *reading, struct str name, struct str value,
 		       struct patient_identifier *identifier, struct patient_claim *claim)
 {
-	struct str own = arena_printf(reading->t->south.arena, "%.*s/Patient/", STR_ARG(reading->t->gateway->base));
+	const struct transaction *t = reading->t;
 	size_t bar = str_find(value, '|');
 
 	*claim = (struct patient_claim) { .path = "patient" };
-	if (!own.data)
-		return no_memory(reading->t);
-	if (str_ends_with(name, STR("identifier"))) {
-		*identifier = bar < value.size
-				      ? (struct patient_identifier) { { value.data, bar }, str_from(value, bar + 1) }
-				      : (struct patient_identifier) { STR_NONE, value };
-		claim->identifiers = identifier;
-		claim->identifier_count = 1;
-	} else if (str_starts_with(value, own)) {
-		claim->own_id = str_from(value, own.size);
-	} else if (is_uri(value)) {
-		claim->url = value;
-	} else {
-		claim->own_id = str_without_prefix(value, STR("Patient/"));
-	}
+	if (!str_ends_with(name, STR("identifier")))
+		return patient_claim_refer(value, t->gateway->base, claim) ||
+		       outcome_add(t->outcome, ERR_VALUE_INVALID, claim->path,
+				   "Name the patient as Patient/{id}, as a URL, or by patient.identifier.");
+	*identifier = bar < value.size ? (struct patient_identifier) { { value.data, bar }, str_from(value, bar + 1) }
+				       : (struct patient_identifier) { STR_NONE, value };
+	claim->identifiers = identifier;
+	claim->identifier_count = 1;
 	return true;
 }
 
@@ -322,15 +314,7 @@ static bool search(struct reading *reading, const struct search_opening *opening
 /* A token that opens the route is not enough: events tell what patients hide, and from whom. */
 static bool caller_may(const struct transaction *t)
 {
-	switch (t->caller->kind) {
-	case CALLER_ANONYMOUS: /* served only where the configuration says so */
-	case CALLER_PATIENT:
-		return true;
-	case CALLER_USER:
-	case CALLER_SYSTEM:
-		break;
-	}
-	return caller_is_listed(t->caller, &t->gateway->config->audit_readers) ||
+	return caller_is_entitled(t->caller, &t->gateway->config->audit_readers) ||
 	       outcome_add(t->outcome, ERR_FORBIDDEN, "",
 			   "AuditEvents are for the patient, and for readers whom this organisation names.");
 }

@@ -8,12 +8,9 @@ static bool claim_make(const struct transaction *t, struct str text, struct pati
 		       struct patient_claim *claim)
 {
 	size_t bar = str_find(text, '|');
-	struct str own = arena_printf(t->south.arena, "%.*s/Patient/", STR_ARG(t->gateway->base));
 	struct hl7_cx cx;
 
 	*claim = (struct patient_claim) { .path = "person_id" };
-	if (!own.data)
-		return no_memory(t);
 	if (bar < text.size) {
 		*identifier = (struct patient_identifier) { { text.data, bar }, str_from(text, bar + 1) };
 	} else if (str_find(text, '^') < text.size) {
@@ -25,10 +22,8 @@ static bool claim_make(const struct transaction *t, struct str text, struct pati
 		if (!identifier->system.data)
 			return no_memory(t);
 	} else {
-		claim->own_id = str_starts_with(text, own)               ? str_from(text, own.size)
-				: str_starts_with(text, STR("Patient/")) ? str_from(text, sizeof("Patient/") - 1)
-									 : STR_NONE;
-		claim->url = claim->own_id.data ? STR_NONE : text;
+		if (!patient_claim_refer(text, t->gateway->base, claim))
+			claim->own_id = STR_NONE; /* nobody */
 		return true;
 	}
 	claim->identifiers = identifier;
