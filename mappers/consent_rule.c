@@ -254,22 +254,3 @@ enum consent_extent consent_extent(const struct consent_set *set, const struct c
 	decide_by(set, &facts, decision);
 	return decision->permit ? CONSENT_EVERY_DOCUMENT : CONSENT_BY_DOCUMENT;
 }
-
-static void change_take(int64_t moment_s, int64_t now_s, int64_t *first_s)
-{
-	if (moment_s > now_s && moment_s < *first_s)
-		*first_s = moment_s;
-}
-
-int64_t consent_set_changes_at(const struct consent_set *set, int64_t now_s)
-{
-	int64_t first_s = INT64_MAX;
-
-	for (size_t i = 0; i < set->count; i++) {
-		for (size_t k = 0; k < set->rules[i].provision_count; k++) {
-			change_take(set->rules[i].provisions[k].period.from_s, now_s, &first_s);
-			change_take(set->rules[i].provisions[k].period.to_s, now_s, &first_s);
-		}
-	}
-	return first_s;
-}

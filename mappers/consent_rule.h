@@ -38,7 +38,6 @@ struct consent_policy {
 	bool break_glass_restricted;    /* whether it reaches documents of confidentiality R (never V) */
 	bool producer_reads_own;        /* an author organisation may read what it published */
 	struct str provider_system;     /* URI or OID of the identifiers in caller.provider_id; empty: not known */
-	struct str version;             /* changes with the policy: part of cache keys */
 };
 
 /* One access. Borrowed. */
@@ -103,9 +102,5 @@ bool consent_breaks_glass(const struct caller *caller);
 
 /* True when the policy lets this caller break the glass: a person, in one of the roles, with a reason. */
 bool consent_may_break_glass(const struct consent_policy *policy, const struct caller *caller);
-
-/* The time (seconds since 1970) at which the answers above may change by themselves, because a period begins or ends;
- * INT64_MAX: never. */
-int64_t consent_set_changes_at(const struct consent_set *set, int64_t now_s);
 
 #endif

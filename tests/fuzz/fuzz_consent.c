@@ -27,8 +27,7 @@ static struct consent_decision decide(const struct consent_set *set, const struc
 
 	consent_decide(set, &policy, &request, &entry, &decision);
 	if ((extent == CONSENT_NO_DOCUMENT && decision.permit) ||
-	    (extent == CONSENT_EVERY_DOCUMENT && !decision.permit) ||
-	    consent_set_changes_at(set, request.now_s) <= request.now_s)
+	    (extent == CONSENT_EVERY_DOCUMENT && !decision.permit))
 		abort();
 	return decision;
 }
