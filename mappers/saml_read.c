@@ -10,6 +10,10 @@
 #define DEPTH_MAX      16
 #define TEXT_BYTES_MAX ((size_t)64 * 1024)
 #define VALUES_MAX     64 /* roles, audiences, attributes */
+/* An entity's name (SAML 2.0 core 8.3.6), and what is written into an attribute: escaped six times as long, it still fits
+ * the limits below, so that what was read can be written on. */
+#define ISSUER_BYTES_MAX    1024
+#define ATTRIBUTE_BYTES_MAX 2048
 
 static const struct xml_limits saml_limits = {
 	.depth_max = DEPTH_MAX,
@@ -123,6 +127,8 @@ static bool copy_attribute(struct reader *reader, const struct xml_attributes *a
 
 	if (!value.data)
 		return true;
+	if (value.size > ATTRIBUTE_BYTES_MAX)
+		return refuse(reader, "has a value that is too long");
 	*out = arena_copy(reader->arena, str_trim(value));
 	return out->data || no_memory(reader);
 }
@@ -320,7 +326,7 @@ static bool end_element(struct reader *reader, enum element element)
 	struct str text = buf_str(&reader->text);
 	struct str *member;
 
-	if (reader->text.failed)
+	if (reader->text.failed || (element == ISSUER && text.size > ISSUER_BYTES_MAX))
 		return refuse(reader, "has a value that is too long");
 	switch (element) {
 	case ISSUER:
