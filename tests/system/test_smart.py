@@ -60,16 +60,22 @@ class Smart(support.Stand):
         body = urllib.parse.urlencode({name: value for name, value in form.items() if value is not None})
         return support.request("POST", self.endpoint, {"Content-Type": "application/x-www-form-urlencoded"}, body)
 
-    def get(self, scope=None, **claims):
-        """A token answer; right after the start the endpoint may ask for another assertion."""
-        answers = []
+    def granted(self, scope=None, **claims):
+        """An assertion that was answered with a token, and the answer. The endpoint may ask for another one while what it
+        remembers is not yet older than the assertion: after a start, or when signing took long."""
+        asked = []
 
         def given():
-            answers.append(self.ask(self.assertion(**claims), scope=scope))
-            return answers[-1].status != 503
+            assertion = self.assertion(**claims)
+            asked.append((assertion, self.ask(assertion, scope=scope)))
+            return asked[-1][1].status != 503
 
         support.wait_until(given, "the token endpoint to be certain")
-        return self.assertStatus(answers[-1], 200)
+        self.assertStatus(asked[-1][1], 200)
+        return asked[-1]
+
+    def get(self, scope=None, **claims):
+        return self.granted(scope, **claims)[1]
 
     def assertRefused(self, answer, error, status=400):
         self.assertEqual((answer.status, answer.json()["error"]), (status, error), repr(answer))
@@ -143,9 +149,7 @@ class Smart(support.Stand):
         self.assertStatus(self.gateway.find("List", token=token), 403)
 
     def test_071_client_assertions(self):
-        self.get()
-        used = self.assertion()
-        self.assertStatus(self.ask(used), 200)
+        used, _ = self.granted()
         for _ in range(2):
             self.assertRefused(self.ask(used), "invalid_client")
         now = int(time.time())
@@ -188,9 +192,7 @@ class Smart(support.Stand):
 
     def test_071_a_restart_forgets_no_assertion(self):
         """A gateway without Redis does not know what it granted before: it grants nothing that may be a repetition."""
-        self.get()
-        used = self.assertion()
-        self.assertStatus(self.ask(used), 200)
+        used, _ = self.granted()
         self.gateway.stop()
         port = self.gateway.port
         self.__class__.gateway = type(self.gateway)(self.directory, [self.domain.back_end()], port=port,
@@ -226,15 +228,11 @@ class SharedCache(Smart):
         super().setUpClass()
 
     def test_071_redis_forgets(self):
-        self.get()
-        used = self.assertion()
-        self.assertStatus(self.ask(used), 200)
+        used, _ = self.granted()
         self.redis("FLUSHALL")
         self.assertRefused(self.ask(used), "temporarily_unavailable", 503)
         self.assertRefused(self.ask(used), "invalid_client")
-        self.get()
-        used = self.assertion()
-        self.assertStatus(self.ask(used), 200)
+        used, _ = self.granted()
         self.redis.kill()
         self.assertRefused(self.ask(used), "temporarily_unavailable", 503)
         self.assertRefused(self.ask(self.assertion()), "temporarily_unavailable", 503)
