@@ -134,7 +134,8 @@ static void transaction_begin(struct fhir_request *request)
 
 	trace_to_header(&http->trace, request->traceparent);
 	request->transaction = (struct transaction) { .gateway = request->gateway,
-						      .south = { .backend = request->gateway->backend,
+						      .source = request->gateway->sources,
+						      .south = { .backend = &request->gateway->sources->backend,
 								 .arena = http->arena,
 								 .deadline = http->deadline,
 								 .spools = request->gateway->spools,

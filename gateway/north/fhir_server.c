@@ -8,18 +8,13 @@
 #include "gateway/north/door.h"
 #include "gateway/north/negotiate.h"
 #include "gateway/north/respond.h"
-#include "gateway/run/clock.h"
-#include "mappers/base/xds_time.h"
 
 #define FORM_BYTES_MAX     65536
 #define RESOURCE_BYTES_MAX (1024u * 1024)
-#define CONNECT_TIME_MS    5000
-#define REPLY_BYTES_MAX    (64u * 1024 * 1024)
 #define GATEWAY_BYTES_MAX  (4u * 1024 * 1024)
 
 struct fhir_server {
-	struct gateway gateway;
-	struct backend backend;
+	struct gateway *gateway;
 	struct spool_limits spools;
 	struct route_base route_base;
 	atomic_uint stranger_count;
@@ -27,7 +22,6 @@ struct fhir_server {
 	struct arena *arena; /* of the server's life */
 	struct http_server *http;
 	uint64_t stop_ms;
-	char started[FHIR_INSTANT_SIZE];
 };
 
 /* Refuses while nothing of the body has been read. */
@@ -57,7 +51,7 @@ static bool body_admit(const struct fhir_server *server, const struct route *rou
 		return refuse(exchange, ERR_MEDIA_TYPE, "Send the parameters as application/x-www-form-urlencoded.");
 	case ROUTE_BODY_BUNDLE:
 	case ROUTE_BODY_RESOURCE:
-		admission->body_bytes_max = server->gateway.config->limits_body_bytes;
+		admission->body_bytes_max = server->gateway->config->limits_body_bytes;
 		if (route->body == ROUTE_BODY_RESOURCE && admission->body_bytes_max > RESOURCE_BYTES_MAX)
 			admission->body_bytes_max = RESOURCE_BYTES_MAX;
 		if (negotiate_body(content_type, &format))
@@ -84,7 +78,7 @@ enum { HOLDS_BACKEND = 1, HOLDS_DOORSTEP = 2 };
 static void let_go(struct fhir_server *server, unsigned holds)
 {
 	if (holds & HOLDS_BACKEND)
-		backend_leave(&server->backend);
+		backend_leave(&server->gateway->sources->backend);
 	if (holds & HOLDS_DOORSTEP)
 		atomic_fetch_sub(&server->stranger_count, 1);
 }
@@ -100,7 +94,7 @@ static bool places_take(struct fhir_server *server, const struct route *route, b
 		let_go(server, holds);
 		return refuse(exchange, ERR_BUSY, "Too many tokens are being looked up at once; try again later.");
 	}
-	if (needs_backend(route) && !backend_enter(&server->backend)) {
+	if (needs_backend(route) && !backend_enter(&server->gateway->sources->backend)) {
 		let_go(server, holds);
 		return refuse(exchange, ERR_BUSY, "The back-end has as many requests as it can take; try again later.");
 	}
@@ -131,7 +125,7 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 			      "There is nothing here; the CapabilityStatement (metadata, right behind the FHIR base "
 			      "URL) says what is.");
 	http->what = route->label;
-	quick = door_quick(server->gateway.access, http, route, &challenge);
+	quick = door_quick(server->gateway->access, http, route, &challenge);
 	if (quick == QUICK_REFUSED) {
 		if (challenge.header[0])
 			http_response_header(exchange, "WWW-Authenticate", str_from_c(challenge.header));
@@ -145,7 +139,7 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 static void handle_request(void *ctx, struct http_exchange *exchange, struct http_request *http)
 {
 	struct fhir_server *server = ctx;
-	struct fhir_request request = { .gateway = &server->gateway, .exchange = exchange, .http = http };
+	struct fhir_request request = { .gateway = server->gateway, .exchange = exchange, .http = http };
 	enum error_code code;
 	const char *allow;
 
@@ -163,7 +157,7 @@ static void finished_request(void *ctx, struct http_request *http)
 /* A transaction that ends before the corridor: who is not let in, and what its headers, its size or the load forbid. */
 static void refusal_record(const struct fhir_server *server, const struct http_request *http, enum error_code code)
 {
-	struct audit *audit = server->gateway.audit;
+	struct audit *audit = server->gateway->audit;
 	enum error_code ignored;
 	const char *allow;
 	struct str id;
@@ -192,66 +186,12 @@ static void untrusted_client(void *ctx, struct str peer, const char *why)
 {
 	struct fhir_server *server = ctx;
 
-	audit_node_refused(server->gateway.audit, why, peer);
+	audit_node_refused(server->gateway->audit, why, peer);
 }
 
 static bool out_of_memory(struct outcome *outcome)
 {
 	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
-}
-
-static bool backend_make(struct fhir_server *server, const struct config_back_end *config, struct outcome *outcome)
-{
-	struct backend *backend = &server->backend;
-
-	*backend = (struct backend) { .name = config->name,
-				      .registry_url = config->registry_url.data,
-				      .provide_url = config->provide_url.data,
-				      .repository_count = config->repositories.count,
-				      .xua_audience = config->xua_audience,
-				      .tls = { config->ca_file.data, config->client_certificate_file.data,
-					       config->client_key_file.data },
-				      .connect_timeout_ms = CONNECT_TIME_MS,
-				      .timeout_ms = (long)config->timeout_ms,
-				      .reply_bytes_max = REPLY_BYTES_MAX,
-				      .requests_max = (unsigned)config->connections_max };
-	server->strangers_max = (backend->requests_max + 1) / 2;
-	if (backend->connect_timeout_ms > backend->timeout_ms)
-		backend->connect_timeout_ms = backend->timeout_ms;
-	if (!peer_tls_check(&backend->tls, "back_ends", outcome))
-		return false;
-	backend->repositories = arena_array(server->arena, config->repositories.count, sizeof(*backend->repositories));
-	if (!backend->repositories)
-		return out_of_memory(outcome);
-	for (size_t i = 0; i < config->repositories.count; i++)
-		backend->repositories[i] = (struct backend_repository) { config->repositories.items[i].unique_id,
-									 config->repositories.items[i].url.data };
-	return true;
-}
-
-static bool seal_make(struct fhir_server *server, const struct config *config, struct outcome *outcome)
-{
-	struct seal_key *keys = arena_array(server->arena, config->keys.count, sizeof(*keys));
-
-	if (!keys)
-		return out_of_memory(outcome);
-	for (size_t i = 0; i < config->keys.count; i++)
-		keys[i] = (struct seal_key) { (uint8_t)config->keys.items[i].id, config->keys.items[i].secret };
-	server->gateway.seal = seal_new(STR("default"), keys, config->keys.count);
-	return server->gateway.seal ||
-	       outcome_add(outcome, ERR_INTERNAL, "keys", "Give each key another id and at least 32 random bytes.");
-}
-
-static bool xua_make(struct fhir_server *server, const struct config *config, struct outcome *outcome)
-{
-	const struct xua_options options = { .key_file = config->xua_key_file.data,
-					     .certificate_file = config->xua_certificate_file.data,
-					     .issuer = config->xua_issuer };
-
-	if (str_is_empty(config->xua_key_file))
-		return true;
-	server->gateway.xua = xua_open(&options, outcome);
-	return server->gateway.xua != NULL;
 }
 
 /* What follows scheme and host in the public base. */
@@ -266,29 +206,21 @@ static struct str path_of(struct str url)
 static bool gateway_make(struct fhir_server *server, const struct config *config, const char *version,
 			 struct outcome *outcome)
 {
-	fhir_instant_from_unix(clock_wall_ms() / 1000, server->started);
 	server->spools = (struct spool_limits) { .directory = config->spool_directory.data,
 						 .memory_bytes = config->limits_spool_memory,
 						 .total_bytes_max = config->limits_spool_bytes };
-	server->gateway.config = config;
-	server->gateway.backend = &server->backend;
-	server->gateway.backend_config = &config->back_ends.items[0];
-	server->gateway.spools = &server->spools;
-	server->gateway.base = config->public_base;
-	server->gateway.version = str_from_c(version);
-	server->gateway.started = str_from_c(server->started);
 	server->route_base.public_path = path_of(config->public_base);
 	server->stop_ms = config->limits_stop_seconds * 1000;
-	server->gateway.access = access_open(config, outcome);
-	return server->gateway.access && audit_open(config, config->public_base, &server->gateway.audit, outcome) &&
-	       backend_make(server, &config->back_ends.items[0], outcome) && seal_make(server, config, outcome) &&
-	       xua_make(server, config, outcome);
+	if (!gateway_open(config, version, &server->spools, &server->gateway, outcome))
+		return false;
+	server->strangers_max = (server->gateway->sources->backend.requests_max + 1) / 2;
+	return true;
 }
 
 /* Host names that are served: what was configured, and what the gateway is reached by anyway. NULL: all. */
 static bool hosts_make(struct fhir_server *server, struct server_options *options, struct outcome *outcome)
 {
-	const struct config *config = server->gateway.config;
+	const struct config *config = server->gateway->config;
 	struct str *hosts = arena_array(server->arena, config->listen_hosts.count + 4, sizeof(*hosts));
 	struct str base = config->public_base;
 	size_t count = 0;
@@ -317,7 +249,7 @@ static bool hosts_make(struct fhir_server *server, struct server_options *option
 
 static bool http_open(struct fhir_server *server, struct outcome *outcome)
 {
-	const struct config *config = server->gateway.config;
+	const struct config *config = server->gateway->config;
 	struct server_handlers handlers = { .ctx = server,
 					    .accept = accept_request,
 					    .handle = handle_request,
@@ -353,10 +285,7 @@ static bool http_open(struct fhir_server *server, struct outcome *outcome)
 
 static void server_free(struct fhir_server *server)
 {
-	audit_close(server->gateway.audit);
-	access_close(server->gateway.access);
-	seal_free(server->gateway.seal);
-	xua_close(server->gateway.xua);
+	gateway_close(server->gateway);
 	arena_free(server->arena);
 	free(server);
 }
@@ -386,7 +315,7 @@ bool fhir_server_open(const struct config *config, const char *version, struct f
 
 struct str fhir_server_base(const struct fhir_server *server)
 {
-	return server->gateway.base;
+	return server->gateway->base;
 }
 
 bool fhir_server_close(struct fhir_server *server)

@@ -25,9 +25,7 @@ bool patient_same(const struct transaction *t, struct str a, struct str b)
 
 struct str registry_home(const struct transaction *t)
 {
-	struct str home = t->gateway->backend_config->home_community_id;
-
-	return str_is_empty(home) ? STR_NONE : arena_printf(t->south.arena, "urn:oid:%.*s", STR_ARG(home));
+	return t->source->home;
 }
 
 bool registry_ask(const struct transaction *t, const struct stored_query *query, struct metadata *metadata)
@@ -41,7 +39,7 @@ struct str resource_id(const struct transaction *t, enum seal_kind kind, struct 
 	char id[SEAL_ID_SIZE];
 
 	if (!uuid_read(str_is_empty(logical_id) ? entry_uuid : logical_id, uuid) ||
-	    !seal_id(t->gateway->seal, kind, (uint8_t)t->gateway->backend_config->source, uuid, id))
+	    !seal_id(t->gateway->seal, kind, (uint8_t)t->source->config->source, uuid, id))
 		return STR_NONE;
 	return arena_copy(t->south.arena, str_from_c(id));
 }
@@ -66,7 +64,7 @@ bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct s
 	uint8_t uuid[16];
 	char text[UUID_URN_SIZE];
 
-	if (!seal_id_open(t->gateway->seal, kind, id, &source, uuid) || source != t->gateway->backend_config->source)
+	if (!seal_id_open(t->gateway->seal, kind, id, &source, uuid) || source != t->source->config->source)
 		return false;
 	uuid_write(uuid, text);
 	*urn = arena_copy(t->south.arena, str_from_c(text));

@@ -58,7 +58,7 @@ static void rules_make(const struct transaction *t, struct provide_defaults *def
 		.accept_comprehensive = config->profiles & CONFIG_COMPREHENSIVE,
 		.accept_uncontained = config->profiles & CONFIG_UNCONTAINED,
 		.fill_minimal = config->minimal_policy == CONFIG_MINIMAL_FILL,
-		.limited_metadata = t->gateway->backend_config->metadata_level == CONFIG_LEVEL_MINIMAL,
+		.limited_metadata = t->source->config->metadata_level == CONFIG_LEVEL_MINIMAL,
 		.defaults = defaults,
 		.default_offset_minutes = config->default_timezone,
 		.base = t->gateway->base,

@@ -8,30 +8,15 @@
 
 #include "gateway/access/visible.h"
 #include "gateway/audit/trail.h"
-#include "gateway/run/config.h"
-#include "gateway/run/seal.h"
 #include "gateway/south/xds_client.h"
+#include "gateway/transactions/gateway.h"
 #include "mappers/fhir_body.h"
-
-/* What a gateway is: made at start, shared by all requests, unchanged but for counters and the cache. */
-struct gateway {
-	const struct config *config;
-	struct backend *backend; /* the default one */
-	const struct config_back_end *backend_config;
-	struct seal *seal;
-	struct spool_limits *spools;
-	struct xua *xua; /* NULL: no back-end is told who asks */
-	struct access *access;
-	struct audit *audit; /* NULL: off */
-	struct str base;     /* public base URL without a final slash */
-	struct str version;  /* of the program */
-	struct str started;  /* FHIR dateTime */
-};
 
 /* One request on its way through a transaction. */
 struct transaction {
 	const struct gateway *gateway;
-	struct south south; /* arena and deadline of the request are in here */
+	struct source *source; /* whom south asks; ids are read and made as this source's */
+	struct south south;    /* arena and deadline of the request are in here */
 	const struct caller *caller;
 	struct visit *visit;       /* what the caller may see; all that is read of a back-end passes through it */
 	struct audit_trail *audit; /* what is recorded of this request; NULL: audit is off */

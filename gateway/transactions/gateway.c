@@ -1,0 +1,167 @@
+#include "gateway/transactions/gateway.h"
+
+#include "gateway/run/clock.h"
+#include "mappers/base/xds_time.h"
+
+#define CONNECT_TIME_MS   5000
+#define REPLY_BYTES_MAX   (64u * 1024 * 1024)
+#define GATEWAY_BYTES_MAX (4u * 1024 * 1024)
+
+static bool out_of_memory(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+}
+
+static struct peer_tls tls_of(const struct config_back_end *row)
+{
+	return (struct peer_tls) { row->ca_file.data, row->client_certificate_file.data, row->client_key_file.data };
+}
+
+static bool source_make(struct gateway *gateway, const struct config_back_end *row, struct source *source,
+			struct outcome *outcome)
+{
+	struct backend *backend = &source->backend;
+	size_t count = row->repositories.count;
+
+	*source = (struct source) { .config = row,
+				    .backend = { .name = row->name,
+						 .registry_url = row->registry_url.data,
+						 .provide_url = row->provide_url.data,
+						 .repository_count = count,
+						 .xua_audience = row->xua_audience,
+						 .tls = tls_of(row),
+						 .connect_timeout_ms = CONNECT_TIME_MS,
+						 .timeout_ms = (long)row->timeout_ms,
+						 .reply_bytes_max = REPLY_BYTES_MAX,
+						 .requests_max = (unsigned)row->connections_max } };
+	if (backend->connect_timeout_ms > backend->timeout_ms)
+		backend->connect_timeout_ms = backend->timeout_ms;
+	backend->repositories = arena_array(gateway->arena, count, sizeof(*backend->repositories));
+	if (!backend->repositories)
+		return out_of_memory(outcome);
+	for (size_t i = 0; i < count; i++)
+		backend->repositories[i] = (struct backend_repository) { row->repositories.items[i].unique_id,
+									 row->repositories.items[i].url.data };
+	if (str_is_empty(row->home_community_id))
+		return true;
+	source->home = arena_printf(gateway->arena, "urn:oid:%.*s", STR_ARG(row->home_community_id));
+	return source->home.data || out_of_memory(outcome);
+}
+
+static bool sources_make(struct gateway *gateway, struct outcome *outcome)
+{
+	const struct config_back_ends *rows = &gateway->config->back_ends;
+
+	gateway->sources = arena_array(gateway->arena, rows->count, sizeof(*gateway->sources));
+	if (!gateway->sources)
+		return out_of_memory(outcome);
+	for (size_t i = 0; i < rows->count; i++) {
+		if (!source_make(gateway, &rows->items[i], &gateway->sources[i], outcome))
+			return false;
+	}
+	gateway->source_count = rows->count;
+	return true;
+}
+
+static bool seal_make(struct gateway *gateway, struct outcome *outcome)
+{
+	const struct config_keys *rows = &gateway->config->keys;
+	struct seal_key *keys = arena_array(gateway->arena, rows->count, sizeof(*keys));
+
+	if (!keys)
+		return out_of_memory(outcome);
+	for (size_t i = 0; i < rows->count; i++)
+		keys[i] = (struct seal_key) { (uint8_t)rows->items[i].id, rows->items[i].secret };
+	gateway->seal = seal_new(STR("default"), keys, rows->count);
+	return gateway->seal ||
+	       outcome_add(outcome, ERR_INTERNAL, "keys", "Give each key another id and at least 32 random bytes.");
+}
+
+static struct xua_options xua_options_of(const struct config *config)
+{
+	return (struct xua_options) { .key_file = config->xua_key_file.data,
+				      .certificate_file = config->xua_certificate_file.data,
+				      .issuer = config->xua_issuer };
+}
+
+static bool xua_make(struct gateway *gateway, struct outcome *outcome)
+{
+	const struct xua_options options = xua_options_of(gateway->config);
+
+	if (str_is_empty(gateway->config->xua_key_file))
+		return true;
+	gateway->xua = xua_open(&options, outcome);
+	return gateway->xua != NULL;
+}
+
+static bool parts_open(struct gateway *gateway, struct outcome *outcome)
+{
+	char started[FHIR_INSTANT_SIZE];
+
+	fhir_instant_from_unix(clock_wall_ms() / 1000, started);
+	gateway->started = arena_copy(gateway->arena, str_from_c(started));
+	if (!gateway->started.data)
+		return out_of_memory(outcome);
+	gateway->access = access_open(gateway->config, outcome);
+	return gateway->access && audit_open(gateway->config, gateway->base, &gateway->audit, outcome) &&
+	       sources_make(gateway, outcome) && seal_make(gateway, outcome) && xua_make(gateway, outcome);
+}
+
+bool gateway_open(const struct config *config, const char *version, struct spool_limits *spools,
+		  struct gateway **gateway, struct outcome *outcome)
+{
+	struct arena *arena = arena_new(GATEWAY_BYTES_MAX);
+	struct gateway *opened = arena ? arena_alloc(arena, sizeof(*opened)) : NULL;
+
+	if (!opened) {
+		arena_free(arena);
+		return out_of_memory(outcome);
+	}
+	*opened = (struct gateway) { .config = config,
+				     .spools = spools,
+				     .base = config->public_base,
+				     .version = str_from_c(version),
+				     .arena = arena };
+	if (!parts_open(opened, outcome)) {
+		gateway_close(opened);
+		return false;
+	}
+	*gateway = opened;
+	return true;
+}
+
+void gateway_close(struct gateway *gateway)
+{
+	if (!gateway)
+		return;
+	audit_close(gateway->audit);
+	access_close(gateway->access);
+	seal_free(gateway->seal);
+	xua_close(gateway->xua);
+	arena_free(gateway->arena);
+}
+
+static bool xua_check(const struct config *config, struct outcome *outcome)
+{
+	const struct xua_options options = xua_options_of(config);
+	struct xua *xua;
+
+	if (str_is_empty(config->xua_key_file))
+		return true;
+	xua = xua_open(&options, outcome);
+	xua_close(xua);
+	return xua != NULL;
+}
+
+bool gateway_check(const struct config *config, struct outcome *outcome)
+{
+	bool ok = access_check(config, outcome);
+
+	ok = audit_check(config, outcome) && ok;
+	for (size_t i = 0; i < config->back_ends.count; i++) {
+		const struct peer_tls peer = tls_of(&config->back_ends.items[i]);
+
+		ok = peer_tls_check(&peer, "back_ends", outcome) && ok;
+	}
+	return xua_check(config, outcome) && ok;
+}

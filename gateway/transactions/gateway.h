@@ -1,0 +1,46 @@
+/* What a gateway is to one tenant: made from the tenant's configuration at start, shared by all requests, unchanged but
+ * for counters and caches. */
+#ifndef PASSERELLE_GATEWAY_H
+#define PASSERELLE_GATEWAY_H
+
+#include "gateway/access/access.h"
+#include "gateway/audit/audit.h"
+#include "gateway/run/config.h"
+#include "gateway/run/seal.h"
+#include "gateway/run/spool.h"
+#include "gateway/south/backend.h"
+#include "gateway/south/xua.h"
+
+/* One place where documents are: a back-end, its row of the configuration, and its number in sealed ids. */
+struct source {
+	struct backend backend;
+	const struct config_back_end *config;
+	struct str home; /* "urn:oid:...", what queries carry; STR_NONE: none */
+};
+
+struct gateway {
+	const struct config *config;
+	struct source *sources; /* in the order of the configuration; publications go to the first */
+	size_t source_count;
+	struct seal *seal;
+	struct spool_limits *spools;
+	struct xua *xua; /* NULL: no back-end is told who asks */
+	struct access *access;
+	struct audit *audit; /* NULL: off */
+	struct str base;     /* public base URL without a final slash */
+	struct str version;  /* of the program */
+	struct str started;  /* FHIR dateTime */
+	struct arena *arena; /* of the gateway's life */
+};
+
+/* Makes the gateway of this configuration; everything is borrowed for its life. version: of the program, a literal.
+ * Errors: those of the parts, ERR_NO_MEMORY. Close with gateway_close, after the last request. */
+bool gateway_open(const struct config *config, const char *version, struct spool_limits *spools,
+		  struct gateway **gateway, struct outcome *outcome) MUST_CHECK;
+void gateway_close(struct gateway *gateway); /* NULL is allowed */
+
+/* Whether it could be opened, as far as the configuration and the files that it names tell; nothing is written, opened
+ * or asked. Every fault is an issue whose path names the key. */
+bool gateway_check(const struct config *config, struct outcome *outcome) MUST_CHECK;
+
+#endif
