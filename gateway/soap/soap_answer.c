@@ -53,9 +53,8 @@ struct str soap_answer_attach(struct soap_answer *answer, int descriptor, uint64
 		close(descriptor);
 		return STR_NONE;
 	}
-	answer->attachments[answer->attachment_count++] = (struct soap_attachment) {
-		.content_id = id, .content_type = type, .size = size, .descriptor = descriptor
-	};
+	answer->attachments[answer->attachment_count++] =
+		(struct soap_part) { .content_id = id, .content_type = type, .size = size, .descriptor = descriptor };
 	return id;
 }
 
@@ -68,7 +67,7 @@ void soap_answer_free(struct soap_answer *answer)
 }
 
 /* One file through the stream. False when the client is gone or the file is shorter than it was. */
-static bool attachment_stream(const struct soap_attachment *attachment, struct http_exchange *exchange)
+static bool attachment_stream(const struct soap_part *attachment, struct http_exchange *exchange)
 {
 	char bytes[STREAM_BYTES];
 	uint64_t left = attachment->size;

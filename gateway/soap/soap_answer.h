@@ -4,7 +4,7 @@
 
 #include "gateway/soap/soap_server.h"
 
-struct soap_attachment {
+struct soap_part {
 	struct str content_id;
 	struct str content_type;
 	uint64_t size;
@@ -16,7 +16,7 @@ struct soap_answer {
 	struct xml_writer writer;
 	struct str action;
 	bool mtom;
-	struct soap_attachment *attachments;
+	struct soap_part *attachments;
 	size_t attachment_count;
 	size_t attachment_capacity;
 	struct arena *arena;

@@ -81,12 +81,12 @@ static bool ask(const struct south *south, const struct identity_service *servic
 	struct exchange exchange = { south, question, kind, answer, false, outcome };
 	struct str action =
 		arena_printf(south->arena, HL7V3_ACTION_PREFIX "%.*s", STR_ARG(hl7v3_root_name(question->kind)));
-	struct soap_request request = { .url = service->url,
-					.action = action,
-					.write_body = message_write,
-					.body = question,
-					.read = answer_read,
-					.read_ctx = &exchange };
+	struct soap_call request = { .url = service->url,
+				     .action = action,
+				     .write_body = message_write,
+				     .body = question,
+				     .read = answer_read,
+				     .read_ctx = &exchange };
 
 	if (!action.data)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");

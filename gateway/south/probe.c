@@ -29,11 +29,11 @@ bool probe_registry(const struct south *south, struct outcome *outcome)
 bool probe_repository(const struct south *south, const struct backend_repository *repository, struct outcome *outcome)
 {
 	struct document_request document = { .repository_unique_id = repository->unique_id };
-	struct soap_request request = { .url = repository->url,
-					.action = STR(ACTION_RETRIEVE),
-					.write_body = retrieve_write,
-					.body = &document,
-					.mtom = true };
+	struct soap_call request = { .url = repository->url,
+				     .action = STR(ACTION_RETRIEVE),
+				     .write_body = retrieve_write,
+				     .body = &document,
+				     .mtom = true };
 	struct xds_message message;
 	unsigned char random[16];
 	char uuid[UUID_URN_SIZE];

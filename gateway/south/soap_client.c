@@ -27,7 +27,7 @@ struct outgoing {
 struct incoming {
 	CURL *easy;
 	const struct south *south;
-	const struct soap_request *request;
+	const struct soap_call *request;
 	struct str message_id;
 	struct mtom_parser *parser; /* NULL for a plain answer */
 	struct mtom_handler handler;
@@ -293,7 +293,7 @@ static bool assertion_add(const struct south *south, struct soap_head *head, str
 }
 
 /* The pieces of the request in their order: a package, or just the envelope. */
-static bool outgoing_build(const struct south *south, const struct soap_request *request, struct str message_id,
+static bool outgoing_build(const struct south *south, const struct soap_call *request, struct str message_id,
 			   struct buf *text, struct outgoing *outgoing, struct outcome *outcome)
 {
 	struct xml_writer writer;
@@ -349,7 +349,7 @@ static struct curl_slist *header_add(struct curl_slist *headers, const struct bu
 }
 
 /* Content-Type, no Expect (a body of ours is always wanted), and the trace. NULL without memory. */
-static struct curl_slist *headers_build(const struct south *south, const struct soap_request *request,
+static struct curl_slist *headers_build(const struct south *south, const struct soap_call *request,
 					struct str message_id)
 {
 	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
@@ -377,7 +377,7 @@ static struct curl_slist *headers_build(const struct south *south, const struct 
 }
 
 /* Milliseconds for this exchange: what the back-end is given, more for documents, never past the deadline. */
-static long exchange_time(const struct south *south, const struct soap_request *request, uint64_t bytes_out)
+static long exchange_time(const struct south *south, const struct soap_call *request, uint64_t bytes_out)
 {
 	uint64_t time = (uint64_t)south->backend->timeout_ms;
 	uint64_t left = deadline_left_ms(south->deadline);
@@ -391,12 +391,12 @@ static long exchange_time(const struct south *south, const struct soap_request *
 /* What may be asked twice and is one piece goes out with its headers in one write, and libcurl may start again from the
  * beginning when a warm connection turns out dead. All else is read from its pieces without a way back, so that
  * libcurl gives up instead (CURLE_SEND_FAIL_REWIND). */
-static bool is_whole(const struct soap_request *request, const struct outgoing *outgoing)
+static bool is_whole(const struct soap_call *request, const struct outgoing *outgoing)
 {
 	return !request->once && outgoing->piece_count == 1;
 }
 
-static bool options_set(CURL *easy, const struct south *south, const struct soap_request *request,
+static bool options_set(CURL *easy, const struct south *south, const struct soap_call *request,
 			struct outgoing *outgoing, struct incoming *incoming, struct curl_slist *headers)
 {
 	int bad = !curl_handle_harden(easy, request->url, &south->backend->tls, south->backend->connect_timeout_ms,
@@ -496,7 +496,7 @@ static void fault_log(const struct incoming *incoming)
 /* What came of it. code is what libcurl says of the transfer. */
 static enum soap_end exchange_end(struct incoming *incoming, const struct outgoing *outgoing, CURLcode code)
 {
-	const struct soap_request *request = incoming->request;
+	const struct soap_call *request = incoming->request;
 	const struct xds_message *message = incoming->message;
 	enum soap_end wrong = request->once && outgoing->sent > 0 ? SOAP_UNCLEAR : SOAP_FAILED;
 
@@ -543,7 +543,7 @@ static enum soap_end transfer(struct incoming *incoming, struct outgoing *outgoi
 static void exchange_record(const struct incoming *incoming, const struct outgoing *outgoing, enum soap_end end)
 {
 	const struct south *south = incoming->south;
-	const struct soap_request *request = incoming->request;
+	const struct soap_call *request = incoming->request;
 	const struct xds_message *message = incoming->message;
 	const struct outcome *outcome = incoming->outcome;
 	struct south_call call = {
@@ -563,7 +563,7 @@ static void exchange_record(const struct incoming *incoming, const struct outgoi
 		south->recorder->called(south->recorder->ctx, &call);
 }
 
-enum soap_end soap_exchange(const struct south *south, const struct soap_request *request, struct xds_message *message,
+enum soap_end soap_exchange(const struct south *south, const struct soap_call *request, struct xds_message *message,
 			    struct outcome *outcome)
 {
 	unsigned char random[16];

@@ -57,7 +57,7 @@ struct document_sink {
 	bool (*end)(void *ctx);
 };
 
-struct soap_request {
+struct soap_call {
 	const char *url;
 	struct str action;
 	/* Writes what stands inside soap:Body. */
@@ -79,7 +79,7 @@ struct soap_request {
  * `once`, a fault of the receiver is SOAP_UNCLEAR); HTML, nothing, a cut or oversized body is ERR_BACKEND_ANSWER; no
  * connection ERR_BACKEND_DOWN; no answer in time ERR_BACKEND_TIMEOUT. message is in south->arena.
  * Time: the back-end's timeout and a second for each 256 KiB of documents, and never past the request's deadline. */
-enum soap_end soap_exchange(const struct south *south, const struct soap_request *request, struct xds_message *message,
+enum soap_end soap_exchange(const struct south *south, const struct soap_call *request, struct xds_message *message,
 			    struct outcome *outcome) MUST_CHECK;
 
 #endif

@@ -51,10 +51,10 @@ bool xds_query(const struct south *south, const struct stored_query *query, stru
 {
 	struct xds_message message;
 	struct south asking = *south;
-	struct soap_request request = { .url = south->backend->registry_url,
-					.action = STR(ACTION_STORED_QUERY),
-					.write_body = query_write,
-					.body = query };
+	struct soap_call request = { .url = south->backend->registry_url,
+				     .action = STR(ACTION_STORED_QUERY),
+				     .write_body = query_write,
+				     .body = query };
 
 	if (str_is_empty(asking.patient_id))
 		asking.patient_id = query_patient(query);
@@ -77,13 +77,13 @@ enum soap_end xds_provide(const struct south *south, const struct rim_list *obje
 {
 	struct xds_message message;
 	struct provide_body body = { objects, NULL, count };
-	struct soap_request request = { .url = south->backend->provide_url,
-					.action = STR(ACTION_PROVIDE_AND_REGISTER),
-					.write_body = provide_write,
-					.body = &body,
-					.mtom = true,
-					.attachment_count = count,
-					.once = true };
+	struct soap_call request = { .url = south->backend->provide_url,
+				     .action = STR(ACTION_PROVIDE_AND_REGISTER),
+				     .write_body = provide_write,
+				     .body = &body,
+				     .mtom = true,
+				     .attachment_count = count,
+				     .once = true };
 	struct soap_attachment *attachments = arena_array(south->arena, count, sizeof(*attachments));
 	struct provided_document *provided = arena_array(south->arena, count, sizeof(*provided));
 	enum soap_end end;
@@ -195,13 +195,13 @@ bool xds_retrieve(const struct south *south, const struct document_request *requ
 	struct retrieve retrieve = { .request = request, .sink = sink, .outcome = outcome };
 	struct document_sink documents = { &retrieve, retrieve_root, retrieve_begin, retrieve_data, retrieve_end };
 	struct xds_message message;
-	struct soap_request call = { .url = backend_repository_url(south->backend, request->repository_unique_id),
-				     .action = STR(ACTION_RETRIEVE),
-				     .write_body = retrieve_write,
-				     .body = request,
-				     .mtom = true,
-				     .reply_bytes_expected = bytes_expected,
-				     .documents = &documents };
+	struct soap_call call = { .url = backend_repository_url(south->backend, request->repository_unique_id),
+				  .action = STR(ACTION_RETRIEVE),
+				  .write_body = retrieve_write,
+				  .body = request,
+				  .mtom = true,
+				  .reply_bytes_expected = bytes_expected,
+				  .documents = &documents };
 
 	if (!call.url) {
 		LOG(ERROR, LOG_SOUTH_ERROR, south->request_id, LOG_TEXT("backend", south->backend->name),
