@@ -11,6 +11,8 @@
 #define ACTION_REGISTER             "urn:ihe:iti:2007:RegisterDocumentSet-b"
 #define ACTION_STORED_QUERY         "urn:ihe:iti:2007:RegistryStoredQuery"
 #define ACTION_RETRIEVE             "urn:ihe:iti:2007:RetrieveDocumentSet"
+#define ACTION_CROSS_QUERY          "urn:ihe:iti:2007:CrossGatewayQuery"
+#define ACTION_CROSS_RETRIEVE       "urn:ihe:iti:2007:CrossGatewayRetrieve"
 #define ACTION_UPDATE               "urn:ihe:iti:2010:UpdateDocumentSet"
 #define ACTION_REMOVE_METADATA      "urn:ihe:iti:2010:DeleteDocumentSet"
 #define ACTION_REMOVE_DOCUMENTS     "urn:ihe:iti:2017:RemoveDocuments"

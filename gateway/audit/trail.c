@@ -80,6 +80,8 @@ static enum audit_kind kind_of_action(struct str action)
 		{ STR_INIT(ACTION_STORED_QUERY), AUDIT_STORED_QUERY },
 		{ STR_INIT(ACTION_PROVIDE_AND_REGISTER), AUDIT_PROVIDE },
 		{ STR_INIT(ACTION_RETRIEVE), AUDIT_RETRIEVE_SET },
+		{ STR_INIT(ACTION_CROSS_QUERY), AUDIT_CROSS_QUERY },
+		{ STR_INIT(ACTION_CROSS_RETRIEVE), AUDIT_CROSS_RETRIEVE },
 		{ STR_INIT(HL7V3_ACTION_PREFIX "PRPA_IN201301UV02"), AUDIT_PIX_FEED_CREATE },
 		{ STR_INIT(HL7V3_ACTION_PREFIX "PRPA_IN201302UV02"), AUDIT_PIX_FEED_UPDATE },
 		{ STR_INIT(HL7V3_ACTION_PREFIX "PRPA_IN201304UV02"), AUDIT_PIX_FEED_MERGE },
@@ -99,7 +101,8 @@ static enum audit_kind kind_of_action(struct str action)
 
 static bool asks(enum audit_kind kind)
 {
-	return kind == AUDIT_STORED_QUERY || kind == AUDIT_PIX_QUERY || kind == AUDIT_PDQ_QUERY;
+	return kind == AUDIT_STORED_QUERY || kind == AUDIT_CROSS_QUERY || kind == AUDIT_PIX_QUERY ||
+	       kind == AUDIT_PDQ_QUERY;
 }
 
 /* The query as it stood in the message: TF-2 3.18.5.1 wants the whole AdhocQueryRequest. */
@@ -373,7 +376,8 @@ static bool call_event(struct events *events, const struct call *call)
 	if (call->kind == AUDIT_FETCH) {
 		record.objects = &call->read;
 		record.object_count = 1;
-	} else if (call->kind == AUDIT_PROVIDE || call->kind == AUDIT_RETRIEVE_SET) {
+	} else if (call->kind == AUDIT_PROVIDE || call->kind == AUDIT_RETRIEVE_SET ||
+		   call->kind == AUDIT_CROSS_RETRIEVE) {
 		record.objects = trail->objects;
 		record.object_count = trail->object_count;
 	}

@@ -51,44 +51,65 @@ static bool report(const struct config_back_end *config, const char *what, const
 	return ok;
 }
 
+static bool registry_check(const struct config_back_end *config, struct south *south)
+{
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	south->deadline = deadline_in(config->timeout_ms);
+	return report(config, south->backend->kind == BACKEND_XCA ? "community: queries" : "registry",
+		      south->backend->registry_url, probe_registry(south, &outcome), &outcome);
+}
+
+static bool repository_check(const struct config_back_end *config, struct south *south,
+			     const struct backend_repository *repository)
+{
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	south->deadline = deadline_in(config->timeout_ms);
+	return report(config, south->backend->kind == BACKEND_XCA ? "community: documents" : "repository",
+		      repository->url, probe_repository(south, repository, &outcome), &outcome);
+}
+
+static bool domain_answers(const struct config_back_end *config, struct south *south)
+{
+	bool ok = registry_check(config, south);
+	struct outcome outcome;
+
+	for (size_t i = 0; i < config->repositories.count; i++) {
+		const struct backend_repository repository = { config->repositories.items[i].unique_id,
+							       config->repositories.items[i].url.data };
+
+		ok = repository_check(config, south, &repository) && ok;
+	}
+	outcome_init(&outcome);
+	return report(config, "publications", south->backend->provide_url,
+		      probe_address(south, south->backend->provide_url, &outcome), &outcome) &&
+	       ok;
+}
+
+static bool community_answers(const struct config_back_end *config, struct south *south)
+{
+	/* Nobody has a repository of this name: the gateway answers that it knows none. */
+	const struct backend_repository nowhere = { STR("2.25.0"), south->backend->retrieve_url };
+	bool ok = registry_check(config, south);
+
+	return repository_check(config, south, &nowhere) && ok;
+}
+
 static bool back_end_check(const struct config_back_end *config, const struct xua *xua, struct spool_limits *spools,
 			   struct arena *arena)
 {
 	static const struct caller self = { .kind = CALLER_SYSTEM, .subject = STR_INIT("passerelle-check") };
-	struct backend backend = { .name = config->name,
-				   .registry_url = config->registry_url.data,
-				   .provide_url = config->provide_url.data,
-				   .xua_audience = config->xua_audience,
-				   .tls = { config->ca_file.data, config->client_certificate_file.data,
-					    config->client_key_file.data },
-				   .connect_timeout_ms = (long)config->timeout_ms,
-				   .timeout_ms = (long)config->timeout_ms,
-				   .reply_bytes_max = REPLY_BYTES_MAX };
-	struct south south = { .backend = &backend,
-			       .arena = arena,
-			       .deadline = deadline_in(config->timeout_ms),
-			       .spools = spools,
-			       .xua = xua,
-			       .caller = &self };
-	struct outcome outcome;
-	bool ok;
+	struct backend backend;
+	struct south south = { .backend = &backend, .arena = arena, .spools = spools, .xua = xua, .caller = &self };
 
-	outcome_init(&outcome);
-	ok = report(config, "registry", backend.registry_url, probe_registry(&south, &outcome), &outcome);
-	for (size_t i = 0; i < config->repositories.count; i++) {
-		struct backend_repository repository = { config->repositories.items[i].unique_id,
-							 config->repositories.items[i].url.data };
-
-		outcome_init(&outcome);
-		south.deadline = deadline_in(config->timeout_ms);
-		ok = report(config, "repository", repository.url, probe_repository(&south, &repository, &outcome),
-			    &outcome) &&
-		     ok;
-	}
-	outcome_init(&outcome);
-	return report(config, "publications", backend.provide_url, probe_address(&south, backend.provide_url, &outcome),
-		      &outcome) &&
-	       ok;
+	if (!backend_read(config, arena, &backend))
+		return false;
+	backend.connect_timeout_ms = backend.timeout_ms;
+	backend.reply_bytes_max = REPLY_BYTES_MAX;
+	return config->kind == CONFIG_KIND_XCA ? community_answers(config, &south) : domain_answers(config, &south);
 }
 
 /* Reads the files of keys and certificates that the configuration names, as the server would. */

@@ -35,9 +35,14 @@ static void signal_wait(void)
 	signals_hurry();
 }
 
+static struct str or_default(struct str text, struct str other)
+{
+	return str_is_empty(text) ? other : text;
+}
+
 static struct str or_none(struct str text)
 {
-	return str_is_empty(text) ? STR("none") : text;
+	return or_default(text, STR("none"));
 }
 
 /* Who is let in, who is asked about patients, and where it is kept: what is switched off shows as well. */
@@ -75,9 +80,15 @@ static void serve_announce(const struct config *config, const struct fhir_server
 	for (size_t i = 0; i < config->back_ends.count; i++) {
 		const struct config_back_end *back_end = &config->back_ends.items[i];
 
-		LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("back_end", back_end->name),
-		    LOG_TEXT("registry", back_end->registry_url), LOG_TEXT("provide", back_end->provide_url),
-		    LOG_NUMBER("repositories", back_end->repositories.count));
+		if (back_end->kind == CONFIG_KIND_XCA)
+			LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("back_end", back_end->name), LOG_C("kind", "xca"),
+			    LOG_TEXT("query", back_end->registry_url),
+			    LOG_TEXT("retrieve", or_default(back_end->retrieve_url, back_end->registry_url)),
+			    LOG_TEXT("discovery", or_none(back_end->xcpd_url)));
+		else
+			LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("back_end", back_end->name), LOG_C("kind", "xds"),
+			    LOG_TEXT("registry", back_end->registry_url), LOG_TEXT("provide", back_end->provide_url),
+			    LOG_NUMBER("repositories", back_end->repositories.count));
 	}
 	trust_announce(config);
 }

@@ -18,7 +18,7 @@ enum config_profile { /* bits of config.profiles */
 enum config_minimal_policy { CONFIG_MINIMAL_FILL, CONFIG_MINIMAL_REFUSE };
 enum config_metadata_level { CONFIG_LEVEL_MINIMAL, CONFIG_LEVEL_COMPREHENSIVE };
 enum config_client_certificate { CONFIG_CLIENT_NONE, CONFIG_CLIENT_OPTIONAL, CONFIG_CLIENT_REQUIRED };
-enum config_back_end_kind { CONFIG_KIND_XDS };
+enum config_back_end_kind { CONFIG_KIND_XDS, CONFIG_KIND_XCA };
 enum config_audit_enabled { CONFIG_AUDIT_AUTO, CONFIG_AUDIT_ON, CONFIG_AUDIT_OFF };
 enum config_audit_kind { CONFIG_AUDIT_FHIR, CONFIG_AUDIT_SYSLOG, CONFIG_AUDIT_FILE };
 
@@ -95,6 +95,7 @@ CONFIG_LIST(config_clients, config_client);
 struct config_back_end {
 #define BACK_END_ROW CONFIG_ROW
 #include "gateway/run/config.def"
+	size_t line;
 };
 CONFIG_LIST(config_back_ends, config_back_end);
 struct config_audit_repository {

@@ -226,6 +226,45 @@ static void check_xua(const struct check *check, const struct config *config)
 		complain(check, "xua.key_file", "Give xua.key_file, xua.certificate_file and xua.issuer.");
 }
 
+/* What a back-end needs depends on its kind. */
+static void check_back_end(const struct check *check, const struct config *config, size_t index)
+{
+	static const char list[] = "back_ends";
+	const struct config_back_end *one = &config->back_ends.items[index];
+	bool is_xds = one->kind == CONFIG_KIND_XDS;
+
+	if (is_xds && (!one->provide_url.size || !one->repositories.count))
+		complain_item(check, list, index, one->line,
+			      "Give provide_url and repositories: an XDS domain is reached by them.");
+	if (!is_xds && !one->home_community_id.size)
+		complain_item(check, list, index, one->line,
+			      "Give home_community_id: it says which community is asked.");
+	if (!is_xds && index == 0)
+		complain_item(check, list, index, one->line, "Name an XDS domain first: publications go there.");
+}
+
+/* A source or home that two share would show the documents of one as the other's. */
+static void check_back_ends(const struct check *check, const struct config *config)
+{
+	const struct config_back_ends *back_ends = &config->back_ends;
+
+	for (size_t i = 0; i < back_ends->count; i++) {
+		const struct config_back_end *one = &back_ends->items[i];
+
+		check_back_end(check, config, i);
+		for (size_t k = 0; k < i; k++) {
+			const struct config_back_end *other = &back_ends->items[k];
+
+			if (str_equal(one->name, other->name) || one->source == other->source ||
+			    (one->home_community_id.size &&
+			     str_equal(one->home_community_id, other->home_community_id)))
+				complain_item(check, "back_ends", i, one->line,
+					      "Give each back-end a name, a source and a home_community_id of its "
+					      "own.");
+		}
+	}
+}
+
 static void check_domain_xua(const struct check *check, const struct config *config)
 {
 	if (config->domain_xua_issuers.count > 0 && config->domain_xua_audiences.count == 0)
@@ -243,6 +282,7 @@ void config_check_whole(const struct config_place *place, const size_t *lines, c
 		complain(&check, "search.count_default", "Do not exceed search.count_max.");
 	check_access(&check, config);
 	check_audit(&check, config);
+	check_back_ends(&check, config);
 	check_xua(&check, config);
 	check_domain_xua(&check, config);
 	check_tls(&check, "tls.certificate_file", config->tls_certificate_file, config->tls_key_file,

@@ -161,7 +161,7 @@ static void sample_section(struct buf *out, const struct config_section *section
 		const struct config_row *row = &section->rows[i];
 		const struct config_section *items = config_section_of(row->type);
 		const char *value = row->default_text[0] ? row->default_text : row->words;
-		bool active = row->required & CONFIG_REQUIRED || row->default_text[0];
+		bool active = row->required & (CONFIG_REQUIRED | CONFIG_SHOWN) || row->default_text[0];
 		bool quiet = commented || (items && row->min == 0);
 
 		if (depth == 0 &&

@@ -45,7 +45,8 @@ _Static_assert(COUNT_OF(root_rows) <= CONFIG_ROWS_MAX, "one flag per row");
 
 const struct config_section config_root = { root_rows, COUNT_OF(root_rows), sizeof(struct config), 0 };
 static const struct config_section back_end_section = { back_end_rows, COUNT_OF(back_end_rows),
-							sizeof(struct config_back_end), 0 };
+							sizeof(struct config_back_end),
+							offsetof(struct config_back_end, line) };
 static const struct config_section repository_section = { repository_rows, COUNT_OF(repository_rows),
 							  sizeof(struct config_repository), 0 };
 static const struct config_section key_section = { key_rows, COUNT_OF(key_rows), sizeof(struct config_key), 0 };

@@ -47,6 +47,7 @@ struct config_row {
 /* For required: a file with an optional secret is read only by the role that it belongs to. */
 #define CONFIG_GATEWAY_MAY 4
 #define CONFIG_DOMAIN_MAY  8
+#define CONFIG_SHOWN       16 /* may be left out; its example in the sample file is needed there */
 #define CONFIG_REQUIRED    (CONFIG_GATEWAY | CONFIG_DOMAIN)
 
 struct config_section {

@@ -1,10 +1,14 @@
-/* A back-end is data: where one XDS domain is, and how much may be asked of it at once. Nothing here does I/O. */
+/* A back-end is data: where one XDS domain or one community is, and how much may be asked of it at once. Nothing here
+ * does I/O. */
 #ifndef PASSERELLE_BACKEND_H
 #define PASSERELLE_BACKEND_H
 
 #include <stdatomic.h>
 
+#include "mappers/base/arena.h"
 #include "mappers/base/error.h"
+
+struct config_back_end;
 
 /* How a peer is spoken to where its URL is https: TLS 1.2 or 1.3, its certificate leads to an authority and names the
  * host, or nothing is sent. Members that are NULL or "" are not there. */
@@ -17,6 +21,11 @@ struct peer_tls {
 /* Whether the files are there and go together. name is what the issue is about. Errors: ERR_VALUE_INVALID. */
 bool peer_tls_check(const struct peer_tls *tls, const char *name, struct outcome *outcome) MUST_CHECK;
 
+enum backend_kind {
+	BACKEND_XDS, /* a registry and repositories: ITI-18, 41, 43 */
+	BACKEND_XCA /* another community behind its Responding Gateway: ITI-38, 39. Source: ITI TF-1 18, TF-2 3.38, 3.39 */
+};
+
 struct backend_repository {
 	struct str unique_id; /* OID, without urn:oid: */
 	const char *url;      /* its ITI-43 endpoint */
@@ -25,9 +34,12 @@ struct backend_repository {
 /* Made from the configuration at start and unchanged afterwards, but for the counter. Strings belong to the
  * configuration. */
 struct backend {
+	enum backend_kind kind;
 	struct str name;
-	const char *registry_url; /* ITI-18 */
-	const char *provide_url;  /* ITI-41 */
+	struct str home; /* homeCommunityId, urn:oid:...; BACKEND_XCA: in every question, checked in every answer */
+	const char *registry_url; /* ITI-18 or ITI-38 */
+	const char *provide_url;  /* ITI-41; BACKEND_XDS only */
+	const char *retrieve_url; /* ITI-39, for documents of all repositories; BACKEND_XCA only */
 	struct backend_repository *repositories;
 	size_t repository_count;
 	struct peer_tls tls;
@@ -39,12 +51,16 @@ struct backend {
 	atomic_uint request_count;
 };
 
+/* What the row says; everything is borrowed from it but the arrays, which are in the arena. False without memory. */
+bool backend_read(const struct config_back_end *row, struct arena *arena, struct backend *backend) MUST_CHECK;
+struct peer_tls backend_tls(const struct config_back_end *row);
+
 /* Admission: counts one request in, or returns false when requests_max are inside. Any thread. Every true is paired
  * with one backend_leave. */
 bool backend_enter(struct backend *backend) MUST_CHECK;
 void backend_leave(struct backend *backend);
 
-/* The endpoint of a repository; NULL for one that the configuration does not name. */
+/* Where documents of a repository are fetched; NULL for one that the configuration does not name. */
 const char *backend_repository_url(const struct backend *backend, struct str unique_id);
 
 #endif

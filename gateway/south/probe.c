@@ -28,9 +28,11 @@ bool probe_registry(const struct south *south, struct outcome *outcome)
 
 bool probe_repository(const struct south *south, const struct backend_repository *repository, struct outcome *outcome)
 {
-	struct document_request document = { .repository_unique_id = repository->unique_id };
+	bool is_cross = south->backend->kind == BACKEND_XCA;
+	struct document_request document = { .home = south->backend->home,
+					     .repository_unique_id = repository->unique_id };
 	struct soap_call request = { .url = repository->url,
-				     .action = STR(ACTION_RETRIEVE),
+				     .action = is_cross ? STR(ACTION_CROSS_RETRIEVE) : STR(ACTION_RETRIEVE),
 				     .write_body = retrieve_write,
 				     .body = &document,
 				     .mtom = true };
@@ -47,9 +49,14 @@ bool probe_repository(const struct south *south, const struct backend_repository
 	if (soap_exchange(south, &request, &message, outcome) != SOAP_ANSWERED)
 		return false;
 	for (size_t i = 0; i < message.response.error_count; i++) {
-		if (str_equal(message.response.errors[i].code, STR("XDSUnknownRepositoryId")))
+		struct str code = message.response.errors[i].code;
+
+		if (!is_cross && str_equal(code, STR("XDSUnknownRepositoryId")))
 			return outcome_add(outcome, ERR_NOT_FOUND, "",
 					   "The repository at this address has another repositoryUniqueId.");
+		if (is_cross && str_equal(code, STR("XDSUnknownCommunity")))
+			return outcome_add(outcome, ERR_NOT_FOUND, "",
+					   "The community at this address has another homeCommunityId.");
 	}
 	return true;
 }

@@ -4,10 +4,12 @@
 
 #include "gateway/south/soap_client.h"
 
-/* A stored query (ITI-18) for a document that does not exist: the registry must answer, and answer Success. */
+/* A stored query (ITI-18, or ITI-38 of a community) for a document that does not exist: the registry must answer, and
+ * answer Success. */
 bool probe_registry(const struct south *south, struct outcome *outcome) MUST_CHECK;
 
-/* A retrieve (ITI-43) of a document that does not exist: the repository must answer in XDS terms, if only to refuse. */
+/* A retrieve (ITI-43, or ITI-39 of a community, whichever repository is named) of a document that does not exist: the
+ * answer must be in XDS terms, if only to refuse. */
 bool probe_repository(const struct south *south, const struct backend_repository *repository,
 		      struct outcome *outcome) MUST_CHECK;
 

@@ -33,6 +33,19 @@ static bool answer_unexpected(struct outcome *outcome)
 			   "it.");
 }
 
+/* What comes from another community must be its own. Some name no home in every place where they should: what they sent
+ * is theirs all the same, for it came from their address. ITI TF-2 3.38.4.1.3, 3.39.4.1.3 */
+static bool home_check(const struct backend *backend, struct str *home, struct outcome *outcome)
+{
+	if (backend->kind != BACKEND_XCA)
+		return true;
+	if (str_is_empty(*home))
+		*home = backend->home;
+	return str_equal(*home, backend->home) ||
+	       outcome_add(outcome, ERR_BACKEND_ANSWER, "",
+			   "The community answered for another one than was asked; report it to its operator.");
+}
+
 /* The patient whom a query names; STR_NONE for one by ids of objects. */
 static struct str query_patient(const struct stored_query *query)
 {
@@ -51,11 +64,15 @@ bool xds_query(const struct south *south, const struct stored_query *query, stru
 {
 	struct xds_message message;
 	struct south asking = *south;
+	struct stored_query asked = *query;
+	bool is_cross = south->backend->kind == BACKEND_XCA;
 	struct soap_call request = { .url = south->backend->registry_url,
-				     .action = STR(ACTION_STORED_QUERY),
+				     .action = is_cross ? STR(ACTION_CROSS_QUERY) : STR(ACTION_STORED_QUERY),
 				     .write_body = query_write,
-				     .body = query };
+				     .body = &asked };
 
+	if (is_cross)
+		asked.home = south->backend->home;
 	if (str_is_empty(asking.patient_id))
 		asking.patient_id = query_patient(query);
 	if (soap_exchange(&asking, &request, &message, outcome) != SOAP_ANSWERED)
@@ -67,6 +84,10 @@ bool xds_query(const struct south *south, const struct stored_query *query, stru
 		return false;
 	if (message.kind != XDS_QUERY_RESPONSE)
 		return answer_unexpected(outcome);
+	for (size_t i = 0; i < message.objects.count; i++) {
+		if (!home_check(south->backend, &message.objects.objects[i].home, outcome))
+			return false;
+	}
 	*list = message.objects;
 	*refs = message.object_refs;
 	return true;
@@ -124,6 +145,7 @@ enum soap_end xds_provide(const struct south *south, const struct rim_list *obje
 
 /* One retrieve under way: finds the DocumentResponse that answers, and lets only its bytes through. */
 struct retrieve {
+	const struct backend *backend;
 	const struct document_request *request;
 	const struct retrieve_sink *sink;
 	const struct document_response *response;
@@ -141,7 +163,7 @@ static bool retrieve_root(void *ctx, const struct xds_message *message)
 	if (!registry_response_check(&message->response, retrieve->outcome))
 		return false;
 	for (size_t i = 0; i < message->response_count; i++) {
-		const struct document_response *response = &message->responses[i];
+		struct document_response *response = &message->responses[i];
 
 		/* Never by position: ids say which document it is. */
 		if (!str_equal(response->document_unique_id, retrieve->request->document_unique_id) ||
@@ -150,6 +172,8 @@ static bool retrieve_root(void *ctx, const struct xds_message *message)
 		if (retrieve->response)
 			return outcome_add(retrieve->outcome, ERR_BACKEND_ANSWER, "",
 					   "The repository sent the document twice; report it to its operator.");
+		if (!home_check(retrieve->backend, &response->home, retrieve->outcome))
+			return false;
 		retrieve->response = response;
 	}
 	if (!retrieve->response)
@@ -192,17 +216,21 @@ static bool retrieve_end(void *ctx)
 bool xds_retrieve(const struct south *south, const struct document_request *request, uint64_t bytes_expected,
 		  const struct retrieve_sink *sink, struct outcome *outcome)
 {
-	struct retrieve retrieve = { .request = request, .sink = sink, .outcome = outcome };
+	struct document_request asked = *request;
+	bool is_cross = south->backend->kind == BACKEND_XCA;
+	struct retrieve retrieve = { .backend = south->backend, .request = request, .sink = sink, .outcome = outcome };
 	struct document_sink documents = { &retrieve, retrieve_root, retrieve_begin, retrieve_data, retrieve_end };
 	struct xds_message message;
 	struct soap_call call = { .url = backend_repository_url(south->backend, request->repository_unique_id),
-				  .action = STR(ACTION_RETRIEVE),
+				  .action = is_cross ? STR(ACTION_CROSS_RETRIEVE) : STR(ACTION_RETRIEVE),
 				  .write_body = retrieve_write,
-				  .body = request,
+				  .body = &asked,
 				  .mtom = true,
 				  .reply_bytes_expected = bytes_expected,
 				  .documents = &documents };
 
+	if (is_cross)
+		asked.home = south->backend->home;
 	if (!call.url) {
 		LOG(ERROR, LOG_SOUTH_ERROR, south->request_id, LOG_TEXT("backend", south->backend->name),
 		    LOG_TEXT("unknown_repository", request->repository_unique_id));

@@ -3,8 +3,6 @@
 #include "gateway/run/clock.h"
 #include "mappers/base/xds_time.h"
 
-#define CONNECT_TIME_MS   5000
-#define REPLY_BYTES_MAX   (64u * 1024 * 1024)
 #define GATEWAY_BYTES_MAX (4u * 1024 * 1024)
 
 static bool out_of_memory(struct outcome *outcome)
@@ -12,40 +10,14 @@ static bool out_of_memory(struct outcome *outcome)
 	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
 }
 
-static struct peer_tls tls_of(const struct config_back_end *row)
-{
-	return (struct peer_tls) { row->ca_file.data, row->client_certificate_file.data, row->client_key_file.data };
-}
-
 static bool source_make(struct gateway *gateway, const struct config_back_end *row, struct source *source,
 			struct outcome *outcome)
 {
-	struct backend *backend = &source->backend;
-	size_t count = row->repositories.count;
-
-	*source = (struct source) { .config = row,
-				    .backend = { .name = row->name,
-						 .registry_url = row->registry_url.data,
-						 .provide_url = row->provide_url.data,
-						 .repository_count = count,
-						 .xua_audience = row->xua_audience,
-						 .tls = tls_of(row),
-						 .connect_timeout_ms = CONNECT_TIME_MS,
-						 .timeout_ms = (long)row->timeout_ms,
-						 .reply_bytes_max = REPLY_BYTES_MAX,
-						 .requests_max = (unsigned)row->connections_max } };
-	if (backend->connect_timeout_ms > backend->timeout_ms)
-		backend->connect_timeout_ms = backend->timeout_ms;
-	backend->repositories = arena_array(gateway->arena, count, sizeof(*backend->repositories));
-	if (!backend->repositories)
+	*source = (struct source) { .config = row };
+	if (!backend_read(row, gateway->arena, &source->backend))
 		return out_of_memory(outcome);
-	for (size_t i = 0; i < count; i++)
-		backend->repositories[i] = (struct backend_repository) { row->repositories.items[i].unique_id,
-									 row->repositories.items[i].url.data };
-	if (str_is_empty(row->home_community_id))
-		return true;
-	source->home = arena_printf(gateway->arena, "urn:oid:%.*s", STR_ARG(row->home_community_id));
-	return source->home.data || out_of_memory(outcome);
+	source->home = source->backend.home;
+	return true;
 }
 
 static bool sources_make(struct gateway *gateway, struct outcome *outcome)
@@ -159,7 +131,7 @@ bool gateway_check(const struct config *config, struct outcome *outcome)
 
 	ok = audit_check(config, outcome) && ok;
 	for (size_t i = 0; i < config->back_ends.count; i++) {
-		const struct peer_tls peer = tls_of(&config->back_ends.items[i]);
+		const struct peer_tls peer = backend_tls(&config->back_ends.items[i]);
 
 		ok = peer_tls_check(&peer, "back_ends", outcome) && ok;
 	}

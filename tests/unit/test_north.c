@@ -8,6 +8,7 @@
 
 #include "gateway/north/negotiate.h"
 #include "gateway/north/route.h"
+#include "gateway/run/config.h"
 #include "gateway/south/backend.h"
 #include "gateway/south/fhir_fetch.h"
 
@@ -289,6 +290,30 @@ static void test_backend__admits_as_many_as_it_may(void **state)
 	assert_null(backend_repository_url(&backend, STR("1.2.3.4")));
 }
 
+static void test_backend__is_read_from_its_row(void **state)
+{
+	(void)state;
+	struct arena *arena = arena_new(65536);
+	struct config_back_end row = { .kind = CONFIG_KIND_XCA,
+				       .name = STR("dsp"),
+				       .registry_url = STR("http://127.0.0.1/query"),
+				       .home_community_id = STR("1.2.5"),
+				       .timeout_ms = 250 };
+	struct backend backend;
+
+	assert_non_null(arena);
+	assert_true(backend_read(&row, arena, &backend));
+	assert_int_equal(backend.kind, BACKEND_XCA);
+	assert_true(str_equal(backend.home, STR("urn:oid:1.2.5")));
+	assert_int_equal(backend.connect_timeout_ms, 250);
+	/* its gateway knows where its documents are */
+	assert_string_equal(backend_repository_url(&backend, STR("1.2.3.4")), "http://127.0.0.1/query");
+	row.retrieve_url = STR("http://127.0.0.1/retrieve");
+	assert_true(backend_read(&row, arena, &backend));
+	assert_string_equal(backend_repository_url(&backend, STR("1.2.3.4")), "http://127.0.0.1/retrieve");
+	arena_free(arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_negotiate__parameter),
 		cmocka_unit_test(test_fhir_fetch__allows_only_type_and_id_below_the_base),
 		cmocka_unit_test(test_backend__admits_as_many_as_it_may),
+		cmocka_unit_test(test_backend__is_read_from_its_row),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

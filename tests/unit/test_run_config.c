@@ -63,6 +63,18 @@ static bool load(const char *text, enum config_role role)
 	return load_bytes(str_from_c(text), role);
 }
 
+/* One more line for back_ends. */
+#define COMMUNITY(name, source, more) \
+	"- {name: " name ", kind: xca, source: " source ", registry_url: http://a/, " more "}\n"
+
+static void replace(char *out, size_t size, const char *text, const char *from, const char *to)
+{
+	const char *at = strstr(text, from);
+
+	assert_non_null(at);
+	snprintf(out, size, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+}
+
 static void test_config__reads_all_kinds_of_values(void **state)
 {
 	char text[4096];
@@ -105,6 +117,22 @@ static void test_config__reads_all_kinds_of_values(void **state)
 	assert_int_equal(config.domain_patients.count, 2);
 	assert_true(str_equal(config.domain_patients.items[1], STR("B 2")));
 	assert_true(config.domain_accept_any_code);
+}
+
+static void test_config__other_communities_stand_beside_the_domain(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	replace(text, sizeof text, good, "patient:",
+		COMMUNITY("dsp", "9",
+			  "home_community_id: 1.2.5, xcpd_url: http://b/, assigning_authority: 1.2.6") "patient:");
+	assert_true(load(text, CONFIG_GATEWAY));
+	assert_int_equal(config.back_ends.count, 2);
+	assert_int_equal(config.back_ends.items[0].kind, CONFIG_KIND_XDS);
+	assert_int_equal(config.back_ends.items[1].kind, CONFIG_KIND_XCA);
+	assert_true(str_equal(config.back_ends.items[1].assigning_authority, STR("1.2.6")));
+	assert_int_equal(config.back_ends.items[1].repositories.count, 0);
 }
 
 static void test_config__defaults_stand(void **state)
@@ -180,10 +208,29 @@ static const struct bad {
 	{ "urn:oid:1.2.4", "x", ":14: back_ends[0].repositories[1].unique_id", "OID" },
 	{ "    url: https://other.example/r?x=y\n", "", ":14: back_ends[0].repositories[1].url", "Add this key" },
 	{ "  timeout_ms: 250", "  timeout_ms: 5", ":16: back_ends[0].timeout_ms", "from 10" },
+	{ "  provide_url: \"http://127.0.0.1:8081/repository\"\n", "", ":9: back_ends[0]",
+	  "provide_url and repositories" },
+	{ "  repositories:\n  - {unique_id: 1.2.3, url: 'http://127.0.0.1:8081/repository'}\n"
+	  "  - unique_id: urn:oid:1.2.4\n    url: https://other.example/r?x=y\n",
+	  "", ":9: back_ends[0]", "provide_url and repositories" },
+	{ "- name: hcm", "- name: hcm\n  kind: xcpd", ":10: back_ends[0].kind", "one of: xds xca" },
+	{ "- name: hcm", "- name: hcm\n  kind: xca\n  home_community_id: 1.2.5", ":9: back_ends[0]",
+	  "XDS domain first" },
+	{ "patient:", COMMUNITY("hcm", "1", "home_community_id: 1.2.5") "patient:", ":17: back_ends[1]", "of its own" },
+	{ "patient:", COMMUNITY("dsp", "0", "home_community_id: 1.2.5") "patient:", ":17: back_ends[1]", "of its own" },
+	{ "patient:", COMMUNITY("dsp", "1", "xcpd_url: http://a/") "patient:", ":17: back_ends[1]",
+	  "home_community_id" },
 	{ "patient:",
-	  "- {name: hcm, registry_url: http://a/, provide_url: http://a/, repositories: [{unique_id: 1.2, "
-	  "url: http://a/}]}\npatient:",
-	  ":9: back_ends", "from 1 to 1 items" },
+	  COMMUNITY("dsp", "1", "home_community_id: 1.2.5")
+		  COMMUNITY("ehr", "2", "home_community_id: 1.2.5") "patient:",
+	  ":18: back_ends[2]", "of its own" },
+	{ "patient:",
+	  COMMUNITY("a", "1", "timeout_ms: 10") COMMUNITY("b", "2", "timeout_ms: 10")
+		  COMMUNITY("c", "3", "timeout_ms: 10") COMMUNITY("d", "4", "timeout_ms: 10")
+			  COMMUNITY("e", "5", "timeout_ms: 10") COMMUNITY("f", "6", "timeout_ms: 10")
+				  COMMUNITY("g", "7", "timeout_ms: 10")
+					  COMMUNITY("h", "8", "timeout_ms: 10") "patient:",
+	  ":9: back_ends", "from 1 to 8 items" },
 	{ "patient:\n  assigning_authority: 1.3.6.1.4.1.21367\n", "", ":1: patient.assigning_authority",
 	  "Add this key" },
 	{ "patient:", "profiles: [minimal, minimal]\npatient:", ":17: profiles[1]", "once" },
@@ -208,14 +255,6 @@ static const struct bad {
 	  ":17: defaults.class_code", "a URI" },
 	{ "patient:", "---\npatient:", ":17", "one document" },
 };
-
-static void replace(char *out, size_t size, const char *text, const char *from, const char *to)
-{
-	const char *at = strstr(text, from);
-
-	assert_non_null(at);
-	snprintf(out, size, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-}
 
 static void test_config__every_mistake_has_its_line_and_key(void **state)
 {
@@ -381,6 +420,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_config__reads_all_kinds_of_values, begin, end),
+		cmocka_unit_test_setup_teardown(test_config__other_communities_stand_beside_the_domain, begin, end),
 		cmocka_unit_test_setup_teardown(test_config__defaults_stand, begin, end),
 		cmocka_unit_test_setup_teardown(test_config__what_is_required_depends_on_the_role, begin, end),
 		cmocka_unit_test_setup_teardown(test_config__every_mistake_has_its_line_and_key, begin, end),
