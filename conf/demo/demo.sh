@@ -1,0 +1,487 @@
+# The demo of ./run, which reads this file: two domains, Redis and the gateway as processes of their own, a walk through what
+# they do, and the plugs that a person may pull meanwhile.
+
+demo_directory=${DEMO_STATE:-var/demo}
+demo_parts=(redis hcm dsp gateway) # in the order in which they start; they end in the reverse one
+declare -A part_pid=()             # of those that run
+redis_directory=                   # of its socket, whose path must be short
+patient_system=urn:oid:1.3.6.1.4.1.21367.13.20.3000
+patient_value=IHEBLUE-1001
+
+# Ends all that the demo started, however it ends; waits, so that the ports are free when the prompt is back.
+demo_end() {
+	trap '' INT TERM HUP
+	trap - EXIT
+	local i
+	# The gateway first: it may still need the domains for the requests in flight.
+	for ((i = ${#demo_parts[@]} - 1; i >= 0; i--)); do
+		part_end "${demo_parts[i]}" TERM
+	done
+	rm -f "$demo_directory"/*.pid "$demo_directory/requests" "$demo_directory"/reply.*
+	[[ $redis_directory ]] && rm -rf "$redis_directory"
+}
+
+port_check() { # variable, port
+	[[ $2 =~ ^[1-9][0-9]{0,4}$ ]] && (($2 <= 65535)) || die "$1=$2 is not a port number (1 to 65535)"
+	if (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null; then
+		die "port $2 is already taken by another program; choose another one: $1=$(($2 < 65000 ? $2 + 1000 : $2 - 1000)) ./run"
+	fi
+}
+
+# Starts one process of the demo and waits until it is ready. It dies with this script, even by SIGKILL. False when it does
+# not get ready.
+part_start() { # part
+	local log=$demo_directory/$1.log port=${part_port[$1]} i
+	local command=(build/passerelle domain --config "$demo_directory/$1.yaml")
+	case $1 in
+	gateway) command=(build/passerelle serve --config "$demo_directory/$1.yaml") ;;
+	redis) command=(redis-server --port 0 --unixsocket "$port" --unixsocketperm 700 --save "" --appendonly no) ;;
+	esac
+	setpriv --pdeathsig TERM "${command[@]}" >>"$log" 2>&1 </dev/null 7>&- 9>&- &
+	part_pid[$1]=$!
+	printf '%s\n' "$!" >"$demo_directory/$1.pid"
+	for ((i = 0; i < 600; i++)); do
+		kill -0 "${part_pid[$1]}" 2>/dev/null || break
+		if [[ $1 == redis ]]; then
+			[[ -S $port ]] && return 0
+		else
+			(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return 0
+		fi
+		sleep 0.05
+	done
+	part_end "$1" KILL
+	return 1
+}
+
+# Ends one process of the demo, if it runs, and waits for its end.
+part_end() { # part, signal
+	local pid=${part_pid[$1]-}
+	unset "part_pid[$1]"
+	rm -f "$demo_directory/$1.pid"
+	[[ $pid ]] && kill "-$2" "$pid" 2>/dev/null
+	[[ $pid ]] && wait "$pid" 2>/dev/null
+	[[ $1 == redis && $redis_directory ]] && rm -f "$redis_directory/redis.sock"
+	return 0
+}
+
+# Starts a part of a demo that is about to begin.
+part_begin() { # part, what it is
+	part_start "$1" && say "$2" && return 0
+	tail -n 5 "$demo_directory/$1.log" >&2
+	die "$1 did not start; its log is $demo_directory/$1.log"
+}
+
+# ---- pulling plugs -------------------------------------------------------------------------------------------------
+
+# What another terminal asks for is done here, by the script that runs the demo: so the processes are its own, whoever asks.
+plug_serve() { # verb, part
+	case $1 in
+	start)
+		[[ ${part_pid[$2]-} ]] && kill -0 "${part_pid[$2]}" 2>/dev/null && printf 'ok %s runs already' "$2" && return 0
+		part_end "$2" KILL
+		part_start "$2" || { printf 'no %s did not start; its log is %s' "$2" "$demo_directory/$2.log" && return 0; }
+		printf 'ok %s is ready again' "$2"
+		;;
+	stop | kill)
+		[[ ${part_pid[$2]-} ]] || { printf 'ok %s was down already' "$2" && return 0; }
+		part_end "$2" "$([[ $1 == stop ]] && printf TERM || printf KILL)"
+		printf 'ok %s is down; plug it in again: ./run demo start %s' "$2" "$2"
+		;;
+	esac
+}
+
+# Serves plugs until the demo ends; ends it when a process of its own accord does.
+plugs_serve() {
+	local verb part token reply
+	while true; do
+		if read -r -t 1 -u 7 verb part token; then
+			reply=$(mktemp "$demo_directory/answer.XXXXXX") || continue
+			plug_serve "$verb" "$part" >"$reply"
+			say "$(<"$reply")" | sed 's/^.. /  /'
+			mv "$reply" "$demo_directory/reply.$token"
+		fi
+		for part in "${!part_pid[@]}"; do
+			kill -0 "${part_pid[$part]}" 2>/dev/null ||
+				die "$part ended by itself; see $demo_directory/$part.log"
+		done
+	done
+}
+
+# ./run demo stop|kill|start PART in another terminal: asks the running demo, and waits for what it says.
+command_plug() { # verb, part...
+	local token=$$.$RANDOM i reply
+	(($# == 2)) && [[ " ${demo_parts[*]} " == *" $2 "* ]] || die "say which part to $1, one of: ${demo_parts[*]}"
+	[[ -p $demo_directory/requests ]] || die "no demo is serving with the state in $demo_directory; start one: ./run demo"
+	if (flock -n 9) 9<"$demo_directory/lock" 2>/dev/null; then
+		die "no demo is running with the state in $demo_directory; start one: ./run demo"
+	fi
+	printf '%s %s %s\n' "$1" "$2" "$token" >"$demo_directory/requests"
+	for ((i = 0; i < 1800; i++)); do
+		[[ -e $demo_directory/reply.$token ]] && break
+		[[ -p $demo_directory/requests ]] || die "the demo has ended"
+		sleep 0.05
+	done
+	[[ -e $demo_directory/reply.$token ]] || die "the demo did not answer within 90 seconds; does its terminal say why?"
+	reply=$(<"$demo_directory/reply.$token")
+	rm -f "$demo_directory/reply.$token"
+	[[ $reply == "ok "* ]] || die "${reply#no }"
+	say "${reply#ok }"
+}
+
+# ---- the walk ------------------------------------------------------------------------------------------------------
+
+# A fresh OID under the arc that is reserved for examples (2.999).
+oid_new() {
+	printf '2.999.20.%s.%s.%s' "$1" "$(date +%s%N)" "$$"
+}
+
+uuid_new() {
+	local uuid
+	read -r uuid </proc/sys/kernel/random/uuid
+	printf '%s' "$uuid"
+}
+
+# Writes the letter with a fresh id, and the Bundle that publishes it.
+documents_write() { # document OID
+	local letter bundle hash now
+	letter=$(<conf/demo/discharge-letter.xml) || die "conf/demo/discharge-letter.xml cannot be read"
+	printf '%s\n' "${letter/2.999.20.1.1\"/$1\"}" >"$demo_directory/letter.xml"
+	bundle=$(<conf/demo/provide-bundle.json) || die "conf/demo/provide-bundle.json cannot be read"
+	now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+	hash=$(sha1sum <"$demo_directory/letter.xml")
+	hash=$(printf '%b' "$(sed 's/[^0-9a-f]//g; s/../\\x&/g' <<<"$hash")" | base64)
+	bundle=${bundle//@NOW@/$now}
+	bundle=${bundle//@SUBMISSION_SET_UUID@/$(uuid_new)}
+	bundle=${bundle//@DOCUMENT_REFERENCE_UUID@/$(uuid_new)}
+	bundle=${bundle//@BINARY_UUID@/$(uuid_new)}
+	bundle=${bundle//@SUBMISSION_SET_OID@/$(oid_new 7)}
+	bundle=${bundle//@DOCUMENT_OID@/$1}
+	bundle=${bundle//\"size\": 0/\"size\": $(wc -c <"$demo_directory/letter.xml")}
+	bundle=${bundle//@HASH@/$hash}
+	bundle=${bundle//@DATA@/$(base64 -w 0 "$demo_directory/letter.xml")}
+	printf '%s\n' "$bundle" >"$demo_directory/publish.json"
+}
+
+# Runs curl with the arguments, shows it as a command to copy, leaves the answer in the file and checks the status.
+step() { # title, expected status, answer file, curl arguments...
+	local title=$1 expected=$2 answer=$3 shown="curl -sS" argument status
+	shift 3
+	for argument; do
+		case $argument in
+		"Authorization: Bearer "*) shown+=" \"Authorization: Bearer \$(cat $demo_directory/$token_name.token)\"" ;;
+		-*) shown+=" $argument" ;;
+		*[!A-Za-z0-9/:.,@_=-]*) shown+=" '$argument'" ;;
+		*) shown+=" $argument" ;;
+		esac
+	done
+	say ""
+	say "$title"
+	say "  $shown"
+	status=$(curl -sS --max-time 60 -o "$answer" -w '%{http_code} %{content_type} %{size_download} bytes' "$@") ||
+		die "$title: no answer from the gateway (see $demo_directory/gateway.log)"
+	say "  -> $status"
+	if [[ $status != "$expected "* ]]; then
+		head -c 2000 "$answer" >&2
+		printf '\n' >&2
+		die "$title: expected status $expected, got ${status%% *}"
+	fi
+}
+
+# The value of the first JSON member with this name in a file: enough for ids and URLs, which hold no escapes.
+json_first() { # member, file, start of the value
+	grep -o "\"$1\" *: *\"$3[^\"]*\"" "$2" | sed -n '1s/.*"\([^"]*\)"$/\1/p'
+}
+
+round_trip() { # base URL
+	local document_oid location attachment
+	document_oid=$(oid_new 1)
+	documents_write "$document_oid"
+	step "1. Publish a discharge letter for patient $patient_value (ITI-65 Provide Document Bundle)" \
+		200 "$demo_directory/published.json" \
+		-X POST -H "Content-Type: application/fhir+json" --data-binary "@$demo_directory/publish.json" "$1"
+	location=$(json_first location "$demo_directory/published.json" ".*DocumentReference/")
+	[[ $location ]] || die "the answer names no location of the DocumentReference; it is $demo_directory/published.json"
+	say "  the entry is now $location"
+
+	step "2. Find it again (ITI-67 Find Document References)" 200 "$demo_directory/found.json" \
+		"$1/DocumentReference?patient.identifier=$patient_system%7C$patient_value&status=current&identifier=urn:ietf:rfc:3986%7Curn:oid:$document_oid"
+	attachment=$(json_first url "$demo_directory/found.json" "http[^\"]*/Binary/")
+	[[ $attachment ]] || die "the letter was published but not found; the answer is $demo_directory/found.json"
+	say "  found, and the document is at $attachment"
+
+	step "3. Retrieve the document (ITI-68 Retrieve Document)" 200 "$demo_directory/retrieved.xml" "$attachment"
+	cmp "$demo_directory/letter.xml" "$demo_directory/retrieved.xml" >&2 ||
+		die "the retrieved document is not the published one (letter.xml, retrieved.xml in $demo_directory)"
+	say "  byte for byte the letter that was published ($demo_directory/letter.xml)"
+}
+
+# Makes a token for one of the roles of the demo and keeps it in a file, to be used by hand too.
+token_name=
+token_make() { # name, arguments of passerelle token...
+	token_name=$1
+	(umask 077 && build/passerelle token --config "$demo_directory/gateway.yaml" "${@:2}" >"$demo_directory/$1.token") ||
+		die "no token could be made for the $1"
+	authorization="Authorization: Bearer $(<"$demo_directory/$1.token")"
+}
+
+# How many entries a searchset says it has in all.
+total_check() { # expected total, answer file, what was expected
+	grep -q "\"total\" *: *$1\b" "$2" || die "$3; the answer is $2"
+}
+
+# A patient hides a document, a doctor breaks the glass, the patient sees it.
+trust_walk() { # base URL
+	local document_oid search attachment authorization doctor=Dr-Anna-Exemple
+	document_oid=$(oid_new 1)
+	documents_write "$document_oid"
+	search="$1/DocumentReference?patient.identifier=$patient_system%7C$patient_value&status=current&identifier=urn:ietf:rfc:3986%7Curn:oid:$document_oid"
+	step "1. Without a token nobody gets anything" 401 "$demo_directory/refused.json" "$search"
+
+	token_make doctor --role doctor --user "$doctor"
+	step "2. A doctor publishes a discharge letter for patient $patient_value (ITI-65)" 200 "$demo_directory/published.json" \
+		-X POST -H "$authorization" -H "Content-Type: application/fhir+json" --data-binary "@$demo_directory/publish.json" "$1"
+	step "3. The doctor finds it (ITI-67)" 200 "$demo_directory/found.json" -H "$authorization" "$search"
+	total_check 1 "$demo_directory/found.json" "the doctor does not find the letter"
+	attachment=$(json_first url "$demo_directory/found.json" "http[^\"]*/Binary/")
+
+	token_make patient --role patient --user "Jean Fantaisie" --patient "$patient_system|$patient_value"
+	consent_write "$document_oid" >"$demo_directory/consent.json"
+	step "4. The patient hides this letter from everybody (ITI-108: a Consent)" 201 "$demo_directory/consented.json" \
+		-X POST -H "$authorization" -H "Content-Type: application/fhir+json" --data-binary "@$demo_directory/consent.json" "$1/Consent"
+
+	token_make doctor --role doctor --user "$doctor"
+	step "5. From now on the doctor does not find it" 200 "$demo_directory/hidden.json" -H "$authorization" "$search"
+	total_check 0 "$demo_directory/hidden.json" "the doctor still finds the letter"
+	step "6. Nor is there anything behind the address that the doctor still has" 404 "$demo_directory/hidden.json" \
+		-H "$authorization" "$attachment"
+
+	token_make emergency --role doctor --user "$doctor" --purpose BTG --reason "Unconscious in the emergency room"
+	step "7. The patient is unconscious: the doctor breaks the glass, with a reason" 200 "$demo_directory/found.json" \
+		-H "$authorization" "$search"
+	total_check 1 "$demo_directory/found.json" "the doctor who breaks the glass does not find the letter"
+	step "8. and reads it (ITI-68)" 200 "$demo_directory/retrieved.xml" -H "$authorization" "$attachment"
+	cmp "$demo_directory/letter.xml" "$demo_directory/retrieved.xml" >&2 ||
+		die "the retrieved document is not the published one (letter.xml, retrieved.xml in $demo_directory)"
+
+	token_make patient --role patient --user "Jean Fantaisie" --patient "$patient_system|$patient_value"
+	step "9. The patient looks who has looked (ITI-81)" 200 "$demo_directory/seen.json" \
+		-H "$authorization" "$1/AuditEvent?patient.identifier=$patient_system%7C$patient_value&_count=200"
+	grep -q '"BTG"' "$demo_directory/seen.json" || die "the broken glass is not in the patient's log; it is $demo_directory/seen.json"
+	say "  the broken glass is there: $(grep -o "\"$doctor\"" "$demo_directory/seen.json" | head -n 1) with purpose BTG"
+}
+
+# The Consent of a patient who hides one document: it permits what the default policy permits, but for that document.
+consent_write() { # document OID
+	cat <<JSON
+{
+  "resourceType": "Consent",
+  "status": "active",
+  "scope": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy" }] },
+  "category": [{ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "INFA" }] }],
+  "patient": { "identifier": { "system": "$patient_system", "value": "$patient_value" } },
+  "dateTime": "$(date -u +%Y-%m-%dT%H:%M:%SZ)",
+  "policy": [{ "uri": "urn:oid:2.999.20.30" }],
+  "provision": {
+    "type": "permit",
+    "provision": [
+      {
+        "type": "deny",
+        "data": [
+          {
+            "meaning": "instance",
+            "reference": { "type": "DocumentReference", "identifier": { "system": "urn:ietf:rfc:3986", "value": "urn:oid:$1" } }
+          }
+        ]
+      }
+    ]
+  }
+}
+JSON
+}
+
+command_demo() {
+	local once= secure=
+	while (($#)); do
+		case $1 in
+		start | stop | kill) command_plug "$@" && return 0 ;;
+		--once) once=1 ;;
+		--secure) secure=1 ;;
+		*) die "demo knows --secure, --once, and start, stop and kill with a part; not \"$1\"" ;;
+		esac
+		shift
+	done
+	demo_open
+	install_packages "${demo_packages[@]}"
+	build_release
+	files_write
+	part_begin redis "Redis (decisions and cross-references, encrypted) on a private socket"
+	part_begin hcm "XDS domain \"hcm\" (registry, repository, identities, consents) at http://127.0.0.1:${part_port[hcm]}"
+	part_begin gateway "Gateway (FHIR R4, MHD) at http://127.0.0.1:${part_port[gateway]}/fhir"
+
+	if [[ $secure ]]; then
+		trust_walk "http://127.0.0.1:${part_port[gateway]}/fhir"
+		say ""
+		say "Tokens of the doctor and the patient are $demo_directory/*.token, good for an hour; more: build/passerelle token --config $demo_directory/gateway.yaml --role doctor"
+		say "Every access is recorded in $demo_directory/audit.ndjson."
+	else
+		round_trip "http://127.0.0.1:${part_port[gateway]}/fhir"
+		say ""
+		say "Published, found and retrieved."
+	fi
+	say "What is published stays in $demo_directory; logs are in $demo_directory/*.log."
+	[[ $once ]] && return 0
+	say "Serving until Ctrl-C. What the gateway can do: curl http://127.0.0.1:${part_port[gateway]}/fhir/metadata"
+	say "Pull a plug in another terminal and watch: ./run demo stop hcm (or kill; then start); parts: ${demo_parts[*]}"
+	plugs_serve
+}
+
+# Takes the directory and the ports of the demo, and says how it ends.
+demo_open() {
+	declare -gA part_port=([hcm]=${HCM_PORT:-8081} [gateway]=${GATEWAY_PORT:-8080})
+	[[ ${part_port[gateway]} != "${part_port[hcm]}" ]] || die "GATEWAY_PORT and HCM_PORT are both ${part_port[hcm]}; they must differ"
+	mkdir -p "$demo_directory/data" 2>/dev/null && [[ -w $demo_directory ]] || die "cannot write to $demo_directory; copy the project to a directory of your own, or name one for the demo's state: DEMO_STATE=DIRECTORY ./run"
+	demo_directory=$(cd "$demo_directory" && pwd)
+	demo_directory=${demo_directory#"$PWD/"}
+	{ exec 9>"$demo_directory/lock"; } 2>/dev/null || die "cannot write to $demo_directory/lock; copy the project to a directory of your own, or name one for the demo's state: DEMO_STATE=DIRECTORY ./run"
+	flock -n 9 || die "a demo is already running with the state in $demo_directory; end it first: Ctrl-C in its terminal, or kill $(<"$demo_directory/run.pid")"
+	printf '%s\n' "$$" >"$demo_directory/run.pid"
+	trap demo_end EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	trap 'exit 129' HUP
+	port_check GATEWAY_PORT "${part_port[gateway]}"
+	port_check HCM_PORT "${part_port[hcm]}"
+	rm -f "$demo_directory/requests" "$demo_directory"/reply.* "$demo_directory"/answer.*
+	mkfifo -m 600 "$demo_directory/requests" && exec 7<>"$demo_directory/requests" ||
+		die "cannot make $demo_directory/requests; copy the project to a directory of your own"
+	redis_directory=$(mktemp -d) || die "no temporary directory can be made in ${TMPDIR:-/tmp}"
+	part_port[redis]=$redis_directory/redis.sock
+}
+
+# Keys, once, so that ids and what is kept stay readable from one demo to the next; configurations, each time.
+files_write() {
+	secrets_make
+	domain_configuration "${part_port[hcm]}" >"$demo_directory/hcm.yaml"
+	gateway_configuration "${part_port[gateway]}" "${part_port[hcm]}" >"$demo_directory/gateway.yaml"
+}
+
+# Keys and secrets: made once, readable by their owner alone.
+secrets_make() {
+	(
+		umask 077
+		cd "$demo_directory" || exit 1
+		[[ -s seal.key ]] || head -c 32 /dev/urandom >seal.key
+		[[ -s state.key ]] || head -c 32 /dev/urandom >state.key
+		[[ -s consent.secret ]] || od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >consent.secret
+		[[ -s demo-tokens.pem ]] || openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out demo-tokens.pem
+		[[ -s tokens.pem ]] || openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out tokens.pem
+		[[ -s xua.pem ]] || openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=passerelle-demo -keyout xua.key -out xua.pem
+	) >"$demo_directory/secrets.log" 2>&1 || die "the demo's keys could not be made; see $demo_directory/secrets.log"
+}
+
+domain_configuration() { # port
+	cat <<YAML
+# Written by ./run for the demo, again at each start. All keys: conf/passerelle.yaml
+domain:
+  listen:
+    port: $1
+  data_directory: data
+  repository_unique_id: 2.999.20.10
+  assigning_authority: 1.3.6.1.4.1.21367.13.20.3000
+  patients: [IHEBLUE-1001..IHEBLUE-1010]
+  cross_references:
+    - 1.3.6.1.4.1.21367.13.20.1000|IHERED-1001..IHERED-1010 = IHEBLUE-1001..IHEBLUE-1010
+    - 1.3.6.1.4.1.21367.13.20.2000|IHEGREEN-1001..IHEGREEN-1010 = IHEBLUE-1001..IHEBLUE-1010
+  demographics_file: $PWD/conf/demo/patients.json
+  accept_any_code: true
+YAML
+	[[ $secure ]] && cat <<YAML
+  consent_secret: consent.secret
+  xua:
+    audiences: [urn:passerelle:demo:hcm]
+    issuers:
+      - issuer: urn:passerelle:demo
+        certificate_file: xua.pem
+YAML
+}
+
+gateway_configuration() { # gateway port, domain port
+	cat <<YAML
+# Written by ./run for the demo, again at each start. All keys: conf/passerelle.yaml
+listen:
+  port: $1
+keys:
+  - id: 1
+    file: seal.key
+back_ends:
+  - name: hcm
+    source: 1
+    registry_url: http://127.0.0.1:$2/registry
+    provide_url: http://127.0.0.1:$2/repository
+    repositories:
+      - unique_id: 2.999.20.10
+        url: http://127.0.0.1:$2/repository
+$([[ $secure ]] && printf '    xua_audience: urn:passerelle:demo:hcm\n')
+patient:
+  assigning_authority: 1.3.6.1.4.1.21367.13.20.3000
+identity:
+  pix_url: http://127.0.0.1:$2/pix
+  pdq_url: http://127.0.0.1:$2/pdq
+  feed_url: http://127.0.0.1:$2/pix
+$([[ $secure ]] && printf '  xua_audience: urn:passerelle:demo:hcm\n')
+  authorities:
+    - number: 1
+      oid: 1.3.6.1.4.1.21367.13.20.1000
+      source: "*"
+    - number: 2
+      oid: 1.3.6.1.4.1.21367.13.20.2000
+      source: "*"
+defaults:
+  class_code: http://loinc.org|11503-0|Medical records
+  type_code: http://loinc.org|34133-9|Summary of episode note
+  format_code: http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode|urn:ihe:iti:xds:2017:mimeTypeSufficient|mimeType Sufficient
+  confidentiality_code: http://terminology.hl7.org/CodeSystem/v3-Confidentiality|N|normal
+  facility_type_code: http://terminology.hl7.org/CodeSystem/v3-RoleCode|HOSP|Hospital
+  practice_setting_code: http://snomed.info/sct|394802001|General medicine
+  content_type_code: http://loinc.org|11503-0|Medical records
+  language_code: en
+YAML
+	if [[ ! $secure ]]; then
+		cat <<YAML
+# Who shows no token is served too: for the demonstration, on loopback. ./run demo --secure shows the rest.
+access:
+  anonymous: true
+YAML
+		return
+	fi
+	cat <<YAML
+demo:
+  token_key: demo-tokens.pem
+authorization_server:
+  key_file: tokens.pem
+consent:
+  source: directory
+  directory_url: http://127.0.0.1:$2/consent
+  secret_file: consent.secret
+  default: permit
+  care_relationships: ["http://snomed.info/sct|309343006|any"]
+  break_glass_roles: ["http://snomed.info/sct|309343006"]
+  max_age_seconds: 900
+xua:
+  key_file: xua.key
+  certificate_file: xua.pem
+  issuer: urn:passerelle:demo
+redis:
+  address: $redis_directory/redis.sock
+state_directory: state
+state_keys:
+  - id: 1
+    file: state.key
+audit:
+  repositories:
+    - name: file
+      kind: file
+      path: audit.ndjson
+YAML
+}
+
