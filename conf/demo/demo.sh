@@ -7,6 +7,7 @@ declare -A part_pid=()             # of those that run
 redis_directory=                   # of its socket, whose path must be short
 patient_system=urn:oid:1.3.6.1.4.1.21367.13.20.3000
 patient_value=IHEBLUE-1001
+dsp_authority=2.999.20.45 # of the numbers by which the DSP knows patients
 
 # Ends all that the demo started, however it ends; waits, so that the ports are free when the prompt is back.
 demo_end() {
@@ -19,6 +20,10 @@ demo_end() {
 	done
 	rm -f "$demo_directory"/*.pid "$demo_directory/requests" "$demo_directory"/reply.*
 	[[ $redis_directory ]] && rm -rf "$redis_directory"
+}
+
+port_differs() { # variable, part, variable, part
+	[[ ${part_port[$2]} != "${part_port[$4]}" ]] || die "$1 and $3 are both ${part_port[$2]}; they must differ"
 }
 
 port_check() { # variable, port
@@ -316,6 +321,8 @@ command_demo() {
 	files_write
 	part_begin redis "Redis (decisions and cross-references, encrypted) on a private socket"
 	part_begin hcm "XDS domain \"hcm\" (registry, repository, identities, consents) at http://127.0.0.1:${part_port[hcm]}"
+	dsp_fill
+	part_begin dsp "XDS domain \"dsp\" (the national record, a community of its own: XCA, XCPD) at http://127.0.0.1:${part_port[dsp]}"
 	part_begin gateway "Gateway (FHIR R4, MHD) at http://127.0.0.1:${part_port[gateway]}/fhir"
 
 	if [[ $secure ]]; then
@@ -337,9 +344,11 @@ command_demo() {
 
 # Takes the directory and the ports of the demo, and says how it ends.
 demo_open() {
-	declare -gA part_port=([hcm]=${HCM_PORT:-8081} [gateway]=${GATEWAY_PORT:-8080})
-	[[ ${part_port[gateway]} != "${part_port[hcm]}" ]] || die "GATEWAY_PORT and HCM_PORT are both ${part_port[hcm]}; they must differ"
-	mkdir -p "$demo_directory/data" 2>/dev/null && [[ -w $demo_directory ]] || die "cannot write to $demo_directory; copy the project to a directory of your own, or name one for the demo's state: DEMO_STATE=DIRECTORY ./run"
+	declare -gA part_port=([gateway]=${GATEWAY_PORT:-8080} [hcm]=${HCM_PORT:-8081} [dsp]=${DSP_PORT:-8082})
+	port_differs GATEWAY_PORT gateway HCM_PORT hcm
+	port_differs GATEWAY_PORT gateway DSP_PORT dsp
+	port_differs HCM_PORT hcm DSP_PORT dsp
+	mkdir -p "$demo_directory/data" "$demo_directory/dsp-data" 2>/dev/null && [[ -w $demo_directory ]] || die "cannot write to $demo_directory; copy the project to a directory of your own, or name one for the demo's state: DEMO_STATE=DIRECTORY ./run"
 	demo_directory=$(cd "$demo_directory" && pwd)
 	demo_directory=${demo_directory#"$PWD/"}
 	{ exec 9>"$demo_directory/lock"; } 2>/dev/null || die "cannot write to $demo_directory/lock; copy the project to a directory of your own, or name one for the demo's state: DEMO_STATE=DIRECTORY ./run"
@@ -351,6 +360,7 @@ demo_open() {
 	trap 'exit 129' HUP
 	port_check GATEWAY_PORT "${part_port[gateway]}"
 	port_check HCM_PORT "${part_port[hcm]}"
+	port_check DSP_PORT "${part_port[dsp]}"
 	rm -f "$demo_directory/requests" "$demo_directory"/reply.* "$demo_directory"/answer.*
 	mkfifo -m 600 "$demo_directory/requests" && exec 7<>"$demo_directory/requests" ||
 		die "cannot make $demo_directory/requests; copy the project to a directory of your own"
@@ -361,8 +371,8 @@ demo_open() {
 # Keys, once, so that ids and what is kept stay readable from one demo to the next; configurations, each time.
 files_write() {
 	secrets_make
-	domain_configuration "${part_port[hcm]}" >"$demo_directory/hcm.yaml"
-	gateway_configuration "${part_port[gateway]}" "${part_port[hcm]}" >"$demo_directory/gateway.yaml"
+	domain_configuration hcm >"$demo_directory/hcm.yaml"
+	gateway_configuration >"$demo_directory/gateway.yaml"
 }
 
 # Keys and secrets: made once, readable by their owner alone.
@@ -379,12 +389,16 @@ secrets_make() {
 	) >"$demo_directory/secrets.log" 2>&1 || die "the demo's keys could not be made; see $demo_directory/secrets.log"
 }
 
-domain_configuration() { # port
+domain_configuration() { # hcm or dsp
 	cat <<YAML
 # Written by ./run for the demo, again at each start. All keys: conf/passerelle.yaml
 domain:
   listen:
-    port: $1
+    port: ${part_port[$1]}
+  accept_any_code: true
+YAML
+	if [[ $1 == hcm ]]; then
+		cat <<YAML
   data_directory: data
   repository_unique_id: 2.999.20.10
   assigning_authority: 1.3.6.1.4.1.21367.13.20.3000
@@ -393,41 +407,93 @@ domain:
     - 1.3.6.1.4.1.21367.13.20.1000|IHERED-1001..IHERED-1010 = IHEBLUE-1001..IHEBLUE-1010
     - 1.3.6.1.4.1.21367.13.20.2000|IHEGREEN-1001..IHEGREEN-1010 = IHEBLUE-1001..IHEBLUE-1010
   demographics_file: $PWD/conf/demo/patients.json
-  accept_any_code: true
 YAML
-	[[ $secure ]] && cat <<YAML
-  consent_secret: consent.secret
+	else
+		# The same people, whom the DSP knows by numbers of its own.
+		sed 's/IHEBLUE-/DSP-/' conf/demo/patients.json >"$demo_directory/dsp-patients.json"
+		cat <<YAML
+  data_directory: dsp-data
+  repository_unique_id: 2.999.20.41
+  home_community_id: 2.999.20.40
+  assigning_authority: $dsp_authority
+  patients: [DSP-1001..DSP-1010]
+  demographics_file: dsp-patients.json
+YAML
+	fi
+	[[ ! $secure ]] && return
+	[[ $1 == hcm ]] && printf '  consent_secret: consent.secret\n'
+	cat <<YAML
   xua:
-    audiences: [urn:passerelle:demo:hcm]
+    audiences: [urn:passerelle:demo:$1]
     issuers:
       - issuer: urn:passerelle:demo
         certificate_file: xua.pem
 YAML
 }
 
-gateway_configuration() { # gateway port, domain port
+# What the DSP has already: a vaccination record, provided to it by ITI-41 as any of its sources would. The message is the
+# one that `passerelle map` makes of a Bundle.
+dsp_fill() {
+	domain_configuration dsp >"$demo_directory/dsp.yaml"
+	[[ -e $demo_directory/dsp-data/filled ]] && return
+	local system=urn:oid:$dsp_authority boundary=passerelle-demo content
+	content=$(base64 -w 0 conf/demo/vaccinations.txt)
+	sed "s#$patient_system#$system#; s/IHEBLUE-1001/DSP-1001/; s/2\.999\.20\.1\.12/2.999.20.43.1/; s/2\.999\.20\.6/2.999.20.44/
+		s/A greeting/Vaccination record/; s/SGVsbG8sIHdvcmxkCg==/$content/" conf/demo/hello.json >"$demo_directory/dsp-document.json"
+	# What the domain demands of gateways, a source of its own need not bring.
+	(secure= && domain_configuration dsp) >"$demo_directory/dsp.yaml"
+	part_begin dsp "The DSP takes a vaccination record in"
+	{
+		printf -- '--%s\r\nContent-ID: <root@passerelle>\r\nContent-Type: application/xop+xml; type="application/soap+xml"\r\n\r\n' $boundary
+		build/passerelle map "$demo_directory/dsp-document.json" 2>/dev/null |
+			sed "s/urn:uuid:00000000-0000-4000-8000-00000000000\([1-9]\)/id\1/g; s#urn:uuid:00000000-0000-4000-8000-000000000000#urn:uuid:$(uuid_new)#
+				s#$system#urn:oid:$dsp_authority#g"
+		printf '\r\n--%s\r\nContent-ID: <document1@passerelle>\r\nContent-Type: text/plain\r\n\r\n' $boundary
+		cat conf/demo/vaccinations.txt
+		printf '\r\n--%s--\r\n' $boundary
+	} >"$demo_directory/dsp-document.mtom"
+	curl -sS --max-time 60 -o "$demo_directory/dsp-filled.mtom" --data-binary "@$demo_directory/dsp-document.mtom" \
+		-H "Content-Type: multipart/related; type=\"application/xop+xml\"; start=\"<root@passerelle>\"; start-info=\"application/soap+xml\"; boundary=$boundary" \
+		"http://127.0.0.1:${part_port[dsp]}/repository"
+	grep -qE 'ResponseStatusType:Success|DuplicateUniqueId' "$demo_directory/dsp-filled.mtom" ||
+		die "the DSP did not take its document; its answer is $demo_directory/dsp-filled.mtom"
+	part_end dsp TERM
+	domain_configuration dsp >"$demo_directory/dsp.yaml"
+	: >"$demo_directory/dsp-data/filled"
+}
+
+gateway_configuration() {
+	local hcm=http://127.0.0.1:${part_port[hcm]} dsp=http://127.0.0.1:${part_port[dsp]}
 	cat <<YAML
 # Written by ./run for the demo, again at each start. All keys: conf/passerelle.yaml
 listen:
-  port: $1
+  port: ${part_port[gateway]}
 keys:
   - id: 1
     file: seal.key
 back_ends:
   - name: hcm
     source: 1
-    registry_url: http://127.0.0.1:$2/registry
-    provide_url: http://127.0.0.1:$2/repository
+    registry_url: $hcm/registry
+    provide_url: $hcm/repository
     repositories:
       - unique_id: 2.999.20.10
-        url: http://127.0.0.1:$2/repository
+        url: $hcm/repository
 $([[ $secure ]] && printf '    xua_audience: urn:passerelle:demo:hcm\n')
+  - name: dsp
+    kind: xca
+    source: 2
+    registry_url: $dsp/xca
+    xcpd_url: $dsp/xcpd
+    home_community_id: 2.999.20.40
+    assigning_authority: $dsp_authority
+$([[ $secure ]] && printf '    xua_audience: urn:passerelle:demo:dsp\n')
 patient:
   assigning_authority: 1.3.6.1.4.1.21367.13.20.3000
 identity:
-  pix_url: http://127.0.0.1:$2/pix
-  pdq_url: http://127.0.0.1:$2/pdq
-  feed_url: http://127.0.0.1:$2/pix
+  pix_url: $hcm/pix
+  pdq_url: $hcm/pdq
+  feed_url: $hcm/pix
 $([[ $secure ]] && printf '  xua_audience: urn:passerelle:demo:hcm\n')
   authorities:
     - number: 1
@@ -446,6 +512,14 @@ defaults:
   content_type_code: http://loinc.org|11503-0|Medical records
   language_code: en
 YAML
+	cat <<YAML
+redis:
+  address: $redis_directory/redis.sock
+state_directory: state
+state_keys:
+  - id: 1
+    file: state.key
+YAML
 	if [[ ! $secure ]]; then
 		cat <<YAML
 # Who shows no token is served too: for the demonstration, on loopback. ./run demo --secure shows the rest.
@@ -461,7 +535,7 @@ authorization_server:
   key_file: tokens.pem
 consent:
   source: directory
-  directory_url: http://127.0.0.1:$2/consent
+  directory_url: $hcm/consent
   secret_file: consent.secret
   default: permit
   care_relationships: ["http://snomed.info/sct|309343006|any"]
@@ -471,12 +545,6 @@ xua:
   key_file: xua.key
   certificate_file: xua.pem
   issuer: urn:passerelle:demo
-redis:
-  address: $redis_directory/redis.sock
-state_directory: state
-state_keys:
-  - id: 1
-    file: state.key
 audit:
   repositories:
     - name: file

@@ -2,6 +2,7 @@
 import os
 import signal
 import socket
+import subprocess
 import unittest
 
 import support
@@ -32,7 +33,7 @@ class Demo(support.DemoStand):
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = str(taken.getsockname()[1])
-            for name in ("GATEWAY_PORT", "HCM_PORT"):
+            for name in ("GATEWAY_PORT", "HCM_PORT", "DSP_PORT"):
                 done = self.run_once(**{name: port})
                 self.assertNotEqual(done.returncode, 0)
                 self.assertIn(port, done.stderr)
@@ -49,7 +50,8 @@ class Demo(support.DemoStand):
             os.kill(int(file.read()), 0)
         with open(os.path.join(self.state, "hcm.pid"), encoding="utf-8") as file:
             os.kill(int(file.read()), 0)
-        second = self.run_once(GATEWAY_PORT=str(support.free_port()), HCM_PORT=str(support.free_port()))
+        second = self.run_once(GATEWAY_PORT=str(support.free_port()), HCM_PORT=str(support.free_port()),
+                               DSP_PORT=str(support.free_port()))
         self.assertNotEqual(second.returncode, 0)
         self.assertIn("already running", second.stderr)
         answer = support.request("GET", "http://127.0.0.1:%s/fhir/metadata" % self.environment["GATEWAY_PORT"])
@@ -57,6 +59,45 @@ class Demo(support.DemoStand):
         os.killpg(process.pid, signal.SIGINT)
         process.wait(60)
         self.assertTrue(self.ports_free())
+
+    def plug(self, *words, expect=0):
+        done = subprocess.run(["./run", "demo", *words], cwd=support.ROOT, env=self.environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120, check=False)
+        self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def test_plugs_are_pulled_and_plugged_in(self):
+        self.assertIn("start one", self.plug("stop", "hcm", expect=1))
+        process = self.start()
+        port = {"hcm": "HCM_PORT", "dsp": "DSP_PORT", "gateway": "GATEWAY_PORT"}
+        for verb, part in (("stop", "hcm"), ("kill", "dsp"), ("stop", "redis"), ("kill", "gateway")):
+            with self.subTest(verb=verb, part=part):
+                self.assertIn("is down", self.plug(verb, part))
+                if part in port:
+                    self.assertFalse(support.accepts(int(self.environment[port[part]])))
+                self.assertIn("down already", self.plug(verb, part))
+                self.assertIn("ready again", self.plug("start", part))
+                if part in port:
+                    self.assertTrue(support.accepts(int(self.environment[port[part]])))
+                self.assertIn("runs already", self.plug("start", part))
+        self.assertIn("one of: redis hcm dsp gateway", self.plug("stop", "everything", expect=1))
+        self.assertIsNone(process.poll())
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+        self.assertTrue(self.ports_free())
+
+    def test_who_plugs_in_keeps_nothing_open(self):
+        """start from a pipe: the reader sees the end of the pipe while the part runs on."""
+        self.start()
+        self.plug("stop", "hcm")
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb") as pipe:
+            subprocess.run(["./run", "demo", "start", "hcm"], cwd=support.ROOT, env=self.environment,
+                           stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, pass_fds=(writing,), timeout=120,
+                           check=True)
+            os.close(writing)
+            self.assertIn(b"ready", pipe.read())
+        self.assertTrue(support.accepts(int(self.environment["HCM_PORT"])))
 
     def test_every_end_ends_all(self):
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
