@@ -51,6 +51,28 @@ static bool report(const struct config_back_end *config, const char *what, const
 	return ok;
 }
 
+/* The addresses of changes and removals, where they are not those that are asked anyway. */
+static bool changes_check(const struct config_back_end *config, struct south *south)
+{
+	const struct {
+		const char *what;
+		struct str url;
+	} addresses[] = { { "updates", config->update_url }, { "removals", config->delete_url } };
+	struct outcome outcome;
+	bool ok = true;
+
+	for (size_t i = 0; i < COUNT_OF(addresses); i++) {
+		if (str_is_empty(addresses[i].url))
+			continue;
+		outcome_init(&outcome);
+		south->deadline = deadline_in(config->timeout_ms);
+		ok = report(config, addresses[i].what, addresses[i].url.data,
+			    probe_address(south, addresses[i].url.data, &outcome), &outcome) &&
+		     ok;
+	}
+	return ok;
+}
+
 static bool registry_check(const struct config_back_end *config, struct south *south)
 {
 	struct outcome outcome;
@@ -78,21 +100,22 @@ static bool domain_answers(const struct config_back_end *config, struct south *s
 	struct outcome outcome;
 
 	for (size_t i = 0; i < config->repositories.count; i++) {
-		const struct backend_repository repository = { config->repositories.items[i].unique_id,
-							       config->repositories.items[i].url.data };
+		const struct backend_repository repository = { .unique_id = config->repositories.items[i].unique_id,
+							       .url = config->repositories.items[i].url.data };
 
 		ok = repository_check(config, south, &repository) && ok;
 	}
 	outcome_init(&outcome);
-	return report(config, "publications", south->backend->provide_url,
-		      probe_address(south, south->backend->provide_url, &outcome), &outcome) &&
-	       ok;
+	ok = report(config, "publications", south->backend->provide_url,
+		    probe_address(south, south->backend->provide_url, &outcome), &outcome) &&
+	     ok;
+	return changes_check(config, south) && ok;
 }
 
 static bool community_answers(const struct config_back_end *config, struct south *south)
 {
 	/* Nobody has a repository of this name: the gateway answers that it knows none. */
-	const struct backend_repository nowhere = { STR("2.25.0"), south->backend->retrieve_url };
+	const struct backend_repository nowhere = { .unique_id = STR("2.25.0"), .url = south->backend->retrieve_url };
 	bool ok = registry_check(config, south);
 
 	return repository_check(config, south, &nowhere) && ok;

@@ -406,12 +406,17 @@ bool attribute_rules_check(const struct rim_object *object, enum object_kind kin
 	return whole_object_check(object, kind, outcome) && ok;
 }
 
-bool association_attributes_check(const struct rim_object *association, struct outcome *outcome)
+bool association_attributes_check(const struct rim_object *association, bool is_update, struct outcome *outcome)
 {
 	static const struct attribute_rule rules[] = {
 		{ "SubmissionSetStatus", SLOT, "SubmissionSetStatus", DATATYPE_STRING, false, O },
+		/* ITI TF-2 3.57.4.1.3.3 */
+		{ "PreviousVersion", SLOT, "PreviousVersion", DATATYPE_STRING, false, O },
+		{ "AssociationPropagation", SLOT, "AssociationPropagation", DATATYPE_STRING, false, O },
+		{ "OriginalStatus", SLOT, "OriginalStatus", DATATYPE_STRING, false, O },
+		{ "NewStatus", SLOT, "NewStatus", DATATYPE_STRING, false, O },
 	};
-	static const struct rule_set set = { rules, COUNT_OF(rules), "Association" };
+	const struct rule_set set = { rules, is_update ? COUNT_OF(rules) : 1, "Association" };
 	bool ok = slots_check(association, &set, outcome);
 
 	ok = back_pointers_check(association, outcome) && ok;

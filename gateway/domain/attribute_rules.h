@@ -42,7 +42,8 @@ struct str slot_value(const struct rim_slots *slots, struct str name);
 bool attribute_rules_check(const struct rim_object *object, enum object_kind kind, const struct code_sets *code_sets,
 			   struct arena *arena, struct outcome *outcome) MUST_CHECK;
 
-/* The same for the slots and Classifications of an Association. */
-bool association_attributes_check(const struct rim_object *association, struct outcome *outcome) MUST_CHECK;
+/* The same for the slots and Classifications of an Association. is_update: with the slots of ITI-57. */
+bool association_attributes_check(const struct rim_object *association, bool is_update,
+				  struct outcome *outcome) MUST_CHECK;
 
 #endif

@@ -29,6 +29,9 @@ static const struct soap_action actions[] = {
 	{ ACTION_REGISTER, XDS_SUBMIT_REQUEST, false, "ITI-42", register_document_set, NULL },
 	{ ACTION_STORED_QUERY, XDS_QUERY_REQUEST, false, "ITI-18", registry_stored_query, NULL },
 	{ ACTION_RETRIEVE, XDS_RETRIEVE_REQUEST, true, "ITI-43", retrieve_document_set, NULL },
+	{ ACTION_UPDATE, XDS_SUBMIT_REQUEST, false, "ITI-57", update_document_set, NULL },
+	{ ACTION_REMOVE_METADATA, XDS_REMOVE_REQUEST, false, "ITI-62", remove_metadata, NULL },
+	{ ACTION_REMOVE_DOCUMENTS, XDS_REMOVE_DOCUMENTS_REQUEST, false, "ITI-86", remove_documents, NULL },
 	{ V3("201301UV02"), HL7V3_BODY, false, "ITI-44", identity_feed_message, ACKNOWLEDGED },
 	{ V3("201302UV02"), HL7V3_BODY, false, "ITI-44", identity_feed_message, ACKNOWLEDGED },
 	{ V3("201304UV02"), HL7V3_BODY, false, "ITI-44", identity_feed_message, ACKNOWLEDGED },
@@ -39,8 +42,9 @@ static const struct soap_action actions[] = {
 /* Every transaction may be sent to each of them: the action says what it is. */
 static const char *const paths[] = { "/xds", "/registry", "/repository", "/pix", "/pdq" };
 
-static const char greeting[] = "Passerelle embedded XDS domain: ITI-18 and ITI-42 at /registry, ITI-41 and ITI-43 at "
-			       "/repository, ITI-44 and ITI-45 at /pix, ITI-47 at /pdq, by POST with SOAP 1.2.";
+static const char greeting[] =
+	"Passerelle embedded XDS domain: ITI-18, ITI-42, ITI-57 and ITI-62 at /registry, ITI-41, "
+	"ITI-43 and ITI-86 at /repository, ITI-44 and ITI-45 at /pix, ITI-47 at /pdq, by POST with SOAP 1.2.";
 
 /* Who is known and what is allowed, from the configuration. */
 static bool rules_open(const struct config *config, struct domain *domain, struct outcome *outcome)

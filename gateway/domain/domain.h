@@ -1,6 +1,6 @@
 /* The embedded XDS domain: a Document Registry and a Document Repository in one process, on SQLite and plain files,
- * spoken to over SOAP 1.2 only. Serves ITI-41 and ITI-43 (MTOM), ITI-42 and ITI-18. Source: ITI TF-2 3.18, 3.41, 3.42,
- * 3.43, TF-3 4. The gateway never calls it as a function. */
+ * spoken to over SOAP 1.2 only. Serves ITI-41 and ITI-43 (MTOM), ITI-42, 18, 57, 62 and 86. Source: ITI TF-2 3.18, 3.41,
+ * 3.42, 3.43, 3.57, 3.62, 3.86, TF-3 4. The gateway never calls it as a function. */
 #ifndef PASSERELLE_DOMAIN_H
 #define PASSERELLE_DOMAIN_H
 

@@ -25,7 +25,7 @@ struct domain {
 	struct saml_verifier *verifier; /* NULL: assertions are not looked at */
 };
 
-/* ITI-41, 42, 18 and 43, in the form of soap_action.handle; ctx is the struct domain. */
+/* ITI-41, 42, 18, 43, 57, 62 and 86, in the form of soap_action.handle; ctx is the struct domain. */
 bool provide_and_register(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
 bool register_document_set(void *ctx, struct soap_request *request, struct soap_answer *answer,
 			   struct outcome *outcome);
@@ -33,6 +33,9 @@ bool registry_stored_query(void *ctx, struct soap_request *request, struct soap_
 			   struct outcome *outcome);
 bool retrieve_document_set(void *ctx, struct soap_request *request, struct soap_answer *answer,
 			   struct outcome *outcome);
+bool update_document_set(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
+bool remove_metadata(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
+bool remove_documents(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
 
 /* ITI-44 (add, revise and merge), ITI-45 and ITI-47, likewise. */
 bool identity_feed_message(void *ctx, struct soap_request *request, struct soap_answer *answer,

@@ -1,28 +1,16 @@
+#include "gateway/domain/registry_commit.h"
+
 #include <assert.h>
 
 #include "gateway/domain/identity_store.h"
 #include "gateway/domain/refusal.h"
-#include "gateway/domain/registry.h"
 
 #define METADATA_ERROR "XDSRegistryMetadataError"
-#define HAS_MEMBER     "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
 #define APPEND         "urn:ihe:iti:2007:AssociationType:APND"
 #define TRANSFORM      "urn:ihe:iti:2007:AssociationType:XFRM"
 #define DEPRECATED     "XDSRegistryDeprecatedDocumentError"
 
-/* One commit on its way. ends[i] holds the registered ends of association i. */
-struct commit {
-	struct connection *connection;
-	const struct submission *submission;
-	struct arena *arena;
-	struct outcome *outcome;
-	struct ends {
-		struct row source;
-		struct row target;
-	} * ends;
-};
-
-static bool ids_check(struct commit *commit, const struct submitted *object)
+bool commit_ids_check(struct commit *commit, const struct submitted *object)
 {
 	struct row row;
 	bool found;
@@ -33,8 +21,7 @@ static bool ids_check(struct commit *commit, const struct submitted *object)
 				"Use another entryUUID, or a symbolic id: this one is registered already.");
 }
 
-/* A set or folder needs a uniqueId of its own; an entry may repeat one with the same content. TF-3 4.2.3.2.26 */
-static bool unique_id_check(struct commit *commit, const struct submitted *object)
+bool commit_unique_id_check(struct commit *commit, const struct submitted *object)
 {
 	struct rows known = { 0 };
 	bool ok = true;
@@ -164,10 +151,7 @@ static bool association_check(struct commit *commit, const struct submitted *ass
 	return registered_relation_check(commit, association, ends);
 }
 
-/* All that needs the registry and changes nothing. It goes on after the first refusal, not after a failing disk. */
-/* TF-2 3.42.4.1.3.3: the patient must have come through the identity feed, and must not have been merged into another
- * since. Asked here, where no merge can come between the answer and the commit. */
-static bool patient_check(const struct commit *commit, const struct submitted *object)
+bool commit_patient_check(const struct commit *commit, const struct submitted *object)
 {
 	const struct patient_identity identity = { object->patient_authority, object->patient_value };
 	bool is_registered = false;
@@ -179,6 +163,7 @@ static bool patient_check(const struct commit *commit, const struct submitted *o
 				       "Use a patient id that this affinity domain knows.");
 }
 
+/* All that needs the registry and changes nothing. It goes on after the first refusal, not after a failing disk. */
 static bool registry_check(struct commit *commit)
 {
 	bool ok = true;
@@ -186,11 +171,11 @@ static bool registry_check(struct commit *commit)
 	for (size_t i = 0; i < commit->submission->count; i++) {
 		const struct submitted *object = &commit->submission->objects[i];
 
-		ok = ids_check(commit, object) && ok;
+		ok = commit_ids_check(commit, object) && ok;
 		if (object->kind == OBJECT_ASSOCIATION)
 			ok = association_check(commit, object, &commit->ends[i]) && ok;
 		else
-			ok = patient_check(commit, object) && unique_id_check(commit, object) && ok;
+			ok = commit_patient_check(commit, object) && commit_unique_id_check(commit, object) && ok;
 	}
 	return ok;
 }
@@ -219,16 +204,16 @@ static bool tree_deprecate(struct commit *commit, const struct row *replaced)
 		select_free(&select);
 	}
 	for (size_t i = 0; ok && i < doomed.count; i++)
-		ok = row_deprecate(commit->connection, &doomed.items[i], commit->arena, commit->outcome);
+		ok = row_set_status(commit->connection, &doomed.items[i], true, commit->arena, commit->outcome);
 	return ok;
 }
 
-/* Adds an association that the registry makes itself. */
-static bool association_add(struct commit *commit, struct str source, struct str target, struct str *uuid)
+bool commit_association_add(struct commit *commit, const char *type, struct str source, struct str target,
+			    struct str *uuid)
 {
-	struct submitted added = { .kind = OBJECT_ASSOCIATION, .type = ASSOCIATION_HAS_MEMBER };
+	struct submitted added = { .kind = OBJECT_ASSOCIATION, .version = 1 };
 
-	added.rim = association_new(commit->arena, HAS_MEMBER, source, target, commit->submission->set->rim->home);
+	added.rim = association_new(commit->arena, type, source, target, commit->submission->set->rim->home);
 	if (!added.rim)
 		return outcome_add(commit->outcome, ERR_NO_MEMORY, "", "Retry later.");
 	*uuid = added.rim->id;
@@ -256,8 +241,8 @@ static bool folders_follow(struct commit *commit, const struct submitted *associ
 	ok = select_run(&select, commit->connection, &folders, commit->outcome);
 	select_free(&select);
 	for (size_t i = 0; ok && i < folders.count; i++) {
-		ok = association_add(commit, folders.items[i].uuid, replacement, &member) &&
-		     association_add(commit, commit->submission->set->rim->id, member, &unused) &&
+		ok = commit_association_add(commit, HAS_MEMBER, folders.items[i].uuid, replacement, &member) &&
+		     commit_association_add(commit, HAS_MEMBER, commit->submission->set->rim->id, member, &unused) &&
 		     row_touch(commit->connection, &folders.items[i], commit->submission->now, commit->arena,
 			       commit->outcome);
 	}

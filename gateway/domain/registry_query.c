@@ -11,6 +11,8 @@
 #define KIND_SET         " AND o.kind = 2"
 #define KIND_FOLDER      " AND o.kind = 3"
 #define KIND_ASSOCIATION " AND o.kind = 4"
+/* Who does not ask by $MetadataLevel 2 is shown one version of each entry, the newest. TF-2 3.18.4.1.2.3.5.1.1 */
+#define NEWEST " AND NOT EXISTS (SELECT 1 FROM object n WHERE n.lid = o.lid AND n.version > o.version)"
 
 static const char *const kind_conditions[] = {
 	[OBJECT_ENTRY] = KIND_ENTRY,
@@ -25,7 +27,15 @@ struct search {
 	struct arena *arena;
 	struct rows *rows;
 	struct outcome *outcome;
+	bool every_version;
 };
+
+static void kind_add(const struct search *search, enum object_kind kind, struct select *select)
+{
+	select_add(select, kind_conditions[kind]);
+	if (kind == OBJECT_ENTRY && !search->every_version)
+		select_add(select, NEWEST);
+}
 
 /* Runs "kind AND condition (values)" in steps, so that no list gets too long for SQL. condition ends where the list
  * of question marks goes; NULL values: no list. after closes what condition opened. */
@@ -39,7 +49,7 @@ static bool find_by_list(const struct search *search, enum object_kind kind, con
 		bool ok;
 
 		select_begin(&select, search->arena);
-		select_add(&select, kind_conditions[kind]);
+		kind_add(search, kind, &select);
 		select_add(&select, condition);
 		select_bind_list(&select, &part);
 		select_add(&select, after);
@@ -155,7 +165,7 @@ static bool find_of_kind(const struct search *search, enum object_kind kind, con
 	struct select select;
 
 	select_begin(&select, search->arena);
-	select_add(&select, kind_conditions[kind]);
+	kind_add(search, kind, &select);
 	select_add(&select, more);
 	bool ok = query_conditions_add(search->query, kind, &select, search->outcome) &&
 		  select_run(&select, search->connection, search->rows, search->outcome);
@@ -406,6 +416,9 @@ bool registry_query(struct connection *connection, const struct stored_query *qu
 	if (!kind)
 		return refuse(outcome, "XDSUnknownStoredQuery", STR_NONE,
 			      "Use the id of a stored query that ITI-18 defines and this registry offers.");
+	struct strs level = query_values(query, "$MetadataLevel");
+
+	search.every_version = level.count == 1 && str_equal(level.items[0], STR("2"));
 	return query_parameters_check(query, outcome) && kind->run(&search) &&
 	       (answer->object_ref || single_patient_check(&answer->rows, outcome));
 }

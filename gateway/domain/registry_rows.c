@@ -47,7 +47,7 @@ const char registry_schema[] =
 
 #define ROW_COLUMNS                                                                                                \
 	"o.id, o.kind, o.deprecated, o.uuid, o.patient, o.unique_id, o.sha1, o.size, o.type, o.source, o.target, " \
-	"o.rim"
+	"o.rim, o.version, o.lid"
 
 static bool no_memory(struct outcome *outcome)
 {
@@ -178,6 +178,8 @@ static bool row_read(struct statement *statement, bool without_rim, struct arena
 		.source = text_copy(statement, 9, arena, &failed),
 		.target = text_copy(statement, 10, arena, &failed),
 		.rim = without_rim ? STR_NONE : text_copy(statement, 11, arena, &failed),
+		.version = statement_i64(statement, 12),
+		.lid = text_copy(statement, 13, arena, &failed),
 	};
 	return !failed;
 }
@@ -208,15 +210,15 @@ bool select_run(struct select *select, struct connection *connection, struct row
 	return step == STEP_DONE;
 }
 
-bool row_by_uuid(struct connection *connection, struct str uuid, struct arena *arena, struct row *row, bool *found,
-		 struct outcome *outcome)
+/* The first row that sql finds with this value. */
+static bool row_find(struct connection *connection, const char *sql, struct str value, struct arena *arena,
+		     struct row *row, bool *found, struct outcome *outcome)
 {
 	struct statement *statement;
 
-	if (!statement_prepare(connection, "SELECT " ROW_COLUMNS " FROM object o WHERE o.uuid = ?", &statement,
-			       outcome))
+	if (!statement_prepare(connection, sql, &statement, outcome))
 		return false;
-	statement_bind_text(statement, 1, uuid);
+	statement_bind_text(statement, 1, value);
 	enum step step = statement_step(statement, outcome);
 
 	*found = step == STEP_ROW;
@@ -225,6 +227,22 @@ bool row_by_uuid(struct connection *connection, struct str uuid, struct arena *a
 	if (step == STEP_ROW)
 		statement_reset(statement);
 	return step != STEP_FAILED;
+}
+
+bool row_by_uuid(struct connection *connection, struct str uuid, struct arena *arena, struct row *row, bool *found,
+		 struct outcome *outcome)
+{
+	return row_find(connection, "SELECT " ROW_COLUMNS " FROM object o WHERE o.uuid = ?", uuid, arena, row, found,
+			outcome);
+}
+
+bool row_by_lid(struct connection *connection, struct str lid, struct arena *arena, struct row *row, bool *found,
+		struct outcome *outcome)
+{
+	return row_find(connection,
+			"SELECT " ROW_COLUMNS " FROM object o WHERE o.lid = ? AND o.kind = 1"
+			" ORDER BY o.version DESC LIMIT 1",
+			lid, arena, row, found, outcome);
 }
 
 bool rows_by_unique_id(struct connection *connection, struct str unique_id, struct arena *arena, struct rows *rows,
@@ -266,8 +284,7 @@ static struct str rim_text(const struct rim_object *rim, struct arena *arena, st
 	"xmlns:rim=\"urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0\"><rim:RegistryObjectList>"
 #define RIM_TEXT_AFTER "</rim:RegistryObjectList></lcm:SubmitObjectsRequest>"
 
-/* The object of a row, read back from its text; NULL after an error. */
-static struct rim_object *rim_read(const struct row *row, struct arena *arena, struct outcome *outcome)
+struct rim_object *row_rim(const struct row *row, struct arena *arena, struct outcome *outcome)
 {
 	struct str text = arena_printf(arena, RIM_TEXT_BEFORE "%.*s" RIM_TEXT_AFTER, STR_ARG(row->rim));
 	struct xds_message *message = arena_alloc(arena, sizeof *message);
@@ -389,52 +406,74 @@ bool row_insert(struct connection *connection, const struct submitted *object, s
 		    connection,
 		    "INSERT INTO object(uuid, lid, version, kind, deprecated, patient, unique_id, sha1, size,"
 		    " creation_time, service_start, service_stop, submission_time, last_update, source_id, type,"
-		    " source, target, rim) VALUES(?,?,1,?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		    " source, target, rim) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		    &statement, outcome))
 		return false;
 	statement_bind_text(statement, 1, rim->id);
 	statement_bind_text(statement, 2, rim->lid);
-	statement_bind_i64(statement, 3, object->kind);
-	statement_bind_text(statement, 4, object->patient_id);
-	statement_bind_text(statement, 5, object->unique_id);
-	statement_bind_text(statement, 6, object->hash);
-	statement_bind_text(statement, 7, object->size);
-	statement_bind_text(statement, 8, slot_time(rim, STR("creationTime"), arena));
-	statement_bind_text(statement, 9, slot_time(rim, STR("serviceStartTime"), arena));
-	statement_bind_text(statement, 10, slot_time(rim, STR("serviceStopTime"), arena));
-	statement_bind_text(statement, 11, slot_time(rim, STR("submissionTime"), arena));
-	statement_bind_text(statement, 12, slot_time(rim, STR("lastUpdateTime"), arena));
-	statement_bind_text(statement, 13, source_id(rim));
-	statement_bind_text(statement, 14, rim->association_type);
-	statement_bind_text(statement, 15, rim->source_object);
-	statement_bind_text(statement, 16, rim->target_object);
-	statement_bind_blob(statement, 17, text);
+	statement_bind_i64(statement, 3, object->version);
+	statement_bind_i64(statement, 4, object->kind);
+	statement_bind_i64(statement, 5, object->is_deprecated);
+	statement_bind_text(statement, 6, object->patient_id);
+	statement_bind_text(statement, 7, object->unique_id);
+	statement_bind_text(statement, 8, object->hash);
+	statement_bind_text(statement, 9, object->size);
+	statement_bind_text(statement, 10, slot_time(rim, STR("creationTime"), arena));
+	statement_bind_text(statement, 11, slot_time(rim, STR("serviceStartTime"), arena));
+	statement_bind_text(statement, 12, slot_time(rim, STR("serviceStopTime"), arena));
+	statement_bind_text(statement, 13, slot_time(rim, STR("submissionTime"), arena));
+	statement_bind_text(statement, 14, slot_time(rim, STR("lastUpdateTime"), arena));
+	statement_bind_text(statement, 15, source_id(rim));
+	statement_bind_text(statement, 16, rim->association_type);
+	statement_bind_text(statement, 17, rim->source_object);
+	statement_bind_text(statement, 18, rim->target_object);
+	statement_bind_blob(statement, 19, text);
 	return statement_run(statement, outcome) &&
 	       parts_insert(connection, connection_last_id(connection), rim, outcome);
 }
 
-bool row_deprecate(struct connection *connection, const struct row *row, struct arena *arena, struct outcome *outcome)
+bool row_set_status(struct connection *connection, const struct row *row, bool deprecated, struct arena *arena,
+		    struct outcome *outcome)
 {
-	struct rim_object *rim = rim_read(row, arena, outcome);
+	struct rim_object *rim = row_rim(row, arena, outcome);
 	struct statement *statement;
 
 	if (!rim)
 		return false;
-	rim->status = STR(STATUS_DEPRECATED);
+	rim->status = deprecated ? STR(STATUS_DEPRECATED) : STR(STATUS_APPROVED);
 	struct str text = rim_text(rim, arena, outcome);
 
-	if (!text.data || !statement_prepare(connection, "UPDATE object SET deprecated = 1, rim = ? WHERE id = ?",
+	if (!text.data || !statement_prepare(connection, "UPDATE object SET deprecated = ?, rim = ? WHERE id = ?",
 					     &statement, outcome))
 		return false;
-	statement_bind_blob(statement, 1, text);
-	statement_bind_i64(statement, 2, row->id);
+	statement_bind_i64(statement, 1, deprecated);
+	statement_bind_blob(statement, 2, text);
+	statement_bind_i64(statement, 3, row->id);
 	return statement_run(statement, outcome);
+}
+
+bool row_remove(struct connection *connection, const struct row *row, struct outcome *outcome)
+{
+	static const char *const sql[] = { "DELETE FROM code WHERE object = ?", "DELETE FROM author WHERE object = ?",
+					   "DELETE FROM reference WHERE object = ?",
+					   "DELETE FROM object WHERE id = ?" };
+
+	for (size_t i = 0; i < COUNT_OF(sql); i++) {
+		struct statement *statement;
+
+		if (!statement_prepare(connection, sql[i], &statement, outcome))
+			return false;
+		statement_bind_i64(statement, 1, row->id);
+		if (!statement_run(statement, outcome))
+			return false;
+	}
+	return true;
 }
 
 bool row_touch(struct connection *connection, const struct row *folder, struct str now, struct arena *arena,
 	       struct outcome *outcome)
 {
-	struct rim_object *rim = rim_read(folder, arena, outcome);
+	struct rim_object *rim = row_rim(folder, arena, outcome);
 	struct statement *statement;
 
 	if (!rim)
@@ -460,7 +499,7 @@ static bool row_move(struct connection *connection, struct statement *found, str
 	struct statement *statement;
 
 	statement_reset(found);
-	struct rim_object *rim = row.rim.data ? rim_read(&row, arena, outcome) : NULL;
+	struct rim_object *rim = row.rim.data ? row_rim(&row, arena, outcome) : NULL;
 
 	if (!row.rim.data)
 		return no_memory(outcome);

@@ -16,7 +16,9 @@ struct row {
 	int64_t id; /* grows in the order of registration */
 	enum object_kind kind;
 	bool deprecated;
+	int64_t version; /* the highest of its logical id is the current one */
 	struct str uuid;
+	struct str lid;
 	struct str patient_id; /* STR_NONE for an association */
 	struct str unique_id;
 	struct str hash;
@@ -71,11 +73,19 @@ bool row_by_uuid(struct connection *connection, struct str uuid, struct arena *a
 bool rows_by_unique_id(struct connection *connection, struct str unique_id, struct arena *arena, struct rows *rows,
 		       struct outcome *outcome) MUST_CHECK;
 
+/* The current version of the document entry with this logical id (lower case). */
+bool row_by_lid(struct connection *connection, struct str lid, struct arena *arena, struct row *row, bool *found,
+		struct outcome *outcome) MUST_CHECK;
+
+/* The object of a row, read back from its text; NULL after an error. */
+struct rim_object *row_rim(const struct row *row, struct arena *arena, struct outcome *outcome) MUST_CHECK;
+
 /* Writing; only inside database_write. */
 bool row_insert(struct connection *connection, const struct submitted *object, struct arena *arena,
 		struct outcome *outcome) MUST_CHECK;
-bool row_deprecate(struct connection *connection, const struct row *row, struct arena *arena,
-		   struct outcome *outcome) MUST_CHECK;
+bool row_set_status(struct connection *connection, const struct row *row, bool deprecated, struct arena *arena,
+		    struct outcome *outcome) MUST_CHECK;
+bool row_remove(struct connection *connection, const struct row *row, struct outcome *outcome) MUST_CHECK;
 /* Sets lastUpdateTime of a folder. */
 bool row_touch(struct connection *connection, const struct row *folder, struct str now, struct arena *arena,
 	       struct outcome *outcome) MUST_CHECK;

@@ -162,6 +162,62 @@ bool repository_find(struct connection *connection, struct str unique_id, struct
 	       outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later: no memory left.");
 }
 
+/* Whether sql finds anything for this value. */
+static bool row_exists(struct connection *connection, const char *sql, struct str value, bool *exists,
+		       struct outcome *outcome)
+{
+	struct statement *statement;
+
+	if (!statement_prepare(connection, sql, &statement, outcome))
+		return false;
+	statement_bind_text(statement, 1, value);
+	enum step step = statement_step(statement, outcome);
+
+	*exists = step == STEP_ROW;
+	if (step == STEP_ROW)
+		statement_reset(statement);
+	return step != STEP_FAILED;
+}
+
+static bool content_is_used(struct connection *connection, struct str content, bool *is_used, struct outcome *outcome)
+{
+	return row_exists(connection, "SELECT 1 FROM document WHERE content = ?", content, is_used, outcome);
+}
+
+bool repository_remove(struct connection *connection, struct str unique_id, struct arena *arena, struct str *content,
+		       struct outcome *outcome)
+{
+	struct stored_document document;
+	struct statement *statement;
+	bool found;
+	bool registered;
+
+	if (!repository_find(connection, unique_id, arena, &document, &found, outcome) ||
+	    !row_exists(connection, "SELECT 1 FROM object WHERE unique_id = ? AND kind = 1", unique_id, &registered,
+			outcome))
+		return false;
+	if (!found)
+		return refuse(outcome, "XDSDocumentUniqueIdError", STR_NONE,
+			      "Use the uniqueId of a document that this repository holds.");
+	if (registered)
+		return refuse(outcome, "XDSRemoveDocumentsError", STR_NONE,
+			      "Remove the metadata of the document first (ITI-62).");
+	*content = document.content;
+	if (!statement_prepare(connection, "DELETE FROM document WHERE unique_id = ?", &statement, outcome))
+		return false;
+	statement_bind_text(statement, 1, unique_id);
+	return statement_run(statement, outcome);
+}
+
+bool repository_discard(struct connection *connection, struct content_store *contents, struct str content,
+			struct outcome *outcome)
+{
+	bool is_used;
+
+	return content_is_used(connection, content, &is_used, outcome) &&
+	       (is_used || content_remove(contents, content, outcome));
+}
+
 /* context of the reading work: the name in, the answer out. */
 struct content_question {
 	struct str content;
@@ -171,15 +227,8 @@ struct content_question {
 static bool content_ask(void *context, struct connection *connection, struct outcome *outcome)
 {
 	struct content_question *question = context;
-	struct statement *statement;
 
-	if (!statement_prepare(connection, "SELECT 1 FROM document WHERE content = ?", &statement, outcome))
-		return false;
-	statement_bind_text(statement, 1, question->content);
-	enum step step = statement_step(statement, outcome);
-
-	question->known = step == STEP_ROW;
-	return step != STEP_FAILED;
+	return content_is_used(connection, question->content, &question->known, outcome);
 }
 
 bool repository_knows(void *context, struct str content)

@@ -1,5 +1,5 @@
 /* The Document Repository: which documents there are, and where their bytes lie. Keyed by the uniqueId of the document:
- * under one uniqueId there is one content. Source: ITI TF-2 3.41, 3.43. */
+ * under one uniqueId there is one content. Source: ITI TF-2 3.41, 3.43, 3.86. */
 #ifndef PASSERELLE_REPOSITORY_H
 #define PASSERELLE_REPOSITORY_H
 
@@ -33,6 +33,16 @@ struct stored_document {
 /* Looks a document up by its uniqueId. */
 bool repository_find(struct connection *connection, struct str unique_id, struct arena *arena,
 		     struct stored_document *document, bool *found, struct outcome *outcome) MUST_CHECK;
+
+/* ITI-86 of one document: forgets it. content is the name of what lay under it. Inside database_write. XDS errors:
+ * XDSDocumentUniqueIdError (there is none), XDSRemoveDocumentsError (a registered entry still leads to it). */
+bool repository_remove(struct connection *connection, struct str unique_id, struct arena *arena, struct str *content,
+		       struct outcome *outcome) MUST_CHECK;
+
+/* Removes the bytes of this content, unless a document has it. Inside a later database_write than that which forgot the
+ * document: until that is durable they may still be asked for. */
+bool repository_discard(struct connection *connection, struct content_store *contents, struct str content,
+			struct outcome *outcome) MUST_CHECK;
 
 /* For content_store_sweep: true when a document has this content, or when that cannot be said. context is the
  * struct database. */

@@ -1,6 +1,7 @@
 #include "gateway/domain/submission.h"
 
 #include "gateway/domain/refusal.h"
+#include "gateway/domain/update_rules.h"
 #include "gateway/run/random.h"
 #include "mappers/base/uuid.h"
 
@@ -78,7 +79,7 @@ struct rim_object *association_new(struct arena *arena, const char *type, struct
 		.association_type = str_from_c(type),
 		.source_object = source,
 		.target_object = target,
-		.version_name = STR("1.1"),
+		.version_name = STR("1"),
 	};
 	association->lid = association->id;
 	return association->id.data ? association : NULL;
@@ -94,7 +95,7 @@ static enum association_type association_type_of(struct str urn)
 }
 
 /* Says what the object is, by its element and its objectType or node. */
-static bool kind_read(struct submitted *object, struct outcome *outcome)
+static bool kind_read(struct submitted *object, bool is_update, struct outcome *outcome)
 {
 	const struct rim_object *rim = object->rim;
 
@@ -114,7 +115,7 @@ static bool kind_read(struct submitted *object, struct outcome *outcome)
 	case RIM_ASSOCIATION:
 		object->kind = OBJECT_ASSOCIATION;
 		object->type = association_type_of(rim->association_type);
-		if (object->type < ASSOCIATION_UPDATE_STATUS)
+		if (is_update || object->type < ASSOCIATION_UPDATE_STATUS)
 			return true;
 		return refuse(outcome, METADATA_ERROR, rim->id, "Use an associationType that a submission may carry.");
 	case RIM_OBJECT_REF:
@@ -125,8 +126,8 @@ static bool kind_read(struct submitted *object, struct outcome *outcome)
 }
 
 /* Copies the objects, so that they can be changed; ObjectRefs only announce ids and are left out. */
-static bool objects_copy(const struct rim_list *list, struct arena *arena, struct submission *submission,
-			 struct outcome *outcome)
+static bool objects_copy(const struct rim_list *list, bool is_update, struct arena *arena,
+			 struct submission *submission, struct outcome *outcome)
 {
 	bool ok = true;
 
@@ -149,8 +150,9 @@ static bool objects_copy(const struct rim_list *list, struct arena *arena, struc
 			return no_memory(outcome);
 		*object->rim = list->objects[i];
 		object->sent_id = object->rim->id;
+		object->version = 1;
 		submission->count++;
-		ok = kind_read(object, outcome) && ok;
+		ok = kind_read(object, is_update, outcome) && (!is_update || update_kind_check(object, outcome)) && ok;
 	}
 	return ok;
 }
@@ -179,7 +181,7 @@ static bool object_read(struct submitted *object, const struct submission_rules 
 			struct outcome *outcome)
 {
 	if (object->kind == OBJECT_ASSOCIATION)
-		return association_attributes_check(object->rim, outcome);
+		return association_attributes_check(object->rim, rules->is_update, outcome);
 	if (!attribute_rules_check(object->rim, object->kind, rules->code_sets, arena, outcome))
 		return false;
 	object->unique_id = identifier_value(object->rim, unique_id_schemes[object->kind]);
@@ -309,7 +311,16 @@ static bool end_resolve(const struct submission *submission, const struct submit
 		      "Let %s name an object of the message, or a registered one by its UUID.", which);
 }
 
-static bool associations_check(const struct submission *submission, struct outcome *outcome)
+static bool association_check(const struct submission *submission, bool is_update, struct submitted *association,
+			      struct outcome *outcome)
+{
+	if (is_update)
+		return update_association_check(submission, association, outcome);
+	return association->type == ASSOCIATION_HAS_MEMBER ? has_member_check(submission, association, outcome)
+							   : relation_check(association, outcome);
+}
+
+static bool associations_check(const struct submission *submission, bool is_update, struct outcome *outcome)
 {
 	bool ok = true;
 
@@ -332,10 +343,7 @@ static bool associations_check(const struct submission *submission, struct outco
 			ok = false;
 			continue;
 		}
-		if (association->type == ASSOCIATION_HAS_MEMBER)
-			ok = has_member_check(submission, association, outcome) && ok;
-		else
-			ok = relation_check(association, outcome) && ok;
+		ok = association_check(submission, is_update, association, outcome) && ok;
 	}
 	return ok;
 }
@@ -415,8 +423,10 @@ static bool objects_settle(struct submission *submission, const struct submissio
 		struct rim_object *rim = submission->objects[i].rim;
 
 		rim->id = registered_id(rim->id, arena);
-		rim->lid = rim->id;
-		rim->version_name = STR("1.1");
+		/* A new version keeps the logical id of the first one, which is a UUID: update_rules.h. */
+		rim->lid =
+			rules->is_update && rim->kind == RIM_EXTRINSIC_OBJECT ? lower_copy(rim->lid, arena) : rim->id;
+		rim->version_name = arena_printf(arena, "%lld", (long long)submission->objects[i].version);
 		rim->status = STR(STATUS_APPROVED);
 		if (rules->home_community_id.data)
 			rim->home = rules->home_community_id;
@@ -424,7 +434,7 @@ static bool objects_settle(struct submission *submission, const struct submissio
 			rim->object_type = STR(OBJECT_TYPE_PREFIX "RegistryPackage");
 		if (rim->kind == RIM_ASSOCIATION)
 			rim->object_type = STR(OBJECT_TYPE_PREFIX "Association");
-		if (!rim->id.data || !parts_settle(rim, arena))
+		if (!rim->id.data || !rim->lid.data || !rim->version_name.data || !parts_settle(rim, arena))
 			return false;
 		if (submission->objects[i].kind == OBJECT_FOLDER &&
 		    !slot_set(&rim->slots, STR("lastUpdateTime"), submission->now, arena))
@@ -453,14 +463,14 @@ bool submission_read(const struct rim_list *list, const struct submission_rules 
 	bool ok;
 
 	*submission = (struct submission) { .now = now, .patients = rules->patients };
-	if (!objects_copy(list, arena, submission, outcome))
+	if (!objects_copy(list, rules->is_update, arena, submission, outcome))
 		return false;
 	ok = true;
 	for (size_t i = 0; i < submission->count; i++)
 		ok = object_read(&submission->objects[i], rules, arena, outcome) && ok;
 	if (!ok || !whole_check(submission, outcome))
 		return false;
-	ok = associations_check(submission, outcome);
+	ok = associations_check(submission, rules->is_update, outcome);
 	if (!ok || !membership_check(submission, outcome))
 		return false;
 	return objects_settle(submission, rules, arena) || no_memory(outcome);

@@ -1,5 +1,5 @@
-/* One SubmitObjectsRequest of ITI-42, taken apart, checked as far as it can be without the registry, and made ready to
- * be stored: symbolic ids replaced by UUIDs, status, logical id and version set. Source: ITI TF-2 3.42.4.1.3, TF-3 4.2.2.
+/* One SubmitObjectsRequest of ITI-42 or ITI-57, taken apart, checked as far as it can be without the registry, and made ready to
+ * be stored: symbolic ids replaced by UUIDs, status, logical id and version set. Source: ITI TF-2 3.42.4.1.3, 3.57.4.1.3, TF-3 4.2.2.
  * Here nothing is read or written; registry.h does the rest. */
 #ifndef PASSERELLE_SUBMISSION_H
 #define PASSERELLE_SUBMISSION_H
@@ -27,6 +27,10 @@ struct submitted {
 	enum association_type type; /* of an association */
 	struct submitted *source;   /* of an association: NULL when it is registered already */
 	struct submitted *target;
+	int64_t version;     /* 1, or that of a new version of an entry */
+	bool is_deprecated;  /* how it is registered */
+	bool was_deprecated; /* of an UpdateAvailabilityStatus: OriginalStatus and NewStatus */
+	bool becomes_deprecated;
 };
 
 struct submission {
@@ -41,6 +45,7 @@ struct submission_rules {
 	const struct patients *patients;
 	const struct code_sets *code_sets; /* NULL: every code is taken */
 	struct str home_community_id;      /* urn:oid:..., set on every object; STR_NONE: none */
+	bool is_update;                    /* ITI-57: new versions and statuses of what is registered; else ITI-42 */
 };
 
 /* list        as read; not changed, but its strings are used: it must live as long as submission

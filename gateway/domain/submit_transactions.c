@@ -1,4 +1,4 @@
-/* ITI-41 and ITI-42: the transactions that store. */
+/* ITI-41, ITI-42 and ITI-57: the transactions that store. */
 #include "gateway/domain/domain_state.h"
 #include "gateway/domain/refusal.h"
 #include "gateway/run/clock.h"
@@ -11,6 +11,7 @@
 struct submit {
 	struct domain *domain;
 	struct soap_request *request;
+	struct submission_rules rules;
 	struct submission submission;
 	struct received_document *documents; /* ITI-41 */
 	size_t document_count;
@@ -22,6 +23,8 @@ static bool submit_work(void *context, struct connection *connection, struct out
 {
 	struct submit *submit = context;
 
+	if (submit->rules.is_update)
+		return registry_update(connection, &submit->submission, submit->request->arena, outcome);
 	return registry_commit(connection, &submit->submission, submit->request->arena, outcome) &&
 	       repository_keep(connection, &submit->request->message.objects, submit->documents, submit->document_count,
 			       outcome);
@@ -38,8 +41,8 @@ static bool submit_store(struct submit *submit)
 
 	if (!copy.data)
 		return outcome_add(submit->outcome, ERR_NO_MEMORY, "", "Retry later: no memory left.");
-	return submission_read(&request->message.objects, &submit->domain->rules, copy, request->arena,
-			       &submit->submission, submit->outcome) &&
+	return submission_read(&request->message.objects, &submit->rules, copy, request->arena, &submit->submission,
+			       submit->outcome) &&
 	       database_write(submit->domain->database, submit_work, submit, submit->outcome);
 }
 
@@ -55,7 +58,8 @@ static bool submit_answer(const struct submit *submit, bool stored, struct soap_
 		return outcome_add(submit->outcome, ERR_NO_MEMORY, "", "Retry later: no memory left.");
 	registry_response_write(soap_answer_writer(answer), &response);
 	if (response.status == REGISTRY_SUCCESS)
-		LOG(INFO, LOG_DOMAIN_EVENT, http->trace.span_id, LOG_C("what", "registered"),
+		LOG(INFO, LOG_DOMAIN_EVENT, http->trace.span_id,
+		    LOG_C("what", submit->rules.is_update ? "updated" : "registered"),
 		    LOG_NUMBER("objects", submit->submission.count), LOG_NUMBER("documents", submit->document_count));
 	else
 		LOG(WARN, LOG_DOMAIN_EVENT, http->trace.span_id, LOG_C("what", "refused"),
@@ -65,8 +69,18 @@ static bool submit_answer(const struct submit *submit, bool stored, struct soap_
 
 bool register_document_set(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome)
 {
-	struct submit submit = { .domain = ctx, .request = request, .outcome = outcome };
+	struct domain *domain = ctx;
+	struct submit submit = { .domain = domain, .request = request, .rules = domain->rules, .outcome = outcome };
 
+	return submit_answer(&submit, submit_store(&submit), answer);
+}
+
+bool update_document_set(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome)
+{
+	struct domain *domain = ctx;
+	struct submit submit = { .domain = domain, .request = request, .rules = domain->rules, .outcome = outcome };
+
+	submit.rules.is_update = true;
 	return submit_answer(&submit, submit_store(&submit), answer);
 }
 
@@ -116,7 +130,7 @@ static bool documents_receive(struct submit *submit)
 bool provide_and_register(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome)
 {
 	struct domain *domain = ctx;
-	struct submit submit = { .domain = domain, .request = request, .outcome = outcome };
+	struct submit submit = { .domain = domain, .request = request, .rules = domain->rules, .outcome = outcome };
 	bool stored = documents_receive(&submit) &&
 		      repository_check(&request->message.objects, submit.documents, submit.document_count,
 				       domain->repository_unique_id, request->arena, outcome) &&

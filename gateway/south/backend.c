@@ -10,6 +10,11 @@ struct peer_tls backend_tls(const struct config_back_end *row)
 	return (struct peer_tls) { row->ca_file.data, row->client_certificate_file.data, row->client_key_file.data };
 }
 
+static const char *url_or(struct str url, const char *otherwise)
+{
+	return url.size ? url.data : otherwise;
+}
+
 bool backend_read(const struct config_back_end *row, struct arena *arena, struct backend *backend)
 {
 	size_t count = row->repositories.count;
@@ -33,8 +38,15 @@ bool backend_read(const struct config_back_end *row, struct arena *arena, struct
 	if (!backend->repositories)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		backend->repositories[i] = (struct backend_repository) { row->repositories.items[i].unique_id,
-									 row->repositories.items[i].url.data };
+		backend->repositories[i] = (struct backend_repository) {
+			.unique_id = row->repositories.items[i].unique_id,
+			.url = row->repositories.items[i].url.data,
+			.remove_url = url_or(row->repositories.items[i].remove_url, NULL),
+		};
+	if (backend->kind == BACKEND_XDS) {
+		backend->update_url = url_or(row->update_url, row->registry_url.data);
+		backend->delete_url = url_or(row->delete_url, NULL);
+	}
 	if (str_is_empty(row->home_community_id))
 		return true;
 	backend->home = arena_printf(arena, "urn:oid:%.*s", STR_ARG(row->home_community_id));
@@ -57,13 +69,27 @@ void backend_leave(struct backend *backend)
 	atomic_fetch_sub(&backend->request_count, 1);
 }
 
-const char *backend_repository_url(const struct backend *backend, struct str unique_id)
+static const struct backend_repository *repository_find(const struct backend *backend, struct str unique_id)
 {
-	if (backend->kind == BACKEND_XCA)
-		return backend->retrieve_url;
 	for (size_t i = 0; i < backend->repository_count; i++) {
 		if (str_equal(backend->repositories[i].unique_id, unique_id))
-			return backend->repositories[i].url;
+			return &backend->repositories[i];
 	}
 	return NULL;
+}
+
+const char *backend_repository_url(const struct backend *backend, struct str unique_id)
+{
+	const struct backend_repository *repository = repository_find(backend, unique_id);
+
+	if (backend->kind == BACKEND_XCA)
+		return backend->retrieve_url;
+	return repository ? repository->url : NULL;
+}
+
+const char *backend_remove_url(const struct backend *backend, struct str unique_id)
+{
+	const struct backend_repository *repository = repository_find(backend, unique_id);
+
+	return repository ? repository->remove_url : NULL;
 }

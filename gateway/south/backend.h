@@ -27,8 +27,9 @@ enum backend_kind {
 };
 
 struct backend_repository {
-	struct str unique_id; /* OID, without urn:oid: */
-	const char *url;      /* its ITI-43 endpoint */
+	struct str unique_id;   /* OID, without urn:oid: */
+	const char *url;        /* its ITI-43 endpoint */
+	const char *remove_url; /* ITI-86; NULL: not offered */
 };
 
 /* Made from the configuration at start and unchanged afterwards, but for the counter. Strings belong to the
@@ -39,6 +40,8 @@ struct backend {
 	struct str home; /* homeCommunityId, urn:oid:...; BACKEND_XCA: in every question, checked in every answer */
 	const char *registry_url; /* ITI-18 or ITI-38 */
 	const char *provide_url;  /* ITI-41; BACKEND_XDS only */
+	const char *update_url;   /* ITI-57; NULL: not offered */
+	const char *delete_url;   /* ITI-62; NULL: not offered */
 	const char *retrieve_url; /* ITI-39, for documents of all repositories; BACKEND_XCA only */
 	struct backend_repository *repositories;
 	size_t repository_count;
@@ -62,5 +65,8 @@ void backend_leave(struct backend *backend);
 
 /* Where documents of a repository are fetched; NULL for one that the configuration does not name. */
 const char *backend_repository_url(const struct backend *backend, struct str unique_id);
+
+/* Where documents of a repository are removed; NULL where that is not offered. */
+const char *backend_remove_url(const struct backend *backend, struct str unique_id);
 
 #endif

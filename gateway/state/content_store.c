@@ -327,6 +327,22 @@ int content_open(struct content_store *store, struct str name, uint64_t *size, s
 	return descriptor;
 }
 
+bool content_remove(struct content_store *store, struct str name, struct outcome *outcome)
+{
+	char digits[CONTENT_NAME_SIZE];
+	char path[PATH_SIZE];
+
+	if (!is_content_name(name))
+		return outcome_add(outcome, ERR_STORAGE, "",
+				   "Restore the data directory: it names a document wrongly.");
+	snprintf(digits, sizeof digits, "%.*s", STR_ARG(name));
+	content_path(store, digits, path);
+	if (file_calls_now()->unlink(path) != 0 && errno != ENOENT)
+		return file_error("removing a document", outcome);
+	store->dirty[shard_of(digits)] = true;
+	return true;
+}
+
 static bool shard_sweep(int shard, bool (*is_known)(void *context, struct str name), void *context,
 			size_t *removed_count, struct outcome *outcome)
 {

@@ -39,6 +39,10 @@ bool content_keep(struct content_writer *writer, struct outcome *outcome) MUST_C
 /* Frees the writer, and removes the temporary file when it was not kept. NULL is allowed. */
 void content_discard(struct content_writer *writer);
 
+/* Removes the file of this name. Writer thread only, by a work that saw that no row names the content any more, so that
+ * none can come to name it meanwhile. One that is gone already is no error. */
+bool content_remove(struct content_store *store, struct str name, struct outcome *outcome) MUST_CHECK;
+
 /* Makes the names given since the last call durable: for database_options.before_commit. store is a struct
  * content_store. */
 bool content_store_sync(void *store, struct outcome *outcome) MUST_CHECK;

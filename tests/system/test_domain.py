@@ -97,7 +97,7 @@ class Transactions(DomainStand):
         self.assertEqual(item.get("status"), xds.APPROVED)
         self.assertEqual(item.get("lid"), item.get("id"))
         self.assertRegex(item.get("id"), "^urn:uuid:[0-9a-f-]{36}$")
-        self.assertEqual(item.find("{%s}VersionInfo" % xds.RIM).get("versionName"), "1.1")
+        self.assertEqual(item.find("{%s}VersionInfo" % xds.RIM).get("versionName"), "1")
         for name in ("Classification", "ExternalIdentifier"):
             for each in item.findall("{%s}%s" % (xds.RIM, name)):
                 self.assertRegex(each.get("id"), "^urn:uuid:")

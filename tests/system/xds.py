@@ -25,16 +25,21 @@ PROVIDE = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 REGISTER = "urn:ihe:iti:2007:RegisterDocumentSet-b"
 STORED_QUERY = "urn:ihe:iti:2007:RegistryStoredQuery"
 RETRIEVE = "urn:ihe:iti:2007:RetrieveDocumentSet"
+UPDATE = "urn:ihe:iti:2010:UpdateDocumentSet"
+REMOVE_METADATA = "urn:ihe:iti:2010:DeleteDocumentSet"
+REMOVE_DOCUMENTS = "urn:ihe:iti:2017:RemoveDocuments"
 
 APPROVED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
 DEPRECATED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated"
 HAS_MEMBER = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
 REPLACE = "urn:ihe:iti:2007:AssociationType:RPLC"
+UPDATE_STATUS = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus"
 
 FIND_DOCUMENTS = "14d4debf-8f97-4251-9a74-a90016b0af0d"
 FIND_SUBMISSION_SETS = "f26abbcb-ac74-4422-8a30-edb644bbc1a9"
 GET_ALL = "10b545ea-725c-446d-9b95-8aeb444eddf3"
 GET_DOCUMENTS = "5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
+GET_ASSOCIATIONS = "a7ae438b-4bc2-4642-93e9-be891f7bb155"
 
 
 def patient_cx(value):
@@ -140,6 +145,17 @@ def retrieve(*documents):
         "<xds:DocumentRequest><xds:RepositoryUniqueId>%s</xds:RepositoryUniqueId><xds:DocumentUniqueId>%s"
         "</xds:DocumentUniqueId></xds:DocumentRequest>" % (repository, escape(unique_id))
         for repository, unique_id in documents))
+
+
+def remove_objects(*ids):
+    return ('<lcm:RemoveObjectsRequest xmlns:lcm="%s" xmlns:rim="%s"><rim:ObjectRefList>%s</rim:ObjectRefList>'
+            "</lcm:RemoveObjectsRequest>") % (LCM, RIM, "".join('<rim:ObjectRef id="%s"/>' % each for each in ids))
+
+
+def remove_documents(*documents):
+    return retrieve(*documents).replace("xds:RetrieveDocumentSetRequest xmlns:xds",
+                                        'rmd:RemoveDocumentsRequest xmlns:rmd="urn:ihe:iti:rmd:2017" xmlns:xds').replace(
+        "xds:RetrieveDocumentSetRequest", "rmd:RemoveDocumentsRequest")
 
 
 def envelope(action, body, message_id=None, head="", reply_to=WSA + "/anonymous"):

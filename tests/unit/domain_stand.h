@@ -178,17 +178,19 @@ static inline char *edited(const char *text, const char *old, const char *new)
 struct stand_commit {
 	const struct submission *submission;
 	struct arena *arena;
+	bool is_update;
 };
 
 static inline bool stand_commit_work(void *context, struct connection *connection, struct outcome *outcome)
 {
 	struct stand_commit *commit = context;
 
-	return registry_commit(connection, commit->submission, commit->arena, outcome);
+	return commit->is_update ? registry_update(connection, commit->submission, commit->arena, outcome)
+				 : registry_commit(connection, commit->submission, commit->arena, outcome);
 }
 
-/* Submits the objects, as ITI-42 would. Returns "Success", or the code of the first error. */
-static inline const char *stand_submit(struct domain_stand *stand, const char *objects)
+/* Submits the objects, as ITI-42 or ITI-57 would. Returns "Success", or the code of the first error. */
+static inline const char *stand_send(struct domain_stand *stand, const char *objects, bool is_update)
 {
 	struct xds_message message;
 	struct submission submission;
@@ -198,8 +200,9 @@ static inline const char *stand_submit(struct domain_stand *stand, const char *o
 			     "xmlns:rim='urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0'><rim:RegistryObjectList>%s"
 			     "</rim:RegistryObjectList></lcm:SubmitObjectsRequest>",
 			     objects);
-	struct stand_commit commit = { &submission, stand->arena };
+	struct stand_commit commit = { &submission, stand->arena, is_update };
 
+	stand->rules.is_update = is_update;
 	outcome_init(&stand->outcome);
 	assert_true(xds_message_read(text, NULL, stand->arena, &message, &stand->outcome));
 	if (submission_read(&message.objects, &stand->rules, STR("20260401120000"), stand->arena, &submission,
@@ -210,6 +213,11 @@ static inline const char *stand_submit(struct domain_stand *stand, const char *o
 	}
 	assert_true(stand->outcome.has_error);
 	return stand->outcome.issues[0].xds_code;
+}
+
+static inline const char *stand_submit(struct domain_stand *stand, const char *objects)
+{
+	return stand_send(stand, objects, false);
 }
 
 struct stand_query {

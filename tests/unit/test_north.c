@@ -278,7 +278,7 @@ static void test_fhir_fetch__allows_only_type_and_id_below_the_base(void **state
 static void test_backend__admits_as_many_as_it_may(void **state)
 {
 	(void)state;
-	struct backend_repository repository = { STR("1.2.3"), "http://127.0.0.1/r" };
+	struct backend_repository repository = { .unique_id = STR("1.2.3"), .url = "http://127.0.0.1/r" };
 	struct backend backend = { .requests_max = 2, .repositories = &repository, .repository_count = 1 };
 
 	assert_true(backend_enter(&backend));
