@@ -14,13 +14,7 @@ bool no_memory(const struct transaction *t)
 
 bool patient_same(const struct transaction *t, struct str a, struct str b)
 {
-	struct hl7_cx left;
-	struct hl7_cx right;
-
-	if (str_equal(a, b))
-		return true;
-	return hl7_cx_parse(a, t->south.arena, &left) && hl7_cx_parse(b, t->south.arena, &right) &&
-	       str_equal(left.id, right.id) && str_equal(left.authority.universal_id, right.authority.universal_id);
+	return hl7_cx_same(a, b, t->south.arena);
 }
 
 struct str registry_home(const struct transaction *t)

@@ -8,17 +8,14 @@
 #include "gateway/south/fhir_fetch.h"
 #include "gateway/transactions/identify_patient.h"
 #include "gateway/transactions/provide_targets.h"
+#include "gateway/transactions/publication.h"
 #include "gateway/transactions/resources.h"
-#include "gateway/transactions/submission_lookup.h"
 #include "mappers/base/base64.h"
 #include "mappers/base/uuid.h"
 #include "mappers/base/xds_time.h"
 #include "mappers/code_system.h"
 #include "mappers/fhir_validate.h"
 #include "mappers/json_tree.h"
-#include "mappers/json_writer.h"
-#include "mappers/metadata_rim.h"
-#include "mappers/transaction_response.h"
 
 /* "system|code|display" of the configuration. */
 static struct code default_code(struct str text)
@@ -229,87 +226,6 @@ static bool documents_verify(const struct transaction *t, const struct provide_r
 	return ok;
 }
 
-/* Sends the submission once. The answer of the repository, or in its stead that of the registry, decides. */
-static bool submit(const struct transaction *t, struct metadata *metadata, const struct xds_document *documents)
-{
-	struct south south = t->south;
-	struct outcome sending = *t->outcome;
-	struct rim_list objects;
-	uint64_t left = deadline_left_ms(south.deadline);
-
-	if (!metadata_to_rim(metadata, south.arena, &objects, t->outcome))
-		return false;
-	if (metadata->submission_set_count > 0)
-		south.patient_id = metadata->submission_sets[0].patient_id;
-	if (left > 2 * SUBMISSION_ASK_TIME_MS)
-		south.deadline = deadline_part(south.deadline, left - SUBMISSION_ASK_TIME_MS);
-	switch (xds_provide(&south, &objects, documents, metadata->document_entry_count, &sending)) {
-	case SOAP_ANSWERED:
-		*t->outcome = sending;
-		return true;
-	case SOAP_FAILED:
-		if (submission_may_be_there(&sending) && submission_adopt(t, metadata) == SUBMISSION_SAME)
-			return outcome_warn(t->outcome, ERR_DUPLICATE, "",
-					    "This very submission was stored before; nothing was stored again.");
-		*t->outcome = sending;
-		return false;
-	case SOAP_UNCLEAR:
-		break;
-	}
-	if (submission_adopt(t, metadata) == SUBMISSION_SAME)
-		return outcome_warn(t->outcome, ERR_BACKEND_ANSWER, "",
-				    "The back-end stored the submission but its answer was lost: any warnings of its "
-				    "are not known.");
-	*t->outcome = sending;
-	outcome_inform(t->outcome, ERR_BACKEND_ANSWER, "",
-		       "It is not certain whether the submission was stored. The same submission may be sent again: it "
-		       "is never stored twice under the identifier of its SubmissionSet.");
-	return false;
-}
-
-/* Where an entry of the request is now. */
-static struct str entry_location(const struct transaction *t, const struct provide_entry *entry,
-				 const struct provide_resolved *resolved, const struct metadata *metadata)
-{
-	switch (entry->role) {
-	case ROLE_SUBMISSION_SET:
-	case ROLE_FROZEN: /* lives on inside the metadata */
-		return resource_reference(t, SEAL_LIST, STR_NONE, metadata->submission_sets[0].entry_uuid);
-	case ROLE_DOCUMENT_REFERENCE:
-		return resource_reference(t, SEAL_DOCUMENT_REFERENCE, STR_NONE,
-					  metadata->document_entries[entry->object].entry_uuid);
-	case ROLE_BINARY:
-		return resource_reference(t, SEAL_BINARY, STR_NONE,
-					  metadata->document_entries[entry->object].entry_uuid);
-	case ROLE_STATUS_UPDATE:
-		return resource_reference(t, SEAL_DOCUMENT_REFERENCE, STR_NONE, resolved->target_uuids[entry->target]);
-	case ROLE_FOLDER:
-		return resource_reference(t, SEAL_LIST, STR_NONE, metadata->folders[entry->object].entry_uuid);
-	case ROLE_FOLDER_UPDATE:
-		return resource_reference(t, SEAL_LIST, STR_NONE, resolved->target_uuids[entry->target]);
-	case ROLE_PATIENT:
-		return patient_reference(t, metadata->submission_sets[0].patient_id);
-	}
-	return STR_NONE;
-}
-
-static bool answer_write(const struct transaction *t, const struct provide_bundle *bundle,
-			 const struct provide_resolved *resolved, const struct metadata *metadata, struct buf *answer)
-{
-	struct transaction_answer *answers = arena_array(t->south.arena, bundle->entry_count, sizeof(*answers));
-	char instant[FHIR_INSTANT_SIZE];
-	struct json_writer writer;
-
-	if (!answers)
-		return no_memory(t);
-	for (size_t i = 0; i < bundle->entry_count; i++)
-		answers[i].location = entry_location(t, &bundle->entries[i], resolved, metadata);
-	fhir_instant_from_unix(t->now_s, instant);
-	json_writer_init(&writer, answer);
-	transaction_response_write(bundle, answers, t->gateway->base, str_from_c(instant), t->outcome, &writer);
-	return json_writer_finish(&writer, t->outcome);
-}
-
 /* Who and what the submission is about: under the ids that it has now. */
 static void submission_record(const struct transaction *t, const struct metadata *metadata)
 {
@@ -332,35 +248,44 @@ static void submission_record(const struct transaction *t, const struct metadata
 	}
 }
 
-static bool provide(const struct transaction *t, const struct provide_request *request, struct buf *answer)
+/* Everything that can be wrong is found here; all identifiers are fixed afterwards. */
+static bool publication_make(const struct transaction *t, const struct provide_request *request,
+			     struct publication *publication)
 {
 	struct provide_defaults defaults;
 	struct provide_rules rules;
 	struct provide_bundle *bundle = arena_alloc(t->south.arena, sizeof(*bundle));
-	struct provide_resolved resolved = { 0 };
-	struct metadata metadata;
+	struct provide_resolved *resolved = &publication->resolved;
+	struct metadata *metadata = &publication->metadata;
 	struct provide_document *documents;
-	struct xds_document *outgoing = NULL;
-	bool ok;
 
 	if (!bundle)
 		return no_memory(t);
+	publication->bundle = bundle;
 	rules_make(t, &defaults, &rules);
 	if (!fhir_validate(request->bundle, "Bundle", t->outcome) ||
 	    !provide_bundle_read(request->bundle, &rules, t->south.arena, bundle, t->outcome))
 		return false;
-	if (!externals_fetch(t, bundle) || !patients_resolve(t, bundle, &resolved) ||
-	    !targets_resolve(t, bundle, &resolved) || !identifiers_fix(t, bundle, &resolved))
+	if (!externals_fetch(t, bundle) || !patients_resolve(t, bundle, resolved) ||
+	    !targets_resolve(t, bundle, resolved) || !identifiers_fix(t, bundle, resolved))
 		return false;
-	if (!provide_bundle_map(bundle, &rules, &resolved, t->south.arena, &metadata, &documents, t->outcome) ||
-	    !documents_verify(t, request, documents, &metadata, &outgoing) ||
-	    !visible_may_publish(t->visit, metadata.submission_sets[0].patient_id, metadata.document_entries,
-				 metadata.document_entry_count, t->outcome))
+	return provide_bundle_map(bundle, &rules, resolved, t->south.arena, metadata, &documents, t->outcome) &&
+	       documents_verify(t, request, documents, metadata, &publication->documents) &&
+	       visible_may_publish(t->visit, metadata->submission_sets[0].patient_id, metadata->document_entries,
+				   metadata->document_entry_count, t->outcome);
+}
+
+static bool provide(const struct transaction *t, const struct provide_request *request, struct buf *answer)
+{
+	struct publication publication = { 0 };
+	bool ok;
+
+	if (!publication_make(t, request, &publication))
 		return false;
-	ok = submit(t, &metadata, outgoing);
-	submission_record(t, &metadata);
-	provide_outcome_place(bundle, &metadata, t->outcome);
-	return ok && answer_write(t, bundle, &resolved, &metadata, answer);
+	ok = publication_send(t, &publication);
+	submission_record(t, &publication.metadata);
+	provide_outcome_place(publication.bundle, &publication.metadata, t->outcome);
+	return ok && publication_answer_write(t, &publication, answer);
 }
 
 bool provide_bundle(const struct transaction *t, const struct provide_request *request, struct buf *answer)

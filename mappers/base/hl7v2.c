@@ -236,6 +236,17 @@ static struct str join_with_authority(struct str *parts, size_t count, size_t at
 	return hl7_join(parts, count, '^', arena);
 }
 
+bool hl7_cx_same(struct str a, struct str b, struct arena *arena)
+{
+	struct hl7_cx left;
+	struct hl7_cx right;
+
+	if (str_equal(a, b))
+		return true;
+	return hl7_cx_parse(a, arena, &left) && hl7_cx_parse(b, arena, &right) && str_equal(left.id, right.id) &&
+	       str_equal(left.authority.universal_id, right.authority.universal_id);
+}
+
 struct str hl7_cx_write(const struct hl7_cx *cx, struct arena *arena)
 {
 	struct str parts[] = { cx->id, STR_NONE, STR_NONE, STR_NONE, cx->type_code, STR_NONE };

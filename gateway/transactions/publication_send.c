@@ -1,0 +1,43 @@
+#include "gateway/transactions/publication.h"
+
+#include "gateway/transactions/submission_lookup.h"
+#include "mappers/metadata_rim.h"
+
+/* Sends the submission once. The answer of the repository, or in its stead that of the registry, decides. */
+bool publication_send(const struct transaction *t, struct publication *publication)
+{
+	struct metadata *metadata = &publication->metadata;
+	struct south south = t->south;
+	struct outcome sending = *t->outcome;
+	struct rim_list objects;
+	uint64_t left = deadline_left_ms(south.deadline);
+
+	if (!metadata_to_rim(metadata, south.arena, &objects, t->outcome))
+		return false;
+	if (metadata->submission_set_count > 0)
+		south.patient_id = metadata->submission_sets[0].patient_id;
+	if (left > 2 * SUBMISSION_ASK_TIME_MS)
+		south.deadline = deadline_part(south.deadline, left - SUBMISSION_ASK_TIME_MS);
+	switch (xds_provide(&south, &objects, publication->documents, metadata->document_entry_count, &sending)) {
+	case SOAP_ANSWERED:
+		*t->outcome = sending;
+		return true;
+	case SOAP_FAILED:
+		if (submission_may_be_there(&sending) && submission_adopt(t, metadata) == SUBMISSION_SAME)
+			return outcome_warn(t->outcome, ERR_DUPLICATE, "",
+					    "This very submission was stored before; nothing was stored again.");
+		*t->outcome = sending;
+		return false;
+	case SOAP_UNCLEAR:
+		break;
+	}
+	if (submission_adopt(t, metadata) == SUBMISSION_SAME)
+		return outcome_warn(t->outcome, ERR_BACKEND_ANSWER, "",
+				    "The back-end stored the submission but its answer was lost: any warnings of its "
+				    "are not known.");
+	*t->outcome = sending;
+	outcome_inform(t->outcome, ERR_BACKEND_ANSWER, "",
+		       "It is not certain whether the submission was stored. The same submission may be sent again: it "
+		       "is never stored twice under the identifier of its SubmissionSet.");
+	return false;
+}
