@@ -125,6 +125,7 @@ static int domain(const struct config *config, const char *pid_path)
 	}
 	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("role", "domain"), LOG_C("version", PASSERELLE_VERSION),
 	    LOG_TEXT("repository_unique_id", config->domain_repository_unique_id),
+	    LOG_TEXT("home_community_id", or_none(config->domain_home_community_id)),
 	    LOG_NUMBER("port", domain_port(opened)), LOG_TEXT("data_directory", config->domain_data_directory),
 	    LOG_C("consent_directory", config->domain_consent_secret.size ? "yes" : "no"),
 	    LOG_C("assertions", !config->domain_xua_issuers.count ? "not looked at"

@@ -37,14 +37,22 @@ static const struct soap_action actions[] = {
 	{ V3("201304UV02"), HL7V3_BODY, false, "ITI-44", identity_feed_message, ACKNOWLEDGED },
 	{ V3("201309UV02"), HL7V3_BODY, false, "ITI-45", identity_pix_query, V3("201310UV02") },
 	{ V3("201305UV02"), HL7V3_BODY, false, "ITI-47", identity_pdq_query, V3("201306UV02") },
+	/* as a Responding Gateway */
+	{ ACTION_CROSS_QUERY, XDS_QUERY_REQUEST, false, "ITI-38", cross_gateway_query, NULL },
+	{ ACTION_CROSS_RETRIEVE, XDS_RETRIEVE_REQUEST, true, "ITI-39", cross_gateway_retrieve, NULL },
 };
+#define GATEWAY_ACTIONS 2 /* of these, at the end */
 
 /* Every transaction may be sent to each of them: the action says what it is. */
-static const char *const paths[] = { "/xds", "/registry", "/repository", "/pix", "/pdq" };
+static const char *const paths[] = { "/xds", "/registry", "/repository", "/pix", "/pdq", "/xca", "/xcpd" };
+#define GATEWAY_PATHS 2
 
-static const char greeting[] =
-	"Passerelle embedded XDS domain: ITI-18, ITI-42, ITI-57 and ITI-62 at /registry, ITI-41, "
-	"ITI-43 and ITI-86 at /repository, ITI-44 and ITI-45 at /pix, ITI-47 at /pdq, by POST with SOAP 1.2.";
+#define GREETING                                                                                   \
+	"Passerelle embedded XDS domain: ITI-18, ITI-42, ITI-57 and ITI-62 at /registry, ITI-41, " \
+	"ITI-43 and ITI-86 at /repository, ITI-44 and ITI-45 at /pix, ITI-47 at /pdq"
+static const char greeting[] = GREETING ", by POST with SOAP 1.2.";
+static const char gateway_greeting[] =
+	GREETING ", and to other communities ITI-38 and ITI-39 at /xca, ITI-55 at /xcpd, by POST with SOAP 1.2.";
 
 /* Who is known and what is allowed, from the configuration. */
 static bool rules_open(const struct config *config, struct domain *domain, struct outcome *outcome)
@@ -190,6 +198,7 @@ static bool trust_open(const struct config *config, struct domain *domain, struc
 static bool server_start(const struct config *config, struct domain *domain, struct outcome *outcome)
 {
 	const char *record_directory = getenv(RECORD_VARIABLE);
+	bool is_gateway = !str_is_empty(config->domain_home_community_id);
 	const struct soap_server_options options = {
 		.http = {
 			.name = "domain",
@@ -212,11 +221,11 @@ static bool server_start(const struct config *config, struct domain *domain, str
 			.workers = { .threads_max = config->limits_workers, .queue_max = config->limits_queue },
 		},
 		.actions = actions,
-		.action_count = COUNT_OF(actions),
+		.action_count = COUNT_OF(actions) - (is_gateway ? 0 : GATEWAY_ACTIONS),
 		.ctx = domain,
 		.paths = paths,
-		.path_count = COUNT_OF(paths),
-		.greeting = greeting,
+		.path_count = COUNT_OF(paths) - (is_gateway ? 0 : GATEWAY_PATHS),
+		.greeting = is_gateway ? gateway_greeting : greeting,
 		.side_path = domain->consents ? CONSENT_DIRECTORY_PATH : NULL,
 		.side = domain->consents ? consent_directory_handlers(domain->consents) : NULL,
 		.body_bytes_max = config->limits_body_bytes,

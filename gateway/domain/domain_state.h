@@ -37,6 +37,11 @@ bool update_document_set(void *ctx, struct soap_request *request, struct soap_an
 bool remove_metadata(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
 bool remove_documents(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
 
+/* ITI-38 and ITI-39, likewise: the same asked by another community. */
+bool cross_gateway_query(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
+bool cross_gateway_retrieve(void *ctx, struct soap_request *request, struct soap_answer *answer,
+			    struct outcome *outcome);
+
 /* ITI-44 (add, revise and merge), ITI-45 and ITI-47, likewise. */
 bool identity_feed_message(void *ctx, struct soap_request *request, struct soap_answer *answer,
 			   struct outcome *outcome);

@@ -34,6 +34,10 @@ struct query_answer {
 	bool object_ref; /* only the ids are asked for */
 };
 
+/* True for a query that asks by a patient's id, and so may go to communities that were not named. False for one by ids of
+ * objects, and for one that is not known. ITI TF-2 3.18.4.1.2.3.7, 3.38.4.1.2 */
+bool registry_query_is_by_patient(const struct stored_query *query);
+
 /* Answers a stored query from one snapshot. Call inside database_read. XDS errors in outcome: XDSUnknownStoredQuery,
  * XDSStoredQueryMissingParam, XDSStoredQueryParamNumber, XDSTooManyResults, XDSResultNotSinglePatient. */
 bool registry_query(struct connection *connection, const struct stored_query *query, const struct query_limits *limits,

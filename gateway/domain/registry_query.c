@@ -364,23 +364,40 @@ static bool get_related_documents(const struct search *search)
 
 static const struct query_kind {
 	const char *id;
+	bool is_by_patient;
 	bool (*run)(const struct search *search);
 } query_kinds[] = {
-	{ "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d", find_documents },
-	{ "urn:uuid:12941a89-e02e-4be5-967c-ce4bfc8fe492", find_documents_by_reference_id },
-	{ "urn:uuid:f26abbcb-ac74-4422-8a30-edb644bbc1a9", find_submission_sets },
-	{ "urn:uuid:958f3006-baad-4929-a4de-ff1114824431", find_folders },
-	{ "urn:uuid:10b545ea-725c-446d-9b95-8aeb444eddf3", get_all },
-	{ "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4", get_documents },
-	{ "urn:uuid:5737b14c-8a1a-4539-b659-e03a34a5e1e4", get_folders },
-	{ "urn:uuid:a7ae438b-4bc2-4642-93e9-be891f7bb155", get_associations },
-	{ "urn:uuid:bab9529a-4a10-40b3-a01f-f68a615d247a", get_documents_and_associations },
-	{ "urn:uuid:51224314-5390-4169-9b91-b1980040715a", get_submission_sets },
-	{ "urn:uuid:e8e3cb2c-e39c-46b9-99e4-c12f57260b83", get_submission_set_and_contents },
-	{ "urn:uuid:b909a503-523d-4517-8acf-8e5834dfc4c7", get_folder_and_contents },
-	{ "urn:uuid:10cae35a-c7f9-4cf5-b61e-fc3278ffb578", get_folders_for_document },
-	{ "urn:uuid:d90e5407-b356-4d91-a89f-873917b4b0e6", get_related_documents },
+	{ "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d", true, find_documents },
+	{ "urn:uuid:12941a89-e02e-4be5-967c-ce4bfc8fe492", true, find_documents_by_reference_id },
+	{ "urn:uuid:f26abbcb-ac74-4422-8a30-edb644bbc1a9", true, find_submission_sets },
+	{ "urn:uuid:958f3006-baad-4929-a4de-ff1114824431", true, find_folders },
+	{ "urn:uuid:10b545ea-725c-446d-9b95-8aeb444eddf3", true, get_all },
+	{ "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4", false, get_documents },
+	{ "urn:uuid:5737b14c-8a1a-4539-b659-e03a34a5e1e4", false, get_folders },
+	{ "urn:uuid:a7ae438b-4bc2-4642-93e9-be891f7bb155", false, get_associations },
+	{ "urn:uuid:bab9529a-4a10-40b3-a01f-f68a615d247a", false, get_documents_and_associations },
+	{ "urn:uuid:51224314-5390-4169-9b91-b1980040715a", false, get_submission_sets },
+	{ "urn:uuid:e8e3cb2c-e39c-46b9-99e4-c12f57260b83", false, get_submission_set_and_contents },
+	{ "urn:uuid:b909a503-523d-4517-8acf-8e5834dfc4c7", false, get_folder_and_contents },
+	{ "urn:uuid:10cae35a-c7f9-4cf5-b61e-fc3278ffb578", false, get_folders_for_document },
+	{ "urn:uuid:d90e5407-b356-4d91-a89f-873917b4b0e6", false, get_related_documents },
 };
+
+static const struct query_kind *kind_find(struct str id)
+{
+	for (size_t i = 0; i < COUNT_OF(query_kinds); i++) {
+		if (str_equal_nocase(id, str_from_c(query_kinds[i].id)))
+			return &query_kinds[i];
+	}
+	return NULL;
+}
+
+bool registry_query_is_by_patient(const struct stored_query *query)
+{
+	const struct query_kind *kind = kind_find(query->id);
+
+	return kind && kind->is_by_patient;
+}
 
 /* A LeafClass answer speaks of one patient. ITI TF-2 3.18.4.1.3 */
 static bool single_patient_check(const struct rows *rows, struct outcome *outcome)
@@ -404,15 +421,11 @@ bool registry_query(struct connection *connection, const struct stored_query *qu
 	struct search search = {
 		.connection = connection, .query = query, .arena = arena, .rows = &answer->rows, .outcome = outcome
 	};
-	const struct query_kind *kind = NULL;
+	const struct query_kind *kind = kind_find(query->id);
 
 	*answer = (struct query_answer) { .object_ref = query->object_ref };
 	answer->rows.without_rim = query->object_ref;
 	answer->rows.count_max = query->object_ref ? limits->object_ref_max : limits->leaf_class_max;
-	for (size_t i = 0; i < COUNT_OF(query_kinds) && !kind; i++) {
-		if (str_equal_nocase(query->id, str_from_c(query_kinds[i].id)))
-			kind = &query_kinds[i];
-	}
 	if (!kind)
 		return refuse(outcome, "XDSUnknownStoredQuery", STR_NONE,
 			      "Use the id of a stored query that ITI-18 defines and this registry offers.");

@@ -28,6 +28,8 @@ RETRIEVE = "urn:ihe:iti:2007:RetrieveDocumentSet"
 UPDATE = "urn:ihe:iti:2010:UpdateDocumentSet"
 REMOVE_METADATA = "urn:ihe:iti:2010:DeleteDocumentSet"
 REMOVE_DOCUMENTS = "urn:ihe:iti:2017:RemoveDocuments"
+CROSS_QUERY = "urn:ihe:iti:2007:CrossGatewayQuery"
+CROSS_RETRIEVE = "urn:ihe:iti:2007:CrossGatewayRetrieve"
 
 APPROVED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
 DEPRECATED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated"
@@ -127,11 +129,12 @@ def include(content_id):
     return '<xop:Include xmlns:xop="%s" href="cid:%s"/>' % (XOP, content_id)
 
 
-def stored_query(query_id, parameters, return_type="LeafClass"):
+def stored_query(query_id, parameters, return_type="LeafClass", home=None):
     """parameters: (name without $, text as it stands in the Value)."""
     return ('<query:AdhocQueryRequest xmlns:query="%s" xmlns:rim="%s"><query:ResponseOption '
-            'returnComposedObjects="true" returnType="%s"/><rim:AdhocQuery id="urn:uuid:%s">%s</rim:AdhocQuery>'
+            'returnComposedObjects="true" returnType="%s"/><rim:AdhocQuery id="urn:uuid:%s"%s>%s</rim:AdhocQuery>'
             "</query:AdhocQueryRequest>") % (QUERY, RIM, return_type, query_id,
+                                             "" if home is None else " home=" + quoteattr(home),
                                              "".join(slot("$" + name, text) for name, text in parameters))
 
 
@@ -140,10 +143,12 @@ def find_documents(patient=support.PATIENT, status=APPROVED, *more, **options):
                                          ("XDSDocumentEntryStatus", "('%s')" % status), *more], **options)
 
 
-def retrieve(*documents):
+def retrieve(*documents, home=None):
     return '<xds:RetrieveDocumentSetRequest xmlns:xds="%s">%s</xds:RetrieveDocumentSetRequest>' % (XDS, "".join(
-        "<xds:DocumentRequest><xds:RepositoryUniqueId>%s</xds:RepositoryUniqueId><xds:DocumentUniqueId>%s"
-        "</xds:DocumentUniqueId></xds:DocumentRequest>" % (repository, escape(unique_id))
+        "<xds:DocumentRequest>%s<xds:RepositoryUniqueId>%s</xds:RepositoryUniqueId><xds:DocumentUniqueId>%s"
+        "</xds:DocumentUniqueId></xds:DocumentRequest>" % (
+            "" if home is None else "<xds:HomeCommunityId>%s</xds:HomeCommunityId>" % home, repository,
+            escape(unique_id))
         for repository, unique_id in documents))
 
 
