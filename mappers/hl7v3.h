@@ -1,6 +1,7 @@
 /* The HL7 V3 messages of patient identity, read and written, questions and answers alike: PIXV3 Query (ITI-45), Patient
- * Identity Feed (ITI-44) and PDQV3 (ITI-47). One struct holds each of them; its kind says which members count.
- * Source: ITI TF-2 3.44, 3.45, 3.47 and Appendix O; HL7 V3 Edition 2008. */
+ * Identity Feed (ITI-44), PDQV3 (ITI-47) and Cross Gateway Patient Discovery (XCPD, ITI-55), which is PDQ between
+ * communities. One struct holds each of them; its kind says which members count.
+ * Source: ITI TF-2 3.44, 3.45, 3.47, 3.55 and Appendix O; HL7 V3 Edition 2008. */
 #ifndef PASSERELLE_HL7V3_H
 #define PASSERELLE_HL7V3_H
 
@@ -10,6 +11,8 @@
 #define HL7V3_NAMESPACE "urn:hl7-org:v3"
 /* The wsa:Action of a message is this and the name of its root element. */
 #define HL7V3_ACTION_PREFIX "urn:hl7-org:v3:"
+/* Of XCPD, question and answer: this behind it. */
+#define HL7V3_DISCOVERY_SUFFIX ":CrossGatewayPatientDiscovery"
 
 enum hl7v3_kind {
 	HL7V3_OTHER,     /* reading only: another HL7 V3 message, or none */
@@ -42,12 +45,24 @@ struct hl7v3_detail {
 #define HL7V3_DUPLICATE_KEY     "205"
 #define HL7V3_APPLICATION_ERROR "207"
 
+/* Traits that a community asks for, to tell apart those who fit, and why it has no answer: XCPD.
+ * ITI TF-2 tables 3.55.4.2.2.6-1 and 3.55.4.2.2.7-1 */
+#define HL7V3_REQUESTS_MAX       16
+#define HL7V3_GENDER_REQUESTED   "LivingSubjectAdministrativeGenderRequested"
+#define HL7V3_ADDRESS_REQUESTED  "PatientAddressRequested"
+#define HL7V3_TELECOM_REQUESTED  "PatientTelecomRequested"
+#define HL7V3_MOTHER_REQUESTED   "MothersMaidenNameRequested"
+#define HL7V3_ANSWER_UNAVAILABLE "AnswerNotAvailable"
+
 struct hl7v3_message {
 	enum hl7v3_kind kind;
 	struct hl7v3_ii id;
 	struct str created;  /* DTM */
 	struct str receiver; /* OIDs of the devices; STR_NONE: not said */
 	struct str sender;
+	struct str
+		receiver_home; /* homeCommunityIds, OIDs: only in XCPD, and a sender_home makes a PDQ message one of XCPD */
+	struct str sender_home;
 
 	/* answers */
 	struct str ack_code;    /* AA, AE, AR or, of a feed, CA, CE, CR */
@@ -55,6 +70,8 @@ struct hl7v3_message {
 	struct hl7v3_detail *details;
 	size_t detail_count;
 	struct str query_code; /* OK, NF, AE, QE; STR_NONE when there is no queryAck */
+	struct strs requests;  /* ..._REQUESTED, or codes that this code does not know */
+	struct str problem;    /* HL7V3_ANSWER_UNAVAILABLE, "ResponderBusy" ...: the first one */
 
 	/* questions, and their echo in the answer */
 	struct hl7v3_ii query_id;

@@ -175,6 +175,7 @@ static bool begin_patient(struct v3_reader *reader)
 		return v3_no_memory(reader);
 	patients->items[patients->count] = (struct patient) { .match_percent = -1 };
 	v3_person_begin(reader, &patients->items[patients->count++]);
+	reader->event_patient = true;
 	return true;
 }
 
@@ -243,6 +244,14 @@ static bool begin_patient_part(struct v3_reader *reader, enum v3_element element
 
 /* --- what is asked --- */
 
+static bool word_add(struct v3_reader *reader, struct strs *words, size_t *capacity, struct str word)
+{
+	if (!arena_grow(reader->arena, &words->items, words->count, capacity, sizeof(struct str)))
+		return v3_no_memory(reader);
+	words->items[words->count++] = word;
+	return true;
+}
+
 static bool domain_add(struct v3_reader *reader)
 {
 	struct strs *domains = &reader->message->query.domains;
@@ -255,10 +264,7 @@ static bool domain_add(struct v3_reader *reader)
 	if (domains->count == HL7V3_IDENTIFIERS_MAX)
 		return outcome_add(reader->outcome, ERR_TOO_LONG, "", "Name at most %d domains.",
 				   HL7V3_IDENTIFIERS_MAX);
-	if (!arena_grow(reader->arena, &domains->items, domains->count, &reader->domain_capacity, sizeof(struct str)))
-		return v3_no_memory(reader);
-	domains->items[domains->count++] = ii.root;
-	return true;
+	return word_add(reader, domains, &reader->domain_capacity, ii.root);
 }
 
 /* A parameter given twice means one or the other, which this code cannot ask for. */
@@ -352,6 +358,64 @@ static void end_asked(struct v3_reader *reader, enum v3_element element)
 	}
 }
 
+/* --- what another community says --- */
+
+/* Whose registration this is. One that is said to be two communities' is nobody's. */
+static bool begin_custodian(struct v3_reader *reader)
+{
+	struct hl7v3_ii ii;
+
+	if (!ii_read(reader, &ii))
+		return false;
+	if (!reader->event_patient)
+		return true;
+	reader->patient->custodian =
+		reader->patient->custodian.data && !str_equal(reader->patient->custodian, ii.root) ? STR("") : ii.root;
+	return true;
+}
+
+static bool begin_reason(struct v3_reader *reader, enum v3_element element)
+{
+	struct hl7v3_message *message = reader->message;
+	struct str code;
+
+	if (!v3_attribute(reader, "code", &code))
+		return false;
+	if (element == V3_MANAGEMENT_CODE) {
+		if (!message->problem.data)
+			message->problem = code;
+		return true;
+	}
+	if (code.size == 0 || message->requests.count == HL7V3_REQUESTS_MAX)
+		return true;
+	return word_add(reader, &message->requests, &reader->request_capacity, code);
+}
+
+static bool begin_community(struct v3_reader *reader, enum v3_element element)
+{
+	struct hl7v3_message *message = reader->message;
+	struct hl7v3_ii home = { 0 };
+
+	switch ((int)element) {
+	case V3_RECEIVER_HOME:
+	case V3_SENDER_HOME:
+		if (!ii_read(reader, &home))
+			return false;
+		*(element == V3_RECEIVER_HOME ? &message->receiver_home : &message->sender_home) = home.root;
+		return true;
+	case V3_EVENT:
+		reader->event_patient = false;
+		return true;
+	case V3_CUSTODIAN_ID:
+		return begin_custodian(reader);
+	case V3_ORDER_CODE:
+	case V3_MANAGEMENT_CODE:
+		return begin_reason(reader, element);
+	default:
+		return begin_asked(reader, element);
+	}
+}
+
 /* Any element begins. */
 static bool begin_element(struct v3_reader *reader, enum v3_element element)
 {
@@ -387,7 +451,7 @@ static bool begin_element(struct v3_reader *reader, enum v3_element element)
 	case V3_REMAINING:
 		return number_read(reader, &message->patients.remaining);
 	default:
-		return begin_asked(reader, element);
+		return begin_community(reader, element);
 	}
 }
 

@@ -51,12 +51,14 @@ struct v3_reader {
 	bool has_query_ack_id;
 	bool has_asked_address;
 	size_t detail_capacity;
+	size_t request_capacity;
 	size_t domain_capacity;
 	size_t asked_capacity;
 	struct patient_identities prior;
 	size_t prior_capacity;
 	size_t patient_capacity;
 	struct patient *patient; /* the open one */
+	bool event_patient;      /* it is of the open registration */
 	size_t identifier_capacity;
 	struct patient_identities others; /* of the open asOtherIDs */
 	size_t others_capacity;

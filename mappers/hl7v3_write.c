@@ -7,6 +7,11 @@
 
 #define HL7_INTERACTIONS "2.16.840.1.113883.1.6"
 #define HL7_TABLE_0357   "2.16.840.1.113883.18.217"
+#define ACT_CODES        "2.16.840.1.113883.5.4"
+/* Code systems of XCPD. ITI TF-2 3.55.4.2.2 */
+#define TRAITS_REQUESTED "1.3.6.1.4.1.19376.1.2.27.1"
+#define DATA_LOCATORS    "1.3.6.1.4.1.19376.1.2.27.2"
+#define PROBLEMS         "1.3.6.1.4.1.19376.1.2.27.3"
 
 static bool is_answer(enum hl7v3_kind kind)
 {
@@ -52,7 +57,29 @@ static void number_write(struct xml_writer *writer, struct str name, size_t numb
 	v3_value_write(writer, name, str_from_c(text));
 }
 
-static void device_write(struct xml_writer *writer, struct str role, struct str type, struct str device)
+static void coded_in_write(struct xml_writer *writer, struct str code, struct str system)
+{
+	xml_begin(writer, STR("code"));
+	xml_attribute(writer, STR("code"), code);
+	xml_attribute(writer, STR("codeSystem"), system);
+	xml_end(writer);
+}
+
+/* For which community the device speaks. ITI TF-2 3.55.4.1.2.4, 3.55.4.1.2.5 */
+static void community_write(struct xml_writer *writer, struct str home)
+{
+	xml_begin(writer, STR("asAgent"));
+	xml_attribute(writer, STR("classCode"), STR("AGNT"));
+	xml_begin(writer, STR("representedOrganization"));
+	xml_attribute(writer, STR("classCode"), STR("ORG"));
+	xml_attribute(writer, STR("determinerCode"), STR("INSTANCE"));
+	v3_ii_write(writer, STR("id"), home, STR_NONE);
+	xml_end(writer);
+	xml_end(writer);
+}
+
+static void device_write(struct xml_writer *writer, struct str role, struct str type, struct str device,
+			 struct str home)
 {
 	xml_begin(writer, role);
 	xml_attribute(writer, STR("typeCode"), type);
@@ -60,6 +87,8 @@ static void device_write(struct xml_writer *writer, struct str role, struct str 
 	xml_attribute(writer, STR("classCode"), STR("DEV"));
 	xml_attribute(writer, STR("determinerCode"), STR("INSTANCE"));
 	v3_ii_write(writer, STR("id"), device, STR_NONE);
+	if (home.size > 0)
+		community_write(writer, home);
 	xml_end(writer);
 	xml_end(writer);
 }
@@ -76,10 +105,7 @@ static void acknowledgement_write(struct xml_writer *writer, const struct hl7v3_
 
 		xml_begin(writer, STR("acknowledgementDetail"));
 		xml_attribute(writer, STR("typeCode"), STR("E"));
-		xml_begin(writer, STR("code"));
-		xml_attribute(writer, STR("code"), detail->code);
-		xml_attribute(writer, STR("codeSystem"), STR(HL7_TABLE_0357));
-		xml_end(writer);
+		coded_in_write(writer, detail->code, STR(HL7_TABLE_0357));
 		xml_element(writer, STR("text"), detail->text);
 		xml_element(writer, STR("location"), detail->location);
 		xml_end(writer);
@@ -95,8 +121,8 @@ static void head_write(struct xml_writer *writer, const struct hl7v3_message *me
 	v3_coded_write(writer, STR("processingCode"), STR("P"));
 	v3_coded_write(writer, STR("processingModeCode"), STR("T"));
 	v3_coded_write(writer, STR("acceptAckCode"), is_answer(message->kind) ? STR("NE") : STR("AL"));
-	device_write(writer, STR("receiver"), STR("RCV"), message->receiver);
-	device_write(writer, STR("sender"), STR("SND"), message->sender);
+	device_write(writer, STR("receiver"), STR("RCV"), message->receiver, message->receiver_home);
+	device_write(writer, STR("sender"), STR("SND"), message->sender, message->sender_home);
 	if (is_answer(message->kind))
 		acknowledgement_write(writer, message);
 }
@@ -241,7 +267,8 @@ static void query_ack_write(struct xml_writer *writer, const struct hl7v3_messag
 	v3_ii_write(writer, STR("queryId"), message->query_id.root, message->query_id.extension);
 	v3_coded_write(writer, STR("statusCode"), STR("deliveredResponse"));
 	v3_coded_write(writer, STR("queryResponseCode"), message->query_code);
-	if (!is_pix(message->kind)) {
+	/* A community answers once and has nothing more to come. */
+	if (!is_pix(message->kind) && message->sender_home.size == 0) {
 		number_write(writer, STR("resultTotalQuantity"), patients->count + patients->remaining);
 		number_write(writer, STR("resultCurrentQuantity"), patients->count);
 		number_write(writer, STR("resultRemainingQuantity"), patients->remaining);
@@ -251,14 +278,17 @@ static void query_ack_write(struct xml_writer *writer, const struct hl7v3_messag
 
 /* --- registrations --- */
 
-/* Who keeps the registration: the device that speaks. */
-static void custodian_write(struct xml_writer *writer, struct str custodian)
+/* Who keeps the registration: the device that speaks, or its community. ITI TF-2 3.55.4.2.2.4 */
+static void custodian_write(struct xml_writer *writer, const struct hl7v3_message *message)
 {
 	xml_begin(writer, STR("custodian"));
 	xml_attribute(writer, STR("typeCode"), STR("CST"));
 	xml_begin(writer, STR("assignedEntity"));
 	xml_attribute(writer, STR("classCode"), STR("ASSIGNED"));
-	v3_ii_write(writer, STR("id"), custodian, STR_NONE);
+	v3_ii_write(writer, STR("id"), message->sender_home.size > 0 ? message->sender_home : message->sender,
+		    STR_NONE);
+	if (message->sender_home.size > 0)
+		coded_in_write(writer, STR("NotHealthDataLocator"), STR(DATA_LOCATORS));
 	xml_end(writer);
 	xml_end(writer);
 }
@@ -297,9 +327,44 @@ static void registration_write(struct xml_writer *writer, const struct hl7v3_mes
 	xml_attribute(writer, STR("typeCode"), STR("SBJ"));
 	v3_patient_write(writer, message, patient);
 	xml_end(writer);
-	custodian_write(writer, message->sender);
+	custodian_write(writer, message);
 	if (message->kind == HL7V3_MERGE)
 		replacement_write(writer, &message->subsumed);
+	xml_end(writer);
+	xml_end(writer);
+}
+
+/* What stands in the place of patients: the traits that would tell them apart, or why there is no answer. */
+static void reason_write(struct xml_writer *writer, const struct hl7v3_message *message)
+{
+	if (message->requests.count == 0 && message->problem.size == 0)
+		return;
+	xml_begin(writer, STR("reasonOf"));
+	xml_attribute(writer, STR("typeCode"), STR("RSON"));
+	xml_begin(writer, STR("detectedIssueEvent"));
+	xml_attribute(writer, STR("classCode"), STR("ALRT"));
+	xml_attribute(writer, STR("moodCode"), STR("EVN"));
+	coded_in_write(writer, STR("ActAdministrativeDetectedIssueCode"), STR(ACT_CODES));
+	if (message->problem.size > 0) {
+		xml_begin(writer, STR("mitigatedBy"));
+		xml_attribute(writer, STR("typeCode"), STR("MITGT"));
+		xml_begin(writer, STR("detectedIssueManagement"));
+		xml_attribute(writer, STR("classCode"), STR("ACT"));
+		xml_attribute(writer, STR("moodCode"), STR("EVN"));
+		coded_in_write(writer, message->problem, STR(PROBLEMS));
+		xml_end(writer);
+		xml_end(writer);
+	}
+	for (size_t i = 0; i < message->requests.count; i++) {
+		xml_begin(writer, STR("triggerFor"));
+		xml_attribute(writer, STR("typeCode"), STR("TRIG"));
+		xml_begin(writer, STR("actOrderRequired"));
+		xml_attribute(writer, STR("classCode"), STR("ACT"));
+		xml_attribute(writer, STR("moodCode"), STR("RQO"));
+		coded_in_write(writer, message->requests.items[i], STR(TRAITS_REQUESTED));
+		xml_end(writer);
+		xml_end(writer);
+	}
 	xml_end(writer);
 	xml_end(writer);
 }
@@ -311,10 +376,7 @@ static void control_act_write(struct xml_writer *writer, const struct hl7v3_mess
 	xml_begin(writer, STR("controlActProcess"));
 	xml_attribute(writer, STR("classCode"), STR("CACT"));
 	xml_attribute(writer, STR("moodCode"), STR("EVN"));
-	xml_begin(writer, STR("code"));
-	xml_attribute(writer, STR("code"), hl7v3_trigger(message->kind));
-	xml_attribute(writer, STR("codeSystem"), STR(HL7_INTERACTIONS));
-	xml_end(writer);
+	coded_in_write(writer, hl7v3_trigger(message->kind), STR(HL7_INTERACTIONS));
 	/* A query by PIX names who asks. ITI TF-2 3.45.4.1.2 */
 	if (message->kind == HL7V3_PIX_QUERY) {
 		xml_begin(writer, STR("authorOrPerformer"));
@@ -327,6 +389,7 @@ static void control_act_write(struct xml_writer *writer, const struct hl7v3_mess
 	}
 	for (size_t i = 0; i < message->patients.count; i++)
 		registration_write(writer, message, &message->patients.items[i]);
+	reason_write(writer, message);
 	if (is_answer(message->kind))
 		query_ack_write(writer, message);
 	if (is_query || is_answer(message->kind))

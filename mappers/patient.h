@@ -57,6 +57,7 @@ struct patient {
 	bool is_inactive;
 	struct patient_identity replaced_by; /* surviving identity of a merge; authority empty: none */
 	int match_percent;                   /* of a query's answer, 0..100; -1 not given */
+	struct str custodian;                /* of an answer: OID of who keeps the registration; for XCPD the home */
 };
 
 #endif

@@ -40,8 +40,10 @@ static const struct soap_action actions[] = {
 	/* as a Responding Gateway */
 	{ ACTION_CROSS_QUERY, XDS_QUERY_REQUEST, false, "ITI-38", cross_gateway_query, NULL },
 	{ ACTION_CROSS_RETRIEVE, XDS_RETRIEVE_REQUEST, true, "ITI-39", cross_gateway_retrieve, NULL },
+	{ V3("201305UV02") HL7V3_DISCOVERY_SUFFIX, HL7V3_BODY, false, "ITI-55", identity_discovery,
+	  V3("201306UV02") HL7V3_DISCOVERY_SUFFIX },
 };
-#define GATEWAY_ACTIONS 2 /* of these, at the end */
+#define GATEWAY_ACTIONS 3 /* of these, at the end */
 
 /* Every transaction may be sent to each of them: the action says what it is. */
 static const char *const paths[] = { "/xds", "/registry", "/repository", "/pix", "/pdq", "/xca", "/xcpd" };

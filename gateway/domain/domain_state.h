@@ -42,10 +42,11 @@ bool cross_gateway_query(void *ctx, struct soap_request *request, struct soap_an
 bool cross_gateway_retrieve(void *ctx, struct soap_request *request, struct soap_answer *answer,
 			    struct outcome *outcome);
 
-/* ITI-44 (add, revise and merge), ITI-45 and ITI-47, likewise. */
+/* ITI-44 (add, revise and merge), ITI-45, ITI-47 and ITI-55, likewise. */
 bool identity_feed_message(void *ctx, struct soap_request *request, struct soap_answer *answer,
 			   struct outcome *outcome);
 bool identity_pix_query(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
 bool identity_pdq_query(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
+bool identity_discovery(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
 
 #endif

@@ -1,5 +1,5 @@
 /* The identity manager of the embedded domain: what PIX, PDQ and the identity feed mean, on a connection to the database.
- * Source: ITI TF-2 3.44.4, 3.45.4, 3.47.4.
+ * Source: ITI TF-2 3.44.4, 3.45.4, 3.47.4, 3.55.4.
  *
  * Links. A feed says whose identifiers are one person's: patient/id is the subject, asOtherIDs are further identifiers of
  * the same person, and each is linked to the subject; an asOtherIDs role with statusCode "terminated" takes the link
@@ -45,6 +45,20 @@ bool identity_pix(struct connection *connection, const struct patients *patients
 bool identity_pdq(struct connection *connection, const struct patients *patients, const struct patient_query *query,
 		  struct arena *arena, struct patient_list *found, struct identity_refusal *refusal,
 		  struct outcome *outcome) MUST_CHECK;
+
+/* ITI-55: what is known of whom another community means. At most one patient, with the identifiers of the affinity domain
+ * alone: several would leave the choice to those who know the patients less. */
+struct identity_discovery {
+	struct patient_list patients;
+	struct strs requests; /* several fit: HL7V3_..._REQUESTED that would tell them apart */
+	bool is_hopeless;     /* several fit, and everything was said */
+};
+
+/* All traits must fit, names as a whole, and every identifier must be the person's or the domain's of nobody here;
+ * without an identifier that is known here family name and birth time are required. Like identity_pix. */
+bool identity_discover(struct connection *connection, const struct patients *patients,
+		       const struct patient_query *query, struct arena *arena, struct identity_discovery *discovery,
+		       struct identity_refusal *refusal, struct outcome *outcome) MUST_CHECK;
 
 /* Sets *refusal when one of these domains is not known; location is where it stands. False only after a failure. */
 bool identity_domains_check(struct connection *connection, const struct patients *patients, const struct strs *domains,

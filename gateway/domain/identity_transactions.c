@@ -1,4 +1,4 @@
-/* ITI-44, ITI-45 and ITI-47: the transactions of the identity manager. */
+/* ITI-44, ITI-45, ITI-47 and ITI-55: the transactions of the identity manager. */
 #include "gateway/domain/domain_state.h"
 #include "gateway/domain/identity_manager.h"
 #include "gateway/run/clock.h"
@@ -25,13 +25,14 @@ static bool no_memory(struct outcome *outcome)
 /* Reads the question; a message that is none of these kinds, or not the one of its action, is a fault. */
 static bool question_read(struct identity_work *work, struct soap_request *request, struct outcome *outcome)
 {
-	const struct soap_head *head = &request->message.head;
+	struct str action = str_without_prefix(request->message.head.action, STR(HL7V3_ACTION_PREFIX));
 
 	work->arena = request->arena;
 	if (!hl7v3_read(request->root, request->arena, &work->question, outcome))
 		return false;
-	if (!str_equal(str_without_prefix(head->action, STR(HL7V3_ACTION_PREFIX)),
-		       hl7v3_root_name(work->question.kind)))
+	if (str_ends_with(action, STR(HL7V3_DISCOVERY_SUFFIX)))
+		action.size -= strlen(HL7V3_DISCOVERY_SUFFIX);
+	if (!str_equal(action, hl7v3_root_name(work->question.kind)))
 		return outcome_add(outcome, ERR_BODY_MALFORMED, "", "Let wsa:Action and the message agree.");
 	if (work->question.id.root.size == 0)
 		return outcome_add(outcome, ERR_BODY_MALFORMED, "", "Give the message an id.");
@@ -70,10 +71,12 @@ static bool reply_send(struct identity_work *work, struct soap_request *request,
 	bool is_feed = reply->kind == HL7V3_ACK;
 
 	reply->ack_code = is_feed ? STR("CA") : STR("AA");
-	reply->query_code = reply->patients.count > 0 ? STR("OK") : STR("NF");
-	if (refusal->code) {
+	reply->query_code = reply->patients.count + reply->requests.count > 0 ? STR("OK") : STR("NF");
+	if (refusal->code || reply->problem.size > 0) {
 		reply->ack_code = is_feed ? STR("CE") : STR("AE");
 		reply->query_code = STR("AE");
+	}
+	if (refusal->code) {
 		work->detail =
 			(struct hl7v3_detail) { .code = str_from_c(refusal->code),
 						.location = arena_printf(work->arena, "/%.*s%s",
@@ -201,4 +204,39 @@ bool identity_pdq_query(void *ctx, struct soap_request *request, struct soap_ans
 	struct identity_work work = { .domain = ctx };
 
 	return query_answer(&work, HL7V3_PDQ_ANSWER, pdq_work, request, answer, outcome);
+}
+
+/* Several who fit are told apart by the asker, or by nobody. ITI TF-2 3.55.4.2.3 cases 1, 3, 4 and 5 */
+static bool discovery_work(void *context, struct connection *connection, struct outcome *outcome)
+{
+	struct identity_work *work = context;
+	struct identity_discovery discovery;
+
+	if (!identity_discover(connection, work->domain->rules.patients, &work->question.query, work->arena, &discovery,
+			       &work->refusal, outcome))
+		return false;
+	work->reply.patients = discovery.patients;
+	work->reply.requests = discovery.requests;
+	if (discovery.is_hopeless)
+		work->reply.problem = STR(HL7V3_ANSWER_UNAVAILABLE);
+	return true;
+}
+
+bool identity_discovery(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome)
+{
+	struct identity_work work = { .domain = ctx };
+	struct str home = str_without_prefix(work.domain->rules.home_community_id, STR("urn:oid:"));
+
+	if (!question_read(&work, request, outcome) || !reply_begin(&work, HL7V3_PDQ_ANSWER, outcome))
+		return false;
+	work.reply.sender_home = home;
+	work.reply.receiver_home = work.question.sender_home;
+	if (work.question.receiver_home.size > 0 && !str_equal(work.question.receiver_home, home)) {
+		work.refusal = (struct identity_refusal) { HL7V3_UNKNOWN_KEY,
+							   "/receiver/device/asAgent/representedOrganization/id/@root",
+							   "This is the gateway of another community." };
+		return reply_send(&work, request, answer, outcome);
+	}
+	return database_read(work.domain->database, discovery_work, &work, outcome) &&
+	       reply_send(&work, request, answer, outcome);
 }

@@ -29,6 +29,8 @@ static void messages_same(const struct hl7v3_message *a, const struct hl7v3_mess
 	same(a->query_id.extension, b->query_id.extension);
 	same(a->query_code, b->query_code);
 	same(a->subsumed.value, b->subsumed.value);
+	same(a->sender_home, b->sender_home);
+	same(a->problem, b->problem);
 	identities_same(&a->query.identifiers, &b->query.identifiers);
 	identities_same(&a->unlinked, &b->unlinked);
 	if (a->patients.count != b->patients.count || a->detail_count != b->detail_count)
@@ -45,7 +47,8 @@ static bool is_writable(const struct hl7v3_message *message)
 	bool has_patients =
 		message->kind != HL7V3_PIX_QUERY && message->kind != HL7V3_PDQ_QUERY && message->kind != HL7V3_ACK;
 
-	return message->kind != HL7V3_OTHER && (has_query || message->query.identifiers.count == 0) &&
+	return message->kind != HL7V3_OTHER && (message->kind != HL7V3_ACK || message->problem.size == 0) &&
+	       (has_query || message->query.identifiers.count == 0) &&
 	       (has_query || message->query_id.root.size == 0) &&
 	       (message->query_id.root.size > 0 || message->query_id.extension.size == 0) &&
 	       (message->target.root.size > 0 || message->target.extension.size == 0) &&

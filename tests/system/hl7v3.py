@@ -26,15 +26,22 @@ def ii(name, root, extension=None):
     return "<%s root=%s%s/>" % (name, quoteattr(root), "" if extension is None else " extension=" + quoteattr(extension))
 
 
-def message(interaction, control_act, message_id=None):
+def device(role, code, oid, home=None):
+    agent = "" if home is None else (
+        '<asAgent classCode="AGNT"><representedOrganization classCode="ORG" determinerCode="INSTANCE">%s'
+        "</representedOrganization></asAgent>") % ii("id", home)
+    return ('<%s typeCode="%s"><device classCode="DEV" determinerCode="INSTANCE">%s%s</device></%s>'
+            % (role, code, ii("id", oid), agent, role))
+
+
+def message(interaction, control_act, message_id=None, home=None, receiver_home=None):
     return ('<%s xmlns="%s" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ITSVersion="XML_1.0">%s'
             '<creationTime value="20260401120000"/><interactionId root="2.16.840.1.113883.1.6" extension="%s"/>'
             '<processingCode code="P"/><processingModeCode code="T"/><acceptAckCode code="AL"/>'
-            '<receiver typeCode="RCV"><device classCode="DEV" determinerCode="INSTANCE"><id root="2.999.30.1"/></device>'
-            '</receiver><sender typeCode="SND"><device classCode="DEV" determinerCode="INSTANCE"><id root="2.999.30.2"/>'
-            '</device></sender><controlActProcess classCode="CACT" moodCode="EVN"><code code="%s" '
+            '%s%s<controlActProcess classCode="CACT" moodCode="EVN"><code code="%s" '
             'codeSystem="2.16.840.1.113883.1.6"/>%s</controlActProcess></%s>') % (
                 interaction, V3, message_id or ii("id", str(uuid.uuid4())), interaction,
+                device("receiver", "RCV", "2.999.30.1", receiver_home), device("sender", "SND", "2.999.30.2", home),
                 interaction.replace("_IN", "_TE"), control_act, interaction)
 
 
@@ -50,7 +57,7 @@ def pix_query(root, extension, domains=(), query_id=None, **options):
                        parameter("patientIdentifier", ii("value", root, extension))), **options)
 
 
-def pdq_query(parameters, minimum=None, quantity=None):
+def pdq_query(parameters, minimum=None, quantity=None, **options):
     """parameters: the elements of parameterList, in the order of the schema."""
     return message(PDQ_QUERY, "<queryByParameter>%s<statusCode code=\"new\"/>%s%s<parameterList>%s</parameterList>"
                    "</queryByParameter>" % (
@@ -58,7 +65,7 @@ def pdq_query(parameters, minimum=None, quantity=None):
                        "" if quantity is None else '<initialQuantity value="%d"/>' % quantity,
                        "" if minimum is None else "<matchCriterionList>%s</matchCriterionList>" % parameter(
                            "minimumDegreeMatch", '<value xsi:type="INT" value="%d"/>' % minimum),
-                       parameters))
+                       parameters), **options)
 
 
 def by_name(family=None, given=None, exact=False):
@@ -141,6 +148,16 @@ class Reply:
         return [(one.findtext("{%s}patientPerson/{%s}name/{%s}family" % (V3, V3, V3)),
                  int(one.find("{%s}subjectOf1/{%s}queryMatchObservation/{%s}value" % (V3, V3, V3)).get("value")))
                 for one in self.all("controlActProcess/subject/registrationEvent/subject1/patient")]
+
+    @property
+    def requests(self):
+        """The traits that a community asks for (ITI-55)."""
+        return [item.get("code") for item in
+                self.all("controlActProcess/reasonOf/detectedIssueEvent/triggerFor/actOrderRequired/code")]
+
+    @property
+    def problem(self):
+        return self.code("controlActProcess/reasonOf/detectedIssueEvent/mitigatedBy/detectedIssueManagement/code")
 
     def quantity(self, name):
         return int(self.all("controlActProcess/queryAck/" + name)[0].get("value"))

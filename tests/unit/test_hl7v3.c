@@ -127,6 +127,22 @@ static struct hl7v3_message sample(enum hl7v3_kind kind, struct patient *patient
 	return message;
 }
 
+/* The same between communities. */
+static struct hl7v3_message discovery(enum hl7v3_kind kind, struct patient *patient)
+{
+	static struct str requests[] = { STR_INIT(HL7V3_ADDRESS_REQUESTED), STR_INIT(HL7V3_MOTHER_REQUESTED) };
+	struct hl7v3_message message = sample(kind, patient);
+
+	message.sender_home = STR("2.999.20.70");
+	message.receiver_home = STR("2.999.20.71");
+	message.patients.remaining = 0; /* of more to come a community never speaks */
+	if (kind == HL7V3_PDQ_ANSWER) {
+		message.requests = (struct strs) { requests, COUNT_OF(requests) };
+		message.problem = STR(HL7V3_ANSWER_UNAVAILABLE);
+	}
+	return message;
+}
+
 /* The message in an envelope, NUL-terminated. */
 static struct str written(const struct hl7v3_message *message, struct arena *arena)
 {
@@ -277,11 +293,75 @@ static void test_round_trip(void **state)
 	}
 }
 
+static void test_discovery_round_trip(void **state)
+{
+	for (enum hl7v3_kind kind = HL7V3_PDQ_QUERY; kind <= HL7V3_PDQ_ANSWER; kind++) {
+		struct patient patient = whole_patient();
+		struct hl7v3_message message = discovery(kind, &patient);
+		const struct hl7v3_message *again = read_good(written(&message, *state), *state);
+
+		assert_int_equal(again->kind, kind);
+		assert_str(again->sender_home, "2.999.20.70");
+		assert_str(again->receiver_home, "2.999.20.71");
+		assert_same_query(&message.query, &again->query);
+		assert_int_equal(again->requests.count, message.requests.count);
+		assert_same_str(again->problem, message.problem);
+		if (kind == HL7V3_PDQ_QUERY)
+			continue;
+		assert_str(again->requests.items[1], HL7V3_MOTHER_REQUESTED);
+		assert_same_person(&patient, &again->patients.items[0]);
+		assert_str(again->patients.items[0].custodian, "2.999.20.70");
+		/* in PDQ the custodian is a device, and nobody speaks for a community */
+		message = sample(kind, &patient);
+		again = read_good(written(&message, *state), *state);
+		assert_str(again->patients.items[0].custodian, "2.999.2");
+		assert_int_equal(again->sender_home.size, 0);
+	}
+}
+
+/* text with the first old replaced by new. */
+static struct str edit(struct str text, const char *old, const char *new, struct arena *arena);
+
+/* Whose patients these are is said for each of them, and clearly, or it is not said. */
+static void test_048_custodians(void **state)
+{
+	struct patient two[] = { whole_patient(), whole_patient() };
+	struct hl7v3_message message = discovery(HL7V3_PDQ_ANSWER, &two[0]);
+	static const char id[] = "<assignedEntity classCode=\"ASSIGNED\"><id root=\"2.999.20.70\"/>";
+
+	message.patients.count = 2;
+	struct str xml = written(&message, *state);
+	const struct hl7v3_message *again =
+		read_good(edit(xml, id, "<assignedEntity classCode=\"ASSIGNED\"><id root=\"2.999.9\"/>", *state),
+			  *state);
+
+	assert_str(again->patients.items[0].custodian, "2.999.9");
+	assert_str(again->patients.items[1].custodian, "2.999.20.70");
+	again = read_good(
+		edit(xml, id, "<assignedEntity classCode=\"ASSIGNED\"><id root=\"2.999.20.70\"/><id root=\"2.999.9\"/>",
+		     *state),
+		*state);
+	assert_int_equal(again->patients.items[0].custodian.size, 0);
+	again = read_good(edit(xml, id, "<assignedEntity classCode=\"ASSIGNED\"><id nullFlavor=\"NI\"/>", *state),
+			  *state);
+	assert_int_equal(again->patients.items[0].custodian.size, 0);
+	/* a registration without a patient has a custodian too, who is not that of the patient before */
+	again = read_good(edit(xml, "<reasonOf",
+			       "<subject typeCode=\"SUBJ\"><registrationEvent classCode=\"REG\" "
+			       "moodCode=\"EVN\"><custodian>"
+			       "<assignedEntity><id root=\"2.999.9\"/></assignedEntity></custodian></registrationEvent>"
+			       "</subject><reasonOf",
+			       *state),
+			  *state);
+	assert_int_equal(again->patients.count, 2);
+	assert_str(again->patients.items[1].custodian, "2.999.20.70");
+}
+
 /* Every allocation may fail: the answer is a refusal, never half a message. */
 static void test_no_memory(void **state)
 {
 	struct patient patient = whole_patient();
-	struct hl7v3_message message = sample(HL7V3_PDQ_ANSWER, &patient);
+	struct hl7v3_message message = discovery(HL7V3_PDQ_ANSWER, &patient);
 	struct str xml = written(&message, *state);
 
 	for (size_t n = 0; n < 400; n++) {
@@ -328,7 +408,7 @@ static int xmllint(const char *schema, char paths[][128], size_t count)
 static void test_written_is_valid(void **state)
 {
 	char schema[600];
-	char paths[20][128];
+	char paths[24][128];
 	size_t count = 0;
 
 	if (!shared_path("schema/hl7v3-soap.xsd", schema))
@@ -337,12 +417,13 @@ static void test_written_is_valid(void **state)
 		struct patient empty = { .match_percent = -1, .identifiers = { ids, 1 }, .is_inactive = true };
 		struct patient whole = whole_patient();
 
-		/* with everything, and with next to nothing */
-		for (int bare = 0; bare < 2; bare++) {
-			struct hl7v3_message message = sample(kind, bare ? &empty : &whole);
+		/* with everything, with next to nothing, and between communities */
+		for (int bare = 0; bare < (kind == HL7V3_PDQ_QUERY || kind == HL7V3_PDQ_ANSWER ? 3 : 2); bare++) {
+			struct hl7v3_message message =
+				bare == 2 ? discovery(kind, &whole) : sample(kind, bare ? &empty : &whole);
 			struct patient_identities asked = message.query.identifiers;
 
-			if (bare) {
+			if (bare == 1) {
 				message.query = PATIENT_QUERY_NONE;
 				message.query.identifiers = asked;
 				message.sender = STR_NONE;
@@ -489,7 +570,6 @@ static void test_048_mixed_up_answers(void **state)
 		assert_int_equal(outcome.issues[i].code, ERR_BACKEND_ANSWER);
 }
 
-/* text with the first old replaced by new. */
 static struct str edit(struct str text, const char *old, const char *new, struct arena *arena)
 {
 	const char *found = strstr(text.data, old);
@@ -642,6 +722,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_round_trip, open_arena, close_arena),
+		cmocka_unit_test_setup_teardown(test_discovery_round_trip, open_arena, close_arena),
+		cmocka_unit_test_setup_teardown(test_048_custodians, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(test_no_memory, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(test_written_is_valid, open_arena, close_arena),
 		cmocka_unit_test_setup_teardown(test_public_pix, open_arena, close_arena),
