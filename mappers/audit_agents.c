@@ -112,7 +112,7 @@ static void network_member(struct audit_writing *writing, struct str address, co
 	json_end_object(writing->writer);
 }
 
-/* jti, or the end of an opaque token, as BALP's agent.policy. */
+/* The assertion's ID, jti, or the end of an opaque token, as BALP's agent.policy. */
 static void token_policy(struct audit_writing *writing)
 {
 	const struct caller *caller = writing->record->caller;
@@ -120,6 +120,8 @@ static void token_policy(struct audit_writing *writing)
 
 	if (!str_is_empty(writing->record->assertion_id))
 		policy = audit_uri(writing->arena, writing->record->assertion_id);
+	else if (caller->is_asserted)
+		policy = audit_uri(writing->arena, caller->token_id);
 	else if (!str_is_empty(caller->token_id))
 		policy = arena_printf(writing->arena, "%s%.*s", caller->is_opaque ? "" : "urn:ietf:params:oauth:jti:",
 				      STR_ARG(audit_uri(writing->arena, caller->token_id)));
@@ -196,9 +198,9 @@ static void user_write(struct audit_writing *writing)
 
 	json_begin_object(writer);
 	audit_concept(writer, STR("type"), &user_agent,
-		      !str_is_empty(writing->record->assertion_id) ? &saml_agent
-		      : !str_is_empty(caller->token_id)            ? &oauth_agent
-								   : NULL);
+		      caller->is_asserted || !str_is_empty(writing->record->assertion_id) ? &saml_agent
+		      : !str_is_empty(caller->token_id)                                   ? &oauth_agent
+											  : NULL);
 	if (caller->roles.count > 0) {
 		json_member_array(writer, STR("role"));
 		for (size_t i = 0; i < caller->roles.count; i++)

@@ -39,6 +39,7 @@ struct caller {
 	int64_t authenticated_s;   /* auth_time or iat; 0 unknown */
 	int64_t expires_s;         /* exp: nothing derived from the token may live longer; 0: does not end */
 	bool is_opaque;            /* introspected, not a JWT */
+	bool is_asserted;          /* by a SAML assertion; token_id is its ID */
 };
 
 /* Copies a caller with all that it points to into one block, which begins with a struct caller and is aligned for one;

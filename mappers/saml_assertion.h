@@ -13,8 +13,9 @@
 #define SAML_BEARER "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 
 /* Times are seconds since 1970. What it says of the person is in caller: subject, name, organization, organization_id,
- * roles, purpose, provider_id, home_community_id, authentication, authenticated_s; after reading also issuer (that of
- * the assertion), token_id (its ID), expires_s, and kind: a user where a name or a role is given, a system otherwise. */
+ * roles, purpose, provider_id, home_community_id, authentication, authenticated_s, reason (originalText of the purpose,
+ * where HL7 V3 has what a person wrote); after reading also issuer (that of the assertion), token_id (its ID), expires_s,
+ * is_asserted, and kind: a user where a name or a role is given, a system otherwise. */
 struct saml_assertion {
 	struct str id; /* an NCName */
 	struct str issuer;

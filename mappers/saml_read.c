@@ -14,6 +14,7 @@
  * the limits below, so that what was read can be written on. */
 #define ISSUER_BYTES_MAX    1024
 #define ATTRIBUTE_BYTES_MAX 2048
+#define REASON_BYTES_MAX    512
 
 static const struct xml_limits saml_limits = {
 	.depth_max = DEPTH_MAX,
@@ -43,7 +44,8 @@ enum element {
 	ATTRIBUTE,
 	ATTRIBUTE_VALUE,
 	HL7_CODE,
-	FOREIGN, /* in an attribute's value: passed over */
+	ORIGINAL_TEXT, /* of a code */
+	FOREIGN,       /* in an attribute's value: passed over */
 	ELEMENT_COUNT
 };
 
@@ -320,6 +322,19 @@ static bool end_audience(struct reader *reader, struct str text)
 	return true;
 }
 
+/* Why the glass is broken is what somebody wrote, and no code: of the one purpose, once. */
+static bool end_original_text(struct reader *reader, struct str text)
+{
+	struct caller *caller = &reader->assertion->caller;
+
+	if (!str_equal(open_name(reader), STR(SAML_PURPOSE)))
+		return true;
+	if (caller->reason.data || text.size > REASON_BYTES_MAX)
+		return refuse(reader, "gives two reasons, or one that is too long");
+	caller->reason = arena_copy(reader->arena, text);
+	return caller->reason.data || no_memory(reader);
+}
+
 static bool end_element(struct reader *reader, enum element element)
 {
 	struct saml_assertion *assertion = reader->assertion;
@@ -340,6 +355,8 @@ static bool end_element(struct reader *reader, enum element element)
 		break;
 	case AUDIENCE:
 		return end_audience(reader, text);
+	case ORIGINAL_TEXT:
+		return end_original_text(reader, str_trim(text));
 	case ATTRIBUTE_VALUE:
 		return end_value(reader, text);
 	default:
@@ -355,12 +372,14 @@ static bool end_element(struct reader *reader, enum element element)
 static bool has_text(enum element element)
 {
 	return element == ISSUER || element == NAME_ID || element == AUDIENCE || element == AUTHN_CLASS ||
-	       element == ATTRIBUTE_VALUE;
+	       element == ATTRIBUTE_VALUE || element == ORIGINAL_TEXT;
 }
 
 static enum element place_find(struct reader *reader, enum element parent, const char *local, const char *uri)
 {
-	if (parent == ATTRIBUTE_VALUE || parent == FOREIGN || parent == HL7_CODE)
+	if (parent == HL7_CODE && strcmp(uri, NS_HL7) == 0 && strcmp(local, "originalText") == 0)
+		return ORIGINAL_TEXT;
+	if (parent == ATTRIBUTE_VALUE || parent == FOREIGN || parent == HL7_CODE || parent == ORIGINAL_TEXT)
 		return parent == ATTRIBUTE_VALUE ? inside_value(reader, local, uri) : FOREIGN;
 	for (size_t i = 0; i < COUNT_OF(places); i++) {
 		if (places[i].parent != parent || strcmp(uri, NS_SAML) != 0 || strcmp(local, places[i].name) != 0)
@@ -423,6 +442,7 @@ static bool finish(struct reader *reader)
 	caller->kind = caller->name.size || caller->roles.count ? CALLER_USER : CALLER_SYSTEM;
 	caller->issuer = assertion->issuer;
 	caller->token_id = assertion->id;
+	caller->is_asserted = true;
 	caller->expires_s = assertion->not_on_or_after_s;
 	return true;
 }

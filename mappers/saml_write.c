@@ -109,7 +109,7 @@ static void write_text(struct xml_writer *writer, struct str name, struct str te
 
 /* The type's name has no prefix: exclusive canonicalization protects only prefixes that elements use, and the default
  * namespace is used by the element itself. */
-static void write_code(struct xml_writer *writer, struct str element, const struct code *code)
+static void write_code(struct xml_writer *writer, struct str element, const struct code *code, struct str original_text)
 {
 	xml_begin(writer, STR("saml2:AttributeValue"));
 	xml_begin(writer, element);
@@ -120,18 +120,30 @@ static void write_code(struct xml_writer *writer, struct str element, const stru
 	xml_attribute(writer, STR("codeSystem"), code_system_scheme(code->scheme));
 	if (code->display.size)
 		xml_attribute(writer, STR("displayName"), code->display);
+	xml_element(writer, STR("originalText"), original_text);
 	xml_end(writer);
 	xml_end(writer);
 }
 
-static void write_codes(struct xml_writer *writer, struct str name, struct str element, const struct code *codes,
-			size_t count)
+static void write_roles(struct xml_writer *writer, const struct codes *roles)
 {
-	if (count == 0)
+	if (roles->count == 0)
 		return;
-	attribute_begin(writer, name);
-	for (size_t i = 0; i < count; i++)
-		write_code(writer, element, &codes[i]);
+	attribute_begin(writer, STR(SAML_ROLE));
+	for (size_t i = 0; i < roles->count; i++)
+		write_code(writer, STR("Role"), &roles->items[i], STR_NONE);
+	xml_end(writer);
+}
+
+/* Who breaks the glass says why, in words: to whoever decides there, and for their records. */
+static void write_purpose(struct xml_writer *writer, const struct caller *caller)
+{
+	bool breaks_glass = str_equal(caller->purpose.code, STR("BTG")) && !str_is_empty(caller->reason);
+
+	if (str_is_empty(caller->purpose.code))
+		return;
+	attribute_begin(writer, STR(SAML_PURPOSE));
+	write_code(writer, STR("PurposeOfUse"), &caller->purpose, breaks_glass ? caller->reason : STR_NONE);
 	xml_end(writer);
 }
 
@@ -147,8 +159,8 @@ static void write_attributes(struct xml_writer *writer, const struct saml_assert
 	write_text(writer, STR(SAML_SUBJECT_NAME), caller->name);
 	write_text(writer, STR(SAML_ORGANIZATION), caller->organization);
 	write_text(writer, STR(SAML_ORGANIZATION_ID), caller->organization_id);
-	write_codes(writer, STR(SAML_ROLE), STR("Role"), caller->roles.items, caller->roles.count);
-	write_codes(writer, STR(SAML_PURPOSE), STR("PurposeOfUse"), &caller->purpose, has_purpose);
+	write_roles(writer, &caller->roles);
+	write_purpose(writer, caller);
 	write_text(writer, STR(SAML_PROVIDER_ID), caller->provider_id);
 	write_text(writer, STR(SAML_HOME_COMMUNITY), caller->home_community_id);
 	write_text(writer, STR(SAML_PATIENT), assertion->patient_id);

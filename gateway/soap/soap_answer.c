@@ -9,7 +9,7 @@
 #define ANSWER_BYTES_MAX (256U << 20)
 #define FAULT_BYTES_MAX  65536
 #define STREAM_BYTES     65536
-#define ROOT_ID          "root@domain.passerelle"
+#define ROOT_ID          "root@passerelle"
 
 static void message_id_new(char text[UUID_URN_SIZE])
 {
@@ -42,38 +42,70 @@ struct xml_writer *soap_answer_writer(struct soap_answer *answer)
 	return &answer->writer;
 }
 
-struct str soap_answer_attach(struct soap_answer *answer, int descriptor, uint64_t size, struct str content_type)
+static struct str part_add(struct soap_answer *answer, const struct soap_part *part)
 {
-	struct str id = arena_printf(answer->arena, "document%zu@domain.passerelle", answer->attachment_count + 1);
-	struct str type = arena_copy(answer->arena, content_type);
+	struct str id = arena_printf(answer->arena, "document%zu@passerelle", answer->attachment_count + 1);
+	struct str type = arena_copy(answer->arena, part->content_type);
+	struct soap_part *added;
 
 	if (!id.data || !type.data ||
 	    !arena_grow(answer->arena, &answer->attachments, answer->attachment_count, &answer->attachment_capacity,
-			sizeof *answer->attachments)) {
-		close(descriptor);
+			sizeof *answer->attachments))
 		return STR_NONE;
-	}
-	answer->attachments[answer->attachment_count++] =
-		(struct soap_part) { .content_id = id, .content_type = type, .size = size, .descriptor = descriptor };
+	added = &answer->attachments[answer->attachment_count++];
+	*added = *part;
+	added->content_id = id;
+	added->content_type = type;
 	return id;
+}
+
+struct str soap_answer_attach(struct soap_answer *answer, int descriptor, uint64_t size, struct str content_type)
+{
+	struct str id =
+		part_add(answer,
+			 &(struct soap_part) { .content_type = content_type, .size = size, .descriptor = descriptor });
+
+	if (!id.data)
+		close(descriptor);
+	return id;
+}
+
+struct str soap_answer_attach_spool(struct soap_answer *answer, struct spool *document, struct str content_type)
+{
+	struct str id = part_add(answer, &(struct soap_part) { .content_type = content_type,
+							       .size = spool_size(document),
+							       .descriptor = -1,
+							       .spool = document });
+
+	if (!id.data)
+		spool_free(document);
+	return id;
+}
+
+struct str soap_answer_announce(struct soap_answer *answer, uint64_t size, struct str content_type)
+{
+	return part_add(answer, &(struct soap_part) { .content_type = content_type, .size = size, .descriptor = -1 });
 }
 
 void soap_answer_free(struct soap_answer *answer)
 {
-	for (size_t i = 0; i < answer->attachment_count; i++)
-		close(answer->attachments[i].descriptor);
+	for (size_t i = 0; i < answer->attachment_count; i++) {
+		if (answer->attachments[i].descriptor >= 0)
+			close(answer->attachments[i].descriptor);
+		spool_free(answer->attachments[i].spool);
+	}
 	answer->attachment_count = 0;
 	buf_free(&answer->body);
 }
 
 /* One file through the stream. False when the client is gone or the file is shorter than it was. */
-static bool attachment_stream(const struct soap_part *attachment, struct http_exchange *exchange)
+static bool file_stream(const struct soap_part *part, struct http_exchange *exchange)
 {
 	char bytes[STREAM_BYTES];
-	uint64_t left = attachment->size;
+	uint64_t left = part->size;
 
 	while (left > 0) {
-		ssize_t got = read(attachment->descriptor, bytes, left < sizeof bytes ? (size_t)left : sizeof bytes);
+		ssize_t got = read(part->descriptor, bytes, left < sizeof bytes ? (size_t)left : sizeof bytes);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -84,54 +116,106 @@ static bool attachment_stream(const struct soap_part *attachment, struct http_ex
 	return true;
 }
 
-/* The package apart from the files, so that its length is known before the first byte goes. */
-static bool package_send(struct soap_answer *answer, struct http_exchange *exchange)
+/* What was announced comes by soap_answer_write. */
+static bool part_stream(const struct soap_part *part, struct http_exchange *exchange)
 {
-	char boundary_text[UUID_URN_SIZE];
-	struct buf type;
-	struct buf *heads = arena_array(answer->arena, answer->attachment_count + 2, sizeof *heads);
-	size_t head_count = answer->attachment_count + 2; /* before the root, before each file, the end */
-	uint64_t length = answer->body.size;
-	bool ok = true;
+	struct str view;
 
-	if (!heads)
-		return false;
-	message_id_new(boundary_text);
-	struct str boundary = str_from(str_from_c(boundary_text), sizeof "urn:uuid:" - 1);
+	if (part->descriptor >= 0)
+		return file_stream(part, exchange);
+	if (!part->spool)
+		return true;
+	view = spool_view(part->spool);
+	return http_stream_write(exchange, view.data, view.size);
+}
+
+/* What stands between the parts: before the root, before each document, the end. In the arena; NULL without memory. */
+static struct str *package_heads(const struct soap_answer *answer, struct str boundary)
+{
+	size_t count = answer->attachment_count + 2;
+	struct str *heads = arena_array(answer->arena, count, sizeof *heads);
+	bool ok = heads != NULL;
+	struct buf text;
+
+	buf_init(&text, FAULT_BYTES_MAX);
+	for (size_t i = 0; ok && i < count; i++) {
+		buf_clear(&text);
+		if (i == 0)
+			mtom_write_root_head(&text, boundary, STR(ROOT_ID));
+		else if (i == count - 1)
+			mtom_write_end(&text, boundary);
+		else
+			mtom_write_part_head(&text, boundary, answer->attachments[i - 1].content_id,
+					     answer->attachments[i - 1].content_type);
+		heads[i] = text.failed ? STR_NONE : arena_copy(answer->arena, buf_str(&text));
+		ok = heads[i].data != NULL;
+	}
+	buf_free(&text);
+	return ok ? heads : NULL;
+}
+
+static bool package_type_header(const struct soap_answer *answer, struct str boundary, struct http_exchange *exchange)
+{
+	struct buf type;
+	bool ok;
 
 	buf_init(&type, FAULT_BYTES_MAX);
 	mtom_write_content_type(&type, boundary, STR(ROOT_ID), answer->action);
-	for (size_t i = 0; i < head_count; i++) {
-		buf_init(&heads[i], FAULT_BYTES_MAX);
-		if (i == 0) {
-			mtom_write_root_head(&heads[i], boundary, STR(ROOT_ID));
-		} else if (i == head_count - 1) {
-			mtom_write_end(&heads[i], boundary);
-		} else {
-			mtom_write_part_head(&heads[i], boundary, answer->attachments[i - 1].content_id,
-					     answer->attachments[i - 1].content_type);
-			length += answer->attachments[i - 1].size;
-		}
-		length += heads[i].size;
-		ok = ok && !heads[i].failed;
-	}
-	if (ok && !type.failed) {
+	ok = !type.failed;
+	if (ok)
 		http_response_header(exchange, "Content-Type", buf_str(&type));
-		ok = http_stream_begin(exchange, 200, length) &&
-		     http_stream_write(exchange, heads[0].data, heads[0].size) &&
-		     http_stream_write(exchange, answer->body.data, answer->body.size);
-		for (size_t i = 0; ok && i < answer->attachment_count; i++)
-			ok = http_stream_write(exchange, heads[i + 1].data, heads[i + 1].size) &&
-			     attachment_stream(&answer->attachments[i], exchange);
-		if (ok && http_stream_write(exchange, heads[head_count - 1].data, heads[head_count - 1].size))
-			http_stream_end(exchange);
-		else if (http_answered(exchange))
-			http_stream_abort(exchange);
-	}
-	for (size_t i = 0; i < head_count; i++)
-		buf_free(&heads[i]);
 	buf_free(&type);
-	return http_answered(exchange);
+	return ok;
+}
+
+/* The package up to its end, its length known before the first byte goes. False: the client is gone, or, when nothing
+ * was sent, there was no memory. */
+static bool package_begin(struct soap_answer *answer, struct http_exchange *exchange)
+{
+	char boundary_text[UUID_URN_SIZE];
+	struct str boundary;
+	struct str *heads;
+	size_t count = answer->attachment_count;
+	uint64_t length = answer->body.size;
+	bool ok;
+
+	message_id_new(boundary_text);
+	boundary = str_from(str_from_c(boundary_text), sizeof "urn:uuid:" - 1);
+	heads = package_heads(answer, boundary);
+	if (!heads || !package_type_header(answer, boundary, exchange))
+		return false;
+	for (size_t i = 0; i < count + 2; i++)
+		length += heads[i].size;
+	for (size_t i = 0; i < count; i++)
+		length += answer->attachments[i].size;
+	answer->exchange = exchange;
+	answer->package_end = heads[count + 1];
+	ok = http_stream_begin(exchange, 200, length) && http_stream_write(exchange, heads[0].data, heads[0].size) &&
+	     http_stream_write(exchange, answer->body.data, answer->body.size);
+	for (size_t i = 0; ok && i < count; i++)
+		ok = http_stream_write(exchange, heads[i + 1].data, heads[i + 1].size) &&
+		     part_stream(&answer->attachments[i], exchange);
+	return ok;
+}
+
+bool soap_answer_open(struct soap_answer *answer, struct http_exchange *exchange, struct outcome *outcome)
+{
+	soap_end(&answer->writer);
+	if (!xml_writer_finish(&answer->writer, outcome))
+		return false;
+	return package_begin(answer, exchange) || http_answered(exchange) ||
+	       outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later: no memory left.");
+}
+
+bool soap_answer_write(struct soap_answer *answer, const void *bytes, size_t size)
+{
+	return http_stream_write(answer->exchange, bytes, size);
+}
+
+bool soap_answer_end(struct soap_answer *answer)
+{
+	return http_stream_write(answer->exchange, answer->package_end.data, answer->package_end.size) &&
+	       http_stream_end(answer->exchange);
 }
 
 static void plain_type_header(struct http_exchange *exchange, struct str action)
@@ -146,12 +230,18 @@ static void plain_type_header(struct http_exchange *exchange, struct str action)
 
 bool soap_answer_send(struct soap_answer *answer, struct http_exchange *exchange, struct outcome *outcome)
 {
+	if (answer->exchange)
+		return true;
+	if (answer->mtom) {
+		if (!soap_answer_open(answer, exchange, outcome))
+			return false;
+		if (!soap_answer_end(answer))
+			http_stream_abort(exchange);
+		return true;
+	}
 	soap_end(&answer->writer);
 	if (!xml_writer_finish(&answer->writer, outcome))
 		return false;
-	if (answer->mtom)
-		return package_send(answer, exchange) ||
-		       outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later: no memory left.");
 	plain_type_header(exchange, answer->action);
 	return http_respond_buf(exchange, 200, &answer->body);
 }

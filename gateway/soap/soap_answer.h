@@ -8,7 +8,8 @@ struct soap_part {
 	struct str content_id;
 	struct str content_type;
 	uint64_t size;
-	int descriptor;
+	int descriptor;      /* -1: in the spool, or still to come */
+	struct spool *spool; /* NULL: none */
 };
 
 struct soap_answer {
@@ -19,6 +20,8 @@ struct soap_answer {
 	struct soap_part *attachments;
 	size_t attachment_count;
 	size_t attachment_capacity;
+	struct http_exchange *exchange; /* a package is on its way; NULL before */
+	struct str package_end;
 	struct arena *arena;
 };
 
@@ -27,7 +30,8 @@ struct soap_answer {
 bool soap_answer_begin(struct soap_answer *answer, const struct soap_head *request, struct str action, bool mtom,
 		       struct arena *arena) MUST_CHECK;
 
-/* Closes the envelope and sends everything. False when it could not be built; then nothing was sent. */
+/* Closes the envelope and sends everything, unless that was done already. False when it could not be built; then nothing
+ * was sent. */
 bool soap_answer_send(struct soap_answer *answer, struct http_exchange *exchange, struct outcome *outcome) MUST_CHECK;
 
 /* Frees the text and closes the attachments. */

@@ -48,7 +48,7 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 		return server->options.side->accept(server->options.side->ctx, exchange, request, admission);
 	if (is_greeting(request))
 		return true;
-	if (!is_path(server, request->path)) {
+	if (!server->options.guard && !is_path(server, request->path)) {
 		http_refuse(exchange, ERR_NOT_FOUND, "Send SOAP messages to the path of the registry or repository.");
 		return false;
 	}
@@ -58,7 +58,29 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 		return false;
 	}
 	admission->body_bytes_max = server->options.body_bytes_max;
-	return true;
+	return !server->options.guard || server->options.guard->accept(server->options.ctx, exchange, request);
+}
+
+static void finished_request(void *ctx, struct http_request *request)
+{
+	struct soap_server *server = ctx;
+
+	if (!is_greeting(request))
+		server->options.guard->finished(server->options.ctx, request);
+}
+
+static void untrusted_client(void *ctx, struct str peer, const char *why)
+{
+	struct soap_server *server = ctx;
+
+	server->options.guard->untrusted(server->options.ctx, peer, why);
+}
+
+static void refusal_tell(const struct soap_server *server, const struct http_request *request,
+			 const struct soap_action *action, enum error_code code)
+{
+	if (server->options.guard)
+		server->options.guard->refused(server->options.ctx, request, action, code);
 }
 
 /* Errors below SOAP: they are told as faults too, with the status they have. */
@@ -73,6 +95,7 @@ static void refuse_request(void *ctx, struct http_exchange *exchange, const stru
 		server->options.side->refuse(server->options.side->ctx, exchange, request, status, code, text);
 		return;
 	}
+	refusal_tell(server, request, NULL, code);
 	soap_fault_send(exchange, &fault, NULL, status);
 }
 
@@ -187,9 +210,8 @@ static void answer_request(struct soap_server *server, struct http_exchange *exc
 		outcome_send(exchange, outcome, &request->message.head);
 }
 
-/* Who asks, by the assertion in the message. False, with the fault filled, when that is not believed. Which of its many
- * reasons it was, the log alone says: who knocks to find out learns nothing. */
-static bool caller_read(const struct soap_server *server, struct soap_request *request, struct soap_fault *fault)
+bool soap_assertion_read(struct saml_verifier *verifier, bool is_required, const char *name,
+			 struct soap_request *request, struct soap_fault *fault)
 {
 	const struct http_request *http = request->http;
 	const struct saml_presented presented = {
@@ -201,7 +223,7 @@ static bool caller_read(const struct soap_server *server, struct soap_request *r
 	};
 	struct saml_assertion *assertion = arena_alloc(request->arena, sizeof *assertion);
 	const char *why = "no memory";
-	enum saml_end end = assertion ? saml_verify(server->options.verifier, &presented, assertion, &why) : SAML_BUSY;
+	enum saml_end end = assertion ? saml_verify(verifier, &presented, assertion, &why) : SAML_BUSY;
 
 	*fault = (struct soap_fault) { .code = FAULT_SENDER, .subcode_of_security = true };
 	switch (end) {
@@ -212,7 +234,7 @@ static bool caller_read(const struct soap_server *server, struct soap_request *r
 		request->patient_id = assertion->patient_id;
 		return true;
 	case SAML_ABSENT:
-		if (!server->options.assertion_required)
+		if (!is_required)
 			return true;
 		why = "none";
 		fault->subcode = STR("InvalidSecurity");
@@ -231,9 +253,21 @@ static bool caller_read(const struct soap_server *server, struct soap_request *r
 		*fault = (struct soap_fault) { .code = FAULT_RECEIVER, .reason = STR("Retry later.") };
 		break;
 	}
-	LOG(WARN, LOG_HTTP_REFUSED, http->trace.span_id, LOG_C("server", server->options.http.name),
-	    LOG_C("assertion", why), LOG_TEXT("peer", http->peer));
+	/* Which of its many reasons it was, the log alone says: who knocks to find out learns nothing. */
+	LOG(WARN, LOG_HTTP_REFUSED, http->trace.span_id, LOG_C("server", name), LOG_C("assertion", why),
+	    LOG_TEXT("peer", http->peer));
 	return false;
+}
+
+static bool caller_read(const struct soap_server *server, struct soap_request *request,
+			const struct soap_action *action, struct soap_fault *fault)
+{
+	const struct soap_server_options *options = &server->options;
+
+	if (options->guard)
+		return options->guard->authenticate(options->ctx, request, action, fault);
+	return !options->verifier ||
+	       soap_assertion_read(options->verifier, options->assertion_required, options->http.name, request, fault);
 }
 
 static void handle_soap(struct soap_server *server, struct http_exchange *exchange, struct http_request *http)
@@ -251,14 +285,17 @@ static void handle_soap(struct soap_server *server, struct http_exchange *exchan
 		return;
 	}
 	request->http = http;
+	request->exchange = exchange;
 	request->arena = http->arena;
 	if (!soap_package_open(request, server->options.root_bytes_max, &outcome)) {
+		refusal_tell(server, http, NULL, outcome.issues[0].code);
 		outcome_send(exchange, &outcome, NULL);
 		return;
 	}
 	if (server->options.record_directory)
 		record(server, request->root);
 	if (!xds_message_read(request->root, NULL, request->arena, &request->message, &outcome)) {
+		refusal_tell(server, http, NULL, outcome.issues[0].code);
 		if (request->message.head.version_mismatch) {
 			fault = (struct soap_fault) { .code = FAULT_VERSION_MISMATCH,
 						      .reason = STR("Send SOAP 1.2, not another version.") };
@@ -272,11 +309,12 @@ static void handle_soap(struct soap_server *server, struct http_exchange *exchan
 	if (action)
 		http->what = action->what;
 	if (is_wrong) {
+		refusal_tell(server, http, action, ERR_BODY_MALFORMED);
 		soap_fault_send(exchange, &fault, &request->message.head, 0);
 		return;
 	}
 	assert(action); /* a head that names none is wrong */
-	if (server->options.verifier && !caller_read(server, request, &fault)) {
+	if (!caller_read(server, request, action, &fault)) {
 		soap_fault_send(exchange, &fault, &request->message.head, 0);
 		return;
 	}
@@ -312,9 +350,12 @@ struct soap_server *soap_server_open(const struct soap_server_options *options, 
 		return NULL;
 	}
 	server->options = *options;
-	const struct server_handlers handlers = {
-		.ctx = server, .accept = accept_request, .handle = handle_request, .refuse = refuse_request
-	};
+	const struct server_handlers handlers = { .ctx = server,
+						  .accept = accept_request,
+						  .handle = handle_request,
+						  .finished = options->guard ? finished_request : NULL,
+						  .refuse = refuse_request,
+						  .untrusted = options->guard ? untrusted_client : NULL };
 
 	server->http = server_open(&server->options.http, &handlers, outcome);
 	if (!server->http) {

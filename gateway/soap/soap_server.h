@@ -14,6 +14,7 @@ struct soap_answer;
 /* A request that has passed all checks; lives in its arena. */
 struct soap_request {
 	struct http_request *http;
+	struct http_exchange *exchange;
 	struct xds_message message;
 	bool is_mtom;    /* came as a package */
 	struct str root; /* text of the SOAP message */
@@ -35,15 +36,31 @@ struct soap_action {
 	const char *answer; /* action of the answer; NULL: that of the request with ACTION_RESPONSE_SUFFIX */
 };
 
+/* A service that decides by itself who is let in, and keeps a record of who is not. ctx is that of the options. */
+struct soap_guard {
+	/* The headers of a POST are there, on a polling thread: no I/O, no wait. False: it has refused (http_refuse). */
+	bool (*accept)(void *ctx, struct http_exchange *exchange, struct http_request *request);
+	/* Once for each request that accept let in, when it is over. */
+	void (*finished)(void *ctx, struct http_request *request);
+	/* Who asks: fills request->caller and patient_id, or the fault. */
+	bool (*authenticate)(void *ctx, struct soap_request *request, const struct soap_action *action,
+			     struct soap_fault *fault);
+	/* A request was refused before authenticate was asked; action NULL: nobody knows for what. */
+	void (*refused)(void *ctx, const struct http_request *request, const struct soap_action *action,
+			enum error_code code);
+	void (*untrusted)(void *ctx, struct str peer, const char *why); /* as in server_handlers */
+};
+
 struct soap_server_options {
 	struct server_options http;
 	const struct soap_action *actions;
 	size_t action_count;
 	void *ctx;                /* of the handlers */
-	const char *const *paths; /* that take POST */
+	const char *const *paths; /* that take POST; not looked at with a guard */
 	size_t path_count;
-	const char *greeting;  /* the line of text that GET / gives */
-	const char *side_path; /* what begins so is not SOAP: it goes to side; NULL: there is no such thing */
+	const struct soap_guard *guard; /* in the place of paths and verifier; NULL: none. Borrowed */
+	const char *greeting;           /* the line of text that GET / gives */
+	const char *side_path;          /* what begins so is not SOAP: it goes to side; NULL: there is no such thing */
 	const struct server_handlers *side; /* accept, handle and refuse; borrowed */
 	uint64_t body_bytes_max;
 	uint64_t root_bytes_max;        /* of the SOAP message itself, inline documents among it */
@@ -58,6 +75,11 @@ struct soap_server *soap_server_open(const struct soap_server_options *options, 
 uint16_t soap_server_port(const struct soap_server *server);
 /* Like server_close: false when requests are still under way, then nothing was freed. NULL is allowed. */
 bool soap_server_close(struct soap_server *server, uint64_t grace_ms);
+
+/* Who asks, by the assertion in the message: fills request->caller and patient_id. False, with the fault filled, when it
+ * is not believed, or is_required and absent. name: of the server, for the log, which alone says why. */
+bool soap_assertion_read(struct saml_verifier *verifier, bool is_required, const char *name,
+			 struct soap_request *request, struct soap_fault *fault) MUST_CHECK;
 
 /* Takes the documents of message.documents, wherever their bytes are: index is that of the array. One after the other,
  * each at most once; those without bytes are not seen. A callback that returns false ends the reading; it has added its
@@ -77,5 +99,16 @@ struct xml_writer *soap_answer_writer(struct soap_answer *answer);
 /* Attaches an open file, which is streamed after the root part and then closed (closed also after an error). Returns the
  * Content-ID to refer to it; data is NULL without memory. Only in answers of actions with mtom. */
 struct str soap_answer_attach(struct soap_answer *answer, int descriptor, uint64_t size, struct str content_type);
+/* The same with a finished spool, which is taken over. */
+struct str soap_answer_attach_spool(struct soap_answer *answer, struct spool *document, struct str content_type);
+
+/* A document of which only the size is known: the last of an answer, after the attached ones. Announce it, write the
+ * body's element, and send: open (from then on the answer is on its way, and the handler returns true whatever happens),
+ * write all its bytes, end. What is left without end breaks the connection, so that nobody takes the part for the whole.
+ * False: the client is gone, or (open) outcome says why nothing was sent. */
+struct str soap_answer_announce(struct soap_answer *answer, uint64_t size, struct str content_type);
+bool soap_answer_open(struct soap_answer *answer, struct http_exchange *exchange, struct outcome *outcome) MUST_CHECK;
+bool soap_answer_write(struct soap_answer *answer, const void *bytes, size_t size) MUST_CHECK;
+bool soap_answer_end(struct soap_answer *answer) MUST_CHECK;
 
 #endif

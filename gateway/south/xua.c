@@ -91,13 +91,14 @@ static bool digest_asked(EVP_MD_CTX *digest, const struct asked *asked)
 {
 	const struct caller *caller = asked->caller;
 	const int64_t numbers[] = { (int64_t)caller->kind, caller->authenticated_s, caller->expires_s,
-				    caller->is_opaque, (int64_t)caller->roles.count };
-	const struct str texts[] = { asked->audience,          asked->patient_id,   caller->tenant,
-				     caller->issuer,           caller->subject,     caller->client_id,
-				     caller->token_id,         caller->name,        caller->organization,
-				     caller->organization_id,  caller->person_id,   caller->acting_for,
-				     caller->provider_id,      caller->certificate, caller->authentication,
-				     caller->home_community_id };
+				    caller->is_opaque,     caller->is_asserted,     (int64_t)caller->roles.count };
+	const struct str texts[] = {
+		asked->audience,      asked->patient_id,       caller->tenant,         caller->issuer,
+		caller->subject,      caller->client_id,       caller->token_id,       caller->name,
+		caller->organization, caller->organization_id, caller->person_id,      caller->acting_for,
+		caller->provider_id,  caller->certificate,     caller->authentication, caller->home_community_id,
+		caller->reason
+	};
 	bool good = EVP_DigestUpdate(digest, numbers, sizeof(numbers)) == 1 &&
 		    digest_texts(digest, texts, COUNT_OF(texts)) && digest_code(digest, &caller->purpose);
 

@@ -212,7 +212,7 @@ class BadBackEnd(Attacks):
         evil = b"E" * len(CANARY)
         for what, behaviour in (
                 ("no part", self.edit(rb'href="cid:[^"]*"', b'href="cid:none"')),
-                ("root", self.edit(rb'href="cid:[^"]*"', b'href="cid:root@domain.passerelle"')),
+                ("root", self.edit(rb'href="cid:[^"]*"', b'href="cid:root@passerelle"')),
                 ("http", self.edit(rb'href="cid:[^"]*"', b'href="http://127.0.0.1:9/"')),
                 ("id twice, first", self.parts(lambda p: [p[0], p[1].replace(CANARY, evil), p[1]])),
                 ("id twice, second", self.parts(lambda p: [p[0], p[1], p[1].replace(CANARY, evil)])),
