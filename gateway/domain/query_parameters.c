@@ -13,55 +13,15 @@ struct parameter {
 	const char *name;
 	enum object_kind kind; /* of the objects that it filters; 0 for KEY */
 	enum meaning meaning;
-	bool list;       /* several values, in parentheses */
-	bool repeats;    /* several Slots mean AND */
 	const char *sql; /* column, or attribute in table code */
 };
 
+#define OBJECT_NOTHING 0
 static const struct parameter parameters[] = {
-	{ "$XDSDocumentEntryPatientId", OBJECT_ENTRY, PATIENT, false, false, NULL },
-	{ "$XDSDocumentEntryStatus", OBJECT_ENTRY, STATUS, true, false, NULL },
-	{ "$XDSDocumentEntryClassCode", OBJECT_ENTRY, CODE, true, false, "classCode" },
-	{ "$XDSDocumentEntryTypeCode", OBJECT_ENTRY, CODE, true, false, "typeCode" },
-	{ "$XDSDocumentEntryPracticeSettingCode", OBJECT_ENTRY, CODE, true, false, "practiceSettingCode" },
-	{ "$XDSDocumentEntryHealthcareFacilityTypeCode", OBJECT_ENTRY, CODE, true, false,
-	  "healthcareFacilityTypeCode" },
-	{ "$XDSDocumentEntryEventCodeList", OBJECT_ENTRY, CODE, true, true, "eventCodeList" },
-	{ "$XDSDocumentEntryConfidentialityCode", OBJECT_ENTRY, CODE, true, true, "confidentialityCode" },
-	{ "$XDSDocumentEntryFormatCode", OBJECT_ENTRY, CODE, true, false, "formatCode" },
-	{ "$XDSDocumentEntryCreationTimeFrom", OBJECT_ENTRY, TIME_FROM, false, false, "creation_time" },
-	{ "$XDSDocumentEntryCreationTimeTo", OBJECT_ENTRY, TIME_TO, false, false, "creation_time" },
-	{ "$XDSDocumentEntryServiceStartTimeFrom", OBJECT_ENTRY, TIME_FROM, false, false, "service_start" },
-	{ "$XDSDocumentEntryServiceStartTimeTo", OBJECT_ENTRY, TIME_TO, false, false, "service_start" },
-	{ "$XDSDocumentEntryServiceStopTimeFrom", OBJECT_ENTRY, TIME_FROM, false, false, "service_stop" },
-	{ "$XDSDocumentEntryServiceStopTimeTo", OBJECT_ENTRY, TIME_TO, false, false, "service_stop" },
-	{ "$XDSDocumentEntryAuthorPerson", OBJECT_ENTRY, PERSON, true, false, NULL },
-	{ "$XDSDocumentEntryReferenceIdList", OBJECT_ENTRY, REFERENCE, true, true, NULL },
-	{ "$XDSDocumentEntryType", OBJECT_ENTRY, DOCUMENT_TYPE, true, false, NULL },
-	{ "$XDSDocumentEntryEntryUUID", 0, KEY, true, false, NULL },
-	{ "$XDSDocumentEntryUniqueId", 0, KEY, true, false, NULL },
-	{ "$XDSDocumentEntryLogicalID", 0, KEY, true, false, NULL },
-	{ "$XDSSubmissionSetPatientId", OBJECT_SET, PATIENT, false, false, NULL },
-	{ "$XDSSubmissionSetStatus", OBJECT_SET, STATUS, true, false, NULL },
-	{ "$XDSSubmissionSetSourceId", OBJECT_SET, EQUAL, true, false, "source_id" },
-	{ "$XDSSubmissionSetSubmissionTimeFrom", OBJECT_SET, TIME_FROM, false, false, "submission_time" },
-	{ "$XDSSubmissionSetSubmissionTimeTo", OBJECT_SET, TIME_TO, false, false, "submission_time" },
-	{ "$XDSSubmissionSetAuthorPerson", OBJECT_SET, PERSON, false, false, NULL },
-	{ "$XDSSubmissionSetContentType", OBJECT_SET, CODE, true, false, "contentTypeCode" },
-	{ "$XDSSubmissionSetEntryUUID", 0, KEY, false, false, NULL },
-	{ "$XDSSubmissionSetUniqueId", 0, KEY, false, false, NULL },
-	{ "$XDSFolderPatientId", OBJECT_FOLDER, PATIENT, false, false, NULL },
-	{ "$XDSFolderStatus", OBJECT_FOLDER, STATUS, true, false, NULL },
-	{ "$XDSFolderLastUpdateTimeFrom", OBJECT_FOLDER, TIME_FROM, false, false, "last_update" },
-	{ "$XDSFolderLastUpdateTimeTo", OBJECT_FOLDER, TIME_TO, false, false, "last_update" },
-	{ "$XDSFolderCodeList", OBJECT_FOLDER, CODE, true, true, "codeList" },
-	{ "$XDSFolderEntryUUID", 0, KEY, true, false, NULL },
-	{ "$XDSFolderUniqueId", 0, KEY, true, false, NULL },
-	{ "$XDSFolderLogicalID", 0, KEY, true, false, NULL },
-	{ "$patientId", 0, KEY, false, false, NULL },
-	{ "$uuid", 0, KEY, true, false, NULL },
-	{ "$AssociationTypes", 0, KEY, true, false, NULL },
-	{ "$MetadataLevel", 0, KEY, false, false, NULL },
+#define PARAMETER(its_name, filters, its_meaning, list, repeats, attribute) \
+	{ its_name, (enum object_kind)OBJECT_##filters, its_meaning, attribute },
+#include "profiles/xds/query_parameter.def"
+#undef PARAMETER
 };
 
 static const struct parameter *parameter_find(struct str name)
@@ -71,60 +31,6 @@ static const struct parameter *parameter_find(struct str name)
 			return &parameters[i];
 	}
 	return NULL;
-}
-
-/* GetFolderAndContents, GetFoldersForDocument and GetRelatedDocuments take one id, which then is no list.
- * TF-2 3.18.4.1.2.3.7.11 to .14 */
-static bool asks_for_one(const struct stored_query *query, const struct parameter *parameter)
-{
-	static const char *const queries[] = { "urn:uuid:b909a503-523d-4517-8acf-8e5834dfc4c7",
-					       "urn:uuid:10cae35a-c7f9-4cf5-b61e-fc3278ffb578",
-					       "urn:uuid:d90e5407-b356-4d91-a89f-873917b4b0e6" };
-	struct str name = str_from_c(parameter->name);
-
-	if (!str_ends_with(name, STR("EntryUUID")) && !str_ends_with(name, STR("UniqueId")))
-		return false;
-	for (size_t i = 0; i < COUNT_OF(queries); i++) {
-		if (str_equal(query->id, str_from_c(queries[i])))
-			return true;
-	}
-	return false;
-}
-
-static bool parameter_check(const struct stored_query *query, const struct stored_query_param *param,
-			    struct outcome *outcome)
-{
-	const struct parameter *parameter = parameter_find(param->name);
-
-	if (!parameter)
-		return str_starts_with(param->name, STR("$")) ||
-		       refuse(outcome, "XDSRegistryError", STR_NONE, "Begin the name of every query parameter with $.");
-	if (param->malformed)
-		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Write the value of %s as 'text', number or ('a','b').",
-			      parameter->name);
-	/* Times may stand bare, CP-ITI-1260. */
-	if (param->number && parameter->meaning != TIME_FROM && parameter->meaning != TIME_TO &&
-	    !str_equal(param->name, STR("$MetadataLevel")))
-		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Put the values of %s in quotes.", parameter->name);
-	if (param->values.count == 0)
-		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Give %s a value.", parameter->name);
-	if (param->and_group > 0 && !parameter->repeats)
-		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Send the Slot %s once.", parameter->name);
-	if ((!parameter->list || asks_for_one(query, parameter)) && param->values.count > 1)
-		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Give %s one value.", parameter->name);
-	if (parameter->list && !param->list && !asks_for_one(query, parameter))
-		return refuse(outcome, PARAM_NUMBER, STR_NONE, "Write the values of %s in parentheses.",
-			      parameter->name);
-	return true;
-}
-
-bool query_parameters_check(const struct stored_query *query, struct outcome *outcome)
-{
-	bool ok = true;
-
-	for (size_t i = 0; i < query->param_count; i++)
-		ok = parameter_check(query, &query->params[i], outcome) && ok;
-	return ok;
 }
 
 struct strs query_values(const struct stored_query *query, const char *name)

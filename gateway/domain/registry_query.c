@@ -1,6 +1,7 @@
 #include "gateway/domain/query_parameters.h"
 #include "gateway/domain/refusal.h"
 #include "gateway/domain/registry.h"
+#include "mappers/stored_query_check.h"
 
 #define MISSING_PARAM "XDSStoredQueryMissingParam"
 #define PARAM_NUMBER  "XDSStoredQueryParamNumber"
@@ -432,6 +433,6 @@ bool registry_query(struct connection *connection, const struct stored_query *qu
 	struct strs level = query_values(query, "$MetadataLevel");
 
 	search.every_version = level.count == 1 && str_equal(level.items[0], STR("2"));
-	return query_parameters_check(query, outcome) && kind->run(&search) &&
+	return stored_query_check(query, outcome) && kind->run(&search) &&
 	       (answer->object_ref || single_patient_check(&answer->rows, outcome));
 }
