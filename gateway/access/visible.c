@@ -5,6 +5,7 @@
 #include "mappers/base/hl7v2.h"
 #include "mappers/document_search.h"
 #include "mappers/metadata_rim.h"
+#include "mappers/search_query.h"
 
 #define ACTION_COUNT (CONSENT_UPDATE + 1)
 
@@ -418,6 +419,52 @@ bool visible_refs(const struct south *south, const struct stored_query *query, s
 static bool not_there(struct outcome *outcome)
 {
 	return outcome_add(outcome, ERR_NOT_FOUND, "", "There is no such document; search for it anew.");
+}
+
+static bool is_of(const struct document_entry *entry, const struct document_request *wanted)
+{
+	return str_equal(entry->unique_id, wanted->document_unique_id) &&
+	       str_equal(entry->repository_unique_id, wanted->repository_unique_id);
+}
+
+/* The entry that says what the document is now among all that have its ids; NULL: not all that count may be read. */
+static const struct document_entry *document_choose(struct visit *visit, const struct metadata *found,
+						    const struct document_request *wanted)
+{
+	const struct document_entry *chosen = NULL;
+	bool has_approved = false;
+	bool permitted = true;
+
+	for (size_t i = 0; i < found->document_entry_count; i++)
+		has_approved = has_approved || (is_of(&found->document_entries[i], wanted) &&
+						status_is_approved(found->document_entries[i].availability_status));
+	for (size_t i = 0; i < found->document_entry_count; i++) {
+		const struct document_entry *entry = &found->document_entries[i];
+
+		if (!is_of(entry, wanted) || (has_approved && !status_is_approved(entry->availability_status)))
+			continue;
+		permitted = entry_permitted(visit, entry, CONSENT_FIND) &&
+			    entry_permitted(visit, entry, CONSENT_READ) && permitted;
+		chosen = entry;
+	}
+	return permitted ? chosen : NULL;
+}
+
+bool visible_document(struct visit *visit, const struct south *south, struct str home,
+		      const struct document_request *wanted, const struct document_entry **entry,
+		      struct outcome *outcome)
+{
+	struct stored_query query;
+	struct metadata found;
+
+	*entry = NULL;
+	if (!get_query(STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryUniqueId"), true, &wanted->document_unique_id, 1,
+		       home, south->arena, &query))
+		return no_memory(outcome);
+	if (!query_unchecked(south, &query, &found, outcome))
+		return false;
+	*entry = document_choose(visit, &found, wanted);
+	return *entry || consent_known(visit, outcome);
 }
 
 bool visible_retrieve(struct visit *visit, const struct south *south, const struct document_entry *entry,

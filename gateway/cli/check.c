@@ -6,6 +6,7 @@
 #include "gateway/audit/tls_stream.h"
 #include "gateway/cli/check_identity.h"
 #include "gateway/cli/command.h"
+#include "gateway/community/community_server.h"
 #include "gateway/http/server.h"
 #include "gateway/north/fhir_server.h"
 #include "gateway/run/log.h"
@@ -143,6 +144,7 @@ static bool gateway_check(const struct config *config)
 
 	outcome_init(&outcome);
 	ok = fhir_server_check(config, &outcome);
+	ok = community_server_check(config, &outcome) && ok;
 	outcome_print(&outcome);
 	return ok;
 }

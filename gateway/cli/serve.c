@@ -6,6 +6,7 @@
 #include "gateway/access/consent.h"
 #include "gateway/audit/audit.h"
 #include "gateway/cli/command.h"
+#include "gateway/community/community_server.h"
 #include "gateway/domain/domain.h"
 #include "gateway/north/fhir_server.h"
 #include "gateway/run/log.h"
@@ -96,6 +97,7 @@ static void serve_announce(const struct config *config, const struct fhir_server
 static int serve(const struct config *config, const char *pid_path)
 {
 	struct fhir_server *server = NULL;
+	struct community_server *community = NULL;
 	struct outcome outcome;
 	bool closed;
 
@@ -104,10 +106,15 @@ static int serve(const struct config *config, const char *pid_path)
 		outcome_print(&outcome);
 		return EXIT_FAILED;
 	}
+	if (!community_server_open(fhir_server_gateway(server), &community, &outcome)) {
+		outcome_print(&outcome);
+		(void)fhir_server_close(server);
+		return EXIT_FAILED;
+	}
 	serve_announce(config, server);
 	if (pid_file_write(pid_path))
 		signal_wait();
-	closed = fhir_server_close(server);
+	closed = community_server_close(community, config->limits_stop_seconds * 1000) && fhir_server_close(server);
 	pid_file_remove(pid_path);
 	LOG(INFO, LOG_PROGRAM_STOP, NULL, LOG_C("state", closed ? "stopped" : "stopped with requests unfinished"));
 	return closed ? EXIT_DONE : EXIT_FAILED;

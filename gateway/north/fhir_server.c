@@ -313,6 +313,11 @@ bool fhir_server_open(const struct config *config, const char *version, struct f
 	return true;
 }
 
+struct gateway *fhir_server_gateway(struct fhir_server *server)
+{
+	return server->gateway;
+}
+
 struct str fhir_server_base(const struct fhir_server *server)
 {
 	return server->gateway->base;

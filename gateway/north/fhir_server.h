@@ -5,6 +5,7 @@
 #include "gateway/run/config.h"
 
 struct fhir_server;
+struct gateway;
 
 /* Makes the gateway of this configuration (back-ends, keys, limits) and serves from now on in threads of its own.
  * config must outlive it. version: of the program, a literal. Errors: ERR_INTERNAL (a port that is taken), ERR_NO_MEMORY.
@@ -15,6 +16,9 @@ bool fhir_server_open(const struct config *config, const char *version, struct f
 /* Whether it could be opened, as far as the configuration and the files that it names tell; nothing is written, opened
  * or asked. Every fault is an issue whose path names the key. */
 bool fhir_server_check(const struct config *config, struct outcome *outcome) MUST_CHECK;
+
+/* The gateway that it serves, for who serves it to others; the server's, until it is closed. */
+struct gateway *fhir_server_gateway(struct fhir_server *server);
 
 /* The base URL that clients are told. */
 struct str fhir_server_base(const struct fhir_server *server);

@@ -1,6 +1,6 @@
 #include "gateway/north/record.h"
 
-#include "gateway/transactions/identify_patient.h"
+#include "gateway/transactions/decisions.h"
 
 /* The request as it came: line, and the body where it is part of the question. Byte for byte, up to what a record takes. */
 static struct str query_copy(const struct http_request *http, bool with_body)
@@ -81,19 +81,6 @@ bool record_caller(struct fhir_request *request)
 	return true;
 }
 
-/* What consent said of each patient that was met. */
-static void decisions_take(const struct transaction *t)
-{
-	size_t count = 0;
-	const struct visit_patient *patients = t->visit ? visit_patients(t->visit, &count) : NULL;
-
-	for (size_t i = 0; i < count; i++) {
-		audit_patient(t->audit, patients[i].patient_id, patient_reference(t, patients[i].patient_id));
-		audit_decision(t->audit, patients[i].patient_id, &patients[i].decided, patients[i].denied_count,
-			       patients[i].was_refused);
-	}
-}
-
 /* Where what was written is now. */
 static void location_take(struct fhir_request *request)
 {
@@ -127,7 +114,7 @@ bool record_commit(struct fhir_request *request)
 			      &request->http->trace);
 		return true;
 	}
-	decisions_take(t);
+	decisions_record(t);
 	location_take(request);
 	outcome_init(&writing);
 	return audit_commit(t->audit, &request->outcome, &writing) || unrecorded(request, &writing);

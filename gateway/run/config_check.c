@@ -272,6 +272,21 @@ static void check_domain_xua(const struct check *check, const struct config *con
 			 "Give domain.xua.audiences too: what this domain is called in assertions.");
 }
 
+/* Other communities are served by all of it, or not at all. */
+static void check_community(const struct check *check, const struct config *config)
+{
+	if (config->community_port == 0)
+		return;
+	if (str_is_empty(config->community_home_community_id))
+		complain(check, "community.listen.port", "Give community.home_community_id too: answers name it.");
+	if (config->community_xua_issuers.count == 0 || config->community_xua_audiences.count == 0)
+		complain(check, "community.listen.port",
+			 "Give community.xua.issuers and community.xua.audiences too: who asks is told by assertions.");
+	check_tls(check, "community.tls.certificate_file", config->community_tls_certificate_file,
+		  config->community_tls_key_file, config->community_tls_client_ca_file,
+		  config->community_tls_client_certificate);
+}
+
 void config_check_whole(const struct config_place *place, const size_t *lines, const struct config *config)
 {
 	struct check check = { *place, lines };
@@ -285,6 +300,7 @@ void config_check_whole(const struct config_place *place, const size_t *lines, c
 	check_back_ends(&check, config);
 	check_xua(&check, config);
 	check_domain_xua(&check, config);
+	check_community(&check, config);
 	check_tls(&check, "tls.certificate_file", config->tls_certificate_file, config->tls_key_file,
 		  config->tls_client_ca_file, config->tls_client_certificate);
 	check_tls(&check, "domain.tls.certificate_file", config->domain_tls_certificate_file,

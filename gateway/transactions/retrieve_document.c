@@ -192,7 +192,8 @@ static bool passage_open(struct passage *passage)
 	const struct transaction *t = passage->t;
 	uint64_t size_max = passage->verifiable ? passage->head.size : t->gateway->config->limits_spool_bytes;
 
-	passage->streaming = passage->verifiable && passage->head.size > t->gateway->config->limits_verify_bytes;
+	passage->streaming = passage->verifiable && !passage->receiver->whole_only &&
+			     passage->head.size > t->gateway->config->limits_verify_bytes;
 	if (passage->streaming) {
 		passage->sha1 = EVP_MD_CTX_new();
 		return passage->sha1 && EVP_DigestInit_ex(passage->sha1, EVP_sha1(), NULL) == 1;
@@ -239,11 +240,27 @@ static void document_record(const struct passage *passage)
 	audit_object(passage->t->audit, &object);
 }
 
+static bool pass(struct passage *passage)
+{
+	bool ok = passage_open(passage) ? fetch(passage) : no_memory(passage->t);
+
+	EVP_MD_CTX_free(passage->sha1);
+	spool_free(passage->spool);
+	return ok;
+}
+
+bool document_deliver(const struct transaction *t, const struct document_entry *entry,
+		      const struct document_receiver *receiver)
+{
+	struct passage passage = { .t = t, .entry = entry, .receiver = receiver };
+
+	return head_read(&passage) && pass(&passage);
+}
+
 bool retrieve_document(const struct transaction *t, struct str id, const struct document_receiver *receiver)
 {
 	struct passage passage = { .t = t, .receiver = receiver };
 	struct str urn;
-	bool ok;
 
 	if (!resource_id_open(t, SEAL_BINARY, id, &urn))
 		return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such document; search for it anew.");
@@ -265,8 +282,5 @@ bool retrieve_document(const struct transaction *t, struct str id, const struct 
 		return true;
 	if (receiver->head_only && passage.verifiable)
 		return receiver->described(receiver->ctx, &passage.head);
-	ok = passage_open(&passage) ? fetch(&passage) : no_memory(t);
-	EVP_MD_CTX_free(passage.sha1);
-	spool_free(passage.spool);
-	return ok;
+	return pass(&passage);
 }

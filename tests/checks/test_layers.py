@@ -23,6 +23,8 @@ ROOMS = {
     "gateway/transactions": "gateway/access gateway/audit gateway/south gateway/run gateway/state mappers profiles",
     "gateway/north": "gateway/http gateway/transactions gateway/access gateway/audit gateway/south gateway/run "
                      "gateway/state mappers profiles",
+    "gateway/community": "gateway/soap gateway/http gateway/transactions gateway/access gateway/audit gateway/south "
+                         "gateway/run gateway/state mappers profiles",
 }
 ROOMS["gateway/cli"] = " ".join(ROOMS)
 ROOMS["gateway"] = " ".join(ROOMS)          # main.c

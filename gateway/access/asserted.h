@@ -1,0 +1,15 @@
+/* Who asks from another community: from what a verified assertion says of them to a caller whom this gateway serves. The
+ * assertion's issuer is believed about the person; whether that person may come is decided here, and what they see by
+ * consent. Source: ITI TF-2 3.40. */
+#ifndef PASSERELLE_ASSERTED_H
+#define PASSERELLE_ASSERTED_H
+
+#include "gateway/access/access.h"
+
+/* Makes caller, as it was read, one of this gateway: its tenant, whom it is bound to (patient_id, the resource-id, as CX;
+ * or empty), and a patient when a role says so (community.patient_roles), about the one record that must then be named.
+ * False, with ERR_FORBIDDEN, for who has no role that is served (community.roles). */
+bool asserted_admit(const struct access *access, struct str patient_id, struct caller *caller,
+		    struct outcome *outcome) MUST_CHECK;
+
+#endif

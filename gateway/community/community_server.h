@@ -1,0 +1,26 @@
+/* Other communities reach the documents behind this gateway: an XCA Responding Gateway (ITI-38, ITI-39) at /xca and
+ * /xca/TENANT. Who asks is told by assertions (XUA), what they see by consent, and nothing is answered unrecorded: the
+ * same rooms as behind the FHIR face. Only the XDS domains of the gateway are asked, never another community, so that no
+ * question comes back to who asked it. Source: ITI TF-1 18, TF-2 3.38, 3.39, 3.40. */
+#ifndef PASSERELLE_COMMUNITY_SERVER_H
+#define PASSERELLE_COMMUNITY_SERVER_H
+
+#include "gateway/run/config.h"
+
+struct community_server;
+struct gateway;
+
+/* Serves from now on. gateway: of the tenant, borrowed, as is its configuration, whose community.listen and limits are
+ * the listener's. *server is NULL when the configuration serves no other communities (community.listen.port 0).
+ * Errors: those of the parts, ERR_NO_MEMORY. */
+bool community_server_open(struct gateway *gateway, struct community_server **server,
+			   struct outcome *outcome) MUST_CHECK;
+
+/* False when requests were still under way after grace_ms: then nothing was freed and the process should end. NULL is
+ * allowed. */
+bool community_server_close(struct community_server *server, uint64_t grace_ms);
+
+/* Whether it could be opened: reads the certificates that the configuration names. Every fault is an issue. */
+bool community_server_check(const struct config *config, struct outcome *outcome) MUST_CHECK;
+
+#endif
