@@ -91,6 +91,7 @@ static enum audit_kind kind_of_action(struct str action)
 		{ STR_INIT(HL7V3_ACTION_PREFIX "PRPA_IN201309UV02"), AUDIT_PIX_QUERY },
 		{ STR_INIT(HL7V3_ACTION_PREFIX "PRPA_IN201305UV02"), AUDIT_PDQ_QUERY },
 		{ STR_INIT(HL7V3_ACTION_PREFIX "QUQI_IN000003UV01"), AUDIT_PDQ_QUERY },
+		{ STR_INIT(HL7V3_ACTION_PREFIX "PRPA_IN201305UV02" HL7V3_DISCOVERY_SUFFIX), AUDIT_DISCOVERY },
 	};
 
 	if (!action.data)
@@ -105,7 +106,7 @@ static enum audit_kind kind_of_action(struct str action)
 static bool asks(enum audit_kind kind)
 {
 	return kind == AUDIT_STORED_QUERY || kind == AUDIT_CROSS_QUERY || kind == AUDIT_PIX_QUERY ||
-	       kind == AUDIT_PDQ_QUERY;
+	       kind == AUDIT_PDQ_QUERY || kind == AUDIT_DISCOVERY;
 }
 
 /* The query as it stood in the message: TF-2 3.18.5.1 wants the whole AdhocQueryRequest. */

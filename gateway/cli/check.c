@@ -14,6 +14,7 @@
 #include "gateway/run/spool.h"
 #include "gateway/south/consent_client.h"
 #include "gateway/south/probe.h"
+#include "gateway/south/xcpd_client.h"
 #include "gateway/state/cache.h"
 
 #define CHECK_BYTES_MAX  (64u * 1024 * 1024)
@@ -113,13 +114,31 @@ static bool domain_answers(const struct config_back_end *config, struct south *s
 	return changes_check(config, south) && ok;
 }
 
+/* Asks about a patient who does not exist: "nobody" is an answer. */
+static bool discovery_check(const struct config_back_end *config, struct south *south)
+{
+	const struct xcpd_service service = { .url = config->xcpd_url.data, .authority = config->assigning_authority };
+	struct patient_identity nobody = { service.authority, STR("-") };
+	const struct patient patient = { .identifiers = { &nobody, 1 }, .match_percent = -1 };
+	struct patient_identities found;
+	struct outcome outcome;
+
+	if (str_is_empty(config->xcpd_url))
+		return true;
+	outcome_init(&outcome);
+	south->deadline = deadline_in(config->timeout_ms);
+	return report(config, "community: patients", service.url,
+		      xcpd_discover(south, &service, &patient, &found, &outcome) != XCPD_FAILED, &outcome);
+}
+
 static bool community_answers(const struct config_back_end *config, struct south *south)
 {
 	/* Nobody has a repository of this name: the gateway answers that it knows none. */
 	const struct backend_repository nowhere = { .unique_id = STR("2.25.0"), .url = south->backend->retrieve_url };
 	bool ok = registry_check(config, south);
 
-	return repository_check(config, south, &nowhere) && ok;
+	ok = repository_check(config, south, &nowhere) && ok;
+	return discovery_check(config, south) && ok;
 }
 
 static bool back_end_check(const struct config_back_end *config, const struct xua *xua, struct spool_limits *spools,

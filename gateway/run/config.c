@@ -406,6 +406,17 @@ static void derive_public_base(struct loader *loader, struct config *config)
 			     STR_ARG(config->listen_address), is_v6 ? "]" : "", config->listen_port);
 }
 
+/* A back-end that is not said to have patient identifiers of its own has those of the affinity domain. */
+static void derive_authorities(struct config *config)
+{
+	for (size_t i = 0; i < config->back_ends.count; i++) {
+		struct config_back_end *back_end = &config->back_ends.items[i];
+
+		if (str_is_empty(back_end->assigning_authority))
+			back_end->assigning_authority = config->patient_assigning_authority;
+	}
+}
+
 bool config_load(const char *path, enum config_role role, struct arena *arena, struct config *config,
 		 struct outcome *outcome)
 {
@@ -427,6 +438,7 @@ bool config_load(const char *path, enum config_role role, struct arena *arena, s
 	if (parse_document(&loader, config)) {
 		config_check_whole(&loader.place, loader.lines, config);
 		derive_public_base(&loader, config);
+		derive_authorities(config);
 	}
 	event_drop(&loader);
 	yaml_parser_delete(&loader.parser);

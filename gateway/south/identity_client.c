@@ -1,102 +1,27 @@
 #include "gateway/south/identity_client.h"
 
-#include "gateway/run/clock.h"
-#include "gateway/run/log.h"
-#include "gateway/run/random.h"
-#include "mappers/base/uuid.h"
-#include "mappers/base/xds_time.h"
-#include "mappers/hl7v3.h"
+#include "gateway/south/hl7v3_exchange.h"
 
-static void message_write(struct xml_writer *writer, const void *body)
+/* The manager as a peer. */
+static struct hl7v3_peer peer_of(const struct identity_service *service)
 {
-	hl7v3_write(writer, body);
+	return (struct hl7v3_peer) { service->url, service->receiver, service->sender, "" };
 }
 
-/* A new UUID without its prefix. */
-static struct str uuid_new(struct arena *arena)
-{
-	unsigned char random[16];
-	char urn[UUID_URN_SIZE];
-
-	random_bytes(random, sizeof random);
-	uuid_format(random, urn);
-	return arena_copy(arena, str_from(str_from_c(urn), strlen("urn:uuid:")));
-}
-
-/* What every message of ours begins with. False without memory. */
 static bool question_begin(struct hl7v3_message *question, enum hl7v3_kind kind, const struct south *south,
 			   const struct identity_service *service, struct outcome *outcome)
 {
-	char now[XDS_TIME_SIZE];
+	const struct hl7v3_peer peer = peer_of(service);
 
-	xds_time_from_unix(clock_wall_ms() / 1000, now);
-	*question = (struct hl7v3_message) { .kind = kind,
-					     .id = { .root = uuid_new(south->arena) },
-					     .created = arena_copy(south->arena, str_from_c(now)),
-					     .receiver = service->receiver,
-					     .sender = service->sender,
-					     .query_id = { .root = uuid_new(south->arena) },
-					     .query = PATIENT_QUERY_NONE };
-	return (question->id.root.data && question->created.data && question->query_id.root.data) ||
-	       outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	return hl7v3_question_begin(question, kind, south, &peer, outcome);
 }
 
-static bool is_accepted(struct str code)
-{
-	return str_equal(code, STR("AA")) || str_equal(code, STR("CA"));
-}
-
-/* A question on its way, and the answer that is wanted. */
-struct exchange {
-	const struct south *south;
-	const struct hl7v3_message *question;
-	enum hl7v3_kind kind;
-	struct hl7v3_message *answer;
-	bool is_ours; /* the answer was read, and belongs to the question */
-	struct outcome *outcome;
-};
-
-static bool answer_read(void *ctx, struct str text)
-{
-	struct exchange *exchange = ctx;
-	struct outcome reading;
-
-	outcome_init(&reading);
-	if (hl7v3_read(text, exchange->south->arena, exchange->answer, &reading))
-		exchange->is_ours =
-			hl7v3_answers(exchange->answer, exchange->kind, exchange->question, exchange->outcome);
-	else
-		outcome_add(exchange->outcome,
-			    reading.issues[0].code == ERR_NO_MEMORY ? ERR_NO_MEMORY : ERR_BACKEND_ANSWER, "",
-			    "The identity manager's answer was not understood (%s); report it to its operator.",
-			    reading.issues[0].text);
-	return exchange->is_ours && is_accepted(exchange->answer->ack_code);
-}
-
-/* Sends the question, and takes an answer of this kind that is ours. */
 static bool ask(const struct south *south, const struct identity_service *service, const struct hl7v3_message *question,
 		enum hl7v3_kind kind, struct hl7v3_message *answer, struct outcome *outcome)
 {
-	struct xds_message message;
-	struct exchange exchange = { south, question, kind, answer, false, outcome };
-	struct str action =
-		arena_printf(south->arena, HL7V3_ACTION_PREFIX "%.*s", STR_ARG(hl7v3_root_name(question->kind)));
-	struct soap_call request = { .url = service->url,
-				     .action = action,
-				     .write_body = message_write,
-				     .body = question,
-				     .read = answer_read,
-				     .read_ctx = &exchange };
+	const struct hl7v3_peer peer = peer_of(service);
 
-	if (!action.data)
-		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
-	if (soap_exchange(south, &request, &message, outcome) != SOAP_ANSWERED)
-		return false;
-	if (message.kind != HL7V3_BODY)
-		return outcome_add(outcome, ERR_BACKEND_ANSWER, "",
-				   "The identity manager answered with another kind of message; check the addresses "
-				   "configured for it.");
-	return exchange.is_ours;
+	return hl7v3_ask(south, &peer, question, kind, answer, outcome);
 }
 
 /* True when an XPath ends in, or goes through, this step: "dataSource" in ".../hl7:dataSource[1]/value/@root". */
@@ -128,17 +53,6 @@ static enum identity_end error_end(const struct hl7v3_message *answer)
 	return IDENTITY_FAILED;
 }
 
-static void error_log(const struct south *south, const struct hl7v3_message *answer)
-{
-	const struct hl7v3_detail none = { 0 };
-	const struct hl7v3_detail *detail = answer->detail_count > 0 ? &answer->details[0] : &none;
-
-	/* The location may hold an identifier in a predicate: it stays out of the log. */
-	LOG(WARN, LOG_SOUTH_ERROR, south->request_id, LOG_TEXT("backend", south->backend->name),
-	    LOG_TEXT("acknowledgement", answer->ack_code), LOG_TEXT("query", answer->query_code),
-	    LOG_TEXT("detail", detail->code));
-}
-
 /* What a query's answer says: IDENTITY_OK for found and for nothing found. */
 static enum identity_end query_end(const struct south *south, const struct hl7v3_message *answer,
 				   struct outcome *outcome)
@@ -146,10 +60,10 @@ static enum identity_end query_end(const struct south *south, const struct hl7v3
 	bool is_error = str_equal(answer->ack_code, STR("AE")) || str_equal(answer->query_code, STR("AE"));
 	enum identity_end end = IDENTITY_FAILED;
 
-	if (is_accepted(answer->ack_code) &&
+	if (hl7v3_is_accepted(answer->ack_code) &&
 	    (str_equal(answer->query_code, STR("OK")) || str_equal(answer->query_code, STR("NF"))))
 		return IDENTITY_OK;
-	error_log(south, answer);
+	hl7v3_refusal_log(south, answer);
 	if (is_error)
 		end = error_end(answer);
 	if (end == IDENTITY_FAILED)
@@ -230,7 +144,7 @@ enum identity_end pdq_query(const struct south *south, const struct identity_ser
 static enum identity_end refusal_end(const struct south *south, const struct hl7v3_message *answer,
 				     struct outcome *outcome)
 {
-	error_log(south, answer);
+	hl7v3_refusal_log(south, answer);
 	for (size_t i = 0; i < answer->detail_count; i++) {
 		const struct hl7v3_detail *detail = &answer->details[i];
 
@@ -254,7 +168,7 @@ static enum identity_end feed(const struct south *south, const struct identity_s
 
 	if (!ask(south, service, question, HL7V3_ACK, &answer, outcome))
 		return IDENTITY_FAILED;
-	return is_accepted(answer.ack_code) ? IDENTITY_OK : refusal_end(south, &answer, outcome);
+	return hl7v3_is_accepted(answer.ack_code) ? IDENTITY_OK : refusal_end(south, &answer, outcome);
 }
 
 enum identity_end identity_feed(const struct south *south, const struct identity_service *service,

@@ -143,6 +143,14 @@ class Domain(Process):
         entry.update(overrides)
         return entry
 
+    def community(self, home, **overrides):
+        """The gateway's entry for this domain as another community; the domain has it as home_community_id."""
+        url = "http://127.0.0.1:%d/" % self.port
+        entry = {"name": self.name, "kind": "xca", "source": 2, "registry_url": url + "xca", "home_community_id": home,
+                 "xcpd_url": url + "xcpd"}
+        entry.update(overrides)
+        return entry
+
 
 class Gateway(Process):
     """The gateway on a free port in front of the given back-ends (entries of back_ends)."""

@@ -155,6 +155,22 @@ class Servers(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout.count("FAIL identity")), (1, 1), done.stdout)
         domain.stop()
 
+    def test_check_asks_other_communities(self):
+        own = support.Domain(self.directory)
+        self.addCleanup(own.kill)
+        other = support.Domain(self.directory, name="dsp", home_community_id="2.999.20.70")
+        self.addCleanup(other.kill)
+        path, _ = self.configuration(back_ends=[own.back_end(), other.community("2.999.20.70")])
+        done = run("check", "--config", path)
+        self.assertEqual((done.returncode, done.stdout.count("ok   dsp: community")), (0, 3), done.stdout)
+        path, _ = self.configuration(back_ends=[own.back_end(), other.community("2.999.20.71")])
+        done = run("check", "--config", path)
+        self.assertEqual((done.returncode, done.stdout.count("FAIL dsp: community")), (1, 3), done.stdout)
+        self.assertIn("XDSUnknownCommunity", done.stdout)
+        self.assertEqual(done.stdout.count("FAIL"), 3, done.stdout)
+        own.stop()
+        other.stop()
+
     def test_check_finds_what_serve_would_refuse(self):
         """Without access.anonymous there is consent and audit, and both need something."""
         path, _ = self.configuration(access={"anonymous": False})

@@ -1,38 +1,11 @@
 /* The client of identity managers: against the embedded domain over real SOAP, and against peers that answer wrongly. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <dirent.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "soap_stand.h"
 
-#include "gateway/domain/domain.h"
-#include "gateway/run/config.h"
 #include "gateway/south/identity_client.h"
-#include "mappers/base/arena.h"
 #include "mappers/hl7v3.h"
 
-#define RED   "1.3.6.1.4.1.21367.13.20.1000"
-#define GREEN "1.3.6.1.4.1.21367.13.20.2000"
-#define BLUE  "1.3.6.1.4.1.21367.13.20.3000"
-
-static struct stand {
-	char directory[64];
-	struct arena *arena;
-	struct domain *domain;
-	struct backend backend;
-	struct south south;
-	struct outcome outcome;
-	char url[64];
-	struct identity_service service;
-} stand;
+static char domain_url[64];
+static struct identity_service domain_service;
 
 static const char configuration[] = "domain:\n"
 				    "  listen:\n    port: 0\n"
@@ -46,57 +19,17 @@ static const char configuration[] = "domain:\n"
 
 static int open_stand(void **state)
 {
-	struct config *config;
-	char path[128];
-	FILE *file;
-
 	(void)state;
-	assert_true(south_start());
-	snprintf(stand.directory, sizeof stand.directory, "/tmp/passerelle-identity-%ld", (long)getpid());
-	assert_int_equal(mkdir(stand.directory, 0700), 0);
-	snprintf(path, sizeof path, "%s/domain.yaml", stand.directory);
-	file = fopen(path, "we");
-	assert_true(file && fputs(configuration, file) >= 0 && fclose(file) == 0);
-	stand.arena = arena_new(256U << 20);
-	outcome_init(&stand.outcome);
-	config = arena_alloc(stand.arena, sizeof *config);
-	assert_true(config_load(path, CONFIG_DOMAIN, stand.arena, config, &stand.outcome));
-	assert_true(domain_open(config, &stand.domain, &stand.outcome));
-	snprintf(stand.url, sizeof stand.url, "http://127.0.0.1:%d/pix", domain_port(stand.domain));
-	stand.backend = (struct backend) {
-		.name = STR("identity"), .connect_timeout_ms = 5000, .timeout_ms = 20000, .reply_bytes_max = 16U << 20
-	};
-	stand.service = (struct identity_service) { stand.url, STR("2.999.20.10"), STR("2.999.30.1") };
-	stand.south = (struct south) {
-		.backend = &stand.backend, .arena = stand.arena, .deadline = deadline_in(60000), .request_id = "test"
-	};
+	soap_stand_open(configuration);
+	snprintf(domain_url, sizeof domain_url, "http://127.0.0.1:%d/pix", domain_port(stand.domain));
+	domain_service = (struct identity_service) { domain_url, STR("2.999.20.10"), STR("2.999.30.1") };
 	return 0;
-}
-
-static void remove_tree(const char *path)
-{
-	DIR *folder = opendir(path);
-
-	for (struct dirent *entry = folder ? readdir(folder) : NULL; entry; entry = readdir(folder)) {
-		char name[700];
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-		if (unlink(name) != 0)
-			remove_tree(name);
-	}
-	if (folder)
-		closedir(folder);
-	rmdir(path);
 }
 
 static int close_stand(void **state)
 {
 	(void)state;
-	domain_close(stand.domain);
-	arena_free(stand.arena);
-	remove_tree(stand.directory);
+	soap_stand_close();
 	return 0;
 }
 
@@ -114,7 +47,7 @@ static enum identity_end pix(const char *authority, const char *value, const cha
 	const struct strs targets = { &item, target ? 1 : 0 };
 
 	outcome_init(&stand.outcome);
-	return pix_query(&stand.south, &stand.service, &source, &targets, found, &stand.outcome);
+	return pix_query(&stand.south, &domain_service, &source, &targets, found, &stand.outcome);
 }
 
 static void assert_found(const char *authority, const char *value, const char *target, const char *expected)
@@ -137,7 +70,7 @@ static enum identity_end feed(enum identity_feed kind, struct patient_identity *
 	};
 
 	outcome_init(&stand.outcome);
-	return identity_feed(&stand.south, &stand.service, kind, &patient, subsumed, &stand.outcome);
+	return identity_feed(&stand.south, &domain_service, kind, &patient, subsumed, &stand.outcome);
 }
 
 static void test_queries(void **state)
@@ -164,9 +97,9 @@ static void test_feeds(void **state)
 	(void)state;
 	assert_int_equal(feed(IDENTITY_ADD, ids, 2, NULL), IDENTITY_OK);
 	assert_found(GREEN, "G-1", BLUE, "IHEBLUE-1002");
-	assert_int_equal(identity_unlink(&stand.south, &stand.service, &ids[0], &ids[1], &stand.outcome), IDENTITY_OK);
+	assert_int_equal(identity_unlink(&stand.south, &domain_service, &ids[0], &ids[1], &stand.outcome), IDENTITY_OK);
 	assert_found(GREEN, "G-1", BLUE, NULL);
-	assert_int_equal(identity_unlink(&stand.south, &stand.service, &ids[0], &ids[1], &stand.outcome),
+	assert_int_equal(identity_unlink(&stand.south, &domain_service, &ids[0], &ids[1], &stand.outcome),
 			 IDENTITY_UNKNOWN_ID);
 	assert_int_equal(feed(IDENTITY_REVISE, ids, 2, NULL), IDENTITY_OK);
 	assert_int_equal(feed(IDENTITY_ADD, &new, 1, NULL), IDENTITY_OK);
@@ -193,111 +126,39 @@ static void test_traits(void **state)
 	query.birth_from = query.birth_to = STR("1980");
 	query.identifiers = (struct patient_identities) { ids, 1 };
 	query.domains = (struct strs) { &domain, 1 };
-	assert_int_equal(pdq_query(&stand.south, &stand.service, &query, &list, &stand.outcome), IDENTITY_OK);
+	assert_int_equal(pdq_query(&stand.south, &domain_service, &query, &list, &stand.outcome), IDENTITY_OK);
 	assert_int_equal(list.count, 1);
 	assert_int_equal(list.items[0].identifiers.count, 1);
 	assert_true(str_equal(list.items[0].identifiers.items[0].value, STR("IHEBLUE-1006")));
 	assert_true(list.items[0].match_percent > 80);
 	assert_true(str_equal(list.items[0].birth_date, STR("1980-05-06")));
 	query.gender = STR("male");
-	assert_int_equal(pdq_query(&stand.south, &stand.service, &query, &list, &stand.outcome), IDENTITY_OK);
+	assert_int_equal(pdq_query(&stand.south, &domain_service, &query, &list, &stand.outcome), IDENTITY_OK);
 	assert_int_equal(list.count, 0);
 	domain = STR("2.999.50");
-	assert_int_equal(pdq_query(&stand.south, &stand.service, &query, &list, &stand.outcome),
+	assert_int_equal(pdq_query(&stand.south, &domain_service, &query, &list, &stand.outcome),
 			 IDENTITY_UNKNOWN_TARGET);
 	assert_false(stand.outcome.has_error);
 }
 
 /* --- peers that answer wrongly --- */
 
-/* Answers one request: %M, %Q and %R in body are the ids of the message, the query and the SOAP message. */
-struct peer {
-	int listener;
-	const char *status;
-	const char *type;
-	const char *body;
-};
-
-/* The text between begin and end after the place that marker names; or nothing. */
-static struct str between(const char *text, const char *marker, const char *begin, const char *end)
-{
-	const char *place = strstr(text, marker);
-	const char *from = place ? strstr(place, begin) : NULL;
-	const char *to = from ? strstr(from + strlen(begin), end) : NULL;
-
-	return to ? (struct str) { from + strlen(begin), (size_t)(to - from) - strlen(begin) } : STR("");
-}
-
-static void body_build(const char *request, const char *body, struct buf *out)
-{
-	for (; *body; body++) {
-		if (*body != '%')
-			buf_add_char(out, *body);
-		else if (*++body == 'M')
-			buf_add(out, between(request, "ITSVersion", "<id root=\"", "\""));
-		else if (*body == 'Q')
-			buf_add(out, between(request, "queryByParameter", "<queryId root=\"", "\""));
-		else
-			buf_add(out, between(request, "MessageID", ">", "<"));
-	}
-}
-
-static void *peer_run(void *ctx)
-{
-	struct peer *peer = ctx;
-	int client = accept(peer->listener, NULL, NULL);
-	struct buf request;
-	struct buf body;
-	struct buf head;
-	char bytes[4096];
-	ssize_t size;
-
-	buf_init(&request, 1U << 20);
-	buf_init(&body, 1U << 20);
-	buf_init(&head, 4096);
-	while (!strstr(buf_str(&request).data, "Envelope>") && (size = read(client, bytes, sizeof bytes)) > 0)
-		buf_add(&request, (struct str) { bytes, (size_t)size });
-	body_build(buf_str(&request).data, peer->body, &body);
-	buf_printf(&head, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
-		   peer->status, peer->type, body.size);
-	assert_true(write(client, head.data, head.size) == (ssize_t)head.size);
-	assert_true(write(client, buf_str(&body).data, body.size) == (ssize_t)body.size);
-	close(client);
-	buf_free(&request);
-	buf_free(&body);
-	buf_free(&head);
-	return NULL;
-}
-
 /* Asks a peer that answers so by PIX, or by a feed. */
 static enum identity_end ask_peer(struct peer peer, bool is_feed, struct patient_identities *found)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t size = sizeof address;
 	struct patient_identity id = identity(RED, "IHERED-1001");
-	struct identity_service real = stand.service;
-	pthread_t thread;
+	struct identity_service real = domain_service;
 	enum identity_end end;
 	char url[64];
+	pthread_t thread = peer_start(&peer, url);
 
-	peer.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(peer.listener, (struct sockaddr *)&address, size), 0);
-	assert_int_equal(listen(peer.listener, 4), 0);
-	assert_int_equal(getsockname(peer.listener, (struct sockaddr *)&address, &size), 0);
-	snprintf(url, sizeof url, "http://127.0.0.1:%d/pix", ntohs(address.sin_port));
-	assert_int_equal(pthread_create(&thread, NULL, peer_run, &peer), 0);
-	stand.service.url = url;
+	domain_service.url = url;
 	end = is_feed ? feed(IDENTITY_ADD, &id, 1, NULL) : pix(RED, "IHERED-1001", BLUE, found);
-	stand.service = real;
-	pthread_join(thread, NULL);
-	close(peer.listener);
+	domain_service = real;
+	peer_join(&peer, thread);
 	return end;
 }
 
-#define ENVELOPE(body)                                                   \
-	"<s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope' " \
-	"xmlns:a='http://www.w3.org/2005/08/addressing'>"                \
-	"<s:Header><a:RelatesTo>%R</a:RelatesTo></s:Header><s:Body>" body "</s:Body></s:Envelope>"
 #define PATIENT(id)                                                                              \
 	"<v:subject><v:registrationEvent><v:subject1><v:patient>" id "</v:patient></v:subject1>" \
 	"</v:registrationEvent></v:subject>"

@@ -131,6 +131,7 @@ static void test_config__other_communities_stand_beside_the_domain(void **state)
 	assert_int_equal(config.back_ends.count, 2);
 	assert_int_equal(config.back_ends.items[0].kind, CONFIG_KIND_XDS);
 	assert_int_equal(config.back_ends.items[1].kind, CONFIG_KIND_XCA);
+	assert_true(str_equal(config.back_ends.items[0].assigning_authority, STR("1.3.6.1.4.1.21367")));
 	assert_true(str_equal(config.back_ends.items[1].assigning_authority, STR("1.2.6")));
 	assert_int_equal(config.back_ends.items[1].repositories.count, 0);
 }
