@@ -29,16 +29,21 @@ def build():
             support.absent("Maven could not build the XDS peer: " + " ".join(done.stdout.split())[:300])
 
 
-class Peer(support.Process):
-    """Runs on a free port; understood(oid) is what IPF made of an object that was published to it."""
+HOME = "2.999.20.80"
 
-    def __init__(self, directory):
+
+class Peer(support.Process):
+    """Runs on a free port; understood(oid) is what IPF made of an object that was published to it. responding: host, port
+    and path of a Responding Gateway that it asks as an Initiating Gateway."""
+
+    def __init__(self, directory, responding=None):
         build()
         port = support.free_port()
         self.directory = os.path.join(directory, "peer")
         super().__init__("peer", ["java", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp",
                                   CLASSES + ":" + os.path.join(LIBRARIES, "*"), "peer.Peer", str(port), self.directory,
-                                  support.REPOSITORY], directory, port)
+                                  support.REPOSITORY, "urn:oid:" + HOME] + ([responding] if responding else []),
+                         directory, port)
         self.url = "http://127.0.0.1:%d/" % port
 
     def back_end(self):
@@ -49,6 +54,13 @@ class Peer(support.Process):
             "provide_url": self.url + "iti41",
             "repositories": [{"unique_id": support.REPOSITORY, "url": self.url + "iti43"}],
         }
+
+    def community(self, **overrides):
+        """The same as another community, by XCA."""
+        entry = {"name": "ipf-community", "kind": "xca", "source": 3, "registry_url": self.url + "iti38",
+                 "retrieve_url": self.url + "iti39", "home_community_id": HOME}
+        entry.update(overrides)
+        return entry
 
     def understood(self, oid):
         with open(os.path.join(self.directory, oid + ".json"), encoding="utf-8") as file:

@@ -1,11 +1,15 @@
 """An XDS back-end nobody here wrote: SOAP, MTOM and ebXML of IPF read what the gateway sends and write what it reads."""
 import os
 import shutil
+import subprocess
 import tempfile
 import unittest
 
 import peer
 import support
+import xds
+
+COMMUNITY = "urn:oid:2.999.20.70"
 
 
 class PeerBackEnd(unittest.TestCase):
@@ -15,7 +19,9 @@ class PeerBackEnd(unittest.TestCase):
     def setUpClass(cls):
         cls.directory = tempfile.mkdtemp(prefix="passerelle-peer-")
         cls.addClassCleanup(shutil.rmtree, cls.directory, True)
-        cls.peer = peer.Peer(cls.directory)
+        cls.domain = support.Domain(cls.directory, name="community", home_community_id=COMMUNITY)
+        cls.addClassCleanup(cls.domain.kill)
+        cls.peer = peer.Peer(cls.directory, "127.0.0.1:%d/xca" % cls.domain.port)
         cls.addClassCleanup(cls.peer.kill)
         cls.gateway = support.Gateway(cls.directory, [cls.peer.back_end()])
         cls.addClassCleanup(cls.gateway.kill)
@@ -23,6 +29,7 @@ class PeerBackEnd(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.gateway.stop()
+        cls.domain.stop()
 
     def publish(self, document=None):
         bundle = support.demo_bundle(document or support.demo_letter())
@@ -104,6 +111,48 @@ class PeerBackEnd(unittest.TestCase):
         lists = self.gateway.find("List", code="submissionset")
         self.assertEqual(lists.status, 200, repr(lists))
         self.assertGreaterEqual(lists.json()["total"], 3)
+
+    @staticmethod
+    def post(url, action, body, parts=None):
+        """SOAP by hand: plain, or as a package with these parts."""
+        text = xds.envelope(action, body)
+        if parts is None:
+            return xds.Answer(support.request("POST", url, {"Content-Type": "application/soap+xml; charset=UTF-8; action=\"%s\""
+                                                            % action}, text.encode()))
+        return xds.Answer(support.request("POST", url, {"Content-Type": xds.package_type(action)},
+                                          xds.package(text, parts)))
+
+    def test_ipf_asks_the_domain_of_another_community(self):
+        """IPF as Initiating Gateway: its ITI-38 and ITI-39 are understood, and what is answered passes its validation."""
+        unique_id = support.fresh_oid(1)
+        document = bytes(range(256)) * 3000
+        objects = [xds.submission_set("set", support.fresh_oid(7)), xds.entry("doc", unique_id), xds.member("set", "doc")]
+        stored = self.post(self.domain.repository_url, xds.PROVIDE, xds.provide(objects, [("doc", xds.include("doc@tests"))]),
+                           [xds.part("doc@tests", document)])
+        self.assertEqual(stored.outcome, "Success", repr(stored))
+        by_id = xds.stored_query(xds.GET_DOCUMENTS, [("XDSDocumentEntryUniqueId", "('%s')" % unique_id)], home=COMMUNITY)
+        for query in (xds.find_documents(home=COMMUNITY), by_id):
+            found = self.post(self.peer.url + "initiate18", xds.STORED_QUERY, query)
+            self.assertEqual(found.outcome, "Success", repr(found) + self.peer.log()[-3000:])
+            self.assertEqual(found.unique_ids(), [unique_id])
+            self.assertEqual(found.objects[0].get("home"), COMMUNITY)
+        fetch = xds.retrieve((support.REPOSITORY, unique_id), home=COMMUNITY)
+        got = self.post(self.peer.url + "initiate43", xds.RETRIEVE, fetch, [])
+        self.assertEqual(got.outcome, "Success", repr(got)[:2000] + self.peer.log()[-3000:])
+        self.assertEqual(got.documents(), {unique_id: ("text/plain", document)})
+        unknown = self.post(self.peer.url + "initiate18", xds.STORED_QUERY, xds.find_documents(home="urn:oid:2.999.20.71"))
+        self.assertEqual((unknown.outcome, unknown.codes), ("Failure", ["XDSUnknownCommunity"]), repr(unknown))
+
+    def test_ipf_is_asked_as_another_community(self):
+        """IPF as Responding Gateway validates our ITI-38 and ITI-39; it takes no query by ids without a home."""
+        path = os.path.join(self.directory, "communities.yaml")
+        key = os.path.join(self.directory, "seal.key")
+        support.write_configuration(path, {
+            "keys": [{"id": 1, "file": key}], "access": {"anonymous": True},
+            "patient": {"assigning_authority": support.AUTHORITY},
+            "back_ends": [self.peer.back_end(), self.peer.community()]})
+        done = subprocess.run([support.BINARY, "check", "--config", path], capture_output=True, text=True, check=False)
+        self.assertEqual(done.stdout.count("ok   ipf-community"), 2, done.stdout + done.stderr + self.peer.log()[-3000:])
 
     def test_unknown_document_is_not_found(self):
         bundle, _ = self.publish()

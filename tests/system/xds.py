@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import urllib.parse
 import uuid
 import xml.etree.ElementTree
 from xml.sax.saxutils import escape, quoteattr
@@ -252,7 +253,7 @@ class Answer:
         for item in self.body.iter("{%s}DocumentResponse" % XDS):
             href = item.find("{%s}Document/{%s}Include" % (XDS, XOP)).get("href")
             found[item.findtext("{%s}DocumentUniqueId" % XDS)] = (item.findtext("{%s}mimeType" % XDS),
-                                                                  self.parts[href[len("cid:"):]])
+                                                                  self.parts[urllib.parse.unquote(href[len("cid:"):])])
         return found
 
     def __repr__(self):

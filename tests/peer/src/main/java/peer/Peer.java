@@ -2,6 +2,10 @@ package peer;
 
 import static org.openehealth.ipf.platform.camel.ihe.xds.XdsCamelValidators.iti18RequestValidator;
 import static org.openehealth.ipf.platform.camel.ihe.xds.XdsCamelValidators.iti18ResponseValidator;
+import static org.openehealth.ipf.platform.camel.ihe.xds.XdsCamelValidators.iti38RequestValidator;
+import static org.openehealth.ipf.platform.camel.ihe.xds.XdsCamelValidators.iti38ResponseValidator;
+import static org.openehealth.ipf.platform.camel.ihe.xds.XdsCamelValidators.iti39RequestValidator;
+import static org.openehealth.ipf.platform.camel.ihe.xds.XdsCamelValidators.iti39ResponseValidator;
 import static org.openehealth.ipf.platform.camel.ihe.xds.XdsCamelValidators.iti41RequestValidator;
 import static org.openehealth.ipf.platform.camel.ihe.xds.XdsCamelValidators.iti43RequestValidator;
 
@@ -53,19 +57,25 @@ import org.openehealth.ipf.commons.ihe.xds.core.responses.Status;
  * are IPF's, the Open eHealth Integration Platform's. What IPF understood of a publication is kept in memory, given
  * back to queries by patient or by id, and written as IPF's JSON into DIRECTORY for the test to compare. No registry
  * rule is implemented here: this is a second reading of the wire, not a second registry.
- * usage: Peer PORT DIRECTORY REPOSITORY_OID
+ * At iti38 and iti39 it answers as the Responding Gateway of community HOME. At initiate18 and initiate43 it is an
+ * Initiating Gateway, which asks the one at RESPONDING (host:port/path) by ITI-38 and ITI-39 and hands its answers back.
+ * usage: Peer PORT DIRECTORY REPOSITORY_OID HOME [RESPONDING]
  */
 public final class Peer extends RouteBuilder {
     private final Path directory;
     private final String repository;
+    private final String home;
+    private final String responding;
     private final List<SubmissionSet> submissionSets = new CopyOnWriteArrayList<>();
     private final List<Folder> folders = new CopyOnWriteArrayList<>();
     private final List<Association> associations = new CopyOnWriteArrayList<>();
     private final List<Document> documents = new CopyOnWriteArrayList<>();
 
-    private Peer(Path directory, String repository) {
+    private Peer(Path directory, String repository, String home, String responding) {
         this.directory = directory;
         this.repository = repository;
+        this.home = home;
+        this.responding = responding;
     }
 
     @Override
@@ -74,6 +84,17 @@ public final class Peer extends RouteBuilder {
         from("xds-iti18:iti18?audit=false").process(iti18RequestValidator()).process(this::query)
                 .process(iti18ResponseValidator());
         from("xds-iti43:iti43?audit=false").process(iti43RequestValidator()).process(this::retrieve);
+        from("xca-iti38:iti38?audit=false").process(iti38RequestValidator()).process(this::query)
+                .process(this::sayHome).process(iti38ResponseValidator());
+        from("xca-iti39:iti39?audit=false").process(iti39RequestValidator()).process(this::retrieve)
+                .process(iti39ResponseValidator());
+        if (responding == null) {
+            return;
+        }
+        from("xds-iti18:initiate18?audit=false").process(iti38RequestValidator())
+                .to("xca-iti38://" + responding + "?audit=false").process(iti38ResponseValidator());
+        from("xds-iti43:initiate43?audit=false").process(iti39RequestValidator())
+                .to("xca-iti39://" + responding + "?audit=false").process(iti39ResponseValidator());
     }
 
     private void provide(Exchange exchange) throws Exception {
@@ -143,6 +164,14 @@ public final class Peer extends RouteBuilder {
         exchange.getMessage().setBody(answer);
     }
 
+    /** What leaves the community says where it is from (ITI TF-2 3.38.4.1.3); Associations of IPF cannot. */
+    private void sayHome(Exchange exchange) throws Exception {
+        var answer = exchange.getMessage().getMandatoryBody(QueryResponse.class);
+        answer.getDocumentEntries().forEach(one -> one.setHomeCommunityId(home));
+        answer.getSubmissionSets().forEach(one -> one.setHomeCommunityId(home));
+        answer.getFolders().forEach(one -> one.setHomeCommunityId(home));
+    }
+
     private void retrieve(Exchange exchange) throws Exception {
         var request = exchange.getIn().getMandatoryBody(RetrieveDocumentSet.class);
         var answer = new RetrievedDocumentSet(Status.SUCCESS);
@@ -183,7 +212,7 @@ public final class Peer extends RouteBuilder {
         server.setHandler(handler);
         var directory = Files.createDirectories(Path.of(arguments[1]));
         var camel = new DefaultCamelContext();
-        camel.addRoutes(new Peer(directory, arguments[2]));
+        camel.addRoutes(new Peer(directory, arguments[2], arguments[3], arguments.length > 4 ? arguments[4] : null));
         camel.start();
         server.start();
         server.join();
