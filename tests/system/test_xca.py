@@ -2,7 +2,12 @@
 bytes over HTTP. Every answer is validated against the public schemas."""
 import hashlib
 import os
+import shutil
+import subprocess
+import tempfile
+import unittest
 
+import certificates
 import support
 import test_domain
 import xds
@@ -131,6 +136,32 @@ class RespondingGateway(test_domain.DomainStand):
             plain.kill()
 
 
+class Signed(unittest.TestCase):
+    def test_communities_say_who_asks(self):
+        """A domain that wants assertions wants them of other communities too, in all three transactions."""
+        directory = tempfile.mkdtemp(prefix="passerelle-xca-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        own = certificates.self_signed(directory, "own")
+        issuer, audience = "https://fhir.hospital.example/xua", "urn:oid:2.999.20.70"
+        domain = support.Domain(directory, home_community_id=HOME, xua={
+            "issuers": [{"issuer": issuer, "certificate_file": own.certificate}], "audiences": [audience]})
+        self.addCleanup(domain.kill)
+        key = os.path.join(directory, "seal.key")
+        with open(key, "wb") as file:
+            file.write(os.urandom(32))
+        path = os.path.join(directory, "gateway.yaml")
+        for signed in (True, False):
+            more = {"xua_audience": audience} if signed else {}
+            support.write_configuration(path, {
+                "keys": [{"id": 1, "file": key}], "patient": {"assigning_authority": support.AUTHORITY},
+                "access": {"anonymous": True},
+                "back_ends": [domain.back_end(name="own", **more), domain.community(HOME, **more)],
+                "xua": {"key_file": own.key, "certificate_file": own.certificate, "issuer": issuer}})
+            done = subprocess.run([support.BINARY, "check", "--config", path], stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual(done.stdout.count("ok   hcm: community"), 3 if signed else 0, done.stdout)
+        domain.stop()
+
+
 if __name__ == "__main__":
-    import unittest
     unittest.main()
