@@ -395,6 +395,42 @@ bool visit_consent(struct visit *visit, enum consent_action action, struct str p
 	return consent_known(visit, outcome);
 }
 
+/* Whether anything but its own documents may be open to this caller: a producer reads those whatever the patient says,
+ * and learns of the patient by them, not by asking. */
+static bool is_open_to_others(struct visit *visit, const struct consent *consent, struct seen *seen)
+{
+	struct code normal = { STR("N"), STR("2.16.840.1.113883.5.25"), STR_NONE };
+	const struct document_entry ordinary = { .patient_id = seen->public.patient_id,
+						 .confidentiality_codes = { &normal, 1 } };
+	struct caller *anybody = arena_alloc(visit->south.arena, sizeof(*anybody));
+	struct consent_decision decision;
+
+	consent_decide_entry(consent, &ordinary, &decision);
+	if (decision.permit || !anybody)
+		return decision.permit;
+	*anybody = *visit->caller;
+	anybody->organization = STR_NONE;
+	anybody->organization_id = STR_NONE;
+	consent = consent_ask(visit->access, &visit->south, anybody, CONSENT_FIND, seen->public.patient_id, false,
+			      visit->now_s);
+	if (consent_extent_of(consent, &decision) != CONSENT_NO_DOCUMENT)
+		return true;
+	seen->public.was_refused = true;
+	seen->public.decided = decision;
+	return false;
+}
+
+bool visit_may_discover(struct visit *visit, struct str patient_id, struct outcome *outcome)
+{
+	enum consent_extent extent = extent_of(visit, patient_id, CONSENT_FIND);
+	struct seen *seen = seen_find(visit, patient_id);
+	bool is_open = extent == CONSENT_EVERY_DOCUMENT;
+
+	if (extent == CONSENT_BY_DOCUMENT && seen)
+		is_open = is_open_to_others(visit, consent_of(visit, seen, CONSENT_FIND), seen);
+	return consent_known(visit, outcome) && is_open;
+}
+
 bool visible_query(struct visit *visit, enum consent_action action, const struct south *south,
 		   const struct stored_query *query, struct metadata *metadata, struct outcome *outcome)
 {

@@ -27,6 +27,10 @@ bool visit_about(const struct visit *visit, struct str patient_id, struct outcom
 bool visit_consent(struct visit *visit, enum consent_action action, struct str patient_id,
 		   struct outcome *outcome) MUST_CHECK;
 
+/* True when the caller may learn that this patient is known here: nothing is said of one whose documents are all closed
+ * to them, and of whom nobody can say (outcome then has ERR_TRUST_UNAVAILABLE). */
+bool visit_may_discover(struct visit *visit, struct str patient_id, struct outcome *outcome) MUST_CHECK;
+
 /* What was decided about one patient, for the audit record. */
 struct visit_patient {
 	struct str patient_id; /* CX */

@@ -57,8 +57,9 @@ struct str inward_code(const struct issue *issue);
  * False without memory. */
 bool inward_response(const struct inward *inward, bool has_content, struct registry_response *response) MUST_CHECK;
 
-/* ITI-38 and ITI-39, in the form of soap_action.handle. */
+/* ITI-38, ITI-39 and ITI-55, in the form of soap_action.handle. */
 bool cross_query(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
 bool cross_retrieve(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
+bool patient_discovery(void *ctx, struct soap_request *request, struct soap_answer *answer, struct outcome *outcome);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "gateway/community/community.h"
 #include "gateway/run/log.h"
+#include "mappers/hl7v3.h"
 
 #define SERVER_BYTES_MAX    (4u * 1024 * 1024)
 #define ASSERTIONS_SEEN_MAX (1u << 20)
@@ -17,27 +18,39 @@ struct community_server {
 	struct soap_server *soap;
 };
 
+#define DISCOVERY(interaction) HL7V3_ACTION_PREFIX "PRPA_IN" interaction HL7V3_DISCOVERY_SUFFIX
+
 static const struct soap_action actions[] = {
 	{ ACTION_CROSS_QUERY, XDS_QUERY_REQUEST, false, "ITI-38", cross_query, NULL },
 	{ ACTION_CROSS_RETRIEVE, XDS_RETRIEVE_REQUEST, true, "ITI-39", cross_retrieve, NULL },
+	{ DISCOVERY("201305UV02"), HL7V3_BODY, false, "ITI-55", patient_discovery, DISCOVERY("201306UV02") },
 };
-static const enum audit_kind kinds[COUNT_OF(actions)] = { AUDIT_CROSS_QUERIED, AUDIT_CROSS_RETRIEVED };
+static const enum audit_kind kinds[COUNT_OF(actions)] = { AUDIT_CROSS_QUERIED, AUDIT_CROSS_RETRIEVED,
+							  AUDIT_CROSS_DISCOVERED };
+
+/* Where a transaction is asked for: the path is known before the action, and says which places it takes. */
+enum service { SERVICE_XCA, SERVICE_XCPD };
+static const enum service services[COUNT_OF(actions)] = { SERVICE_XCA, SERVICE_XCA, SERVICE_XCPD };
+static const struct str service_paths[] = { STR_INIT("/xca"), STR_INIT("/xcpd") };
 
 static const char greeting[] =
-	"Passerelle for other communities: XCA Responding Gateway (ITI-38, ITI-39) at /xca, by POST "
-	"with SOAP 1.2 and XUA.";
+	"Passerelle for other communities: ITI-38 and ITI-39 at /xca, ITI-55 at /xcpd, by POST with "
+	"SOAP 1.2 and XUA.";
 
-/* Whom a path leads to: /xca of the one tenant, also by its name. NULL: nobody. */
-static const struct community *community_find(const struct community_server *server, struct str path)
+/* Whom a path leads to: /xca or /xcpd of the one tenant, also by its name. NULL: nobody. */
+static const struct community *community_find(const struct community_server *server, struct str path,
+					      enum service *service)
 {
-	const struct str service = STR("/xca");
-	struct str name = str_from(path, service.size);
+	for (size_t i = 0; i < COUNT_OF(service_paths); i++) {
+		struct str name = str_from(path, service_paths[i].size);
 
-	if (!str_starts_with(path, service))
-		return NULL;
-	if (name.size && (name.data[0] != '/' || !str_equal(str_from(name, 1), server->community.name)))
-		return NULL;
-	return &server->community;
+		if (!str_starts_with(path, service_paths[i]) ||
+		    (name.size && (name.data[0] != '/' || !str_equal(str_from(name, 1), server->community.name))))
+			continue;
+		*service = (enum service)i;
+		return &server->community;
+	}
+	return NULL;
 }
 
 /* Places at the first count of the sources that are asked. */
@@ -68,13 +81,15 @@ static bool places_take(const struct community *community)
 
 static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *request)
 {
-	const struct community *community = community_find(ctx, request->path);
+	enum service service;
+	const struct community *community = community_find(ctx, request->path, &service);
 
 	if (!community) {
-		http_refuse(exchange, ERR_NOT_FOUND, "Send SOAP messages to /xca.");
+		http_refuse(exchange, ERR_NOT_FOUND, "Send SOAP messages to /xca or /xcpd.");
 		return false;
 	}
-	if (!places_take(community)) {
+	/* The identity sources count for themselves. */
+	if (service == SERVICE_XCA && !places_take(community)) {
 		http_refuse(exchange, ERR_BUSY, "There are as many requests as can be taken; try again later.");
 		return false;
 	}
@@ -84,23 +99,10 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 
 static void finished_request(void *ctx, struct http_request *request)
 {
-	(void)ctx;
-	places_leave(request->tag, SIZE_MAX);
-}
+	enum service service;
 
-static bool authenticate_request(void *ctx, struct soap_request *request, const struct soap_action *action,
-				 struct soap_fault *fault)
-{
-	const struct http_request *http = request->http;
-	const struct community *community = http->tag;
-
-	(void)ctx;
-	(void)action;
-	if (soap_assertion_read(community->verifier, true, NAME, request, fault))
-		return true;
-	audit_refused(community->gateway->audit, fault->code == FAULT_SENDER ? ERR_UNAUTHENTICATED : ERR_BUSY,
-		      http->peer, &http->trace);
-	return false;
+	if (community_find(ctx, request->path, &service) && service == SERVICE_XCA)
+		places_leave(request->tag, SIZE_MAX);
 }
 
 /* What is turned away before anybody asks who it is: by its headers, its size, its form. */
@@ -108,12 +110,37 @@ static void refused_request(void *ctx, const struct http_request *request, const
 			    enum error_code code)
 {
 	const struct community_server *server = ctx;
-	const struct community *community = community_find(server, request->path);
+	enum service service;
+	const struct community *community = community_find(server, request->path, &service);
+	enum audit_kind kind;
 
 	if (!community)
 		return;
-	audit_transaction_refused(community->gateway->audit, action ? kinds[action - actions] : AUDIT_CROSS_QUERIED,
-				  code, request->peer, &request->trace);
+	kind = service == SERVICE_XCPD ? AUDIT_CROSS_DISCOVERED : AUDIT_CROSS_QUERIED;
+	audit_transaction_refused(community->gateway->audit, action ? kinds[action - actions] : kind, code,
+				  request->peer, &request->trace);
+}
+
+static bool authenticate_request(void *ctx, struct soap_request *request, const struct soap_action *action,
+				 struct soap_fault *fault)
+{
+	const struct http_request *http = request->http;
+	const struct community *community = http->tag;
+	enum service service;
+
+	if (!community_find(ctx, http->path, &service) || service != services[action - actions]) {
+		*fault = (struct soap_fault) { .code = FAULT_SENDER,
+					       .subcode = STR("ActionNotSupported"),
+					       .reason = STR(
+						       "Send queries and retrieves to /xca, discoveries to /xcpd.") };
+		refused_request(ctx, http, action, ERR_METHOD);
+		return false;
+	}
+	if (soap_assertion_read(community->verifier, true, NAME, request, fault))
+		return true;
+	audit_refused(community->gateway->audit, fault->code == FAULT_SENDER ? ERR_UNAUTHENTICATED : ERR_BUSY,
+		      http->peer, &http->trace);
+	return false;
 }
 
 static void untrusted_client(void *ctx, struct str peer, const char *why)

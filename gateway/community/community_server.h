@@ -1,7 +1,8 @@
-/* Other communities reach the documents behind this gateway: an XCA Responding Gateway (ITI-38, ITI-39) at /xca and
- * /xca/TENANT. Who asks is told by assertions (XUA), what they see by consent, and nothing is answered unrecorded: the
- * same rooms as behind the FHIR face. Only the XDS domains of the gateway are asked, never another community, so that no
- * question comes back to who asked it. Source: ITI TF-1 18, TF-2 3.38, 3.39, 3.40. */
+/* Other communities reach the documents behind this gateway: a Responding Gateway of XCA (ITI-38, ITI-39) at /xca and of
+ * XCPD (ITI-55) at /xcpd, each also with /TENANT behind it. Who asks is told by assertions (XUA), what they see by
+ * consent, and nothing is answered unrecorded: the same rooms as behind the FHIR face. Only the XDS domains of the gateway
+ * are asked, never another community, so that no question comes back to who asked it.
+ * Source: ITI TF-1 18, 27, TF-2 3.38, 3.39, 3.40, 3.55. */
 #ifndef PASSERELLE_COMMUNITY_SERVER_H
 #define PASSERELLE_COMMUNITY_SERVER_H
 

@@ -1,6 +1,7 @@
 /* ITI-55: whom another community means. Who is only likely is nobody. */
 #include "gateway/domain/identity_manager.h"
 #include "gateway/domain/identity_match.h"
+#include "mappers/patient_discovery.h"
 
 #define ASKED "/controlActProcess/queryByParameter/parameterList"
 
@@ -28,25 +29,6 @@ static bool identifiers_known(struct connection *connection, const struct patien
 	return true;
 }
 
-/* True when an identifier that was asked with says that this is somebody else: who gives one number to each person has
- * given this person another. */
-static bool is_other(const struct patient *patient, const struct patient_identities *asked)
-{
-	for (size_t i = 0; i < asked->count; i++) {
-		bool has_one = false;
-		bool has_this = false;
-
-		for (size_t k = 0; k < patient->identifiers.count; k++) {
-			has_one = has_one ||
-				  str_equal(patient->identifiers.items[k].authority, asked->items[i].authority);
-			has_this = has_this || patient_identity_equal(&patient->identifiers.items[k], &asked->items[i]);
-		}
-		if (has_one && !has_this)
-			return true;
-	}
-	return false;
-}
-
 /* Leaves those who may be meant and have an identifier of this community, and of these just that. */
 static void found_filter(struct patient_list *found, const struct patient_identities *asked, struct str authority)
 {
@@ -57,7 +39,7 @@ static void found_filter(struct patient_list *found, const struct patient_identi
 		struct patient_identities *own = &patient.identifiers;
 		size_t own_count = 0;
 
-		if (is_other(&patient, asked))
+		if (patient_is_other(&patient, asked))
 			continue;
 		for (size_t k = 0; k < own->count; k++) {
 			if (str_equal(own->items[k].authority, authority))
@@ -68,31 +50,6 @@ static void found_filter(struct patient_list *found, const struct patient_identi
 			found->items[count++] = patient;
 	}
 	found->count = count;
-}
-
-/* What was not said and could tell them apart. */
-static bool requests_make(const struct patient_query *query, struct arena *arena, struct strs *requests)
-{
-	const struct patient_address *address = &query->address;
-	const struct {
-		bool is_said;
-		struct str request;
-	} traits[] = {
-		{ query->gender.size > 0, STR(HL7V3_GENDER_REQUESTED) },
-		{ address->line.size + address->city.size + address->postal_code.size > 0,
-		  STR(HL7V3_ADDRESS_REQUESTED) },
-		{ query->telecom.size > 0, STR(HL7V3_TELECOM_REQUESTED) },
-		{ query->mothers_maiden_name.size > 0, STR(HL7V3_MOTHER_REQUESTED) },
-	};
-
-	*requests = (struct strs) { .items = arena_array(arena, COUNT_OF(traits), sizeof *requests->items) };
-	if (!requests->items)
-		return false;
-	for (size_t i = 0; i < COUNT_OF(traits); i++) {
-		if (!traits[i].is_said)
-			requests->items[requests->count++] = traits[i].request;
-	}
-	return true;
 }
 
 bool identity_discover(struct connection *connection, const struct patients *patients,
@@ -124,7 +81,7 @@ bool identity_discover(struct connection *connection, const struct patients *pat
 	if (discovery->patients.count <= 1)
 		return true;
 	discovery->patients.count = 0;
-	if (!requests_make(query, arena, &discovery->requests))
+	if (!patient_requests(query, arena, &discovery->requests))
 		return no_memory(outcome);
 	discovery->is_hopeless = discovery->requests.count == 0;
 	return true;

@@ -6,90 +6,18 @@ import re
 import unittest
 import uuid
 
-import saml
 import support
 import trust
 import xds
+from inward import DOCTOR, HOME, PATIENT_ROLE, QUERY, RETRIEVE, InwardStand, get_documents, homed, retrieve
 
-HOME = "urn:oid:2.999.20.70"
-AUDIENCE = "urn:passerelle:tests:community"
-QUERY = "urn:ihe:iti:2007:CrossGatewayQuery"
-RETRIEVE = "urn:ihe:iti:2007:CrossGatewayRetrieve"
-DOCTOR = ("309343006", "2.16.840.1.113883.6.96")
-PATIENT_ROLE = ("PAT", "2.999.20.71")
 GET_ASSOCIATIONS = "a7ae438b-4bc2-4642-93e9-be891f7bb155"
 GET_DOCUMENTS_AND_ASSOCIATIONS = "bab9529a-4a10-40b3-a01f-f68a615d247a"
 GET_RELATED = "d90e5407-b356-4d91-a89f-873917b4b0e6"
-RPLC = "urn:ihe:iti:2007:AssociationType:RPLC"
 APND = "urn:ihe:iti:2007:AssociationType:APND"
 
 
-def homed(query, home=HOME):
-    return query.replace("<rim:AdhocQuery id=", '<rim:AdhocQuery home="%s" id=' % home)
-
-
-def get_documents(*unique_ids, **options):
-    return homed(xds.stored_query(xds.GET_DOCUMENTS, [("XDSDocumentEntryUniqueId", "('%s')" % "','".join(unique_ids))],
-                                  **options))
-
-
-def retrieve(*documents, home=HOME):
-    return xds.retrieve(*documents).replace("<xds:DocumentRequest>", "<xds:DocumentRequest><xds:HomeCommunityId>%s"
-                                            "</xds:HomeCommunityId>" % home if home else "<xds:DocumentRequest>")
-
-
-class Inward(trust.TrustStand):
-    """One gateway for all; each test has a patient of its own."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.port = support.free_port()
-        directory = trust.tempfile.mkdtemp(prefix="passerelle-sts-")
-        cls.addClassCleanup(trust.shutil.rmtree, directory, True)
-        cls.issuer = saml.Issuer(directory, "urn:tests:sts", AUDIENCE)
-        cls.other = saml.Issuer(directory, "urn:tests:sts", AUDIENCE, file="forger")
-        cls.gateway_overrides = {
-            "limits": {"verify_bytes": "64KiB", "spool_memory": "16KiB"},
-            "community": {
-                "listen": {"port": cls.port}, "home_community_id": HOME[len("urn:oid:"):],
-                "xua": {"issuers": [{"issuer": cls.issuer.name, "certificate_file": cls.issuer.identity.certificate}],
-                        "audiences": [AUDIENCE]},
-                "roles": [trust.DOCTOR], "patient_roles": ["%s|%s" % (PATIENT_ROLE[1], PATIENT_ROLE[0])]}}
-        super().setUpClass()
-
-    def cross(self, action, body, security=None, message_id=None, path="/xca", **said):
-        if security is None:
-            security = self.issuer.security(**dict({"role": DOCTOR}, **said))
-        text = xds.envelope(action, body, message_id, head=security)
-        if action == RETRIEVE:
-            headers, data = {"Content-Type": xds.package_type(action)}, xds.package(text)
-        else:
-            headers, data = {"Content-Type": 'application/soap+xml; charset=UTF-8; action="%s"' % action}, text.encode()
-        return xds.Answer(support.request("POST", "http://127.0.0.1:%d%s" % (self.port, path), headers, data))
-
-    def letter(self, patient, document=b"letter", token=None, **changes):
-        bundle = support.demo_bundle(document, "text/plain", patient=patient)
-        bundle["entry"][1]["resource"].update(changes)
-        self.publish(token or self.doctor, bundle)
-        return support.document_oid(bundle)
-
-    def find(self, patient, **said):
-        return self.cross(QUERY, xds.find_documents(patient), **said)
-
-    def hide(self, patient, *oids):
-        for oid in oids:
-            path = self.consent(trust.hide_document(oid), patient)
-            self.addCleanup(self.revoke, path, patient)
-
-    def assertFault(self, answer, subcode):
-        self.assertEqual(answer.status, 400, answer)
-        self.assertIn(subcode, answer.fault)
-
-    def assertError(self, answer, *codes):
-        self.assertEqual(answer.outcome, "Failure", answer)
-        self.assertEqual(answer.codes, list(codes), answer)
-        self.assertEqual({error.get("location") for error in answer.body.iter("{%s}RegistryError" % xds.RS)}, {HOME})
-
+class Inward(InwardStand):
     def test_what_is_found_is_of_this_community(self):
         patient = "IHEBLUE-1001"
         oids = {self.letter(patient), self.letter(patient)}
