@@ -1,0 +1,23 @@
+"""A thousand publications while everything breaks (chaos.py), and the ledger of what became of each."""
+import unittest
+
+import chaos
+
+
+class Chaos(unittest.TestCase):
+    def withstand(self, publications, faults, **more):
+        run = chaos.Run(publications, faults, seed="suite", **more)
+        self.addCleanup(run.close)
+        run.run()
+        ledger, wrong = run.judge()
+        print("\n" + ledger)
+        self.assertEqual(wrong[:20], [], ledger)
+        self.assertGreaterEqual(len(run.made), publications)
+        self.assertGreaterEqual(run.harm.total(), faults)
+
+    def test_one_gateway(self):
+        self.withstand(1000, 50, gateways=1, more=chaos.MORE)
+
+
+if __name__ == "__main__":
+    unittest.main()
