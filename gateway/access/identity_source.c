@@ -18,7 +18,8 @@ bool identity_source_open(struct access *access, struct outcome *outcome)
 				      .connect_timeout_ms = CONNECT_TIME_MS,
 				      .timeout_ms = (long)config->identity_timeout_ms,
 				      .reply_bytes_max = REPLY_BYTES_MAX,
-				      .requests_max = (unsigned)config->identity_connections_max };
+				      .requests_max = (unsigned)config->identity_connections_max,
+				      .breakers = { .options = BREAKER_DEFAULTS } };
 	if (backend->connect_timeout_ms > backend->timeout_ms)
 		backend->connect_timeout_ms = backend->timeout_ms;
 	return peer_tls_check(&backend->tls, "identity", outcome);

@@ -150,6 +150,7 @@ static bool back_end_check(const struct config_back_end *config, const struct xu
 
 	if (!backend_read(config, arena, &backend))
 		return false;
+	backend.breakers.options.failures = 0; /* every address is asked, however many fail */
 	backend.connect_timeout_ms = backend.timeout_ms;
 	backend.reply_bytes_max = REPLY_BYTES_MAX;
 	return config->kind == CONFIG_KIND_XCA ? community_answers(config, &south) : domain_answers(config, &south);

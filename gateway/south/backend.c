@@ -2,8 +2,9 @@
 
 #include "gateway/run/config.h"
 
-#define CONNECT_TIME_MS 5000
-#define REPLY_BYTES_MAX (64u * 1024 * 1024)
+#define BREAKER_OPEN_MS_MAX 60000
+#define CONNECT_TIME_MS     5000
+#define REPLY_BYTES_MAX     (64u * 1024 * 1024)
 
 struct peer_tls backend_tls(const struct config_back_end *row)
 {
@@ -31,7 +32,10 @@ bool backend_read(const struct config_back_end *row, struct arena *arena, struct
 				      .connect_timeout_ms = CONNECT_TIME_MS,
 				      .timeout_ms = (long)row->timeout_ms,
 				      .reply_bytes_max = REPLY_BYTES_MAX,
-				      .requests_max = (unsigned)row->connections_max };
+				      .requests_max = (unsigned)row->connections_max,
+				      .breakers.options = { .failures = (unsigned)row->breaker_failures,
+							    .open_ms = row->breaker_open_ms,
+							    .open_ms_max = BREAKER_OPEN_MS_MAX } };
 	if (backend->connect_timeout_ms > backend->timeout_ms)
 		backend->connect_timeout_ms = backend->timeout_ms;
 	backend->repositories = arena_array(arena, count, sizeof(*backend->repositories));
@@ -51,22 +55,6 @@ bool backend_read(const struct config_back_end *row, struct arena *arena, struct
 		return true;
 	backend->home = arena_printf(arena, "urn:oid:%.*s", STR_ARG(row->home_community_id));
 	return backend->home.data != NULL;
-}
-
-bool backend_enter(struct backend *backend)
-{
-	unsigned count = atomic_load(&backend->request_count);
-
-	while (count < backend->requests_max) {
-		if (atomic_compare_exchange_weak(&backend->request_count, &count, count + 1))
-			return true;
-	}
-	return false;
-}
-
-void backend_leave(struct backend *backend)
-{
-	atomic_fetch_sub(&backend->request_count, 1);
 }
 
 static const struct backend_repository *repository_find(const struct backend *backend, struct str unique_id)

@@ -3,8 +3,7 @@
 #ifndef PASSERELLE_BACKEND_H
 #define PASSERELLE_BACKEND_H
 
-#include <stdatomic.h>
-
+#include "gateway/south/breaker.h"
 #include "mappers/base/arena.h"
 #include "mappers/base/error.h"
 
@@ -32,7 +31,21 @@ struct backend_repository {
 	const char *remove_url; /* ITI-86; NULL: not offered */
 };
 
-/* Made from the configuration at start and unchanged afterwards, but for the counter. Strings belong to the
+/* The addresses of one peer and the breaker of each: a repository that is dead does not keep anybody from the registry.
+ * Zeroed but for the options. */
+#define BREAKERS_MAX 72
+struct breakers {
+	struct breaker_options options;
+	struct breakers_item {
+		_Atomic(const char *) url; /* NULL: free; an address comes in with its first call */
+		struct breaker breaker;
+	} items[BREAKERS_MAX];
+};
+
+/* The breaker of this address, which must stay valid. NULL when there are more than BREAKERS_MAX: it has none. */
+struct breaker *breakers_of(struct breakers *breakers, const char *url);
+
+/* Made from the configuration at start and unchanged afterwards, but for counters and breakers. Strings belong to the
  * configuration. */
 struct backend {
 	enum backend_kind kind;
@@ -52,16 +65,31 @@ struct backend {
 	size_t reply_bytes_max; /* the SOAP part of a reply; documents beside it are bounded by the caller */
 	unsigned requests_max;  /* admitted at the same time */
 	atomic_uint request_count;
+	struct breakers breakers;
 };
 
 /* What the row says; everything is borrowed from it but the arrays, which are in the arena. False without memory. */
 bool backend_read(const struct config_back_end *row, struct arena *arena, struct backend *backend) MUST_CHECK;
 struct peer_tls backend_tls(const struct config_back_end *row);
 
+/* Whether a call to this address would go out now, instead of being refused at once because the last ones failed. */
+bool backend_would_ask(const struct backend *backend, const char *url);
+
 /* Admission: counts one request in, or returns false when requests_max are inside. Any thread. Every true is paired
  * with one backend_leave. */
 bool backend_enter(struct backend *backend) MUST_CHECK;
 void backend_leave(struct backend *backend);
+
+/* Every call to an address of the back-end: begin, and if that was true, end. False with ERR_BACKEND_DOWN when the
+ * address is not asked for now. */
+struct backend_call {
+	const char *url;
+	struct breaker *breaker; /* NULL: none */
+	struct breaker_call passed;
+};
+bool backend_call_begin(struct backend *backend, const char *url, struct backend_call *call,
+			struct outcome *outcome) MUST_CHECK;
+void backend_call_end(struct backend *backend, const struct backend_call *call, enum breaker_end end);
 
 /* Where documents of a repository are fetched; NULL for one that the configuration does not name. */
 const char *backend_repository_url(const struct backend *backend, struct str unique_id);

@@ -15,6 +15,7 @@
 #define SECRET_BYTES_MAX  256
 
 struct consent_client {
+	struct breaker states; /* of questions for the state alone: who changes Consents is never kept from trying */
 	struct consent_client_options options;
 	char authorization[SECRET_BYTES_MAX + 32];
 };
@@ -26,7 +27,9 @@ struct exchange {
 	struct str path; /* behind the URL, begins with a slash */
 	struct buf body;
 	uint64_t time_ms;
-	bool once; /* never sent a second time by itself */
+	bool once;             /* never sent a second time by itself */
+	struct breaker *guard; /* NULL: always sent */
+	bool had_time;         /* all of time_ms, not only what was left of the request */
 	struct buf reply;
 	json_t *tree; /* an object; in the arena */
 	long status;
@@ -85,8 +88,10 @@ static bool options_set(CURL *easy, struct exchange *exchange, const char *url, 
 {
 	uint64_t left = deadline_left_ms(deadline_part(exchange->south->deadline, exchange->time_ms));
 	long time_ms = left > 0 ? (long)left : 1;
-	int bad = !curl_handle_harden(easy, url, &exchange->client->options.tls, time_ms, time_ms);
+	int bad;
 
+	exchange->had_time = deadline_left_ms(exchange->south->deadline) >= exchange->time_ms;
+	bad = !curl_handle_harden(easy, url, &exchange->client->options.tls, time_ms, time_ms);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, exchange->body.data);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)exchange->body.size);
 	/* On a connection that went stale libcurl would send again what may have been done already. */
@@ -166,10 +171,32 @@ static bool refused(const struct exchange *exchange, struct outcome *outcome)
 	return unusable(outcome);
 }
 
+/* Runs the exchange unless the directory has not answered for a while. False like exchange_run. */
+static bool exchange_guard(struct exchange *exchange, struct outcome *outcome)
+{
+	struct breaker_call call;
+	enum breaker_end end = BREAKER_UNSAID;
+	bool run;
+
+	if (!breaker_pass(exchange->guard, &call)) {
+		buf_free(&exchange->body);
+		exchange->end = EXCHANGE_NOT_SENT;
+		return true;
+	}
+	run = exchange_run(exchange, outcome);
+	if (run && exchange->end == EXCHANGE_ANSWERED)
+		end = BREAKER_ANSWERED;
+	else if (run && exchange->had_time)
+		end = BREAKER_FAILED;
+	if (breaker_end(exchange->guard, &BREAKER_DEFAULTS, &call, end) == BREAKER_OPENED)
+		LOG(WARN, LOG_BREAKER, NULL, LOG_C("backend", "consent directory"), LOG_C("state", "open"));
+	return run;
+}
+
 /* The whole of a question: false with an issue for everything but an answer with status 200. */
 static bool ask(struct exchange *exchange, struct outcome *outcome)
 {
-	if (!exchange_run(exchange, outcome))
+	if (!(exchange->guard ? exchange_guard(exchange, outcome) : exchange_run(exchange, outcome)))
 		return false;
 	if (exchange->end != EXCHANGE_ANSWERED)
 		return unusable(outcome);
@@ -235,8 +262,8 @@ static void exchange_begin(struct exchange *exchange, const struct consent_clien
 	json_member(writer, STR("gateway"), client->options.gateway);
 }
 
-bool directory_state(const struct consent_client *client, const struct south *south, struct str patient_id,
-		     uint64_t known, bool content, struct consent_state *state, struct outcome *outcome)
+bool directory_state(struct consent_client *client, const struct south *south, struct str patient_id, uint64_t known,
+		     bool content, struct consent_state *state, struct outcome *outcome)
 {
 	struct exchange exchange;
 	struct json_writer writer;
@@ -251,6 +278,7 @@ bool directory_state(const struct consent_client *client, const struct south *so
 	json_key(&writer, STR("content"));
 	json_bool(&writer, content);
 	json_end_object(&writer);
+	exchange.guard = &client->states;
 	if (!ask(&exchange, outcome))
 		return false;
 	*state = (struct consent_state) { 0 };

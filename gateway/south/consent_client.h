@@ -49,9 +49,9 @@ struct consent_state {
 #define CONSENT_VERSION_NONE UINT64_MAX
 
 /* Asks what holds for a patient (CX of the affinity domain, always written the same way), and takes a lease. Consents
- * come when content is true and the version is not `known` (CONSENT_VERSION_NONE: no version is known). */
-bool directory_state(const struct consent_client *client, const struct south *south, struct str patient_id,
-		     uint64_t known, bool content, struct consent_state *state, struct outcome *outcome) MUST_CHECK;
+ * come when content is true and the version is not `known` (CONSENT_VERSION_NONE: none is). Behind a breaker. */
+bool directory_state(struct consent_client *client, const struct south *south, struct str patient_id, uint64_t known,
+		     bool content, struct consent_state *state, struct outcome *outcome) MUST_CHECK;
 
 /* This gateway uses no lease of versions below `version` of these patients any more. */
 struct consent_return {

@@ -1,9 +1,11 @@
 #include "gateway/south/soap_client.h"
 
+#include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
 #include "gateway/run/spool.h"
 #include "gateway/south/curl_handle.h"
+#include "gateway/south/soap_failure.h"
 #include "mappers/base/uuid.h"
 
 /* Documents of one reply, and bytes per millisecond that a document is given time for (256 KiB a second). */
@@ -11,6 +13,7 @@
 #define DOCUMENT_BYTES_PER_MS 256
 #define ENVELOPE_BYTES_MAX    (64u * 1024 * 1024)
 #define INLINE_BYTES_MAX      UINT32_MAX
+#define FAIR_TIME_MS          1000 /* who does not answer in less may only have been given too little */
 
 /* What goes out, piece by piece; the pieces are borrowed. */
 struct outgoing {
@@ -43,7 +46,11 @@ struct incoming {
 	bool refused;            /* the sink wants no more */
 	bool says_no;            /* request->read has read a refusal */
 	bool no_memory;
-	char wrong[128]; /* what is wrong with the answer; empty when nothing is */
+	bool is_page;     /* a web page, or nothing */
+	char wrong[128];  /* what is wrong with the answer; empty when nothing is */
+	long time_ms;     /* that the transfer was given */
+	uint64_t sink_us; /* that the caller's sink has taken of it */
+	enum breaker_end end;
 };
 
 static size_t send_bytes(char *out, size_t size, size_t count, void *ctx)
@@ -170,10 +177,20 @@ static bool part_begin(void *ctx, const struct mtom_part *part)
 	return true;
 }
 
+/* A sink may lead to a client that is slower than the back-end. */
+static bool sink_pass(struct incoming *incoming, const void *bytes, size_t size)
+{
+	const struct document_sink *sink = incoming->request->documents;
+	uint64_t began_us = clock_monotonic_us();
+	bool taken = sink->data(sink->ctx, bytes, size);
+
+	incoming->sink_us += clock_monotonic_us() - began_us;
+	return taken;
+}
+
 static bool part_data(void *ctx, const void *bytes, size_t size)
 {
 	struct incoming *incoming = ctx;
-	const struct document_sink *sink = incoming->request->documents;
 
 	if (incoming->root_open) {
 		buf_add(&incoming->root, (struct str) { bytes, size });
@@ -181,9 +198,7 @@ static bool part_data(void *ctx, const void *bytes, size_t size)
 	}
 	if (incoming->drop)
 		return true;
-	if (!sink->data(sink->ctx, bytes, size))
-		return sink_refused(incoming);
-	return true;
+	return sink_pass(incoming, bytes, size) || sink_refused(incoming);
 }
 
 static bool part_end(void *ctx)
@@ -213,7 +228,8 @@ static bool body_begin(struct incoming *incoming)
 		return true; /* some say nothing: if it is not XML, the reader will say so */
 	if (!content_type_parse(str_from_c(header), incoming->south->arena, &type, &reading))
 		return answer_wrong(incoming, "its Content-Type is malformed");
-	if (str_equal(type.media_type, STR("text/html")))
+	incoming->is_page = str_equal(type.media_type, STR("text/html"));
+	if (incoming->is_page)
 		return answer_wrong(incoming, "a web page");
 	if (!content_type_is_multipart(&type))
 		return true;
@@ -264,7 +280,8 @@ static bool body_end(struct incoming *incoming)
 {
 	struct outcome reading;
 
-	if (!incoming->begun)
+	incoming->is_page = !incoming->begun;
+	if (incoming->is_page)
 		return answer_wrong(incoming, "it is empty");
 	outcome_init(&reading);
 	if (incoming->parser) {
@@ -399,9 +416,11 @@ static bool is_whole(const struct soap_call *request, const struct outgoing *out
 static bool options_set(CURL *easy, const struct south *south, const struct soap_call *request,
 			struct outgoing *outgoing, struct incoming *incoming, struct curl_slist *headers)
 {
-	int bad = !curl_handle_harden(easy, request->url, &south->backend->tls, south->backend->connect_timeout_ms,
-				      exchange_time(south, request, outgoing->total));
+	int bad;
 
+	incoming->time_ms = exchange_time(south, request, outgoing->total);
+	bad = !curl_handle_harden(easy, request->url, &south->backend->tls, south->backend->connect_timeout_ms,
+				  incoming->time_ms);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_POST, 1L);
 	/* Memory of each waiting request: 64 KiB are only of use where documents go out. */
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, request->attachment_count > 0 ? 65536L : 16384L);
@@ -420,63 +439,28 @@ static bool options_set(CURL *easy, const struct south *south, const struct soap
 	return bad == 0;
 }
 
-/* An HTTP status that says more than a body that is no SOAP. */
-static bool status_explained(long status, struct outcome *outcome)
-{
-	switch (status) {
-	case 401:
-	case 403:
-		return !outcome_add(outcome, ERR_BACKEND_REFUSED, "",
-				    "The back-end refuses this gateway (HTTP %ld); check what it demands.", status);
-	case 429:
-	case 503:
-		return !outcome_add(outcome, ERR_BACKEND_DOWN, "",
-				    "The back-end is not available (HTTP %ld); try again later.", status);
-	case 504:
-		return !outcome_add(outcome, ERR_BACKEND_TIMEOUT, "",
-				    "The back-end did not answer in time; try again later.");
-	case 301:
-	case 302:
-	case 303:
-	case 307:
-	case 308:
-		return !outcome_add(outcome, ERR_BACKEND_ANSWER, "",
-				    "The back-end redirects, which is not followed; configure its final address.");
-	default:
-		return false;
-	}
-}
-
-/* The issue for an exchange that brought no XDS message. */
+/* How the transfer ended, for the log, the client and the breaker. */
 static void failure_explain(struct incoming *incoming, const struct outgoing *outgoing, CURLcode code)
 {
-	struct outcome *outcome = incoming->outcome;
-	long status = 0;
+	struct soap_failure failure = { .code = code,
+					.sent = outgoing->sent,
+					.wrong = incoming->wrong,
+					.is_soap = incoming->root_read,
+					.is_page = incoming->is_page,
+					.is_fair = incoming->time_ms >= FAIR_TIME_MS ||
+						   incoming->time_ms >= incoming->south->backend->timeout_ms,
+					.is_ours = incoming->refused || incoming->no_memory ||
+						   incoming->sink_us / 500 > (uint64_t)incoming->time_ms };
 
-	curl_easy_getinfo(incoming->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(incoming->easy, CURLINFO_RESPONSE_CODE, &failure.status);
 	LOG(WARN, LOG_SOUTH_ERROR, incoming->south->request_id, LOG_TEXT("backend", incoming->south->backend->name),
-	    LOG_TEXT("action", incoming->request->action), LOG_NUMBER("curl", code), LOG_NUMBER("http", status),
+	    LOG_TEXT("action", incoming->request->action), LOG_NUMBER("curl", code), LOG_NUMBER("http", failure.status),
 	    LOG_NUMBER("bytes_sent", outgoing->sent), LOG_C("wrong", incoming->wrong));
-	if (incoming->refused)
-		return;
+	incoming->end = soap_failure_end(&failure);
 	if (incoming->no_memory)
-		outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
-	else if (code == CURLE_OPERATION_TIMEDOUT)
-		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "The back-end did not answer in time; try again later.");
-	else if (curl_code_is_tls(code))
-		outcome_add(outcome, ERR_BACKEND_ANSWER, "",
-			    "The back-end does not prove to be who it should be, or refuses this gateway's "
-			    "certificate; "
-			    "tell the operator of this gateway.");
-	else if (code != CURLE_OK && code != CURLE_WRITE_ERROR && outgoing->sent == 0)
-		outcome_add(outcome, ERR_BACKEND_DOWN, "", "The back-end could not be reached; try again later.");
-	else if (code != CURLE_OK && code != CURLE_WRITE_ERROR)
-		outcome_add(outcome, ERR_BACKEND_ANSWER, "",
-			    "The back-end broke the connection before its answer was complete; try again later.");
-	else if (!status_explained(status, outcome))
-		outcome_add(outcome, ERR_BACKEND_ANSWER, "",
-			    "The back-end's answer was not understood (%s); report it to its operator.",
-			    incoming->wrong);
+		outcome_add(incoming->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	else if (!incoming->refused)
+		soap_failure_explain(&failure, incoming->outcome);
 }
 
 /* Nobody knows what a stranger writes as the reason, patients and places among it: only who debugs sees it. */
@@ -506,6 +490,8 @@ static enum soap_end exchange_end(struct incoming *incoming, const struct outgoi
 		failure_explain(incoming, outgoing, code);
 		return wrong;
 	}
+	incoming->end = message->kind == SOAP_FAULT && message->fault.code == FAULT_RECEIVER ? BREAKER_FAILED
+											     : BREAKER_ANSWERED;
 	if (message->kind != SOAP_FAULT)
 		return SOAP_ANSWERED;
 	fault_log(incoming);
@@ -563,24 +549,21 @@ static void exchange_record(const struct incoming *incoming, const struct outgoi
 		south->recorder->called(south->recorder->ctx, &call);
 }
 
-enum soap_end soap_exchange(const struct south *south, const struct soap_call *request, struct xds_message *message,
-			    struct outcome *outcome)
+static enum soap_end exchange(const struct south *south, const struct soap_call *request, struct xds_message *message,
+			      enum breaker_end *breaker_end, struct outcome *outcome)
 {
 	unsigned char random[16];
 	char message_id[UUID_URN_SIZE];
 	struct outgoing outgoing = { 0 };
-	struct incoming incoming = { .south = south, .request = request, .message = message, .outcome = outcome };
+	struct incoming incoming = {
+		.south = south, .request = request, .message = message, .outcome = outcome, .end = BREAKER_UNSAID
+	};
 	struct buf text;
 	enum soap_end end = SOAP_FAILED;
 
 	random_bytes(random, sizeof(random));
 	uuid_format(random, message_id);
 	incoming.message_id = str_from_c(message_id);
-	memset(message, 0, sizeof(*message));
-	if (deadline_left_ms(south->deadline) == 0) {
-		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "There was no time left; try again later.");
-		return SOAP_FAILED;
-	}
 	buf_init(&text, ENVELOPE_BYTES_MAX);
 	buf_init(&incoming.root, south->backend->reply_bytes_max);
 	if (outgoing_build(south, request, incoming.message_id, &text, &outgoing, outcome))
@@ -588,5 +571,25 @@ enum soap_end soap_exchange(const struct south *south, const struct soap_call *r
 	exchange_record(&incoming, &outgoing, end);
 	incoming_free(&incoming);
 	buf_free(&text);
+	*breaker_end = incoming.end;
+	return end;
+}
+
+enum soap_end soap_exchange(const struct south *south, const struct soap_call *request, struct xds_message *message,
+			    struct outcome *outcome)
+{
+	struct backend_call call;
+	enum breaker_end breaker_end;
+	enum soap_end end;
+
+	memset(message, 0, sizeof(*message));
+	if (deadline_left_ms(south->deadline) == 0) {
+		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "There was no time left; try again later.");
+		return SOAP_FAILED;
+	}
+	if (!backend_call_begin(south->backend, request->url, &call, outcome))
+		return SOAP_FAILED;
+	end = exchange(south, request, message, &breaker_end, outcome);
+	backend_call_end(south->backend, &call, breaker_end);
 	return end;
 }

@@ -25,6 +25,7 @@ class BadBackEnd(Attacks):
         url = cls.proxy.url("/repository")
         cls.gateway = support.Gateway(cls.directory, [cls.domain.back_end(
             registry_url=cls.proxy.url("/registry"), provide_url=url, timeout_ms=4000,
+            breaker_failures=0,  # each attack meets a gateway that asks
             repositories=[{"unique_id": support.REPOSITORY, "url": url}])], name="behind")
         cls.addClassCleanup(cls.gateway.kill)
         answer = cls.gateway.publish(fresh_bundle()).json()

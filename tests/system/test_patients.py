@@ -556,7 +556,7 @@ class Outage(PatientStand):
             answer = self.get("/DocumentReference?status=current&patient.identifier=" + token(GREEN, "IHEGREEN-1001"))
             self.assertIn(answer.status, (502, 503, 504))
         self.proxy.clear()
-        self.assertEqual(self.matches(self.get(find))[1], [])
+        support.wait_until(lambda: self.matches(self.get(find))[1] == [], "the manager to be asked again")
 
     def test_nothing_outlives_a_merge(self):
         old, new = self.fresh("IHERED"), self.fresh("IHERED")

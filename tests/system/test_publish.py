@@ -275,6 +275,7 @@ class Unclear(support.Stand):
         cls.gateway.stop()
         back_end = cls.domain.back_end(
             registry_url=cls.proxy.url("/registry"), provide_url=cls.proxy.url("/repository"), timeout_ms=3000,
+            breaker_failures=0,  # each test spoils calls, and the next one asks again
             repositories=[{"unique_id": support.REPOSITORY, "url": cls.proxy.url("/repository")}])
         cls.gateway = support.Gateway(cls.directory, [back_end], name="behind-proxy")
         cls.addClassCleanup(cls.gateway.kill)

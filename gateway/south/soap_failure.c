@@ -1,0 +1,71 @@
+#include "gateway/south/soap_failure.h"
+
+#include "gateway/south/curl_handle.h"
+
+/* An HTTP status that says more than a body that is no SOAP. */
+static bool status_explained(long status, struct outcome *outcome)
+{
+	switch (status) {
+	case 401:
+	case 403:
+		return !outcome_add(outcome, ERR_BACKEND_REFUSED, "",
+				    "The back-end refuses this gateway (HTTP %ld); check what it demands.", status);
+	case 429:
+	case 503:
+		return !outcome_add(outcome, ERR_BACKEND_DOWN, "",
+				    "The back-end is not available (HTTP %ld); try again later.", status);
+	case 504:
+		return !outcome_add(outcome, ERR_BACKEND_TIMEOUT, "",
+				    "The back-end did not answer in time; try again later.");
+	case 301:
+	case 302:
+	case 303:
+	case 307:
+	case 308:
+		return !outcome_add(outcome, ERR_BACKEND_ANSWER, "",
+				    "The back-end redirects, which is not followed; configure its final address.");
+	default:
+		return false;
+	}
+}
+
+/* The transfer did not come to its own end; one that we ended (CURLE_WRITE_ERROR) had a reason of its own. */
+static bool is_broken(const struct soap_failure *failure)
+{
+	return failure->code != CURLE_OK && failure->code != CURLE_WRITE_ERROR;
+}
+
+void soap_failure_explain(const struct soap_failure *failure, struct outcome *outcome)
+{
+	if (failure->code == CURLE_OPERATION_TIMEDOUT)
+		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "The back-end did not answer in time; try again later.");
+	else if (curl_code_is_tls(failure->code))
+		outcome_add(outcome, ERR_BACKEND_ANSWER, "",
+			    "The back-end does not prove to be who it should be, or refuses this gateway's "
+			    "certificate; tell the operator of this gateway.");
+	else if (is_broken(failure) && failure->sent == 0)
+		outcome_add(outcome, ERR_BACKEND_DOWN, "", "The back-end could not be reached; try again later.");
+	else if (is_broken(failure))
+		outcome_add(outcome, ERR_BACKEND_ANSWER, "",
+			    "The back-end broke the connection before its answer was complete; try again later.");
+	else if (!status_explained(failure->status, outcome))
+		outcome_add(outcome, ERR_BACKEND_ANSWER, "",
+			    "The back-end's answer was not understood (%s); report it to its operator.",
+			    failure->wrong);
+}
+
+enum breaker_end soap_failure_end(const struct soap_failure *failure)
+{
+	if (failure->code == CURLE_OPERATION_TIMEDOUT)
+		return failure->is_fair && !failure->is_ours ? BREAKER_FAILED : BREAKER_UNSAID;
+	if (is_broken(failure))
+		return BREAKER_FAILED;
+	if (failure->is_soap)
+		return BREAKER_ANSWERED;
+	if (failure->is_ours)
+		return BREAKER_UNSAID;
+	/* Not the peer, but a proxy before it or a server in its place. */
+	if (failure->is_page || failure->status == 429 || failure->status >= 500)
+		return BREAKER_FAILED;
+	return BREAKER_ANSWERED;
+}
