@@ -108,6 +108,58 @@ bool attribute_is_empty(const struct attribute *attribute, const void *object)
 	return true;
 }
 
+bool strs_equal(const struct strs *a, const struct strs *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++) {
+		if (!str_equal(a->items[i], b->items[i]))
+			return false;
+	}
+	return true;
+}
+
+bool code_equal(const struct code *a, const struct code *b)
+{
+	return str_equal(a->code, b->code) && str_equal(a->scheme, b->scheme) && str_equal(a->display, b->display);
+}
+
+bool author_equal(const struct author *a, const struct author *b)
+{
+	return str_equal(a->person, b->person) && strs_equal(&a->institutions, &b->institutions) &&
+	       strs_equal(&a->roles, &b->roles) && strs_equal(&a->specialties, &b->specialties) &&
+	       strs_equal(&a->telecommunications, &b->telecommunications);
+}
+
+bool attribute_equal(const struct attribute *attribute, const void *a, const void *b)
+{
+	const void *left = (const char *)a + attribute->offset;
+	const void *right = (const char *)b + attribute->offset;
+	const struct codes *codes[] = { left, right };
+	const struct authors *authors[] = { left, right };
+	bool equal = true;
+
+	switch (attribute->shape) {
+	case SHAPE_STRING:
+		return str_equal(*(const struct str *)left, *(const struct str *)right);
+	case SHAPE_STRINGS:
+		return strs_equal(left, right);
+	case SHAPE_CODE:
+		return code_equal(left, right);
+	case SHAPE_CODES:
+		equal = codes[0]->count == codes[1]->count;
+		for (size_t i = 0; equal && i < codes[0]->count; i++)
+			equal = code_equal(&codes[0]->items[i], &codes[1]->items[i]);
+		return equal;
+	case SHAPE_AUTHORS:
+		equal = authors[0]->count == authors[1]->count;
+		for (size_t i = 0; equal && i < authors[0]->count; i++)
+			equal = author_equal(&authors[0]->items[i], &authors[1]->items[i]);
+		return equal;
+	}
+	return false;
+}
+
 const struct attribute *attribute_find(const struct attribute_table *table, struct str name)
 {
 	for (size_t i = 0; i < table->count; i++) {

@@ -67,6 +67,13 @@ extern const struct attribute_table folder_table;
 /* True when the member holds no value. */
 bool attribute_is_empty(const struct attribute *attribute, const void *object);
 
+/* True when the member says the same in both objects. */
+bool attribute_equal(const struct attribute *attribute, const void *a, const void *b);
+
+bool strs_equal(const struct strs *a, const struct strs *b);
+bool code_equal(const struct code *a, const struct code *b);
+bool author_equal(const struct author *a, const struct author *b);
+
 /* The row of that XDS name; NULL when there is none. */
 const struct attribute *attribute_find(const struct attribute_table *table, struct str name);
 

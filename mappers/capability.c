@@ -72,6 +72,8 @@ static void write_instantiates(const struct capability_facts *facts, struct json
 /* What has no source behind it is not claimed. */
 static bool is_served(const struct capability_facts *facts, const struct route_row *row)
 {
+	if (str_equal(row->resource, STR("DocumentReference")) && str_equal(row->interaction, STR("delete")))
+		return facts->deletes;
 	if (str_equal(row->transaction, STR("ITI-83")))
 		return facts->cross_references;
 	if (str_equal(row->transaction, STR("ITI-104")))

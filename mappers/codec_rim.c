@@ -34,11 +34,6 @@ struct code code_from_classification(const struct rim_classification *classifica
 	};
 }
 
-bool code_equal(const struct code *a, const struct code *b)
-{
-	return str_equal(a->code, b->code) && str_equal(a->scheme, b->scheme) && str_equal(a->display, b->display);
-}
-
 bool code_to_classification(const struct code *code, struct str scheme, struct arena *arena,
 			    struct rim_classification *classification)
 {
@@ -86,24 +81,6 @@ static struct author author_from_classification(const struct rim_classification 
 			*(struct str *)field = slot_first(&classification->slots, author_slots[i].name);
 	}
 	return author;
-}
-
-static bool strs_equal(const struct strs *a, const struct strs *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++) {
-		if (!str_equal(a->items[i], b->items[i]))
-			return false;
-	}
-	return true;
-}
-
-static bool author_equal(const struct author *a, const struct author *b)
-{
-	return str_equal(a->person, b->person) && strs_equal(&a->institutions, &b->institutions) &&
-	       strs_equal(&a->roles, &b->roles) && strs_equal(&a->specialties, &b->specialties) &&
-	       strs_equal(&a->telecommunications, &b->telecommunications);
 }
 
 static bool author_to_classification(const struct author *author, struct str scheme, struct arena *arena,

@@ -18,7 +18,6 @@ bool object_to_rim(const struct attribute_table *table, const void *object, stru
 struct code code_from_classification(const struct rim_classification *classification);
 bool code_to_classification(const struct code *code, struct str scheme, struct arena *arena,
 			    struct rim_classification *classification) MUST_CHECK;
-bool code_equal(const struct code *a, const struct code *b);
 
 /* A slot with one value. */
 bool slot_make(struct str name, struct str value, struct arena *arena, struct rim_slot *slot) MUST_CHECK;

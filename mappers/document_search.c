@@ -23,11 +23,17 @@ bool get_documents(const struct str *entry_uuids, size_t count, struct str home,
 			 arena, query);
 }
 
+bool get_current_documents(const struct str *logical_ids, size_t count, struct str home, struct arena *arena,
+			   struct stored_query *query)
+{
+	return get_query(STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryLogicalID"), true, logical_ids, count, home,
+			 arena, query);
+}
+
 bool get_documents_by_logical_id(const struct str *logical_ids, size_t count, struct str home, struct arena *arena,
 				 struct stored_query *query)
 {
-	return get_query(STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryLogicalID"), true, logical_ids, count, home,
-			 arena, query) &&
+	return get_current_documents(logical_ids, count, home, arena, query) &&
 	       stored_query_add_one(query, arena, STR("$MetadataLevel"), QUERY_NUMBER, STR("2"));
 }
 

@@ -45,6 +45,9 @@ bool get_documents(const struct str *entry_uuids, size_t count, struct str home,
  * another one refuses the parameter. */
 bool get_documents_by_logical_id(const struct str *logical_ids, size_t count, struct str home, struct arena *arena,
 				 struct stored_query *query) MUST_CHECK;
+/* The current versions alone. */
+bool get_current_documents(const struct str *logical_ids, size_t count, struct str home, struct arena *arena,
+			   struct stored_query *query) MUST_CHECK;
 bool get_associations(const struct str *uuids, size_t count, struct str home, struct arena *arena,
 		      struct stored_query *query) MUST_CHECK;
 /* Submission sets that hold these documents or folders; with the HasMember associations. */

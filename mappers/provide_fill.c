@@ -133,3 +133,36 @@ bool provide_fill_source_patient(const char *path, struct arena *arena, struct d
 			    "patient's id "
 			    "in the affinity domain was registered as sourcePatientId; send one to have your own.");
 }
+
+/* True when a CX is of the patient's domain and names somebody else. */
+static bool is_another(struct str cx, const struct hl7_cx *patient, struct arena *arena)
+{
+	struct hl7_cx source;
+
+	return cx.size && hl7_cx_parse(cx, arena, &source) &&
+	       str_equal(source.authority.universal_id, patient->authority.universal_id) &&
+	       source.authority.universal_id.size && !str_equal(source.id, patient->id);
+}
+
+bool provide_check_source_patient(const struct document_entry *entry, const char *path, struct arena *arena,
+				  struct outcome *outcome)
+{
+	struct hl7_cx patient;
+	bool another;
+
+	if (!hl7_cx_parse(entry->patient_id, arena, &patient))
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	another = is_another(entry->source_patient_id, &patient, arena);
+	for (size_t i = 0; i < entry->source_patient_info.count; i++) {
+		struct str rest = entry->source_patient_info.items[i];
+		struct str cx;
+
+		if (!str_starts_with(rest, STR("PID-3|")))
+			continue;
+		rest = str_from(rest, 6);
+		while (str_next(&rest, '~', &cx))
+			another = another || is_another(cx, &patient, arena);
+	}
+	return !another ||
+	       outcome_add(outcome, ERR_RULE, path, "Make context.sourcePatientInfo and subject the same patient.");
+}

@@ -20,4 +20,9 @@ bool provide_fill_folder(const struct provide_defaults *defaults, const char *pa
 bool provide_fill_source_patient(const char *path, struct arena *arena, struct document_entry *entry,
 				 struct outcome *outcome) MUST_CHECK;
 
+/* sourcePatientId and PID-3 must not name somebody else in the affinity domain than patient_id. Errors: ERR_RULE,
+ * ERR_NO_MEMORY. */
+bool provide_check_source_patient(const struct document_entry *entry, const char *path, struct arena *arena,
+				  struct outcome *outcome) MUST_CHECK;
+
 #endif

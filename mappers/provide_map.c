@@ -150,39 +150,6 @@ static bool check_patient(struct mapping *mapping)
 	return true;
 }
 
-/* True when a CX is of the patient's domain and names somebody else. */
-static bool is_another(const struct mapping *mapping, struct str cx, const struct hl7_cx *patient)
-{
-	struct hl7_cx source;
-
-	return cx.size && hl7_cx_parse(cx, mapping->arena, &source) &&
-	       str_equal(source.authority.universal_id, patient->authority.universal_id) &&
-	       source.authority.universal_id.size && !str_equal(source.id, patient->id);
-}
-
-/* sourcePatientId and PID-3 must not name somebody else in the affinity domain. */
-static bool check_source_patient(struct mapping *mapping, const struct document_entry *entry, const char *path)
-{
-	struct hl7_cx patient;
-	bool another;
-
-	if (!hl7_cx_parse(mapping->patient_id, mapping->arena, &patient))
-		return provide_no_memory(mapping->outcome);
-	another = is_another(mapping, entry->source_patient_id, &patient);
-	for (size_t i = 0; i < entry->source_patient_info.count; i++) {
-		struct str rest = entry->source_patient_info.items[i];
-		struct str cx;
-
-		if (!str_starts_with(rest, STR("PID-3|")))
-			continue;
-		rest = str_from(rest, 6);
-		while (str_next(&rest, '~', &cx))
-			another = another || is_another(mapping, cx, &patient);
-	}
-	return !another || outcome_add(mapping->outcome, ERR_RULE, path,
-				       "Make context.sourcePatientInfo and subject the same patient.");
-}
-
 static bool is_ours(const json_t *extension)
 {
 	struct str url = fhir_string(extension, "url");
@@ -236,8 +203,9 @@ static bool map_document(struct mapping *mapping, size_t index)
 	if (is_filled(mapping) && !provide_fill_document(mapping->rules->defaults, mapping->resolved->now, context.path,
 							 mapping->arena, entry, mapping->outcome))
 		return false;
-	if (!check_source_patient(mapping, entry,
-				  provide_path(mapping->arena, "%s.context.sourcePatientInfo", context.path)))
+	if (!provide_check_source_patient(entry,
+					  provide_path(mapping->arena, "%s.context.sourcePatientInfo", context.path),
+					  mapping->arena, mapping->outcome))
 		return false;
 	if ((mapping->bundle->profile != PROVIDE_MINIMAL || is_filled(mapping)) &&
 	    !provide_fill_source_patient(context.path, mapping->arena, entry, mapping->outcome))

@@ -81,7 +81,6 @@ static struct document_entry version_make(const struct document_entry *current, 
 	entry.uri = current->uri;
 	entry.patient_id = current->patient_id;
 	entry.limited_metadata = current->limited_metadata;
-	entry.extra = current->extra;
 	entry.origin = current->origin;
 	return entry;
 }

@@ -171,11 +171,49 @@ struct ends {
 	bool *is_visible;
 };
 
+/* Of those that were not found: a document that is known by its first version is seen as its current one. A registry
+ * without versions refuses the question. */
+static bool current_ends_ask(struct visit *visit, enum consent_action action, const struct south *south,
+			     struct str home, const struct ends *ends, const bool *is_found, size_t begin, size_t end,
+			     struct outcome *outcome)
+{
+	struct str *uuids = arena_array(south->arena, end - begin, sizeof(*uuids));
+	struct stored_query query;
+	struct outcome ignored;
+	struct metadata found;
+	size_t count = 0;
+
+	outcome_init(&ignored);
+	if (!uuids)
+		return no_memory(outcome);
+	for (size_t i = begin; i < end; i++) {
+		if (!is_found[i])
+			uuids[count++] = ends->uuids[i];
+	}
+	if (count == 0)
+		return true;
+	if (!get_current_documents(uuids, count, home, south->arena, &query))
+		return no_memory(outcome);
+	if (!query_unchecked(south, &query, &found, &ignored))
+		return true;
+	for (size_t k = 0; k < found.document_entry_count; k++) {
+		bool permitted = entry_permitted(visit, &found.document_entries[k], action);
+
+		for (size_t i = begin; i < end; i++) {
+			if (str_equal_nocase(found.document_entries[k].logical_id, ends->uuids[i]))
+				ends->is_visible[i] = permitted;
+		}
+	}
+	return true;
+}
+
 static bool ends_ask(struct visit *visit, enum consent_action action, const struct south *south, struct str home,
 		     struct ends *ends, struct outcome *outcome)
 {
+	bool *is_found = arena_array(south->arena, ends->count, sizeof(bool));
+
 	ends->is_visible = arena_array(south->arena, ends->count, sizeof(bool));
-	if (!ends->is_visible)
+	if (!ends->is_visible || !is_found)
 		return no_memory(outcome);
 	for (size_t begin = 0; begin < ends->count; begin += SEARCH_BATCH) {
 		size_t end = ends->count - begin < SEARCH_BATCH ? ends->count : begin + SEARCH_BATCH;
@@ -190,10 +228,14 @@ static bool ends_ask(struct visit *visit, enum consent_action action, const stru
 			bool permitted = entry_permitted(visit, &found.document_entries[k], action);
 
 			for (size_t i = begin; i < end; i++) {
-				if (str_equal_nocase(found.document_entries[k].entry_uuid, ends->uuids[i]))
-					ends->is_visible[i] = permitted;
+				if (!str_equal_nocase(found.document_entries[k].entry_uuid, ends->uuids[i]))
+					continue;
+				ends->is_visible[i] = permitted;
+				is_found[i] = true;
 			}
 		}
+		if (!current_ends_ask(visit, action, south, home, ends, is_found, begin, end, outcome))
+			return false;
 	}
 	return true;
 }

@@ -2,6 +2,7 @@
 
 #include "gateway/north/door.h"
 #include "gateway/north/exchange_consent.h"
+#include "gateway/north/exchange_document.h"
 #include "gateway/north/negotiate.h"
 #include "gateway/north/read.h"
 #include "gateway/north/record.h"
@@ -68,6 +69,11 @@ static bool exchange(struct fhir_request *request)
 		return find_document_references(t, &request->search, &request->answer);
 	case ROUTE_READ_REFERENCE:
 		return read_document_reference(t, request->id, &request->answer, &request->etag);
+	case ROUTE_UPDATE_REFERENCE:
+	case ROUTE_PATCH_REFERENCE:
+		return exchange_document_change(request);
+	case ROUTE_DELETE_REFERENCE:
+		return exchange_document_delete(request);
 	case ROUTE_RETRIEVE_DOCUMENT:
 		return respond_document(request);
 	case ROUTE_READ_PATIENT:

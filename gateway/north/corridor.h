@@ -24,6 +24,7 @@ struct fhir_request {
 
 	struct provide_request provide; /* made by the step read, for the one route that needs it */
 	json_t *resource;               /* the same, for routes with a resource as their body */
+	struct document_change change;  /* the same, for a patch */
 	struct search_request search;
 
 	struct buf answer;      /* FHIR JSON, made by the step exchange */

@@ -12,14 +12,6 @@ static bool answer_take(struct fhir_request *request, const struct consent_answe
 	return good;
 }
 
-/* Who writes only where nothing is yet must not change what is there. RFC 9110 13.1.2 */
-static bool may_change(struct fhir_request *request)
-{
-	return !http_request_header(request->http, STR("If-None-Match")).data ||
-	       outcome_add(&request->outcome, ERR_VERSION, "If-None-Match",
-			   "Leave this header out: it is for reading. If-Match says which version is to be changed.");
-}
-
 bool exchange_consent_create(struct fhir_request *request)
 {
 	struct consent_answer answer = { .resource = &request->answer };
@@ -45,7 +37,7 @@ bool exchange_consent_update(struct fhir_request *request)
 	struct consent_answer answer = { .resource = &request->answer };
 	struct str if_match = http_request_header(request->http, STR("If-Match"));
 
-	return may_change(request) &&
+	return read_may_change(request) &&
 	       answer_take(request, &answer,
 			   consent_update(&request->transaction, request->id, if_match, request->resource, &answer));
 }
@@ -53,6 +45,6 @@ bool exchange_consent_update(struct fhir_request *request)
 bool exchange_consent_delete(struct fhir_request *request)
 {
 	request->status = 204;
-	return may_change(request) &&
+	return read_may_change(request) &&
 	       consent_delete(&request->transaction, request->id, http_request_header(request->http, STR("If-Match")));
 }

@@ -31,6 +31,17 @@ static bool refuse(struct http_exchange *exchange, enum error_code code, const c
 	return false;
 }
 
+/* RFC 5789 2.2 */
+static bool patch_refuse(struct http_exchange *exchange)
+{
+	http_response_header(exchange, "Accept-Patch",
+			     STR("application/json-patch+json, application/fhir+json, application/fhir+xml"));
+	return refuse(exchange, ERR_MEDIA_TYPE,
+		      "Send a JSON Patch as application/json-patch+json, or a FHIRPath Patch as application/fhir+json "
+		      "or "
+		      "application/fhir+xml.");
+}
+
 static bool body_admit(const struct fhir_server *server, const struct route *route, struct http_exchange *exchange,
 		       const struct http_request *http, struct http_admission *admission)
 {
@@ -51,11 +62,15 @@ static bool body_admit(const struct fhir_server *server, const struct route *rou
 		return refuse(exchange, ERR_MEDIA_TYPE, "Send the parameters as application/x-www-form-urlencoded.");
 	case ROUTE_BODY_BUNDLE:
 	case ROUTE_BODY_RESOURCE:
+	case ROUTE_BODY_PATCH:
 		admission->body_bytes_max = server->gateway->config->limits_body_bytes;
-		if (route->body == ROUTE_BODY_RESOURCE && admission->body_bytes_max > RESOURCE_BYTES_MAX)
+		if (route->body != ROUTE_BODY_BUNDLE && admission->body_bytes_max > RESOURCE_BYTES_MAX)
 			admission->body_bytes_max = RESOURCE_BYTES_MAX;
-		if (negotiate_body(content_type, &format))
+		if (negotiate_body(content_type, &format) ||
+		    (route->body == ROUTE_BODY_PATCH && negotiate_json_patch(content_type)))
 			return true;
+		if (route->body == ROUTE_BODY_PATCH)
+			return patch_refuse(exchange);
 		return refuse(exchange, ERR_MEDIA_TYPE,
 			      "Send the body as application/fhir+json or application/fhir+xml in UTF-8, and say so in "
 			      "Content-Type.");

@@ -149,6 +149,13 @@ bool negotiate_body(struct str content_type, enum fhir_format *body)
 	       format_find(range.type, false, body);
 }
 
+bool negotiate_json_patch(struct str content_type)
+{
+	struct media_range range = range_read(content_type);
+
+	return charset_known(range.charset) && str_equal_nocase(range.type, STR("application/json-patch+json"));
+}
+
 bool negotiate_form(struct str content_type)
 {
 	struct media_range range = range_read(content_type);

@@ -15,6 +15,9 @@ bool negotiate_answer(struct str accept, struct str format, enum fhir_format *an
  * than 4.0, or no Content-Type at all. */
 bool negotiate_body(struct str content_type, enum fhir_format *body) MUST_CHECK;
 
+/* True for application/json-patch+json, with UTF-8 if it names a charset. */
+bool negotiate_json_patch(struct str content_type) MUST_CHECK;
+
 /* True for application/x-www-form-urlencoded, with UTF-8 if it names a charset. */
 bool negotiate_form(struct str content_type) MUST_CHECK;
 

@@ -1,6 +1,7 @@
 #include "gateway/north/read.h"
 
 #include "gateway/north/negotiate.h"
+#include "mappers/fhir_validate.h"
 
 /* Documents on their way out of a body, each into its own spool. */
 struct cutting {
@@ -91,6 +92,33 @@ static bool read_resource(struct fhir_request *request)
 			      &request->resource, &request->outcome);
 }
 
+/* A JSON Patch is an array. In an object it is read like every body: with the same bounds, and no name twice. */
+static bool read_json_patch(struct fhir_request *request)
+{
+	struct http_request *http = request->http;
+	struct str body = http->body ? spool_view(http->body) : STR("");
+	struct str text = arena_printf(http->arena, "{\"operations\":%.*s}", STR_ARG(body));
+	json_t *tree;
+
+	if (!text.data || body.size > INT32_MAX)
+		return outcome_add(&request->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	if (!fhir_body_read(FHIR_JSON, text, NULL, NULL, http->arena, &tree, &request->outcome))
+		return false;
+	request->change.operations = json_object_get(tree, "operations");
+	return (json_is_array(request->change.operations) && json_object_size(tree) == 1) ||
+	       outcome_add(&request->outcome, ERR_BODY_MALFORMED, "", "Send an array of operations (RFC 6902).");
+}
+
+static bool read_patch(struct fhir_request *request)
+{
+	if (negotiate_json_patch(http_request_header(request->http, STR("Content-Type"))))
+		return read_json_patch(request);
+	if (!read_resource(request) || !fhir_validate(request->resource, NULL, &request->outcome))
+		return false;
+	request->change.parameters = request->resource;
+	return true;
+}
+
 /* RFC 7240 2: the value may stand in quotes. */
 static bool preference_is(struct str preference, struct str wanted)
 {
@@ -121,6 +149,14 @@ bool prefers(const struct http_request *http, struct str wanted)
 	return false;
 }
 
+/* Who writes only where nothing is yet must not change what is there. RFC 9110 13.1.2 */
+bool read_may_change(struct fhir_request *request)
+{
+	return !http_request_header(request->http, STR("If-None-Match")).data ||
+	       outcome_add(&request->outcome, ERR_VERSION, "If-None-Match",
+			   "Leave this header out: it is for reading. If-Match says which version is to be changed.");
+}
+
 bool read_request(struct fhir_request *request)
 {
 	switch (request->route->body) {
@@ -128,6 +164,10 @@ bool read_request(struct fhir_request *request)
 		return read_bundle(request);
 	case ROUTE_BODY_RESOURCE:
 		if (!read_resource(request))
+			return false;
+		break;
+	case ROUTE_BODY_PATCH:
+		if (!read_patch(request))
 			return false;
 		break;
 	case ROUTE_BODY_FORM:

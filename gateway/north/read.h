@@ -11,4 +11,8 @@ bool read_request(struct fhir_request *request) MUST_CHECK;
 /* True when a Prefer header asks for this: "handling=strict", "return=minimal". RFC 7240 */
 bool prefers(const struct http_request *http, struct str wanted);
 
+/* False, with ERR_VERSION, for a write with If-None-Match: who writes only where nothing is yet must not change what is
+ * there. RFC 9110 13.1.2 */
+bool read_may_change(struct fhir_request *request) MUST_CHECK;
+
 #endif

@@ -51,8 +51,8 @@ bool record_begin(struct fhir_request *request)
 	const struct route *route = request->route;
 	struct transaction *t = &request->transaction;
 	/* The form of the token endpoint holds a credential. */
-	bool with_body =
-		(route->body == ROUTE_BODY_FORM && !route->need->is_open) || route->body == ROUTE_BODY_RESOURCE;
+	bool with_body = (route->body == ROUTE_BODY_FORM && !route->need->is_open) ||
+			 route->body == ROUTE_BODY_RESOURCE || route->body == ROUTE_BODY_PATCH;
 	struct audit_begin begin = { .kind = audit_kind_of(route->transaction, route->interaction),
 				     .address = http->peer,
 				     .request_id = str_from_c(http->trace.span_id),

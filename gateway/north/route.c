@@ -120,7 +120,8 @@ static bool route_matches(const struct route *route, const struct route_base *ba
 }
 
 /* What an Allow header may list; bit k of its index stands for methods[k]. */
-static const struct str methods[] = { STR_INIT("GET"), STR_INIT("POST"), STR_INIT("PUT"), STR_INIT("DELETE") };
+static const struct str methods[] = { STR_INIT("GET"), STR_INIT("POST"), STR_INIT("PUT"), STR_INIT("DELETE"),
+				      STR_INIT("PATCH") };
 static const char *const allowed[1 << COUNT_OF(methods)] = {
 	"",
 	"GET, HEAD",
@@ -138,6 +139,22 @@ static const char *const allowed[1 << COUNT_OF(methods)] = {
 	"GET, HEAD, PUT, DELETE",
 	"POST, PUT, DELETE",
 	"GET, HEAD, POST, PUT, DELETE",
+	"PATCH",
+	"GET, HEAD, PATCH",
+	"POST, PATCH",
+	"GET, HEAD, POST, PATCH",
+	"PUT, PATCH",
+	"GET, HEAD, PUT, PATCH",
+	"POST, PUT, PATCH",
+	"GET, HEAD, POST, PUT, PATCH",
+	"DELETE, PATCH",
+	"GET, HEAD, DELETE, PATCH",
+	"POST, DELETE, PATCH",
+	"GET, HEAD, POST, DELETE, PATCH",
+	"PUT, DELETE, PATCH",
+	"GET, HEAD, PUT, DELETE, PATCH",
+	"POST, PUT, DELETE, PATCH",
+	"GET, HEAD, POST, PUT, DELETE, PATCH",
 };
 
 static unsigned method_bit(struct str method)

@@ -12,7 +12,7 @@ enum route_name {
 	ROUTE_COUNT
 };
 
-enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_FORM, ROUTE_BODY_BUNDLE, ROUTE_BODY_RESOURCE };
+enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_FORM, ROUTE_BODY_BUNDLE, ROUTE_BODY_RESOURCE, ROUTE_BODY_PATCH };
 
 struct route {
 	enum route_name name;

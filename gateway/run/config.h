@@ -16,6 +16,7 @@ enum config_profile { /* bits of config.profiles */
 		      CONFIG_UNCONTAINED = 4
 };
 enum config_minimal_policy { CONFIG_MINIMAL_FILL, CONFIG_MINIMAL_REFUSE };
+enum config_publication_delete { CONFIG_DELETE_REFUSE, CONFIG_DELETE_DEPRECATE, CONFIG_DELETE_REMOVE };
 enum config_metadata_level { CONFIG_LEVEL_MINIMAL, CONFIG_LEVEL_COMPREHENSIVE };
 enum config_client_certificate { CONFIG_CLIENT_NONE, CONFIG_CLIENT_OPTIONAL, CONFIG_CLIENT_REQUIRED };
 enum config_back_end_kind { CONFIG_KIND_XDS, CONFIG_KIND_XCA };

@@ -61,6 +61,10 @@ bool read_list(const struct transaction *t, struct str id, struct buf *answer, s
 		return read_folder(t, id, urn, answer, etag);
 	set = &found.submission_sets[0];
 	around = contents(&found, id);
+	/* Of a document that was updated since, the answer has neither the version that came with the set nor its link. */
+	around.association_count = 0;
+	if (!associations_ask(t, &set->entry_uuid, 1, &around) || !members_ask(t, &around))
+		return false;
 	*etag = version_etag(t, set->entry_uuid, set->version, set->availability_status);
 	json_writer_init(&writer, answer);
 	return submission_set_write(t, set, &around, &writer) && json_writer_finish(&writer, t->outcome);

@@ -56,11 +56,6 @@ static bool around_ask(const struct transaction *t, query_by_uuids query_make, c
 	return true;
 }
 
-bool associations_ask(const struct transaction *t, const struct str *uuids, size_t count, struct neighbourhood *around)
-{
-	return around_ask(t, get_associations, uuids, count, around);
-}
-
 static const struct document_entry *entry_find(const struct neighbourhood *around, struct str uuid)
 {
 	for (size_t i = 0; i < around->entry_count; i++) {
@@ -79,9 +74,19 @@ static const struct folder *folder_find(const struct neighbourhood *around, stru
 	return NULL;
 }
 
-/* The targets of HasMember that are not known yet. */
-static bool unknown_members(const struct transaction *t, const struct neighbourhood *around, struct str **uuids,
-			    size_t *count)
+static bool is_member(const struct association *association)
+{
+	return association->type == ASSOCIATION_HAS_MEMBER;
+}
+
+static bool is_relation(const struct association *association)
+{
+	return association_relates_to(association->type).data != NULL;
+}
+
+/* The targets of such associations that are not known yet. */
+static bool unknown_targets(const struct transaction *t, const struct neighbourhood *around,
+			    bool (*is_meant)(const struct association *association), struct str **uuids, size_t *count)
 {
 	*uuids = arena_array(t->south.arena, around->association_count, sizeof(struct str));
 	*count = 0;
@@ -90,11 +95,45 @@ static bool unknown_members(const struct transaction *t, const struct neighbourh
 	for (size_t i = 0; i < around->association_count; i++) {
 		const struct association *association = &around->associations[i];
 
-		if (association->type == ASSOCIATION_HAS_MEMBER && !entry_find(around, association->target) &&
+		if (is_meant(association) && !entry_find(around, association->target) &&
 		    !folder_find(around, association->target))
 			(*uuids)[(*count)++] = association->target;
 	}
 	return true;
+}
+
+bool associations_ask(const struct transaction *t, const struct str *uuids, size_t count, struct neighbourhood *around)
+{
+	struct str *targets;
+	size_t target_count;
+
+	return around_ask(t, get_associations, uuids, count, around) &&
+	       unknown_targets(t, around, is_relation, &targets, &target_count) &&
+	       around_ask(t, get_documents, targets, target_count, around);
+}
+
+/* What was a member as its first version is one as its current version: a registry names the latter by the id of the
+ * former, and shows the former no more. One without versions refuses the question, and has shown all it has. */
+static bool current_ask(const struct transaction *t, const struct str *uuids, size_t count,
+			struct neighbourhood *around)
+{
+	struct neighbourhood found = { .asked_id = STR_NONE };
+	struct outcome ignored;
+	struct transaction quiet = *t;
+	struct document_entry *entries;
+
+	outcome_init(&ignored);
+	quiet.outcome = &ignored;
+	if (count == 0 || !around_ask(&quiet, get_current_documents, uuids, count, &found))
+		return !arena_failed(t->south.arena) || no_memory(t);
+	entries = arena_array(t->south.arena, found.entry_count, sizeof(*entries));
+	if (!entries)
+		return no_memory(t);
+	for (size_t i = 0; i < found.entry_count; i++) {
+		entries[i] = found.entries[i];
+		entries[i].entry_uuid = entries[i].logical_id;
+	}
+	return append(t, &around->entries, &around->entry_count, entries, found.entry_count, sizeof(*entries));
 }
 
 bool members_ask(const struct transaction *t, struct neighbourhood *around)
@@ -102,8 +141,11 @@ bool members_ask(const struct transaction *t, struct neighbourhood *around)
 	struct str *uuids;
 	size_t count;
 
-	return unknown_members(t, around, &uuids, &count) && around_ask(t, get_documents, uuids, count, around) &&
-	       unknown_members(t, around, &uuids, &count) && around_ask(t, get_folders, uuids, count, around);
+	return unknown_targets(t, around, is_member, &uuids, &count) &&
+	       around_ask(t, get_documents, uuids, count, around) &&
+	       unknown_targets(t, around, is_member, &uuids, &count) &&
+	       around_ask(t, get_folders, uuids, count, around) &&
+	       unknown_targets(t, around, is_member, &uuids, &count) && current_ask(t, uuids, count, around);
 }
 
 static struct str entry_reference(const struct transaction *t, const struct neighbourhood *around, struct str uuid)
@@ -118,6 +160,16 @@ static struct str own_id(const struct transaction *t, enum seal_kind kind, struc
 			 const struct neighbourhood *around)
 {
 	return around->asked_id.size ? around->asked_id : resource_id(t, kind, logical_id, entry_uuid);
+}
+
+/* A document has one relation to another, however many versions either has. */
+static bool is_related(const struct fhir_links *links, struct str code, struct str reference)
+{
+	for (size_t i = 0; i < links->relation_count; i++) {
+		if (str_equal(links->relations[i].code, code) && str_equal(links->relations[i].reference, reference))
+			return true;
+	}
+	return false;
 }
 
 bool document_reference_write(const struct transaction *t, const struct document_entry *entry,
@@ -141,14 +193,25 @@ bool document_reference_write(const struct transaction *t, const struct document
 		struct str target;
 
 		/* The edge reads "source type target"; what others say of this document is theirs. TF-3 4.2.2 */
-		if (!code.data || !str_equal(association->source, entry->entry_uuid))
+		if (!code.data || !str_equal(association->source, entry->entry_uuid) ||
+		    !entry_find(around, association->target))
 			continue;
 		target = entry_reference(t, around, association->target);
-		if (target.data)
+		if (target.data && !is_related(&links, code, target))
 			relations[links.relation_count++] = (struct fhir_relation) { code, target };
 	}
 	document_entry_to_fhir(entry, &links, t->south.arena, writer);
 	return true;
+}
+
+/* A Folder holds a document once, however many versions it has. */
+static bool is_linked(const struct str *members, size_t count, struct str member)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (str_equal(members[i], member))
+			return true;
+	}
+	return false;
 }
 
 /* The members of a List: where its HasMember associations lead, as far as that is a document or folder. */
@@ -171,7 +234,7 @@ static bool members_link(const struct transaction *t, struct str uuid, const str
 			member = resource_reference(t, SEAL_LIST, folder->logical_id, folder->entry_uuid);
 		else if (entry_find(around, association->target))
 			member = entry_reference(t, around, association->target);
-		if (member.data)
+		if (member.data && !is_linked(members, links->member_count, member))
 			members[links->member_count++] = member;
 	}
 	links->members = members;

@@ -18,7 +18,8 @@ struct neighbourhood {
 		asked_id; /* by which the one resource was read: its id stays that after a change of keys; STR_NONE */
 };
 
-/* Associations that begin or end at these objects, asked in batches and added to around. */
+/* Associations that begin or end at these objects, asked in batches and added to around, with the documents that relations
+ * lead to: relations to others are not shown. */
 bool associations_ask(const struct transaction *t, const struct str *uuids, size_t count,
 		      struct neighbourhood *around) MUST_CHECK;
 

@@ -116,7 +116,8 @@ class Publish(support.Stand):
                 self.assertEqual(response.status, status, response)
 
     def test_methods(self):
-        for method, path, allow in (("PUT", "", "POST"), ("DELETE", "/DocumentReference/x", "GET, HEAD"),
+        for method, path, allow in (("PUT", "", "POST"), ("DELETE", "/DocumentReference/x", "GET, HEAD, PUT, PATCH"),
+                                    ("POST", "/DocumentReference/x", "GET, HEAD, PUT, DELETE, PATCH"),
                                     ("GET", "/DocumentReference/_search", "GET, HEAD, POST")):
             response = support.request(method, self.gateway.base + path)
             if path.endswith("_search"):

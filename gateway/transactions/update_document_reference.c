@@ -1,0 +1,125 @@
+/* Update and patch of a DocumentReference: Update Document Set [ITI-57] behind FHIR. Source: FHIR R4 http update and patch,
+ * ITI TF-2 3.57. */
+#include "gateway/transactions/document_change.h"
+#include "gateway/transactions/identify_patient.h"
+#include "mappers/document_update.h"
+#include "mappers/fhir_patch.h"
+#include "mappers/fhir_validate.h"
+#include "mappers/json_patch.h"
+#include "mappers/json_tree.h"
+#include "mappers/json_writer.h"
+
+/* The resource as the client reads it now, as a tree like that of a body. */
+static bool shown_read(const struct transaction *t, const struct present_document *present, json_t **shown)
+{
+	struct json_writer writer;
+	struct buf text;
+	bool good;
+
+	buf_init(&text, t->gateway->config->limits_request_memory);
+	json_writer_init(&writer, &text);
+	good = document_reference_write(t, present->entry, &present->around, &writer) &&
+	       json_writer_finish(&writer, t->outcome) &&
+	       fhir_body_read(FHIR_JSON, buf_str(&text), NULL, NULL, t->south.arena, shown, t->outcome);
+	buf_free(&text);
+	return good;
+}
+
+/* What the client wants the resource to be. */
+static bool sent_make(const struct transaction *t, const struct document_change *change, const json_t *shown,
+		      json_t **sent)
+{
+	*sent = change->resource;
+	if (*sent)
+		return true;
+	*sent = json_deep_copy(shown);
+	if (!json_tree_keep(t->south.arena, *sent))
+		return no_memory(t);
+	return change->operations ? json_patch_apply(*sent, change->operations, t->outcome)
+				  : fhir_patch_apply(*sent, change->parameters, t->outcome);
+}
+
+static bool sent_check(const struct transaction *t, const json_t *sent, const json_t *shown)
+{
+	if (!str_equal(fhir_text(json_object_get(sent, "resourceType")), STR("DocumentReference")))
+		return outcome_add(t->outcome, ERR_BODY_MALFORMED, "", "Send a DocumentReference.");
+	if (!str_equal(fhir_text(json_object_get(sent, "id")), fhir_text(json_object_get(shown, "id"))))
+		return outcome_add(t->outcome, ERR_VALUE_INVALID, "DocumentReference.id",
+				   "Send the id of the URL also in the body.");
+	return fhir_validate(sent, NULL, t->outcome);
+}
+
+/* The subject must mean the patient of the document, in whatever words. */
+static bool subject_check(const struct transaction *t, const struct document_entry *entry, const json_t *sent,
+			  const json_t *shown)
+{
+	const json_t *subject = json_object_get(sent, "subject");
+	struct patient_claim claim;
+	struct str patient_id = STR_NONE;
+
+	if (json_equal(subject, json_object_get(shown, "subject")))
+		return true;
+	if (!document_update_subject(sent, t->gateway->base, t->south.arena, &claim))
+		return no_memory(t);
+	switch (claim.path ? identify_patient(t, &claim, false, &patient_id) : PATIENT_NOBODY) {
+	case PATIENT_IDENTIFIED:
+		if (patient_same(t, patient_id, entry->patient_id))
+			return true;
+		break;
+	case PATIENT_NOBODY:
+		break;
+	case PATIENT_FAILED:
+		return false;
+	}
+	return outcome_add(t->outcome, ERR_RULE, "DocumentReference.subject",
+			   "Leave the subject as it was read: a document stays that of its patient.");
+}
+
+static bool answer_write(const struct transaction *t, const struct present_document *present,
+			 const struct document_entry *entry, struct buf *answer)
+{
+	struct neighbourhood around = present->around;
+	struct association *associations = arena_array(t->south.arena, around.association_count, sizeof(*associations));
+	struct json_writer writer;
+
+	if (!associations)
+		return no_memory(t);
+	/* Relations follow to the new version. 3.57.4.1.3.3.1.5 */
+	for (size_t i = 0; i < around.association_count; i++) {
+		associations[i] = around.associations[i];
+		if (str_equal(associations[i].source, present->entry->entry_uuid))
+			associations[i].source = entry->entry_uuid;
+	}
+	around.associations = associations;
+	json_writer_init(&writer, answer);
+	return document_reference_write(t, entry, &around, &writer) && json_writer_finish(&writer, t->outcome);
+}
+
+bool update_document_reference(const struct transaction *t, struct str id, struct str if_match,
+			       const struct document_change *change, struct buf *answer, struct str *etag)
+{
+	struct present_document present;
+	struct document_update *update = arena_alloc(t->south.arena, sizeof(*update));
+	struct document_entry entry;
+	json_t *shown;
+	json_t *sent;
+
+	if (!update)
+		return no_memory(t);
+	if (!document_change_begin(t, id, if_match, &present) || !shown_read(t, &present, &shown) ||
+	    !sent_make(t, change, shown, &sent) || !sent_check(t, sent, shown) ||
+	    !subject_check(t, present.entry, sent, shown) ||
+	    !document_update_read(present.entry, shown, sent, t->gateway->config->default_timezone, t->south.arena,
+				  update, t->outcome))
+		return false;
+	entry = *present.entry;
+	*etag = present.etag;
+	/* Who may publish this for the patient now? */
+	if (update->is_new_version && !visible_may_publish(t->visit, entry.patient_id, &update->changed, 1, t->outcome))
+		return false;
+	if ((update->is_new_version || update->new_status.size) &&
+	    !document_change_send(t, &present, update->is_new_version ? &update->changed : NULL, update->new_status,
+				  &entry, etag))
+		return false;
+	return answer_write(t, &present, &entry, answer);
+}
