@@ -52,9 +52,10 @@ static const struct issue *first_error(const struct outcome *outcome)
 	return NULL;
 }
 
-/* What went wrong with one document, for the answer; the outcome of the whole is made at the end. */
+/* What went wrong with one document, for the answer; the outcome of the whole is made at the end. in_repository: not when
+ * it was looked up in the registry, but when it was fetched. */
 static bool failure_add(struct retrieval *retrieval, const struct document_request *request,
-			const struct outcome *outcome)
+			const struct outcome *outcome, bool in_repository)
 {
 	const struct issue *issue = first_error(outcome);
 
@@ -62,6 +63,8 @@ static bool failure_add(struct retrieval *retrieval, const struct document_reque
 		return error_add(retrieval, request, STR("XDSRepositoryError"), "Ask again later.");
 	if (issue->code == ERR_NOT_FOUND)
 		return error_add(retrieval, request, STR("XDSDocumentUniqueIdError"), NOT_THERE);
+	if (in_repository && !issue->xds_code[0])
+		return error_add(retrieval, request, STR("XDSRepositoryError"), issue->text);
 	return error_add(retrieval, request, inward_code(issue), issue->text);
 }
 
@@ -114,7 +117,7 @@ static bool document_find(struct retrieval *retrieval, size_t index)
 	outcome_init(&outcome);
 	t = inward_ask(inward, wanted->source, &outcome);
 	if (!visible_document(t.visit, &t.south, wanted->source->home, request, &wanted->entry, &outcome))
-		return failure_add(retrieval, request, &outcome);
+		return failure_add(retrieval, request, &outcome, false);
 	return wanted->entry || error_add(retrieval, request, STR("XDSDocumentUniqueIdError"), NOT_THERE);
 }
 
@@ -215,7 +218,7 @@ static bool document_fetch(struct retrieval *retrieval, const struct wanted *wan
 			inward->outcome = outcome;
 		return false;
 	}
-	return failure_add(retrieval, wanted->request, &outcome);
+	return failure_add(retrieval, wanted->request, &outcome, true);
 }
 
 /* What was asked for, whatever becomes of it. */

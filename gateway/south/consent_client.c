@@ -105,7 +105,7 @@ static bool options_set(CURL *easy, struct exchange *exchange, const char *url, 
 
 static void perform(CURL *easy, struct exchange *exchange)
 {
-	CURLcode code = curl_easy_perform(easy);
+	CURLcode code = curl_handle_perform(easy);
 	long sent = 0;
 
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &exchange->status);

@@ -3,35 +3,76 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "gateway/south/soap_client.h"
 
-static pthread_key_t handle_key;
+/* A document that is received may want a question asked about it, while its own transfer goes on. */
+#define NESTED_MAX 3
 
-static void handle_close(void *easy)
+/* One thread's handles: the first depth of them are in use. */
+struct handles {
+	CURL *items[NESTED_MAX];
+	unsigned depth;
+};
+
+static pthread_key_t handles_key;
+
+static void handles_close(void *object)
 {
-	curl_easy_cleanup(easy);
+	struct handles *handles = object;
+
+	for (size_t i = 0; i < NESTED_MAX; i++)
+		curl_easy_cleanup(handles->items[i]);
+	free(handles);
 }
 
 bool south_start(void)
 {
-	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && pthread_key_create(&handle_key, handle_close) == 0;
+	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK &&
+	       pthread_key_create(&handles_key, handles_close) == 0;
+}
+
+static struct handles *handles_here(void)
+{
+	struct handles *handles = pthread_getspecific(handles_key);
+
+	if (handles)
+		return handles;
+	handles = calloc(1, sizeof(*handles));
+	if (handles && pthread_setspecific(handles_key, handles) != 0) {
+		free(handles);
+		return NULL;
+	}
+	return handles;
 }
 
 CURL *curl_handle_here(void)
 {
-	CURL *easy = pthread_getspecific(handle_key);
+	struct handles *handles = handles_here();
+	CURL **easy;
 
-	if (easy) {
-		curl_easy_reset(easy); /* keeps connections */
-		return easy;
-	}
-	easy = curl_easy_init();
-	if (easy && pthread_setspecific(handle_key, easy) != 0) {
-		curl_easy_cleanup(easy);
+	if (!handles || handles->depth == NESTED_MAX)
 		return NULL;
-	}
-	return easy;
+	easy = &handles->items[handles->depth];
+	if (*easy)
+		curl_easy_reset(*easy); /* keeps connections */
+	else
+		*easy = curl_easy_init();
+	return *easy;
+}
+
+CURLcode curl_handle_perform(CURL *easy)
+{
+	struct handles *handles = handles_here();
+	CURLcode code;
+
+	if (!handles)
+		return CURLE_OUT_OF_MEMORY;
+	handles->depth++;
+	code = curl_easy_perform(easy);
+	handles->depth--;
+	return code;
 }
 
 /* What libcurl has no option for. */

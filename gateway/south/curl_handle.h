@@ -8,8 +8,12 @@
 #include "mappers/base/buf.h"
 
 /* Made on first use and closed when the thread ends: it keeps connections warm, and making one per request would cost
- * nearly three times the exchange. Options are those of a fresh handle. NULL without memory. */
+ * nearly three times the exchange. Options are those of a fresh handle. Inside a callback of curl_handle_perform it is
+ * another one. NULL without memory. */
 CURL *curl_handle_here(void) MUST_CHECK;
+
+/* curl_easy_perform of the handle that curl_handle_here has given last: every transfer goes through here. */
+CURLcode curl_handle_perform(CURL *easy) MUST_CHECK;
 
 /* What every transfer of ours has: the scheme of its URL and no other, no redirects, no proxy of the environment, no
  * signals, HTTP/1.1; with https TLS as in struct peer_tls (NULL: the system's authorities, no certificate of ours),

@@ -98,7 +98,7 @@ static enum fhir_fetched answer_read(const struct south *south, struct str url, 
 static enum fhir_fetched fetch(const struct south *south, CURL *easy, struct str url, const char *path,
 			       struct buf *body, json_t **resource, struct outcome *outcome)
 {
-	CURLcode code = curl_easy_perform(easy);
+	CURLcode code = curl_handle_perform(easy);
 	const char *content_type = NULL;
 	long status = 0;
 

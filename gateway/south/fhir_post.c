@@ -58,7 +58,7 @@ long fhir_post(const char *url, const struct peer_tls *tls, struct str json, con
 
 	*why = "no memory";
 	if (easy && headers && options_set(easy, url, tls, json, headers, reply)) {
-		code = curl_easy_perform(easy);
+		code = curl_handle_perform(easy);
 		*why = curl_easy_strerror(code);
 		if (code == CURLE_OK)
 			curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);

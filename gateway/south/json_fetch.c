@@ -40,7 +40,7 @@ static bool options_set(CURL *easy, const struct south *south, const struct json
 
 static bool fetch(const struct south *south, CURL *easy, const struct buf *body, struct str *text)
 {
-	CURLcode code = curl_easy_perform(easy);
+	CURLcode code = curl_handle_perform(easy);
 	long status = 0;
 
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);

@@ -78,7 +78,7 @@ bool probe_address(const struct south *south, const char *url, struct outcome *o
 				south->backend->timeout_ms) ||
 	    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop_bytes) != CURLE_OK)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
-	code = curl_easy_perform(easy);
+	code = curl_handle_perform(easy);
 	if (code == CURLE_OK)
 		return true;
 	return outcome_add(outcome, ERR_BACKEND_DOWN, "", "Nothing answers at this address: %s.",

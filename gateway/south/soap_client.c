@@ -512,7 +512,7 @@ static enum soap_end transfer(struct incoming *incoming, struct outgoing *outgoi
 		outcome_add(incoming->outcome, ERR_NO_MEMORY, "", "Try again later.");
 		end = SOAP_FAILED;
 	} else {
-		CURLcode code = curl_easy_perform(easy);
+		CURLcode code = curl_handle_perform(easy);
 		long request_bytes = 0;
 
 		if (is_whole(incoming->request, outgoing) &&
