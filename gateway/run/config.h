@@ -21,6 +21,7 @@ enum config_metadata_level { CONFIG_LEVEL_MINIMAL, CONFIG_LEVEL_COMPREHENSIVE };
 enum config_client_certificate { CONFIG_CLIENT_NONE, CONFIG_CLIENT_OPTIONAL, CONFIG_CLIENT_REQUIRED };
 enum config_back_end_kind { CONFIG_KIND_XDS, CONFIG_KIND_XCA };
 enum config_audit_enabled { CONFIG_AUDIT_AUTO, CONFIG_AUDIT_ON, CONFIG_AUDIT_OFF };
+enum config_outbox_store { CONFIG_OUTBOX_SQLITE, CONFIG_OUTBOX_POSTGRESQL };
 enum config_audit_kind { CONFIG_AUDIT_FHIR, CONFIG_AUDIT_SYSLOG, CONFIG_AUDIT_FILE };
 
 struct config_strs {

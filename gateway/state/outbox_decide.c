@@ -1,0 +1,192 @@
+/* What a person decides about an item, and the broom. */
+#include <stdio.h>
+
+#include "gateway/state/outbox_manage.h"
+#include "gateway/state/outbox_line.h"
+
+#define PURGED_MAX 500
+#define HOUR_MS    INT64_C(3600000)
+
+struct deciding {
+	struct outbox *outbox;
+	struct str id;
+	struct str reason;
+	const struct str *parts;
+	size_t part_count;
+	int64_t revision; /* that outbox_correct made, for when it must look whether it did; 0: none yet */
+};
+
+/* True with row when the item is there and in one of these states. */
+static bool row_find(const struct deciding *deciding, struct sql_session *session, unsigned states,
+		     struct outbox_row *row, struct outcome *outcome)
+{
+	static const char *const words[OUTBOX_STATES] = { "waiting", "being sent", "delivered", "refused",
+							  "withdrawn" };
+	bool found;
+
+	if (!outbox_row_lock(deciding->outbox, session, deciding->id, row, &found, outcome))
+		return false;
+	if (!found || (unsigned)row->state >= OUTBOX_STATES)
+		return outcome_add(outcome, ERR_NOT_FOUND, "", "There is no such publication in the outbox.");
+	return (states & OUTBOX_STATE_BIT(row->state)) ||
+	       outcome_add(outcome, ERR_CONFLICT, "", "This cannot be done to a publication that is %s.",
+			   words[row->state]);
+}
+
+static bool row_revive(struct sql_session *session, const struct outbox_row *row, struct outcome *outcome)
+{
+	return sql_run(session,
+		       "UPDATE outbox_item SET state = 0, held = 0, attempts = 0, due_ms = ?2, changed_ms = ?2, "
+		       "result = NULL WHERE seq = ?1",
+		       SQL(SQL_NUMBER(row->seq), SQL_NUMBER(session->now_ms)), outcome) &&
+	       outbox_chain_renew(session, &row->line, row->seq, outcome) &&
+	       outbox_line_renew(session, &row->line, outcome);
+}
+
+static bool retry_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct outbox_row row;
+
+	return row_find(context, session, OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_REFUSED), &row,
+			outcome) &&
+	       row_revive(session, &row, outcome);
+}
+
+static bool decide(struct deciding *deciding, sql_work work, struct outcome *outcome)
+{
+	if (!sql_write(&deciding->outbox->shared->store, work, deciding, outcome))
+		return false;
+	outbox_ring(deciding->outbox);
+	return true;
+}
+
+bool outbox_retry(struct outbox *outbox, struct str id, struct outcome *outcome)
+{
+	struct deciding deciding = { .outbox = outbox, .id = id };
+
+	return decide(&deciding, retry_work, outcome);
+}
+
+static bool drop_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	const struct deciding *deciding = context;
+	struct outbox_row row;
+
+	/* Withdrawn is what it shall be; it may be so by this very call, when the store's answer was lost. */
+	if (!row_find(deciding, session,
+		      OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_REFUSED) |
+			      OUTBOX_STATE_BIT(OUTBOX_WITHDRAWN),
+		      &row, outcome))
+		return false;
+	if (row.state == OUTBOX_WITHDRAWN)
+		return true;
+	return sql_run(session,
+		       "UPDATE outbox_item SET state = 4, turn = 0, held = 0, unclear = 0, changed_ms = ?2, "
+		       "reason = ?3, part_count = 0, bytes = 0 WHERE seq = ?1",
+		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(session->now_ms), SQL_BYTES(deciding->reason)), outcome) &&
+	       outbox_chain_renew(session, &row.line, row.seq, outcome) &&
+	       outbox_line_renew(session, &row.line, outcome) &&
+	       outbox_row_empty(deciding->outbox, session, &row, outcome);
+}
+
+bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, struct outcome *outcome)
+{
+	struct deciding deciding = { .outbox = outbox, .id = id, .reason = reason };
+
+	if (deciding.reason.size > OUTBOX_REASON_MAX)
+		deciding.reason.size = OUTBOX_REASON_MAX;
+	return decide(&deciding, drop_work, outcome);
+}
+
+static bool correct_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct deciding *deciding = context;
+	struct outbox_row row;
+	uint64_t bytes = 0;
+
+	if (!row_find(deciding, session,
+		      OUTBOX_STATE_BIT(OUTBOX_REFUSED) |
+			      (deciding->revision ? ~0u : 0), /* run again: it may have been done */
+		      &row, outcome))
+		return false;
+	if (deciding->revision && row.revision >= deciding->revision)
+		return true;
+	deciding->revision = row.revision + 1;
+	struct outbox_place place = { .outbox = deciding->outbox,
+				      .id = deciding->id,
+				      .kind = str_from_c(row.kind),
+				      .target = row.line.target,
+				      .revision = deciding->revision,
+				      .part_count = deciding->part_count };
+
+	return outbox_room_check(deciding->outbox, session, deciding->parts, deciding->part_count, outcome) &&
+	       sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row.seq)), outcome) &&
+	       outbox_parts_write(session, row.seq, place, deciding->parts, &bytes, outcome) &&
+	       sql_run(session,
+		       "UPDATE outbox_item SET revision = ?2, part_count = ?3, bytes = ?4, unclear = 0 WHERE seq = ?1",
+		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(deciding->revision), SQL_NUMBER(deciding->part_count),
+			   SQL_NUMBER(bytes)),
+		       outcome) &&
+	       row_revive(session, &row, outcome) &&
+	       outbox_usage_add(deciding->outbox, session, (int64_t)bytes - (int64_t)row.bytes, outcome);
+}
+
+bool outbox_correct(struct outbox *outbox, struct str id, const struct str *parts, size_t part_count,
+		    struct outcome *outcome)
+{
+	struct deciding deciding = { .outbox = outbox, .id = id, .parts = parts, .part_count = part_count };
+
+	if (part_count == 0 || part_count > OUTBOX_PARTS_MAX)
+		return outcome_add(outcome, ERR_INTERNAL, "",
+				   "Report this: an item for the outbox is not as it should be.");
+	return decide(&deciding, correct_work, outcome);
+}
+
+struct purging {
+	struct outbox *outbox;
+	bool more;
+};
+
+static bool purge_where(struct purging *purging, struct sql_session *session, const char *sql, int64_t limit_ms,
+			struct outcome *outcome)
+{
+	size_t count = 0;
+	struct sql_rows rows;
+	enum step step = sql_first(session, sql,
+				   SQL(SQL_TEXT(purging->outbox->tenant), SQL_NUMBER(limit_ms), SQL_NUMBER(PURGED_MAX)),
+				   &rows, outcome);
+
+	for (; step == STEP_ROW; step = sql_next(&rows, outcome))
+		count++;
+	sql_close(&rows);
+	if (count >= PURGED_MAX)
+		purging->more = true;
+	return step == STEP_DONE;
+}
+
+#define PURGE(condition, locking)                                                                                     \
+	"DELETE FROM outbox_item WHERE seq IN (SELECT seq FROM outbox_item WHERE tenant = ?1 AND state IN (2, 4) AND" \
+	" changed_ms " condition " ?2 ORDER BY changed_ms LIMIT ?3 " locking ") RETURNING seq"
+#define SKIPPING "FOR UPDATE SKIP LOCKED"
+
+static bool purge_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct purging *purging = context;
+	int64_t keep_ms = (int64_t)purging->outbox->config->outbox_keep_hours * HOUR_MS;
+
+	purging->more = false;
+	/* The second: settled when the clock was wrong, and else kept until that time has come. */
+	return purge_where(purging, session, sql_words(session, PURGE("<", ""), PURGE("<", SKIPPING)),
+			   session->now_ms - keep_ms, outcome) &&
+	       purge_where(purging, session, sql_words(session, PURGE(">", ""), PURGE(">", SKIPPING)),
+			   session->now_ms + keep_ms, outcome);
+}
+
+bool outbox_purge(struct outbox *outbox, bool *more, struct outcome *outcome)
+{
+	struct purging purging = { .outbox = outbox };
+	bool ok = sql_write(&outbox->shared->store, purge_work, &purging, outcome);
+
+	*more = purging.more;
+	return ok;
+}

@@ -1,0 +1,334 @@
+#include "gateway/state/outbox_lease.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/state/outbox_line.h"
+
+#define SKIPPED_WAIT_MS 50 /* when what was due has just been taken by others */
+
+bool outbox_item_read(struct sql_rows *rows, struct arena *arena, struct outbox_item *item, struct outcome *outcome)
+{
+	struct str id = sql_text(rows, 0);
+
+	*item = (struct outbox_item) {
+		.kind = arena_copy(arena, sql_text(rows, 1)),
+		.target = arena_copy(arena, sql_text(rows, 2)),
+		.state = (enum outbox_state)sql_number(rows, 3),
+		.is_held = sql_number(rows, 4) == 1,
+		.is_unclear = sql_number(rows, 5) == 1,
+		.attempts = (unsigned)sql_number(rows, 6),
+		.accepted_ms = sql_number(rows, 7),
+		.due_ms = sql_number(rows, 8),
+		.changed_ms = sql_number(rows, 9),
+		.bytes = (uint64_t)sql_number(rows, 10),
+		.part_count = (size_t)sql_number(rows, 11),
+		.reason = arena_copy(arena, sql_text(rows, 12)),
+		.owner = arena_copy(arena, sql_text(rows, 13)),
+	};
+	memcpy(item->id, id.data, id.size < OUTBOX_ID_SIZE ? id.size : OUTBOX_ID_SIZE - 1);
+	return !arena_failed(arena) || outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+}
+
+struct claiming {
+	struct outbox *outbox;
+	struct str target;
+	struct arena *arena;
+	struct outbox_claim *claim;
+	bool is_due; /* by a first look, which writes nothing */
+	bool found;
+	uint64_t wait_ms;
+};
+
+/* Times that lie farther ahead than any that this code writes were written by a clock that was wrong. */
+static bool has_come(int64_t at_ms, int64_t now_ms)
+{
+	return at_ms <= now_ms || at_ms > now_ms + (int64_t)OUTBOX_DELAY_MAX_MS;
+}
+
+/* What the first and last due times say: -1 for none. */
+static void due_judge(struct claiming *claiming, int64_t first_ms, int64_t last_ms, int64_t now_ms)
+{
+	if (first_ms < 0)
+		return;
+	if (has_come(first_ms, now_ms) || has_come(last_ms, now_ms))
+		claiming->is_due = true;
+	else if ((uint64_t)(first_ms - now_ms) < claiming->wait_ms)
+		claiming->wait_ms = (uint64_t)(first_ms - now_ms);
+}
+
+static bool look_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct claiming *claiming = context;
+	struct sql_rows rows;
+	enum step step = sql_first(
+		session,
+		"SELECT COALESCE((SELECT due_ms FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND turn = 1 AND "
+		"state = 0 ORDER BY due_ms LIMIT 1), -1), COALESCE((SELECT due_ms FROM outbox_item WHERE tenant = ?1 "
+		"AND "
+		"target = ?2 AND turn = 1 AND state = 0 ORDER BY due_ms DESC LIMIT 1), -1), COALESCE((SELECT "
+		"MIN(lease_ms) FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND turn = 1 AND state = 1), -1), "
+		"COALESCE((SELECT MAX(lease_ms) FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND turn = 1 AND "
+		"state = 1), -1)",
+		SQL(SQL_TEXT(claiming->outbox->tenant), SQL_TEXT(claiming->target)), &rows, outcome);
+
+	claiming->is_due = false;
+	claiming->wait_ms = OUTBOX_DELAY_MAX_MS;
+	if (step == STEP_ROW) {
+		due_judge(claiming, sql_number(&rows, 0), sql_number(&rows, 1), session->now_ms);
+		due_judge(claiming, sql_number(&rows, 2), sql_number(&rows, 3), session->lease_now_ms);
+	}
+	sql_close(&rows);
+	return step == STEP_ROW;
+}
+
+/* One item whose lease ran out waits again; whoever held it may have sent it. */
+static bool lease_expire(const struct claiming *claiming, struct sql_session *session, struct outcome *outcome)
+{
+	char id[OUTBOX_ID_SIZE];
+	struct outbox_row row;
+	struct sql_rows rows;
+	bool found;
+	enum step step = sql_first(
+		session,
+		"SELECT id, fence FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND turn = 1 AND state = 1 AND "
+		"(lease_ms <= ?3 OR lease_ms > ?4) ORDER BY seq LIMIT 1",
+		SQL(SQL_TEXT(claiming->outbox->tenant), SQL_TEXT(claiming->target), SQL_NUMBER(session->lease_now_ms),
+		    SQL_NUMBER(session->lease_now_ms + (int64_t)OUTBOX_DELAY_MAX_MS)),
+		&rows, outcome);
+	uint64_t fence = step == STEP_ROW ? (uint64_t)sql_number(&rows, 1) : 0;
+
+	snprintf(id, sizeof id, "%.*s", STR_ARG(step == STEP_ROW ? sql_text(&rows, 0) : STR_NONE));
+	sql_close(&rows);
+	if (step != STEP_ROW)
+		return step == STEP_DONE;
+	if (!outbox_row_lock(claiming->outbox, session, str_from_c(id), &row, &found, outcome))
+		return false;
+	if (!found || row.state != OUTBOX_SENDING || row.fence != fence)
+		return true;
+	return sql_run(session,
+		       "UPDATE outbox_item SET state = 0, unclear = 1, owner = NULL, due_ms = ?2, changed_ms = ?2 "
+		       "WHERE "
+		       "seq = ?1",
+		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(session->now_ms)), outcome) &&
+	       outbox_line_renew(session, &row.line, outcome);
+}
+
+#define CLAIM(condition, locking)                                                                                  \
+	"UPDATE outbox_item SET state = 1, fence = fence + 1, attempts = attempts + 1, owner = ?4, lease_ms = ?5," \
+	" changed_ms = ?3 WHERE seq = (SELECT seq FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND turn = 1" \
+	" AND state = 0 AND due_ms " condition " ORDER BY due_ms, seq LIMIT 1 " locking ") RETURNING " OUTBOX_COLUMNS
+#define IS_DUE       "<= ?3"
+#define IS_FAR_AHEAD "> ?3 + 900000"
+#define SKIPPING     "FOR UPDATE SKIP LOCKED"
+
+_Static_assert(OUTBOX_DELAY_MAX_MS == 900000, "the number stands in IS_FAR_AHEAD as well");
+
+static bool claim_take(struct claiming *claiming, struct sql_session *session, const char *sql, struct outcome *outcome)
+{
+	uint64_t lease_ms = claiming->outbox->config->outbox_lease_seconds * 1000;
+	struct sql_rows rows;
+	enum step step = sql_first(session, sql,
+				   SQL(SQL_TEXT(claiming->outbox->tenant), SQL_TEXT(claiming->target),
+				       SQL_NUMBER(session->now_ms), SQL_TEXT(claiming->outbox->owner),
+				       SQL_NUMBER(session->lease_now_ms + (int64_t)lease_ms)),
+				   &rows, outcome);
+	bool ok = step != STEP_FAILED;
+
+	claiming->found = step == STEP_ROW;
+	if (claiming->found) {
+		claiming->claim->fence = (uint64_t)sql_number(&rows, OUTBOX_COLUMN_FENCE);
+		claiming->claim->lease_ms = lease_ms;
+		ok = outbox_item_read(&rows, claiming->arena, &claiming->claim->item, outcome);
+	}
+	sql_close(&rows);
+	return ok;
+}
+
+static bool claim_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct claiming *claiming = context;
+
+	if (!lease_expire(claiming, session, outcome) ||
+	    !claim_take(claiming, session, sql_words(session, CLAIM(IS_DUE, ""), CLAIM(IS_DUE, SKIPPING)), outcome))
+		return false;
+	return claiming->found ||
+	       claim_take(claiming, session, sql_words(session, CLAIM(IS_FAR_AHEAD, ""), CLAIM(IS_FAR_AHEAD, SKIPPING)),
+			  outcome);
+}
+
+enum outbox_claimed outbox_claim(struct outbox *outbox, struct str target, struct arena *arena,
+				 struct outbox_claim *claim, uint64_t *wait_ms, struct outcome *outcome)
+{
+	struct claiming claiming = { .outbox = outbox, .target = target, .arena = arena, .claim = claim };
+
+	*wait_ms = 0;
+	if (!sql_read(&outbox->shared->store, look_work, &claiming, outcome))
+		return OUTBOX_CLAIM_FAILED;
+	if (claiming.is_due) {
+		if (!sql_write(&outbox->shared->store, claim_work, &claiming, outcome))
+			return OUTBOX_CLAIM_FAILED;
+		if (claiming.found)
+			return OUTBOX_CLAIMED;
+		claiming.wait_ms = SKIPPED_WAIT_MS;
+	}
+	*wait_ms = claiming.wait_ms;
+	return OUTBOX_NOTHING;
+}
+
+/* What becomes of a claim. */
+struct ending {
+	struct outbox *outbox;
+	const struct outbox_claim *claim;
+	enum outbox_state state; /* WAITING, or where it ends */
+	uint64_t after_ms;
+	unsigned attempts_less;
+	bool sets_unclear;
+	bool is_unclear;
+	struct str reason;
+	struct sql_value result;
+	enum outbox_done done;
+};
+
+static bool extend_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct ending *ending = context;
+	uint64_t lease_ms = ending->outbox->config->outbox_lease_seconds * 1000;
+	bool found;
+	int64_t seq;
+
+	if (!sql_number_of(session,
+			   "UPDATE outbox_item SET lease_ms = ?4, unclear = CASE WHEN ?5 = 1 THEN 1 ELSE unclear END "
+			   "WHERE tenant = ?1 AND id = ?2 AND fence = ?3 AND state = 1 RETURNING seq",
+			   SQL(SQL_TEXT(ending->outbox->tenant), SQL_TEXT(str_from_c(ending->claim->item.id)),
+			       SQL_NUMBER(ending->claim->fence), SQL_NUMBER(session->lease_now_ms + (int64_t)lease_ms),
+			       SQL_NUMBER(ending->is_unclear)),
+			   &found, &seq, outcome))
+		return false;
+	ending->done = found ? OUTBOX_DONE : OUTBOX_STALE;
+	return true;
+}
+
+enum outbox_done outbox_extend(struct outbox *outbox, const struct outbox_claim *claim, bool unclear,
+			       struct outcome *outcome)
+{
+	struct ending ending = { .outbox = outbox, .claim = claim, .is_unclear = unclear };
+
+	if (!sql_write(&outbox->shared->store, extend_work, &ending, outcome))
+		return OUTBOX_DONE_FAILED;
+	return ending.done;
+}
+
+static bool row_put_back(const struct ending *ending, struct sql_session *session, const struct outbox_row *row,
+			 struct outcome *outcome)
+{
+	return sql_run(session,
+		       "UPDATE outbox_item SET state = 0, owner = NULL, due_ms = ?2, changed_ms = ?3, "
+		       "attempts = attempts - ?4, unclear = CASE WHEN ?5 = 1 THEN ?6 ELSE unclear END, "
+		       "reason = CASE WHEN ?5 = 1 THEN ?7 ELSE reason END WHERE seq = ?1",
+		       SQL(SQL_NUMBER(row->seq), SQL_NUMBER(session->now_ms + (int64_t)ending->after_ms),
+			   SQL_NUMBER(session->now_ms), SQL_NUMBER(ending->attempts_less),
+			   SQL_NUMBER(ending->sets_unclear), SQL_NUMBER(ending->is_unclear), SQL_BYTES(ending->reason)),
+		       outcome);
+}
+
+static bool row_settle(const struct ending *ending, struct sql_session *session, const struct outbox_row *row,
+		       struct outcome *outcome)
+{
+	bool is_over = ending->state != OUTBOX_REFUSED;
+
+	if (!sql_run(session,
+		     "UPDATE outbox_item SET state = ?2, turn = 0, held = 0, unclear = 0, owner = NULL, changed_ms = "
+		     "?3, "
+		     "reason = ?4, result = ?5, part_count = CASE WHEN ?6 = 1 THEN 0 ELSE part_count END, "
+		     "bytes = CASE WHEN ?6 = 1 THEN 0 ELSE bytes END WHERE seq = ?1",
+		     SQL(SQL_NUMBER(row->seq), SQL_NUMBER(ending->state), SQL_NUMBER(session->now_ms),
+			 SQL_BYTES(ending->reason), ending->result, SQL_NUMBER(is_over)),
+		     outcome))
+		return false;
+	return is_over || outbox_chain_renew(session, &row->line, row->seq, outcome);
+}
+
+static bool end_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct ending *ending = context;
+	struct outbox_row row;
+	bool found;
+
+	ending->done = OUTBOX_STALE;
+	if (!outbox_row_lock(ending->outbox, session, str_from_c(ending->claim->item.id), &row, &found, outcome))
+		return false;
+	if (!found || row.fence != ending->claim->fence)
+		return true;
+	/* Done already: by this very call, when the store's answer to it was lost. */
+	if (row.state == ending->state)
+		ending->done = OUTBOX_DONE;
+	if (row.state != OUTBOX_SENDING)
+		return true;
+	ending->done = OUTBOX_DONE;
+	if (ending->state == OUTBOX_WAITING)
+		return row_put_back(ending, session, &row, outcome) && outbox_line_renew(session, &row.line, outcome);
+	return row_settle(ending, session, &row, outcome) && outbox_line_renew(session, &row.line, outcome) &&
+	       (ending->state == OUTBOX_REFUSED || outbox_row_empty(ending->outbox, session, &row, outcome));
+}
+
+static enum outbox_done end(struct ending *ending, struct outcome *outcome)
+{
+	if (ending->reason.size > OUTBOX_REASON_MAX)
+		ending->reason.size = OUTBOX_REASON_MAX;
+	if (!sql_write(&ending->outbox->shared->store, end_work, ending, outcome))
+		return OUTBOX_DONE_FAILED;
+	if (ending->done == OUTBOX_DONE)
+		outbox_ring(ending->outbox);
+	return ending->done;
+}
+
+enum outbox_done outbox_settle(struct outbox *outbox, const struct outbox_claim *claim, enum outbox_state state,
+			       struct str reason, struct str result, struct outcome *outcome)
+{
+	struct ending ending = {
+		.outbox = outbox, .claim = claim, .state = state, .reason = reason, .result = SQL_BYTES(STR_NONE)
+	};
+	bool has_result = result.data && result.size <= OUTBOX_RESULT_MAX;
+	unsigned char *sealed = has_result ? malloc(result.size + VAULT_OVERHEAD) : NULL;
+	char place[OUTBOX_PLACE_SIZE];
+
+	if (has_result &&
+	    (!sealed || !vault_seal(outbox->vault, outbox_result_place(outbox, str_from_c(claim->item.id), place),
+				    result, sealed))) {
+		free(sealed);
+		outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+		return OUTBOX_DONE_FAILED;
+	}
+	if (has_result)
+		ending.result = SQL_BLOB(sealed, result.size + VAULT_OVERHEAD);
+	enum outbox_done done = end(&ending, outcome);
+
+	free(sealed);
+	return done;
+}
+
+enum outbox_done outbox_put_off(struct outbox *outbox, const struct outbox_claim *claim, uint64_t after_ms,
+				struct str reason, bool unclear, struct outcome *outcome)
+{
+	struct ending ending = {
+		.outbox = outbox,
+		.claim = claim,
+		.state = OUTBOX_WAITING,
+		.after_ms = after_ms < OUTBOX_DELAY_MAX_MS ? after_ms : OUTBOX_DELAY_MAX_MS,
+		.sets_unclear = true,
+		.is_unclear = unclear,
+		.reason = reason,
+	};
+
+	return end(&ending, outcome);
+}
+
+enum outbox_done outbox_give_back(struct outbox *outbox, const struct outbox_claim *claim, struct outcome *outcome)
+{
+	struct ending ending = {
+		.outbox = outbox, .claim = claim, .state = OUTBOX_WAITING, .attempts_less = 1, .reason = STR_NONE
+	};
+
+	return end(&ending, outcome);
+}

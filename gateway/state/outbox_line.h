@@ -1,0 +1,48 @@
+/* Inside gateway/state only: whose turn it is. A line (one patient's items for one target) goes out in the order of seq,
+ * one at a time; the turn is written down, so that a claim looks at one row however many wait. Items behind a dead
+ * letter of their chain are held, and the line passes them. */
+#ifndef PASSERELLE_OUTBOX_LINE_H
+#define PASSERELLE_OUTBOX_LINE_H
+
+#include "gateway/state/outbox_state.h"
+
+/* One patient's items for one target. */
+struct outbox_line {
+	struct str tenant;
+	unsigned char patient[VAULT_NAME_BYTES];
+	char target_text[OUTBOX_WORD_MAX + 1];
+	struct str target;
+};
+
+/* Everything that changes who comes next in a line locks it first. */
+bool outbox_line_lock(struct sql_session *session, const unsigned char patient[VAULT_NAME_BYTES],
+		      struct outcome *outcome) MUST_CHECK;
+
+/* Gives the turn to the first item that is not held; leaves it with one that is being sent. */
+bool outbox_line_renew(struct sql_session *session, const struct outbox_line *line, struct outcome *outcome) MUST_CHECK;
+
+/* Whether this item, and then those that need what it makes, are held. Before its names are removed. */
+bool outbox_chain_renew(struct sql_session *session, const struct outbox_line *line, int64_t seq,
+			struct outcome *outcome) MUST_CHECK;
+
+/* An item whose line is locked. */
+struct outbox_row {
+	int64_t seq;
+	enum outbox_state state;
+	uint64_t fence;
+	uint64_t bytes;
+	int64_t revision;
+	size_t part_count;
+	struct outbox_line line;
+	char kind[OUTBOX_WORD_MAX + 1];
+};
+
+/* Finds the item and locks its line. *found false: there is none. */
+bool outbox_row_lock(struct outbox *outbox, struct sql_session *session, struct str id, struct outbox_row *row,
+		     bool *found, struct outcome *outcome) MUST_CHECK;
+
+/* Parts and names go, the bytes are given back. */
+bool outbox_row_empty(struct outbox *outbox, struct sql_session *session, const struct outbox_row *row,
+		      struct outcome *outcome) MUST_CHECK;
+
+#endif

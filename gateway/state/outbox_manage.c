@@ -1,0 +1,250 @@
+#include "gateway/state/outbox_manage.h"
+
+#include <stdio.h>
+
+#include "gateway/state/outbox_state.h"
+
+#define LIST_MAX   1000
+#define COUNTS_MAX 4096
+
+struct getting {
+	struct outbox *outbox;
+	struct str id;
+	struct arena *arena;
+	struct outbox_item *item;
+	struct str *result;
+};
+
+static bool result_open(const struct getting *getting, struct str sealed, struct outcome *outcome)
+{
+	unsigned char *plain = arena_alloc(getting->arena, sealed.size + 1);
+	char place[OUTBOX_PLACE_SIZE];
+	size_t size = 0;
+
+	if (!plain)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+	if (!vault_open(getting->outbox->vault, outbox_result_place(getting->outbox, getting->id, place), sealed, plain,
+			&size))
+		return outcome_add(outcome, ERR_DOCUMENT_CORRUPT, "",
+				   "Check state_keys and the store of the outbox: what lies there is not what was "
+				   "put.");
+	*getting->result = (struct str) { (const char *)plain, size };
+	return true;
+}
+
+static bool get_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	const struct getting *getting = context;
+	struct sql_rows rows;
+	enum step step =
+		sql_first(session, "SELECT " OUTBOX_COLUMNS ", result FROM outbox_item WHERE tenant = ?1 AND id = ?2",
+			  SQL(SQL_TEXT(getting->outbox->tenant), SQL_TEXT(getting->id)), &rows, outcome);
+	bool ok = step == STEP_ROW && outbox_item_read(&rows, getting->arena, getting->item, outcome);
+
+	if (ok && getting->result) {
+		struct str sealed = sql_text(&rows, OUTBOX_COLUMN_FENCE + 1);
+
+		*getting->result = STR_NONE;
+		ok = !sealed.data || result_open(getting, sealed, outcome);
+	}
+	sql_close(&rows);
+	if (step == STEP_DONE)
+		return outcome_add(outcome, ERR_NOT_FOUND, "", "There is no such publication in the outbox.");
+	return ok;
+}
+
+bool outbox_get(struct outbox *outbox, struct str id, struct arena *arena, struct outbox_item *item, struct str *result,
+		struct outcome *outcome)
+{
+	struct getting getting = { outbox, id, arena, item, result };
+
+	return sql_read(&outbox->shared->store, get_work, &getting, outcome);
+}
+
+#define VALUES_MAX 12
+
+struct listing {
+	struct outbox *outbox;
+	struct arena *arena;
+	struct buf sql;
+	struct sql_value values[VALUES_MAX];
+	size_t value_count;
+	struct outbox_hashes patient;
+	struct outbox_hashes name;
+	struct outbox_item *items;
+	size_t count;
+	size_t limit;
+	int64_t last;
+};
+
+/* Adds a value; its number is how the SQL names it. */
+static size_t value_add(struct listing *listing, struct sql_value value)
+{
+	listing->values[listing->value_count++] = value;
+	return listing->value_count;
+}
+
+static void states_add(struct listing *listing, unsigned states)
+{
+	const char *separator = "";
+
+	if (states == 0)
+		return;
+	/* In the very words of the index, which SQLite compares. */
+	if ((states & ~OUTBOX_UNDELIVERED) == 0)
+		buf_add(&listing->sql, STR(" AND state IN (0, 1, 3)"));
+	buf_add(&listing->sql, STR(" AND state IN ("));
+	for (unsigned state = 0; state < OUTBOX_STATES; state++) {
+		if (states & OUTBOX_STATE_BIT(state)) {
+			buf_printf(&listing->sql, "%s%u", separator, state);
+			separator = ", ";
+		}
+	}
+	buf_add(&listing->sql, STR(")"));
+}
+
+static bool list_write(struct listing *listing, const struct outbox_filter *filter, struct outcome *outcome)
+{
+	struct buf *sql = &listing->sql;
+
+	buf_add(sql, STR("SELECT " OUTBOX_COLUMNS " FROM outbox_item WHERE tenant = ?1 AND seq > ?2"));
+	value_add(listing, SQL_TEXT(listing->outbox->tenant));
+	value_add(listing, SQL_NUMBER(filter->after));
+	if (filter->patient.size) {
+		if (!outbox_hash_patient(listing->outbox, filter->patient, &listing->patient, outcome))
+			return false;
+		size_t one = value_add(listing, outbox_hash_value(&listing->patient, 0));
+		size_t other = value_add(listing, outbox_hash_value(&listing->patient, 1));
+
+		buf_printf(sql, " AND patient IN (?%zu, ?%zu)", one, other);
+	}
+	if (filter->target.size)
+		buf_printf(sql, " AND target = ?%zu", value_add(listing, SQL_TEXT(filter->target)));
+	if (filter->makes.size) {
+		if (!outbox_hash_name(listing->outbox, filter->target, filter->makes, &listing->name, outcome))
+			return false;
+		size_t one = value_add(listing, outbox_hash_value(&listing->name, 0));
+		size_t other = value_add(listing, outbox_hash_value(&listing->name, 1));
+
+		buf_printf(sql,
+			   " AND seq IN (SELECT item FROM outbox_name WHERE tenant = ?1 AND hash IN (?%zu, ?%zu) AND "
+			   "role = 0)",
+			   one, other);
+	}
+	states_add(listing, filter->states);
+	buf_printf(sql, " ORDER BY seq LIMIT ?%zu", value_add(listing, SQL_NUMBER(listing->limit + 1)));
+	return !sql->failed || outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+}
+
+static bool list_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct listing *listing = context;
+	struct sql_rows rows;
+	enum step step = sql_first(session, listing->sql.data, listing->values, listing->value_count, &rows, outcome);
+	size_t capacity = 0;
+	bool ok = true;
+
+	listing->items = NULL;
+	listing->count = 0;
+	listing->last = 0;
+	while (step == STEP_ROW && listing->count < listing->limit && ok) {
+		ok = arena_grow(listing->arena, &listing->items, listing->count, &capacity, sizeof *listing->items) ||
+		     outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+		ok = ok && outbox_item_read(&rows, listing->arena, &listing->items[listing->count], outcome);
+		listing->last = sql_number(&rows, OUTBOX_COLUMN_SEQ);
+		listing->count += ok;
+		if (ok)
+			step = sql_next(&rows, outcome);
+	}
+	if (step != STEP_ROW)
+		listing->last = 0;
+	sql_close(&rows);
+	return ok && step != STEP_FAILED;
+}
+
+bool outbox_list(struct outbox *outbox, const struct outbox_filter *filter, struct arena *arena,
+		 struct outbox_item **items, size_t *count, uint64_t *next, struct outcome *outcome)
+{
+	struct listing listing = {
+		.outbox = outbox,
+		.arena = arena,
+		.limit = filter->limit && filter->limit < LIST_MAX ? filter->limit : LIST_MAX,
+	};
+
+	buf_init(&listing.sql, 4096);
+	bool ok =
+		list_write(&listing, filter, outcome) && sql_read(&outbox->shared->store, list_work, &listing, outcome);
+
+	buf_free(&listing.sql);
+	*items = listing.items;
+	*count = ok ? listing.count : 0;
+	*next = ok ? (uint64_t)listing.last : 0;
+	return ok;
+}
+
+struct counting {
+	struct outbox *outbox;
+	struct arena *arena;
+	struct outbox_count *counts;
+	size_t count;
+	uint64_t bytes;
+};
+
+static bool count_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct counting *counting = context;
+	struct sql_rows rows;
+	enum step step =
+		sql_first(session,
+			  "SELECT target, state, COUNT(*), MIN(accepted_ms) FROM outbox_item WHERE tenant = ?1 "
+			  "GROUP BY target, state ORDER BY target, state",
+			  SQL(SQL_TEXT(counting->outbox->tenant)), &rows, outcome);
+	size_t capacity = 0;
+	bool ok = true;
+
+	counting->counts = NULL;
+	counting->count = 0;
+	while (step == STEP_ROW && counting->count < COUNTS_MAX && ok) {
+		ok = arena_grow(counting->arena, &counting->counts, counting->count, &capacity,
+				sizeof *counting->counts) ||
+		     outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+		if (!ok)
+			break;
+		counting->counts[counting->count++] = (struct outbox_count) {
+			.target = arena_copy(counting->arena, sql_text(&rows, 0)),
+			.state = (enum outbox_state)sql_number(&rows, 1),
+			.count = (uint64_t)sql_number(&rows, 2),
+			.oldest_ms = sql_number(&rows, 3),
+		};
+		step = sql_next(&rows, outcome);
+	}
+	sql_close(&rows);
+	return ok && step != STEP_FAILED;
+}
+
+bool outbox_counts(struct outbox *outbox, struct arena *arena, struct outbox_count **counts, size_t *count,
+		   struct outcome *outcome)
+{
+	struct counting counting = { .outbox = outbox, .arena = arena };
+	bool ok = sql_read(&outbox->shared->store, count_work, &counting, outcome);
+
+	*counts = counting.counts;
+	*count = ok ? counting.count : 0;
+	return ok;
+}
+
+static bool bytes_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct counting *counting = context;
+
+	return outbox_usage(counting->outbox, session, &counting->bytes, outcome);
+}
+
+bool outbox_bytes(struct outbox *outbox, uint64_t *bytes, struct outcome *outcome)
+{
+	struct counting counting = { .outbox = outbox };
+	bool ok = sql_read(&outbox->shared->store, bytes_work, &counting, outcome);
+
+	*bytes = counting.bytes;
+	return ok;
+}

@@ -1,0 +1,55 @@
+/* Who looks on (metrics, searches for what waits, the command line) and who decides about an item. */
+#ifndef PASSERELLE_OUTBOX_MANAGE_H
+#define PASSERELLE_OUTBOX_MANAGE_H
+
+#include "gateway/state/outbox.h"
+
+#define OUTBOX_STATE_BIT(state) (1u << (state))
+#define OUTBOX_UNDELIVERED \
+	(OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING) | OUTBOX_STATE_BIT(OUTBOX_REFUSED))
+
+/* Which items: all that is not empty must hold. */
+struct outbox_filter {
+	struct str patient;
+	struct str target;
+	struct str makes; /* items that make this name (undelivered ones: the names of others are gone) */
+	unsigned states;  /* OUTBOX_STATE_BITs; 0: all */
+	uint64_t after;   /* *next of the page before */
+	size_t limit;     /* at most 1000; 0: that */
+};
+
+/* In the order they came, in the arena. *next: for filter.after; 0 when these were the last. */
+bool outbox_list(struct outbox *outbox, const struct outbox_filter *filter, struct arena *arena,
+		 struct outbox_item **items, size_t *count, uint64_t *next, struct outcome *outcome) MUST_CHECK;
+
+/* Per target and state that has any; the settled ones are those that are still kept. */
+struct outbox_count {
+	struct str target;
+	enum outbox_state state;
+	uint64_t count;
+	int64_t oldest_ms; /* accepted; wall clock */
+};
+
+bool outbox_counts(struct outbox *outbox, struct arena *arena, struct outbox_count **counts, size_t *count,
+		   struct outcome *outcome) MUST_CHECK;
+
+/* Bytes that the undelivered items take, of config.outbox_bytes_max. */
+bool outbox_bytes(struct outbox *outbox, uint64_t *bytes, struct outcome *outcome) MUST_CHECK;
+
+/* For a person. ERR_NOT_FOUND for no such item, ERR_CONFLICT where its state does not allow it. */
+
+/* A dead letter, or an item that waits, is due now, and is counted anew. */
+bool outbox_retry(struct outbox *outbox, struct str id, struct outcome *outcome) MUST_CHECK;
+
+/* A dead letter, or an item that waits, becomes WITHDRAWN; what was held because of it is not any more. */
+bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, struct outcome *outcome) MUST_CHECK;
+
+/* A dead letter with other parts, in its old place in the line, due now. */
+bool outbox_correct(struct outbox *outbox, struct str id, const struct str *parts, size_t part_count,
+		    struct outcome *outcome) MUST_CHECK;
+
+/* Removes settled items that were kept for outbox.keep_hours, a bounded number at a time; *more when there are others.
+ * Call it every few minutes. */
+bool outbox_purge(struct outbox *outbox, bool *more, struct outcome *outcome) MUST_CHECK;
+
+#endif

@@ -1,0 +1,288 @@
+/* Taking an item in: one transaction, in which the line is locked only when the bytes are there already. */
+#include <stdio.h>
+
+#include "gateway/run/random.h"
+#include "gateway/state/outbox_line.h"
+
+#define ROW_BYTES 1024 /* what an item takes besides its parts, about */
+#define SLOTS     16   /* of the sum of bytes: so that puts do not wait for each other's commit */
+
+struct putting {
+	struct outbox *outbox;
+	const struct outbox_new *new;
+	struct str id;
+	struct outbox_hashes patient;
+};
+
+bool outbox_usage_add(struct outbox *outbox, struct sql_session *session, int64_t bytes, struct outcome *outcome)
+{
+	return sql_run(session,
+		       "INSERT INTO outbox_usage(tenant, slot, bytes) VALUES(?1, ?2, ?3) ON CONFLICT(tenant, slot) "
+		       "DO UPDATE SET bytes = outbox_usage.bytes + ?3",
+		       SQL(SQL_TEXT(outbox->tenant), SQL_NUMBER(random_below(SLOTS)), SQL_NUMBER(bytes)), outcome);
+}
+
+bool outbox_usage(struct outbox *outbox, struct sql_session *session, uint64_t *bytes, struct outcome *outcome)
+{
+	int64_t sum = 0;
+	bool found;
+
+	if (!sql_number_of(session,
+			   "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM outbox_usage WHERE tenant = ?1",
+			   SQL(SQL_TEXT(outbox->tenant)), &found, &sum, outcome))
+		return false;
+	*bytes = sum > 0 ? (uint64_t)sum : 0;
+	return true;
+}
+
+bool outbox_room_check(struct outbox *outbox, struct sql_session *session, const struct str *parts, size_t part_count,
+		       struct outcome *outcome)
+{
+	uint64_t used;
+	uint64_t wanted = ROW_BYTES;
+
+	for (size_t i = 0; i < part_count; i++)
+		wanted += parts[i].size + VAULT_OVERHEAD;
+	if (!outbox_usage(outbox, session, &used, outcome))
+		return false;
+	if (used <= outbox->config->outbox_bytes_max && wanted <= outbox->config->outbox_bytes_max - used)
+		return true;
+	return outcome_add(outcome, ERR_STORAGE, "",
+			   "Retry later: the outbox has no room for this (see outbox.bytes_max) until its back-ends "
+			   "answer again.");
+}
+
+static bool is_word(struct str word)
+{
+	if (word.size == 0 || word.size > OUTBOX_WORD_MAX || !str_is_utf8(word))
+		return false;
+	for (size_t i = 0; i < word.size; i++) {
+		if ((unsigned char)word.data[i] < ' ')
+			return false;
+	}
+	return true;
+}
+
+static bool is_uuid(struct str id)
+{
+	for (size_t i = 0; i < id.size; i++) {
+		char c = id.data[i];
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+			return false;
+	}
+	return id.size == OUTBOX_ID_SIZE - 1;
+}
+
+static bool check(const struct outbox_new *new, struct outcome *outcome)
+{
+	if (is_word(new->kind) && is_word(new->target) && new->patient.size &&
+	    (new->id.size == 0 || is_uuid(new->id)) &&
+	    new->make_count <= OUTBOX_NAMES_MAX &&new->need_count <= OUTBOX_NAMES_MAX &&new->part_count > 0 &&
+	    new->part_count <= OUTBOX_PARTS_MAX)
+		return true;
+	return outcome_add(outcome, ERR_INTERNAL, "", "Report this: an item for the outbox is not as it should be.");
+}
+
+/* Random, version 4 (RFC 9562 5.4). */
+static void id_make(char id[OUTBOX_ID_SIZE])
+{
+	uint8_t b[16];
+
+	random_bytes(b, sizeof b);
+	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+	snprintf(id, OUTBOX_ID_SIZE, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+/* The hash that stands for a thing: while keys are being changed, one that is in use already goes on being used. */
+static bool hash_pick(struct sql_session *session, struct str tenant, const char *in_use,
+		      const struct outbox_hashes *hashes, struct sql_value *picked, struct outcome *outcome)
+{
+	*picked = outbox_hash_value(hashes, 0);
+	for (size_t i = 0; i < hashes->count && hashes->count > 1; i++) {
+		struct sql_value value = outbox_hash_value(hashes, i);
+		bool found;
+		int64_t one;
+
+		if (!sql_number_of(session, in_use, SQL(SQL_TEXT(tenant), value), &found, &one, outcome))
+			return false;
+		if (found) {
+			*picked = value;
+			return true;
+		}
+	}
+	return true;
+}
+
+static bool names_write(const struct putting *putting, struct sql_session *session, int64_t seq,
+			const struct str *names, size_t count, int role, struct outcome *outcome)
+{
+	struct str tenant = putting->outbox->tenant;
+
+	for (size_t i = 0; i < count; i++) {
+		struct outbox_hashes hashes;
+		struct sql_value picked;
+
+		if (!outbox_hash_name(putting->outbox, putting->new->target, names[i], &hashes, outcome) ||
+		    !hash_pick(session, tenant, "SELECT 1 FROM outbox_name WHERE tenant = ?1 AND hash = ?2 LIMIT 1",
+			       &hashes, &picked, outcome) ||
+		    !sql_run(session,
+			     "INSERT INTO outbox_name(item, role, tenant, hash) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO "
+			     "NOTHING",
+			     SQL(SQL_NUMBER(seq), SQL_NUMBER(role), SQL_TEXT(tenant), picked), outcome))
+			return false;
+	}
+	return true;
+}
+
+/* Both in one order, whichever key writes here. */
+static bool patient_lock(const struct putting *putting, struct sql_session *session, struct outcome *outcome)
+{
+	const struct outbox_hashes *hashes = &putting->patient;
+	size_t first = hashes->count > 1 && memcmp(hashes->hashes[0], hashes->hashes[1], sizeof(int64_t)) > 0 ? 1 : 0;
+
+	return outbox_line_lock(session, hashes->hashes[first], outcome) &&
+	       (hashes->count < 2 || outbox_line_lock(session, hashes->hashes[1 - first], outcome));
+}
+
+static bool row_insert(const struct putting *putting, struct sql_session *session, bool *is_new, int64_t *seq,
+		       struct outcome *outcome)
+{
+	const struct outbox_new *new = putting->new;
+
+	return sql_number_of(session,
+			     "INSERT INTO outbox_item(tenant, id, kind, target, patient, state, held, turn, unclear, "
+			     "attempts, fence, "
+			     "accepted_ms, due_ms, lease_ms, changed_ms, revision, part_count, bytes) VALUES(?1, ?2, "
+			     "?3, ?4, ?5, 0, 0, "
+			     "0, 0, 0, 0, ?6, ?6, 0, ?6, 0, ?7, 0) ON CONFLICT(tenant, id) DO NOTHING RETURNING seq",
+			     SQL(SQL_TEXT(putting->outbox->tenant), SQL_TEXT(putting->id), SQL_TEXT(new->kind),
+				 SQL_TEXT(new->target), outbox_hash_value(&putting->patient, 0),
+				 SQL_NUMBER(session->now_ms), SQL_NUMBER(new->part_count)),
+			     is_new, seq, outcome);
+}
+
+/* From here on others that put for this patient wait until this has been committed. */
+static bool line_join(const struct putting *putting, struct sql_session *session, int64_t seq, uint64_t bytes,
+		      struct outcome *outcome)
+{
+	const struct outbox_new *new = putting->new;
+	struct outbox_line line = { .tenant = putting->outbox->tenant, .target = new->target };
+	struct sql_value patient;
+
+	if (!patient_lock(putting, session, outcome) ||
+	    !hash_pick(session, line.tenant,
+		       "SELECT 1 FROM outbox_item WHERE tenant = ?1 AND patient = ?2 AND state IN (0, 1, 3) AND "
+		       "part_count > 0 AND bytes > 0 LIMIT 1",
+		       &putting->patient, &patient, outcome))
+		return false;
+	memcpy(line.patient, patient.bytes.data, VAULT_NAME_BYTES);
+	return sql_run(session, "UPDATE outbox_item SET patient = ?2, bytes = ?3 WHERE seq = ?1",
+		       SQL(SQL_NUMBER(seq), patient, SQL_NUMBER(bytes)), outcome) &&
+	       names_write(putting, session, seq, new->makes, new->make_count, 0, outcome) &&
+	       names_write(putting, session, seq, new->needs, new->need_count, 1, outcome) &&
+	       outbox_chain_renew(session, &line, seq, outcome) && outbox_line_renew(session, &line, outcome);
+}
+
+static bool put_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	const struct putting *putting = context;
+	const struct outbox_new *new = putting->new;
+	struct outbox_place place = { .outbox = putting->outbox,
+				      .id = putting->id,
+				      .kind = new->kind,
+				      .target = new->target,
+				      .part_count = new->part_count };
+	bool is_new = false;
+	int64_t seq = 0;
+	uint64_t bytes = 0;
+
+	if (!row_insert(putting, session, &is_new, &seq, outcome))
+		return false;
+	if (!is_new)
+		return true;
+	return outbox_room_check(putting->outbox, session, new->parts, new->part_count, outcome) &&
+	       outbox_parts_write(session, seq, place, new->parts, &bytes, outcome) &&
+	       line_join(putting, session, seq, bytes + ROW_BYTES, outcome) &&
+	       outbox_usage_add(putting->outbox, session, (int64_t)(bytes + ROW_BYTES), outcome);
+}
+
+bool outbox_put(struct outbox *outbox, const struct outbox_new *item, char id[OUTBOX_ID_SIZE], struct outcome *outcome)
+{
+	struct putting putting = { .outbox = outbox, .new = item };
+
+	if (!check(item, outcome) || !outbox_hash_patient(outbox, item->patient, &putting.patient, outcome))
+		return false;
+	if (item->id.size)
+		snprintf(id, OUTBOX_ID_SIZE, "%.*s", STR_ARG(item->id));
+	else
+		id_make(id);
+	putting.id = str_from_c(id);
+	if (!sql_write(&outbox->shared->store, put_work, &putting, outcome))
+		return false;
+	outbox_ring(outbox);
+	return true;
+}
+
+bool outbox_row_empty(struct outbox *outbox, struct sql_session *session, const struct outbox_row *row,
+		      struct outcome *outcome)
+{
+	return sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
+	       sql_run(session, "DELETE FROM outbox_name WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
+	       outbox_usage_add(outbox, session, -(int64_t)row->bytes, outcome);
+}
+
+struct waiting {
+	struct outbox *outbox;
+	struct outbox_hashes patient;
+	struct str target;
+	const struct str *needs;
+	size_t need_count;
+	bool must_wait;
+};
+
+static bool wait_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct waiting *waiting = context;
+	struct sql_value tenant = SQL_TEXT(waiting->outbox->tenant);
+	struct sql_value target = SQL_TEXT(waiting->target);
+	struct sql_value one = outbox_hash_value(&waiting->patient, 0);
+	struct sql_value other = outbox_hash_value(&waiting->patient, 1);
+	int64_t number;
+
+	/* Whatever waits and is not held, or is being sent, leaves its line with an item that has the turn. */
+	if (!sql_number_of(session,
+			   "SELECT seq FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND patient IN (?3, ?4) AND "
+			   "turn = 1 LIMIT 1",
+			   SQL(tenant, target, one, other), &waiting->must_wait, &number, outcome))
+		return false;
+	for (size_t i = 0; i < waiting->need_count && !waiting->must_wait; i++) {
+		struct outbox_hashes need;
+
+		if (!outbox_hash_name(waiting->outbox, waiting->target, waiting->needs[i], &need, outcome) ||
+		    !sql_number_of(session,
+				   "SELECT j.seq FROM outbox_name m JOIN outbox_item j ON j.seq = m.item WHERE "
+				   "m.tenant = ?1 AND m.hash IN (?2, ?3) AND m.role = 0 AND j.patient IN (?4, ?5) AND "
+				   "j.target = ?6 AND j.state IN (0, 1, 3) LIMIT 1",
+				   SQL(tenant, outbox_hash_value(&need, 0), outbox_hash_value(&need, 1), one, other,
+				       target),
+				   &waiting->must_wait, &number, outcome))
+			return false;
+	}
+	return true;
+}
+
+bool outbox_must_wait(struct outbox *outbox, struct str patient, struct str target, const struct str *needs,
+		      size_t need_count, bool *must_wait, struct outcome *outcome)
+{
+	struct waiting waiting = { .outbox = outbox, .target = target, .needs = needs, .need_count = need_count };
+
+	if (!outbox_hash_patient(outbox, patient, &waiting.patient, outcome) ||
+	    !sql_read(&outbox->shared->store, wait_work, &waiting, outcome))
+		return false;
+	*must_wait = waiting.must_wait;
+	return true;
+}
