@@ -73,6 +73,33 @@ class Inward(InwardStand):
         patient_says = dict(role=PATIENT_ROLE, about=xds.patient_cx(patient), purpose="PATRQT", name="Somebody")
         self.assertEqual(set(self.find(patient, **patient_says).unique_ids()), {hidden, shown})
 
+    def stored(self, patient, oid, document, label_system):
+        """Stored without the gateway, with the confidentiality N of this code system."""
+        entry = xds.entry("doc", oid, patient)
+        label = entry.index("f4f85eac-e6cb-4883-b524-f2705394840f")
+        entry = entry[:label] + entry[label:].replace("2.999.20.3", label_system, 1)
+        text = xds.envelope(xds.PROVIDE, xds.provide(
+            [xds.submission_set("set", support.fresh_oid(7), patient), entry, xds.member("set", "doc")],
+            [("doc", xds.include("doc@tests"))]))
+        answer = xds.Answer(support.request("POST", self.domain.repository_url, {
+            "Content-Type": xds.package_type(xds.PROVIDE)}, xds.package(text, [xds.part("doc@tests", document)])))
+        self.assertEqual(answer.outcome, "Success", answer)
+
+    def test_one_entry_does_not_open_what_another_closes(self):
+        """The same document registered twice, once with a confidentiality that nobody knows: both must be open."""
+        patient = "IHEBLUE-1004"
+        normal = "2.16.840.1.113883.5.25"
+        for schemes in ((normal,), (normal, "2.999.20.3"), ("2.999.20.3", normal)):
+            oid = support.fresh_oid(1)
+            for scheme in schemes:
+                self.stored(patient, oid, b"registered twice", scheme)
+            self.assertEqual(len(self.cross(QUERY, get_documents(oid)).objects), 1)
+            answer = self.cross(RETRIEVE, retrieve((support.REPOSITORY, oid)))
+            if len(schemes) == 1:
+                self.assertEqual(answer.documents(), {oid: ("text/plain", b"registered twice")})
+            else:
+                self.assertError(answer, "XDSDocumentUniqueIdError")
+
     def test_098_associations_do_not_name_what_is_hidden(self):
         patient = "IHEBLUE-1004"
         first = self.letter(patient)

@@ -14,14 +14,18 @@ import jakarta.mail.util.ByteArrayDataSource;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Predicate;
+import javax.xml.namespace.QName;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.apache.camel.Exchange;
 import org.apache.camel.builder.RouteBuilder;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.apache.cxf.BusFactory;
+import org.apache.cxf.headers.Header;
 import org.apache.cxf.transport.servlet.CXFNonSpringServlet;
 import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
 import org.eclipse.jetty.ee10.servlet.ServletHolder;
@@ -51,6 +55,7 @@ import org.openehealth.ipf.commons.ihe.xds.core.responses.Response;
 import org.openehealth.ipf.commons.ihe.xds.core.responses.RetrievedDocument;
 import org.openehealth.ipf.commons.ihe.xds.core.responses.RetrievedDocumentSet;
 import org.openehealth.ipf.commons.ihe.xds.core.responses.Status;
+import org.openehealth.ipf.platform.camel.ihe.ws.AbstractWsEndpoint;
 
 /**
  * ITI-41, ITI-18 and ITI-43 endpoints whose SOAP, WS-Addressing, MTOM, ebXML reading and writing and request validation
@@ -58,7 +63,8 @@ import org.openehealth.ipf.commons.ihe.xds.core.responses.Status;
  * back to queries by patient or by id, and written as IPF's JSON into DIRECTORY for the test to compare. No registry
  * rule is implemented here: this is a second reading of the wire, not a second registry.
  * At iti38 and iti39 it answers as the Responding Gateway of community HOME. At initiate18 and initiate43 it is an
- * Initiating Gateway, which asks the one at RESPONDING (host:port/path) by ITI-38 and ITI-39 and hands its answers back.
+ * Initiating Gateway, which asks the one at RESPONDING (host:port/path) by ITI-38 and ITI-39, in the name of who asked it,
+ * and hands its answers back.
  * usage: Peer PORT DIRECTORY REPOSITORY_OID HOME [RESPONDING]
  */
 public final class Peer extends RouteBuilder {
@@ -91,10 +97,25 @@ public final class Peer extends RouteBuilder {
         if (responding == null) {
             return;
         }
-        from("xds-iti18:initiate18?audit=false").process(iti38RequestValidator())
+        from("xds-iti18:initiate18?audit=false").process(iti38RequestValidator()).process(Peer::sayWhoAsks)
                 .to("xca-iti38://" + responding + "?audit=false").process(iti38ResponseValidator());
-        from("xds-iti43:initiate43?audit=false").process(iti39RequestValidator())
+        from("xds-iti43:initiate43?audit=false").process(iti39RequestValidator()).process(Peer::sayWhoAsks)
                 .to("xca-iti39://" + responding + "?audit=false").process(iti39ResponseValidator());
+    }
+
+    /** The assertion that came goes on (XUA): who asks the Initiating Gateway asks the Responding Gateway. */
+    private static void sayWhoAsks(Exchange exchange) {
+        var came = exchange.getIn().getHeader(AbstractWsEndpoint.INCOMING_SOAP_HEADERS, Map.class);
+        var goes = new HashMap<QName, Object>();
+        if (came != null) {
+            came.forEach((name, header) -> {
+                if ("Security".equals(((QName) name).getLocalPart())) {
+                    ((Header) header).setDirection(Header.Direction.DIRECTION_OUT);
+                    goes.put((QName) name, header);
+                }
+            });
+        }
+        exchange.getIn().setHeader(AbstractWsEndpoint.OUTGOING_SOAP_HEADERS, goes);
     }
 
     private void provide(Exchange exchange) throws Exception {
