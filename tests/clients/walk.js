@@ -42,6 +42,22 @@ async function walk(base, bundleFile, patient) {
   const list = await client.read({ resourceType: 'List', id: seen.lists[0] });
   seen.readList = list.id;
 
+  const updated = await client.update({
+    resourceType: 'DocumentReference', id: document.id, body: { ...document, description: 'Updated by a client' },
+  });
+  seen.updated = updated.description;
+  const patched = await client.patch({
+    resourceType: 'DocumentReference',
+    id: document.id,
+    JSONPatch: [{ op: 'replace', path: '/status', value: 'superseded' }],
+  });
+  seen.patched = patched.status;
+  try {
+    await client.delete({ resourceType: 'DocumentReference', id: document.id });
+  } catch (error) {
+    seen.deleted = error.response.status;
+  }
+
   try {
     await client.read({ resourceType: 'DocumentReference', id: 'no-such-document' });
   } catch (error) {

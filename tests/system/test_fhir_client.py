@@ -1,4 +1,4 @@
-"""An independent FHIR client from npm publishes, pages, searches by POST, reads and meets an error."""
+"""An independent FHIR client from npm publishes, pages, searches by POST, reads, updates, patches and meets errors."""
 import json
 import os
 import subprocess
@@ -30,6 +30,7 @@ class FhirClient(support.Stand):
         self.assertEqual(len(seen["lists"]), 5)
         self.assertEqual(seen["read"], seen["paged"][0])
         self.assertEqual(seen["readList"], seen["lists"][0])
+        self.assertEqual((seen["updated"], seen["patched"], seen["deleted"]), ("Updated by a client", "superseded", 405))
         self.assertEqual(seen["unknown"], {"status": 404, "outcome": "OperationOutcome"})
         for location in seen["locations"]:
             self.assertStatus(support.request("GET", location if "://" in location

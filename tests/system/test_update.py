@@ -8,6 +8,7 @@ import threading
 import unittest
 import urllib.parse
 
+import proxy
 import support
 import trust
 import validator
@@ -457,6 +458,111 @@ class Updates(UpdateStand):
         updated = answer.json()
         updated.pop("meta")  # the profiles are held against what the mapper writes elsewhere
         self.assertEqual(validator.errors({"updated": updated}, self.directory), [])
+
+
+class Wire(UpdateStand):
+    """What goes over the wire, and what does not come back."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.received = os.path.join(cls.directory, "received")
+        os.mkdir(cls.received)
+        os.environ["PASSERELLE_DOMAIN_RECORD"] = cls.received
+        cls.addClassCleanup(os.environ.pop, "PASSERELLE_DOMAIN_RECORD", None)
+        port = cls.domain.port
+        cls.domain.stop()
+        cls.domain = support.Domain(cls.directory, port=port)
+        cls.addClassCleanup(cls.domain.kill)
+        cls.proxy = proxy.Proxy("http://127.0.0.1:%d" % port)
+        cls.addClassCleanup(cls.proxy.close)
+        back_end = cls.domain.back_end(
+            registry_url=cls.proxy.url("/registry"), delete_url=cls.proxy.url("/registry"), timeout_ms=3000,
+            repositories=[{"unique_id": support.REPOSITORY, "url": cls.domain.repository_url,
+                           "remove_url": cls.proxy.url("/repository")}])
+        cls.gateway.stop()
+        cls.gateway = support.Gateway(cls.directory, [back_end], name="behind-proxy",
+                                      **copy.deepcopy(cls.gateway_overrides))
+        cls.addClassCleanup(cls.gateway.kill)
+
+    def setUp(self):
+        super().setUp()
+        self.proxy.clear()
+
+    def test_a_lost_answer_is_looked_up(self):
+        for behaviour in (proxy.lost_answer, proxy.half_answer, proxy.done_but(502, "text/plain", b"bad gateway")):
+            with self.subTest(behaviour=behaviour.__name__):
+                bundle, resource, etag = self.published()
+                self.proxy.script("UpdateDocumentSet", behaviour)
+                answer = self.assertStatus(self.put(dict(resource, description="Once"), If_Match=etag), 200)
+                self.assertEqual(self.read(resource["id"])[0], answer.json())
+                self.assertEqual(len(self.versions(bundle)), 2)
+                self.proxy.script("DeleteDocumentSet", behaviour)
+                self.assertStatus(self.send("DELETE", resource["id"]), 204)
+                self.assertEqual(self.versions(bundle), [])
+
+    def test_a_lost_request_changes_nothing(self):
+        bundle, resource, etag = self.published()
+        self.proxy.script("UpdateDocumentSet", proxy.lost_request)
+        answer = self.put(dict(resource, description="Never"), If_Match=etag)
+        self.assertIn(answer.status, (502, 503), answer)
+        self.assertEqual(self.read(resource["id"]), (resource, etag))
+        self.assertEqual(len(self.versions(bundle)), 1)
+        self.proxy.script("RemoveDocuments", proxy.lost_request)
+        self.assertStatus(self.send("DELETE", resource["id"]), 204)
+        self.assertStatus(self.send("GET", resource["id"]), 404)
+
+    def test_a_race_lost_in_the_registry(self):
+        """Another writer was faster, after the gateway had looked."""
+        bundle, resource, etag = self.published()
+
+        def overtaken(exchange):
+            other = self.soap(xds.GET_DOCUMENTS, "XDSDocumentEntryUniqueId", support.document_oid(bundle))[0]
+            status = xds.submit_objects(
+                xds.submission_set("set", support.fresh_oid(7), self.patient),
+                xds.association(xds.UPDATE_STATUS, "set", other.get("id"),
+                                xds.slot("OriginalStatus", xds.APPROVED) + xds.slot("NewStatus", xds.DEPRECATED)))
+            support.request("POST", self.domain.registry_url, {
+                "Content-Type": 'application/soap+xml; charset=UTF-8; action="%s"' % xds.UPDATE},
+                xds.envelope(xds.UPDATE, status).encode())
+            proxy.passing(exchange)
+
+        self.proxy.script("UpdateDocumentSet", overtaken)
+        self.issue(self.send("PATCH", resource["id"], [{"op": "replace", "path": "/status", "value": "superseded"}],
+                             JSON_PATCH, If_Match=etag), 412)
+
+    def test_what_fhir_has_no_place_for_stays(self):
+        oid = support.fresh_oid(1)
+        entry = xds.entry("doc", oid, self.patient, xds.slot("urn:example:extra", "kept")).replace(
+            '<rim:LocalizedString value="Plainly fictional letter"/>',
+            '<rim:LocalizedString value="Plainly fictional letter"/>'
+            '<rim:LocalizedString xml:lang="fr" value="Lettre fictive"/>')
+        body = xds.provide([xds.submission_set("set", support.fresh_oid(7), self.patient), entry,
+                            xds.member("set", "doc")], [("doc", xds.include("doc@tests"))])
+        answer = xds.Answer(support.request("POST", self.domain.repository_url,
+                                            {"Content-Type": xds.package_type(xds.PROVIDE)},
+                                            xds.package(xds.envelope(xds.PROVIDE, body), [xds.part("doc@tests", b"x")])))
+        self.assertEqual(answer.outcome, "Success", repr(answer))
+        resource = self.found(oid)[0]
+        self.assertStatus(self.put(dict(resource, description="New"), Prefer="return=minimal"), 200)
+        item = self.soap(xds.GET_DOCUMENTS, "XDSDocumentEntryUniqueId", oid)[0]
+        text = "".join(item.itertext())
+        values = [each.get("value") for each in item.iter("{%s}LocalizedString" % xds.RIM)]
+        self.assertIn("kept", text)
+        self.assertIn("Lettre fictive", values)
+        self.assertIn("New", values)
+
+    def test_messages_are_valid(self):
+        self.test_a_lost_answer_is_looked_up()
+        _, resource, _ = self.published()
+        self.assertStatus(self.put(dict(resource, status="superseded", description="Both")), 200)
+        texts = []
+        for name in sorted(os.listdir(self.received)):
+            with open(os.path.join(self.received, name), "rb") as file:
+                texts.append(file.read())
+        for action in (xds.UPDATE, xds.REMOVE_METADATA, xds.REMOVE_DOCUMENTS):
+            self.assertTrue(any(action.encode() in text for text in texts), action)
+        self.assertEqual(xds.schema_faults(texts), [])
 
 
 class Deprecates(UpdateStand):
