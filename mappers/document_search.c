@@ -157,41 +157,56 @@ static struct str sort_time(const struct search *search, const struct document_e
 	return search_document_date(entry, arena);
 }
 
+static struct search_candidate candidate_of(const struct search *search, const struct document_found *found,
+					    size_t index, struct arena *arena)
+{
+	const struct document_entry *entry = found->entry;
+
+	return (struct search_candidate) {
+		.key = { .time = sort_time(search, entry, arena),
+			 .unique_id = entry->unique_id,
+			 .hash = entry->hash,
+			 .source = found->source,
+			 .id = entry->logical_id.size ? entry->logical_id : entry->entry_uuid },
+		.version = entry->version,
+		.deprecated = status_is_deprecated(entry->availability_status),
+		.size = entry->size,
+		.index = index,
+	};
+}
+
 bool document_search_select(const struct search *search, const struct search_resolved *resolved,
-			    const struct document_entry *const *entries, const struct str *last_updated, size_t count,
-			    struct arena *arena, struct document_page *page, struct outcome *outcome)
+			    const struct document_found *found, size_t count, struct arena *arena,
+			    struct document_page *page, struct outcome *outcome)
 {
 	struct search_candidate *candidates = arena_array(arena, count, sizeof *candidates);
-	struct document_page found = { .entries = arena_array(arena, count, sizeof *found.entries) };
 	struct search_window window;
 	size_t kept = 0;
 
-	if (!candidates || !found.entries)
+	*page = (struct document_page) { .items = arena_array(arena, count, sizeof *page->items) };
+	if (!candidates || !page->items)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
 	for (size_t i = 0; i < count; i++)
-		candidates[i] = (struct search_candidate) {
-			.key = { sort_time(search, entries[i], arena),
-				 entries[i]->logical_id.size ? entries[i]->logical_id : entries[i]->entry_uuid },
-			.version = entries[i]->version,
-			.deprecated = status_is_deprecated(entries[i]->availability_status),
-			.index = i,
-		};
+		candidates[i] = candidate_of(search, &found[i], i, arena);
 	count = search_candidates_unique(candidates, count);
 	for (size_t i = 0; i < count; i++) {
-		size_t index = candidates[i].index;
+		const struct document_found *one = &found[candidates[i].index];
 
-		if (document_search_matches(search, resolved, entries[index],
-					    last_updated ? last_updated[index] : STR_NONE, arena))
+		if (document_search_matches(search, resolved, one->entry, one->last_updated, arena))
 			candidates[kept++] = candidates[i];
 	}
+	kept = search_candidates_merge(candidates, kept);
 	window = search_candidates_page(candidates, kept, search);
-	for (size_t i = 0; i < window.count; i++)
-		found.entries[i] = entries[candidates[window.first + i].index];
-	found.count = window.count;
-	found.total = kept;
-	found.more = window.more;
+	for (size_t i = 0; i < window.count; i++) {
+		const struct search_candidate *candidate = &candidates[window.first + i];
+
+		page->items[i] = found[candidate->index];
+		page->items[i].twin = candidate->twin ? &found[candidate->twin - 1] : NULL;
+	}
+	page->count = window.count;
+	page->total = kept;
+	page->more = window.more;
 	if (window.count)
-		found.last = candidates[window.first + window.count - 1].key;
-	*page = found;
+		page->last = candidates[window.first + window.count - 1].key;
 	return true;
 }

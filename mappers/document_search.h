@@ -24,19 +24,26 @@ bool document_search_queries(const struct search *search, const struct search_re
 bool document_search_matches(const struct search *search, const struct search_resolved *resolved,
 			     const struct document_entry *entry, struct str last_updated, struct arena *arena);
 
+struct document_found {
+	const struct document_entry *entry;
+	struct str last_updated;           /* DTM of its submission, when needs.last_updated */
+	uint8_t source;                    /* number in sealed ids */
+	const struct document_found *twin; /* of a page: of another source, the same uniqueId and other bytes; NULL */
+};
+
 struct document_page {
-	const struct document_entry **entries; /* of this page, sorted */
+	struct document_found *items; /* of this page, sorted */
 	size_t count;
 	size_t total; /* of all pages */
 	bool more;    /* there is a next page; last is the key for its cursor */
 	struct search_key last;
 };
 
-/* Filters the entries of all answers, keeps one version of each logical entry (the highest, Approved before
- * Deprecated), sorts and cuts the page. last_updated: parallel to entries, NULL unless needs.last_updated. */
+/* Filters what all sources have found, in their order; keeps one version of each logical entry (the highest, Approved
+ * before Deprecated) and one copy of each document; sorts and cuts the page. */
 bool document_search_select(const struct search *search, const struct search_resolved *resolved,
-			    const struct document_entry *const *entries, const struct str *last_updated, size_t count,
-			    struct arena *arena, struct document_page *page, struct outcome *outcome) MUST_CHECK;
+			    const struct document_found *found, size_t count, struct arena *arena,
+			    struct document_page *page, struct outcome *outcome) MUST_CHECK;
 
 /* Queries that both searches and reads by id need; each holds at most SEARCH_BATCH ids and one home (may be empty). */
 bool get_documents(const struct str *entry_uuids, size_t count, struct str home, struct arena *arena,

@@ -37,6 +37,7 @@ struct fhir_links {
 	struct str subject;                    /* "Patient/{id}"; STR_NONE: only the identifier is written */
 	struct str attachment_url;             /* DocumentReference */
 	struct str last_updated;               /* meta.lastUpdated, instant; STR_NONE: left out */
+	struct str source;                     /* meta.source, a URI that tells where it is kept; STR_NONE: left out */
 	const struct fhir_relation *relations; /* DocumentReference */
 	size_t relation_count;
 	const struct str *members; /* List.entry.item: "DocumentReference/{id}", "List/{id}" */

@@ -164,10 +164,11 @@ void emit_fail(struct fhir_emitter *emitter)
 void fhir_head_write(struct json_writer *writer, const struct fhir_links *links, struct str profile)
 {
 	json_member(writer, STR("id"), links->id);
-	if (!links->last_updated.size && !profile.size)
+	if (!links->last_updated.size && !links->source.size && !profile.size)
 		return;
 	json_member_object(writer, STR("meta"));
 	json_member(writer, STR("lastUpdated"), links->last_updated);
+	json_member(writer, STR("source"), links->source);
 	if (profile.size) {
 		json_member_array(writer, STR("profile"));
 		json_text(writer, profile);

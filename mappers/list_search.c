@@ -171,7 +171,10 @@ static struct search_candidate candidate_of(const struct list_entry *entry, size
 	if (logical_id.size == 0)
 		logical_id = set ? set->entry_uuid : folder->entry_uuid;
 	return (struct search_candidate) {
-		.key = { set ? set->submission_time : folder->last_update_time, logical_id },
+		.key = { .time = set ? set->submission_time : folder->last_update_time,
+			 .unique_id = set ? set->unique_id : folder->unique_id,
+			 .source = entry->source,
+			 .id = logical_id },
 		.version = set ? set->version : folder->version,
 		.deprecated = status_is_deprecated(status),
 		.index = index,
@@ -179,27 +182,31 @@ static struct search_candidate candidate_of(const struct list_entry *entry, size
 }
 
 /* All Lists of all answers. */
-static struct list_entry *gather(const struct metadata *answers, size_t answer_count, struct arena *arena,
+static struct list_entry *gather(const struct list_answer *answers, size_t answer_count, struct arena *arena,
 				 size_t *count)
 {
 	struct list_entry *entries;
 	size_t all = 0;
 
 	for (size_t i = 0; i < answer_count; i++)
-		all += answers[i].submission_set_count + answers[i].folder_count;
+		all += answers[i].metadata->submission_set_count + answers[i].metadata->folder_count;
 	entries = arena_array(arena, all, sizeof *entries);
 	*count = 0;
 	for (size_t i = 0; entries && i < answer_count; i++) {
-		for (size_t j = 0; j < answers[i].submission_set_count; j++)
-			entries[(*count)++].submission_set = &answers[i].submission_sets[j];
-		for (size_t j = 0; j < answers[i].folder_count; j++)
-			entries[(*count)++].folder = &answers[i].folders[j];
+		const struct metadata *metadata = answers[i].metadata;
+
+		for (size_t j = 0; j < metadata->submission_set_count; j++)
+			entries[(*count)++] = (struct list_entry) { .submission_set = &metadata->submission_sets[j],
+								    .source = answers[i].source };
+		for (size_t j = 0; j < metadata->folder_count; j++)
+			entries[(*count)++] =
+				(struct list_entry) { .folder = &metadata->folders[j], .source = answers[i].source };
 	}
 	return entries;
 }
 
 bool list_search_select(const struct search *search, const struct search_resolved *resolved,
-			const struct metadata *answers, size_t answer_count, struct arena *arena,
+			const struct list_answer *answers, size_t answer_count, struct arena *arena,
 			struct list_page *page, struct outcome *outcome)
 {
 	size_t count;
@@ -218,6 +225,7 @@ bool list_search_select(const struct search *search, const struct search_resolve
 		if (entry_matches(search, resolved, &entries[candidates[i].index], arena))
 			candidates[kept++] = candidates[i];
 	}
+	kept = search_candidates_merge(candidates, kept);
 	window = search_candidates_page(candidates, kept, search);
 	for (size_t i = 0; i < window.count; i++)
 		found.entries[i] = entries[candidates[window.first + i].index];

@@ -14,10 +14,17 @@ bool list_search_read(const struct search_params *params, const struct search_ru
 bool list_search_queries(const struct search *search, const struct search_resolved *resolved, struct arena *arena,
 			 struct stored_query **queries, size_t *count, struct outcome *outcome) MUST_CHECK;
 
-/* One List of the page: exactly one of the two is not NULL. */
+/* One List of the page: exactly one of the first two is not NULL. */
 struct list_entry {
 	const struct submission_set *submission_set;
 	const struct folder *folder;
+	uint8_t source; /* number in sealed ids */
+};
+
+/* What a source has answered. */
+struct list_answer {
+	const struct metadata *metadata;
+	uint8_t source;
 };
 
 struct list_page {
@@ -28,10 +35,11 @@ struct list_page {
 	struct search_key last;
 };
 
-/* Filters what all answers hold, drops doubles, sorts by date and cuts the page. Document entries and associations in
- * the answers are left alone. The members (List.entry) come from get_associations over the page's ids. */
+/* Filters what all answers hold, in the order of their sources; drops doubles and second copies, sorts by date and cuts
+ * the page. Document entries and associations in the answers are left alone. The members (List.entry) come from
+ * get_associations over the page's ids. */
 bool list_search_select(const struct search *search, const struct search_resolved *resolved,
-			const struct metadata *answers, size_t answer_count, struct arena *arena,
+			const struct list_answer *answers, size_t answer_count, struct arena *arena,
 			struct list_page *page, struct outcome *outcome) MUST_CHECK;
 
 /* For reads by id. A submission set query takes one id (TF-2 3.18.4.1.2.3.7.9) and answers with the contents too. */

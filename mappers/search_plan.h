@@ -2,11 +2,14 @@
  *
  * How a search is answered: (1) *_search_read, (2) the gateway resolves patient claims and ids, (3) *_search_queries,
  * (4) the gateway sends them as LeafClass, (5) *_search_select filters exactly, drops doubles, sorts and cuts the page.
- * Paging: ITI-18 has no pages, so every page asks again and goes on behind the last key that was shown (sort time and
- * logicalID). An exact total needs all entries once a filter is local, and a patient's entries fit into one answer; a
- * registry that says XDSTooManyResults is asked again with object_ref set and then by get_documents in batches.
- * The next link carries search_cursor_write's bytes, sealed by the gateway: no state, no patient data in a URL, and
- * nothing lost or repeated when documents come or go between two pages. */
+ * Paging: ITI-18 has no pages, so every page asks again and goes on behind the last key that was shown. An exact total
+ * needs all entries once a filter is local, and a patient's entries fit into one answer; a registry that says
+ * XDSTooManyResults is asked again with object_ref set and then by get_documents in batches.
+ * The next link carries search_cursor.h's bytes, sealed by the gateway: no state, no patient data in a URL, and
+ * nothing lost or repeated when documents come or go between two pages.
+ * Several sources: (3) to (4) happen for each, (5) for all together. Copies of one document (same uniqueId and bytes) are
+ * one entry. The key of an entry does not depend on which copy is shown, so that pages stay as they are when a source
+ * goes away. A source that did not answer one page is not asked for the next: what is missing is missing to the end. */
 #ifndef PASSERELLE_SEARCH_PLAN_H
 #define PASSERELLE_SEARCH_PLAN_H
 
@@ -25,8 +28,8 @@ struct search_rules {
 	int default_offset_minutes; /* zone of a date without one */
 	size_t page_entries;        /* _count when the client names none */
 	size_t page_entries_max;
-	struct str base;              /* public base URL without a slash at its end: recognises our own absolute URLs */
-	struct str home_community_id; /* what targetCommunityIdList may name ("urn:oid:..."); empty: none */
+	struct str base;         /* public base URL without a slash at its end: recognises our own absolute URLs */
+	struct strs communities; /* what targetCommunityIdList may name ("urn:oid:...") */
 };
 
 enum search_summary { SUMMARY_FALSE, SUMMARY_TRUE, SUMMARY_TEXT, SUMMARY_DATA, SUMMARY_COUNT };
@@ -40,9 +43,12 @@ struct search_view {
 	bool pretty;
 };
 
-/* A place between two entries of the sorted result. */
+/* A place between two entries of the sorted result: they are in the order of these members. */
 struct search_key {
 	struct str time; /* DTM that is sorted by; may be empty */
+	struct str unique_id;
+	struct str hash; /* of the bytes; empty: not known */
+	uint8_t source;  /* number in sealed ids */
 	struct str id;   /* logicalID, or entryUUID where there is none */
 };
 
@@ -56,9 +62,10 @@ struct search_needs {
 
 /* What the gateway found out. */
 struct search_resolved {
-	struct str patient_id; /* CX in the affinity domain; STR_NONE when no claim was made */
-	bool nobody;           /* a claim names nobody, or two claims name two people: the result is empty */
-	struct strs uuids;     /* urn:uuid: of the ids that could be opened; the others find nothing */
+	struct str patient_id;       /* CX in the affinity domain; STR_NONE when no claim was made */
+	bool nobody;                 /* a claim names nobody, or two claims name two people: the result is empty */
+	struct strs uuids;           /* urn:uuid: of the ids that could be opened; the others find nothing */
+	const uint8_t *uuid_sources; /* parallel to uuids: number of the source that each is of */
 };
 
 struct search_filter;
@@ -67,6 +74,7 @@ struct search_filter;
 struct search {
 	struct search_needs needs;
 	struct search_view view;
+	struct strs communities; /* targetCommunityIdList: the others are not asked; count 0: all are */
 	struct str honoured;     /* the parameters that were understood, encoded for a self link */
 	struct search_key after; /* the page begins behind this entry; filled from a cursor by the gateway */
 	bool has_after;          /* false: at the start */
@@ -77,11 +85,5 @@ struct search {
 	struct str sort; /* parameter that is sorted by */
 	bool sort_descending;
 };
-
-/* The bytes of a next link, to be sealed: the honoured parameters and the key of the last entry shown. */
-void search_cursor_write(struct str honoured, const struct search_key *last, struct buf *bytes);
-
-/* Reverse of search_cursor_write. False when the bytes are not ours. query and after point into bytes. */
-bool search_cursor_read(struct str bytes, struct str *query, struct search_key *after) MUST_CHECK;
 
 #endif

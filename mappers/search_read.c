@@ -218,13 +218,22 @@ static bool read_patient(struct reading *reading, const struct search_param *par
 	return true;
 }
 
-/* The gateway is one community: it may be named, another one is unknown (MHD 4.2.4, Target Communities). */
+static bool is_one_of(struct str text, const struct strs *texts)
+{
+	for (size_t i = 0; i < texts->count; i++) {
+		if (str_equal(texts->items[i], text))
+			return true;
+	}
+	return false;
+}
+
+/* Communities that are known may be named, alone or among others (MHD 4.2.4, Target Communities). */
 static bool read_community(struct reading *reading, const struct search_param *param)
 {
 	for (size_t i = 0; i < param->values.count; i++) {
-		if (reading->rules->home_community_id.size &&
-		    str_equal(param->values.items[i], reading->rules->home_community_id)) {
+		if (is_one_of(param->values.items[i], &reading->rules->communities)) {
 			honour(reading, param);
+			reading->search->communities = param->values;
 			return true;
 		}
 	}

@@ -39,8 +39,10 @@ void searchset_begin(struct json_writer *writer, const struct searchset *set)
 	json_member(writer, STR("resourceType"), STR("Bundle"));
 	json_member(writer, STR("type"), STR("searchset"));
 	json_member(writer, STR("timestamp"), set->timestamp);
-	json_key(writer, STR("total"));
-	json_u64(writer, set->total);
+	if (!set->is_incomplete) {
+		json_key(writer, STR("total"));
+		json_u64(writer, set->total);
+	}
 	json_member_array(writer, STR("link"));
 	write_link(writer, STR("self"), set->self);
 	write_link(writer, STR("next"), set->next);

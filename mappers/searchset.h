@@ -8,6 +8,7 @@ struct json_writer;
 
 struct searchset {
 	uint64_t total;
+	bool is_incomplete;   /* a source is missing: the total is not known and left out */
 	struct str self;      /* absolute URL with the parameters that were honoured */
 	struct str next;      /* absolute URL of the next page; STR_NONE on the last */
 	struct str timestamp; /* FHIR instant; STR_NONE: left out */

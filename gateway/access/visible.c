@@ -1,146 +1,15 @@
 #include "gateway/access/visible.h"
 
+#include "gateway/access/visit_state.h"
 #include "gateway/south/unchecked.h"
 #include "mappers/association.h"
-#include "mappers/base/hl7v2.h"
 #include "mappers/document_search.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/search_query.h"
 
-#define ACTION_COUNT (CONSENT_UPDATE + 1)
-
-/* One patient of the visit; public is what the audit reads. */
-struct seen {
-	struct visit_patient public;
-	const struct consent *consents[ACTION_COUNT]; /* NULL: not asked yet */
-};
-
-struct visit {
-	struct access *access;
-	struct south south;
-	const struct caller *caller;
-	bool is_bound; /* to own_patient, also when that is nobody */
-	struct str own_patient;
-	int64_t now_s;
-	struct seen *seen;
-	size_t count;
-	size_t capacity;
-};
-
-struct visit *visit_begin(struct access *access, const struct south *south, const struct caller *caller, bool is_bound,
-			  struct str own_patient, int64_t now_s)
-{
-	struct visit *visit = arena_alloc(south->arena, sizeof(*visit));
-
-	if (visit)
-		*visit = (struct visit) { .access = access,
-					  .south = *south,
-					  .caller = caller,
-					  .is_bound = is_bound || caller->kind == CALLER_PATIENT,
-					  .own_patient = own_patient,
-					  .now_s = now_s };
-	return visit;
-}
-
-const struct visit_patient *visit_patients(const struct visit *visit, size_t *count)
-{
-	struct visit_patient *patients = arena_array(visit->south.arena, visit->count, sizeof(*patients));
-
-	*count = patients ? visit->count : 0;
-	for (size_t i = 0; i < *count; i++)
-		patients[i] = visit->seen[i].public;
-	return patients;
-}
-
 static bool no_memory(struct outcome *outcome)
 {
 	return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
-}
-
-/* Namespace names and type codes beside id and OID say nothing. TF-3 4.2.3.2.16 */
-static bool same_patient(const struct visit *visit, struct str a, struct str b)
-{
-	struct hl7_cx left;
-	struct hl7_cx right;
-
-	if (str_is_empty(a) || str_is_empty(b))
-		return false;
-	if (str_equal(a, b))
-		return true;
-	return hl7_cx_parse(a, visit->south.arena, &left) && hl7_cx_parse(b, visit->south.arena, &right) &&
-	       str_equal(left.id, right.id) && str_equal(left.authority.universal_id, right.authority.universal_id);
-}
-
-static struct seen *seen_find(struct visit *visit, struct str patient_id)
-{
-	for (size_t i = 0; i < visit->count; i++) {
-		if (same_patient(visit, visit->seen[i].public.patient_id, patient_id))
-			return &visit->seen[i];
-	}
-	if (!arena_grow(visit->south.arena, &visit->seen, visit->count, &visit->capacity, sizeof(*visit->seen)))
-		return NULL;
-	visit->seen[visit->count] = (struct seen) { .public = { .patient_id = patient_id } };
-	return &visit->seen[visit->count++];
-}
-
-/* What holds for this patient and this action; NULL: nothing is permitted. */
-static const struct consent *consent_of(struct visit *visit, struct seen *seen, enum consent_action action)
-{
-	bool is_own = same_patient(visit, visit->own_patient, seen->public.patient_id);
-
-	if (visit->is_bound && !is_own) {
-		seen->public.was_refused = true;
-		seen->public.decided = (struct consent_decision) { .reason = CONSENT_NO_RELATIONSHIP };
-		return NULL;
-	}
-	if (!seen->consents[action])
-		seen->consents[action] =
-			consent_ask(visit->access, &visit->south, visit->caller, action, seen->public.patient_id,
-				    is_own && visit->caller->kind == CALLER_PATIENT, visit->now_s);
-	return seen->consents[action];
-}
-
-static enum consent_extent extent_of(struct visit *visit, struct str patient_id, enum consent_action action)
-{
-	struct seen *seen = seen_find(visit, patient_id);
-	const struct consent *consent = seen ? consent_of(visit, seen, action) : NULL;
-	struct consent_decision decision;
-	enum consent_extent extent;
-
-	if (!consent)
-		return CONSENT_NO_DOCUMENT;
-	extent = consent_extent_of(consent, &decision);
-	if (extent == CONSENT_NO_DOCUMENT) {
-		seen->public.was_refused = true;
-		seen->public.decided = decision;
-	}
-	return extent;
-}
-
-/* Of many decisions about one patient one is told: that nobody knows, that the glass was broken, a denial, a permit. */
-static unsigned weight(const struct consent_decision *decision)
-{
-	if (decision->permit)
-		return decision->reason == CONSENT_BY_BREAK_GLASS ? 2 : 0;
-	return decision->reason == CONSENT_UNAVAILABLE ? 3 : 1;
-}
-
-static bool entry_permitted(struct visit *visit, const struct document_entry *entry, enum consent_action action)
-{
-	struct seen *seen = seen_find(visit, entry->patient_id);
-	const struct consent *consent = seen ? consent_of(visit, seen, action) : NULL;
-	struct consent_decision decision = { 0 };
-
-	if (!seen)
-		return false;
-	if (consent) {
-		consent_decide_entry(consent, entry, &decision);
-		if (seen->public.permitted_count + seen->public.denied_count == 0 ||
-		    weight(&decision) >= weight(&seen->public.decided))
-			seen->public.decided = decision;
-	}
-	*(decision.permit ? &seen->public.permitted_count : &seen->public.denied_count) += 1;
-	return decision.permit;
 }
 
 static void entries_filter(struct visit *visit, enum consent_action action, struct metadata *metadata)
@@ -148,7 +17,7 @@ static void entries_filter(struct visit *visit, enum consent_action action, stru
 	size_t kept = 0;
 
 	for (size_t i = 0; i < metadata->document_entry_count; i++) {
-		if (entry_permitted(visit, &metadata->document_entries[i], action))
+		if (visit_permits(visit, &metadata->document_entries[i], action))
 			metadata->document_entries[kept++] = metadata->document_entries[i];
 	}
 	metadata->document_entry_count = kept;
@@ -197,7 +66,7 @@ static bool current_ends_ask(struct visit *visit, enum consent_action action, co
 	if (!query_unchecked(south, &query, &found, &ignored))
 		return true;
 	for (size_t k = 0; k < found.document_entry_count; k++) {
-		bool permitted = entry_permitted(visit, &found.document_entries[k], action);
+		bool permitted = visit_permits(visit, &found.document_entries[k], action);
 
 		for (size_t i = begin; i < end; i++) {
 			if (str_equal_nocase(found.document_entries[k].logical_id, ends->uuids[i]))
@@ -225,7 +94,7 @@ static bool ends_ask(struct visit *visit, enum consent_action action, const stru
 		if (!query_unchecked(south, &query, &found, outcome))
 			return false;
 		for (size_t k = 0; k < found.document_entry_count; k++) {
-			bool permitted = entry_permitted(visit, &found.document_entries[k], action);
+			bool permitted = visit_permits(visit, &found.document_entries[k], action);
 
 			for (size_t i = begin; i < end; i++) {
 				if (!str_equal_nocase(found.document_entries[k].entry_uuid, ends->uuids[i]))
@@ -296,7 +165,7 @@ static bool holders_begin(struct holders *holders, size_t count, struct arena *a
 static void holder_add(struct visit *visit, enum consent_action action, struct holders *holders, size_t place,
 		       struct str patient_id, struct str uuid)
 {
-	switch (extent_of(visit, patient_id, action)) {
+	switch (visit_extent(visit, patient_id, action)) {
 	case CONSENT_EVERY_DOCUMENT:
 		holders->is_visible[place] = true;
 		break;
@@ -328,11 +197,14 @@ struct list_shape {
 	size_t size;
 	size_t patient_id;
 	size_t entry_uuid;
+	size_t unique_id;
 };
 static const struct list_shape set_shape = { sizeof(struct submission_set), offsetof(struct submission_set, patient_id),
-					     offsetof(struct submission_set, entry_uuid) };
+					     offsetof(struct submission_set, entry_uuid),
+					     offsetof(struct submission_set, unique_id) };
 static const struct list_shape folder_shape = { sizeof(struct folder), offsetof(struct folder, patient_id),
-						offsetof(struct folder, entry_uuid) };
+						offsetof(struct folder, entry_uuid),
+						offsetof(struct folder, unique_id) };
 
 static struct str member_of(const char *item, size_t offset)
 {
@@ -359,18 +231,57 @@ static bool lists_filter(struct visit *visit, enum consent_action action, const 
 	if (!holders_decide(visit, action, south, home, &holders, outcome))
 		return false;
 	for (size_t i = 0; i < *count; i++) {
+		const char *item = items + i * shape->size;
+
 		if (holders.is_visible[i])
-			memmove(items + kept++ * shape->size, items + i * shape->size, shape->size);
+			memmove(items + kept++ * shape->size, item, shape->size);
+		else
+			visit_hide(visit, member_of(item, shape->unique_id), member_of(item, shape->patient_id));
 	}
 	*count = kept;
 	return true;
+}
+
+static void lists_everywhere(const struct visit *visit, const struct list_shape *shape, void *lists, size_t *count)
+{
+	char *items = lists;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *count; i++) {
+		const char *item = items + i * shape->size;
+
+		if (!visit_hides_elsewhere(visit, member_of(item, shape->unique_id),
+					   member_of(item, shape->patient_id)))
+			memmove(items + kept++ * shape->size, item, shape->size);
+	}
+	*count = kept;
+}
+
+void visible_everywhere(const struct visit *visit, struct metadata *metadata)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		const struct document_entry *entry = &metadata->document_entries[i];
+
+		if (!visit_hides_elsewhere(visit, entry->unique_id, entry->patient_id))
+			metadata->document_entries[kept++] = *entry;
+	}
+	metadata->document_entry_count = kept;
+	lists_everywhere(visit, &set_shape, metadata->submission_sets, &metadata->submission_set_count);
+	lists_everywhere(visit, &folder_shape, metadata->folders, &metadata->folder_count);
+}
+
+bool visible_by_document(struct visit *visit, enum consent_action action, struct str patient_id)
+{
+	return visit_extent(visit, patient_id, action) == CONSENT_BY_DOCUMENT;
 }
 
 /* True while nothing of any patient of this visit is hidden. */
 static bool nothing_hidden(struct visit *visit, enum consent_action action)
 {
 	for (size_t i = 0; i < visit->count; i++) {
-		if (extent_of(visit, visit->seen[i].public.patient_id, action) != CONSENT_EVERY_DOCUMENT)
+		if (visit_extent(visit, visit->seen[i].public.patient_id, action) != CONSENT_EVERY_DOCUMENT)
 			return false;
 	}
 	return visit->count > 0;
@@ -407,72 +318,6 @@ static bool relations_filter(struct visit *visit, enum consent_action action, co
 	return true;
 }
 
-/* Nothing found and nothing known are two answers: who would know the patient's will could not be asked. Who breaks a glass
- * that is not theirs to break is told so. */
-static bool consent_known(const struct visit *visit, struct outcome *outcome)
-{
-	for (size_t i = 0; i < visit->count; i++) {
-		const struct consent_decision *decided = &visit->seen[i].public.decided;
-
-		if (!decided->permit && decided->reason == CONSENT_UNAVAILABLE)
-			return outcome_add(outcome, ERR_TRUST_UNAVAILABLE, "",
-					   "It cannot be found out now what the patient consents to; try again later.");
-		if (!decided->permit && decided->reason == CONSENT_NO_BREAK_GLASS)
-			return outcome_add(outcome, ERR_FORBIDDEN, "",
-					   "Breaking the glass is for people in a role that this organisation names, "
-					   "who give a reason (X-Break-Glass-Reason).");
-	}
-	return true;
-}
-
-bool visit_about(const struct visit *visit, struct str patient_id, struct outcome *outcome)
-{
-	return !visit->is_bound || same_patient(visit, visit->own_patient, patient_id) ||
-	       outcome_add(outcome, ERR_FORBIDDEN, "", "Ask about the patient that your token speaks of.");
-}
-
-bool visit_consent(struct visit *visit, enum consent_action action, struct str patient_id, struct outcome *outcome)
-{
-	(void)extent_of(visit, patient_id, action);
-	return consent_known(visit, outcome);
-}
-
-/* Whether anything but its own documents may be open to this caller: a producer reads those whatever the patient says,
- * and learns of the patient by them, not by asking. */
-static bool is_open_to_others(struct visit *visit, const struct consent *consent, struct seen *seen)
-{
-	struct code normal = { STR("N"), STR("2.16.840.1.113883.5.25"), STR_NONE };
-	const struct document_entry ordinary = { .patient_id = seen->public.patient_id,
-						 .confidentiality_codes = { &normal, 1 } };
-	struct caller *anybody = arena_alloc(visit->south.arena, sizeof(*anybody));
-	struct consent_decision decision;
-
-	consent_decide_entry(consent, &ordinary, &decision);
-	if (decision.permit || !anybody)
-		return decision.permit;
-	*anybody = *visit->caller;
-	anybody->organization = STR_NONE;
-	anybody->organization_id = STR_NONE;
-	consent = consent_ask(visit->access, &visit->south, anybody, CONSENT_FIND, seen->public.patient_id, false,
-			      visit->now_s);
-	if (consent_extent_of(consent, &decision) != CONSENT_NO_DOCUMENT)
-		return true;
-	seen->public.was_refused = true;
-	seen->public.decided = decision;
-	return false;
-}
-
-bool visit_may_discover(struct visit *visit, struct str patient_id, struct outcome *outcome)
-{
-	enum consent_extent extent = extent_of(visit, patient_id, CONSENT_FIND);
-	struct seen *seen = seen_find(visit, patient_id);
-	bool is_open = extent == CONSENT_EVERY_DOCUMENT;
-
-	if (extent == CONSENT_BY_DOCUMENT && seen)
-		is_open = is_open_to_others(visit, consent_of(visit, seen, CONSENT_FIND), seen);
-	return consent_known(visit, outcome) && is_open;
-}
-
 bool visible_query(struct visit *visit, enum consent_action action, const struct south *south,
 		   const struct stored_query *query, struct metadata *metadata, struct outcome *outcome)
 {
@@ -483,7 +328,7 @@ bool visible_query(struct visit *visit, enum consent_action action, const struct
 			    &metadata->submission_set_count, outcome) &&
 	       lists_filter(visit, action, south, query->home, &folder_shape, metadata->folders,
 			    &metadata->folder_count, outcome) &&
-	       relations_filter(visit, action, south, query->home, metadata, outcome) && consent_known(visit, outcome);
+	       relations_filter(visit, action, south, query->home, metadata, outcome) && visit_known(visit, outcome);
 }
 
 bool visible_refs(const struct south *south, const struct stored_query *query, struct strs *refs,
@@ -521,8 +366,8 @@ static const struct document_entry *document_choose(struct visit *visit, const s
 
 		if (!is_of(entry, wanted) || (has_approved && !status_is_approved(entry->availability_status)))
 			continue;
-		permitted = entry_permitted(visit, entry, CONSENT_FIND) &&
-			    entry_permitted(visit, entry, CONSENT_READ) && permitted;
+		permitted = visit_permits(visit, entry, CONSENT_FIND) && visit_permits(visit, entry, CONSENT_READ) &&
+			    permitted;
 		chosen = entry;
 	}
 	return permitted ? chosen : NULL;
@@ -542,7 +387,7 @@ bool visible_document(struct visit *visit, const struct south *south, struct str
 	if (!query_unchecked(south, &query, &found, outcome))
 		return false;
 	*entry = document_choose(visit, &found, wanted);
-	return *entry || consent_known(visit, outcome);
+	return *entry || visit_known(visit, outcome);
 }
 
 bool visible_retrieve(struct visit *visit, const struct south *south, const struct document_entry *entry,
@@ -556,7 +401,7 @@ bool visible_retrieve(struct visit *visit, const struct south *south, const stru
 	struct retrieve_sink inner = { sink->ctx, sink->begin, sink->data };
 	struct south asking = *south;
 
-	if (!entry_permitted(visit, entry, CONSENT_READ))
+	if (!visit_permits(visit, entry, CONSENT_READ))
 		return not_there(outcome);
 	asking.patient_id = entry->patient_id;
 	return xds_retrieve(&asking, &request, bytes_expected, &inner, outcome);
@@ -570,17 +415,17 @@ bool visible_confirm(struct visit *visit, const struct south *south, const struc
 
 	if (!anew)
 		return no_memory(outcome);
-	return entry_permitted(anew, entry, CONSENT_READ) || (consent_known(anew, outcome) && not_there(outcome));
+	return visit_permits(anew, entry, CONSENT_READ) || (visit_known(anew, outcome) && not_there(outcome));
 }
 
 bool visible_may_publish(struct visit *visit, struct str patient_id, const struct document_entry *entries, size_t count,
 			 struct outcome *outcome)
 {
-	bool permitted = extent_of(visit, patient_id, CONSENT_PUBLISH) != CONSENT_NO_DOCUMENT;
+	bool permitted = visit_extent(visit, patient_id, CONSENT_PUBLISH) != CONSENT_NO_DOCUMENT;
 
 	for (size_t i = 0; permitted && i < count; i++)
-		permitted = entry_permitted(visit, &entries[i], CONSENT_PUBLISH);
-	return permitted || (consent_known(visit, outcome) &&
+		permitted = visit_permits(visit, &entries[i], CONSENT_PUBLISH);
+	return permitted || (visit_known(visit, outcome) &&
 			     outcome_add(outcome, ERR_FORBIDDEN, "",
 					 "The patient's consent or this organisation's policy does not allow you to "
 					 "publish this for the patient."));

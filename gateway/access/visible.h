@@ -19,6 +19,11 @@ struct visit;
 struct visit *visit_begin(struct access *access, const struct south *south, const struct caller *caller, bool is_bound,
 			  struct str own_patient, int64_t now_s) MUST_CHECK;
 
+/* A part of the visit, for a source that is asked beside others: same caller and rules, its own memory (south->arena), so
+ * that one thread may use it while others use other parts. What it decides belongs to the visit: visit_patients tells of
+ * all parts, once their threads have ended. Called by the visit's own thread. NULL without memory. */
+struct visit *visit_part(struct visit *visit, const struct south *south) MUST_CHECK;
+
 /* False, with ERR_FORBIDDEN, when the caller asks about a patient of whom their token does not speak. patient_id: CX. */
 bool visit_about(const struct visit *visit, struct str patient_id, struct outcome *outcome) MUST_CHECK;
 
@@ -58,6 +63,14 @@ bool visible_objects(struct visit *visit, enum consent_action action, const stru
 bool visible_document(struct visit *visit, const struct south *south, struct str home,
 		      const struct document_request *wanted, const struct document_entry **entry,
 		      struct outcome *outcome) MUST_CHECK;
+
+/* What a patient hides in one source is hidden in all: drops from what a part of the visit has found every object of which
+ * another part has met a copy (same uniqueId, same patient) that may not be seen. After the threads of all parts. */
+void visible_everywhere(const struct visit *visit, struct metadata *metadata);
+
+/* True when the patient hides documents one by one, so that copies of them can be recognised only by who has looked at
+ * every document of the patient in every source. */
+bool visible_by_document(struct visit *visit, enum consent_action action, struct str patient_id);
 
 /* The ids that a query finds. They are names to ask by, not an answer: who gives one to a client asks for the object
  * first. */

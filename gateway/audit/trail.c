@@ -52,6 +52,8 @@ struct audit_trail {
 	struct call *calls;
 	size_t call_count;
 	size_t call_capacity;
+	struct audit_trail *parts; /* through next; each has calls of its own and nothing else */
+	struct audit_trail *next;
 	bool failed; /* memory was missing */
 	bool committed;
 	enum audit_outcome outcome; /* as committed */
@@ -180,6 +182,22 @@ bool audit_begin(struct audit *audit, const struct audit_begin *begin, struct au
 	begun->recorder = (struct south_recorder) { begun, south_called };
 	*trail = begun;
 	return true;
+}
+
+struct audit_trail *audit_part(struct audit_trail *trail, struct arena *arena)
+{
+	struct audit_trail *part = trail ? arena_alloc(arena, sizeof(*part)) : NULL;
+
+	if (!part) {
+		if (trail)
+			trail->failed = true;
+		return NULL;
+	}
+	part->begin.arena = arena;
+	part->recorder = (struct south_recorder) { part, south_called };
+	part->next = trail->parts;
+	trail->parts = part;
+	return part;
 }
 
 void audit_caller(struct audit_trail *trail, const struct caller *caller)
@@ -432,11 +450,23 @@ static bool events_write(struct events *events, enum audit_outcome outcome, stru
 		if (!decision_event(events, &trail->subjects[i], outcome == AUDIT_SUCCESS))
 			return false;
 	}
-	for (size_t i = 0; i < trail->call_count; i++) {
-		if (!call_event(events, &trail->calls[i]))
-			return false;
+	for (const struct audit_trail *part = trail; part; part = part == trail ? trail->parts : part->next) {
+		for (size_t i = 0; i < part->call_count; i++) {
+			if (!call_event(events, &part->calls[i]))
+				return false;
+		}
 	}
 	return true;
+}
+
+/* True when memory was missing for anything that was to be recorded. */
+static bool has_failed(const struct audit_trail *trail)
+{
+	bool failed = trail->failed;
+
+	for (const struct audit_trail *part = trail->parts; part; part = part->next)
+		failed = failed || part->failed;
+	return failed;
 }
 
 /* The parts of events->text. */
@@ -479,7 +509,7 @@ bool audit_commit(struct audit_trail *trail, const struct outcome *result, struc
 
 	if (!trail || (trail->committed && end <= trail->outcome))
 		return true;
-	if (trail->failed)
+	if (has_failed(trail))
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	/* result and outcome may be one. */
 	why = arena_copy(trail->begin.arena, why_of(result));

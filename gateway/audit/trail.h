@@ -45,6 +45,11 @@ void audit_decision(struct audit_trail *trail, struct str patient_id, const stru
 /* What it is about. The main object (is_main) of a request is one: a second call fills in what is missing of it. */
 void audit_object(struct audit_trail *trail, const struct audit_object *object);
 
+/* A part of the trail, for calls to other systems that another thread makes: gathers them in its own arena, which must
+ * live until audit_commit; they become events of the trail. Called by the trail's own thread. NULL for a NULL trail, and
+ * without memory. */
+struct audit_trail *audit_part(struct audit_trail *trail, struct arena *arena);
+
 /* For struct south: each call becomes an event of the trail. NULL when audit is off. */
 const struct south_recorder *audit_recorder(struct audit_trail *trail);
 

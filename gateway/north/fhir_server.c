@@ -12,6 +12,9 @@
 #define FORM_BYTES_MAX     65536
 #define RESOURCE_BYTES_MAX (1024u * 1024)
 #define GATEWAY_BYTES_MAX  (4u * 1024 * 1024)
+/* Each source admits its own number of requests (connections_max); these only bound what they are together. */
+#define LEG_THREADS_MAX 1024
+#define LEG_QUEUE_MAX   4096
 
 struct fhir_server {
 	struct gateway *gateway;
@@ -19,7 +22,8 @@ struct fhir_server {
 	struct route_base route_base;
 	atomic_uint stranger_count;
 	unsigned strangers_max;
-	struct arena *arena; /* of the server's life */
+	struct worker_pool *legs; /* threads for asking several sources at once */
+	struct arena *arena;      /* of the server's life */
 	struct http_server *http;
 	uint64_t stop_ms;
 };
@@ -78,11 +82,13 @@ static bool body_admit(const struct fhir_server *server, const struct route *rou
 	return false;
 }
 
-/* True when the transaction asks a back-end: those are admitted one by one, so that a slow back-end costs only its own
+/* True when the transaction asks the back-end: those are admitted one by one, so that a slow back-end costs only its own
  * requests. Nobody who revokes a Consent waits for one, and what is about patients alone asks identity sources, which
- * count by themselves. */
-static bool needs_backend(const struct route *route)
+ * count by themselves. Of several back-ends, a reader enters each when it comes to it (transactions/legs.h). */
+static bool needs_backend(const struct gateway *gateway, const struct route *route)
 {
+	if (gateway->source_count > 1 && route->name != ROUTE_PROVIDE_BUNDLE)
+		return false;
 	return !route->need->is_open && !str_equal(route->resource, STR("Patient")) &&
 	       !str_equal(route->resource, STR("Consent")) && !str_equal(route->resource, STR("AuditEvent"));
 }
@@ -109,11 +115,11 @@ static bool places_take(struct fhir_server *server, const struct route *route, b
 		let_go(server, holds);
 		return refuse(exchange, ERR_BUSY, "Too many tokens are being looked up at once; try again later.");
 	}
-	if (needs_backend(route) && !backend_enter(&server->gateway->sources->backend)) {
+	if (needs_backend(server->gateway, route) && !backend_enter(&server->gateway->sources->backend)) {
 		let_go(server, holds);
 		return refuse(exchange, ERR_BUSY, "The back-end has as many requests as it can take; try again later.");
 	}
-	holds |= needs_backend(route) ? HOLDS_BACKEND : 0;
+	holds |= needs_backend(server->gateway, route) ? HOLDS_BACKEND : 0;
 	http->tag = (void *)(uintptr_t)holds;
 	return true;
 }
@@ -221,12 +227,17 @@ static struct str path_of(struct str url)
 static bool gateway_make(struct fhir_server *server, const struct config *config, const char *version,
 			 struct outcome *outcome)
 {
+	const struct worker_options legs = { .threads_max = LEG_THREADS_MAX, .queue_max = LEG_QUEUE_MAX };
+
+	server->legs = worker_pool_new(&legs);
+	if (!server->legs)
+		return out_of_memory(outcome);
 	server->spools = (struct spool_limits) { .directory = config->spool_directory.data,
 						 .memory_bytes = config->limits_spool_memory,
 						 .total_bytes_max = config->limits_spool_bytes };
 	server->route_base.public_path = path_of(config->public_base);
 	server->stop_ms = config->limits_stop_seconds * 1000;
-	if (!gateway_open(config, version, &server->spools, &server->gateway, outcome))
+	if (!gateway_open(config, version, &server->spools, server->legs, &server->gateway, outcome))
 		return false;
 	server->strangers_max = (server->gateway->sources->backend.requests_max + 1) / 2;
 	return true;
@@ -300,6 +311,7 @@ static bool http_open(struct fhir_server *server, struct outcome *outcome)
 
 static void server_free(struct fhir_server *server)
 {
+	worker_pool_free(server->legs);
 	gateway_close(server->gateway);
 	arena_free(server->arena);
 	free(server);

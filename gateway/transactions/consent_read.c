@@ -151,13 +151,13 @@ static bool bundle_write(const struct transaction *t, const struct consent_searc
 			 const struct search_opening *opening, const struct finding *finding, struct buf *answer)
 {
 	struct searchset set = { .total = finding->count };
-	struct search_key last = { STR_NONE, STR_NONE };
+	struct search_key last = { 0 };
 	struct json_writer writer;
 	size_t begin;
 	size_t end;
 
 	if (!page_cut(t, search, opening, finding, &begin, &end, &last) ||
-	    !search_links(t, "Consent", search->honoured, last.id.data ? &last : NULL, &set))
+	    !search_links(t, "Consent", search->honoured, last.id.data ? &last : NULL, NULL, &set))
 		return false;
 	json_writer_init(&writer, answer);
 	searchset_begin(&writer, &set);

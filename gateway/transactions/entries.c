@@ -22,6 +22,13 @@ struct str registry_home(const struct transaction *t)
 	return t->source->home;
 }
 
+struct str source_uri(const struct transaction *t)
+{
+	return t->source->home.data ? t->source->home
+				    : arena_printf(t->south.arena, "%.*s#%.*s", STR_ARG(t->gateway->base),
+						   STR_ARG(t->source->backend.name));
+}
+
 bool registry_ask(const struct transaction *t, const struct stored_query *query, struct metadata *metadata)
 {
 	return visible_query(t->visit, CONSENT_FIND, &t->south, query, metadata, t->outcome);
@@ -52,17 +59,30 @@ struct str resource_reference(const struct transaction *t, enum seal_kind kind, 
 	return id.data ? arena_printf(t->south.arena, "%s/%.*s", types[kind], STR_ARG(id)) : STR_NONE;
 }
 
-bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct str id, struct str *urn)
+bool resource_id_find(const struct transaction *t, enum seal_kind kind, struct str id, struct source **source,
+		      struct str *urn)
 {
-	uint8_t source;
+	uint8_t number;
 	uint8_t uuid[16];
 	char text[UUID_URN_SIZE];
 
-	if (!seal_id_open(t->gateway->seal, kind, id, &source, uuid) || source != t->source->config->source)
+	*source = NULL;
+	if (!seal_id_open(t->gateway->seal, kind, id, &number, uuid))
 		return false;
+	for (size_t i = 0; i < t->gateway->source_count; i++) {
+		if (t->gateway->sources[i].config->source == number)
+			*source = &t->gateway->sources[i];
+	}
 	uuid_write(uuid, text);
 	*urn = arena_copy(t->south.arena, str_from_c(text));
-	return urn->data != NULL;
+	return *source && urn->data;
+}
+
+bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct str id, struct str *urn)
+{
+	struct source *source;
+
+	return resource_id_find(t, kind, id, &source, urn) && source == t->source;
 }
 
 static uint64_t version_of(const struct document_entry *entry)

@@ -12,6 +12,10 @@ bool registry_ask(const struct transaction *t, const struct stored_query *query,
 /* The home that queries must carry: "urn:oid:..." or STR_NONE. */
 struct str registry_home(const struct transaction *t);
 
+/* meta.source: what t's source is to clients, its home or a place under the base that tells its name; NULL data without
+ * memory. */
+struct str source_uri(const struct transaction *t);
+
 /* The id of a resource for the object with these ids (logical_id wins when it is there); the data is NULL when the
  * object has no UUID, or without memory. */
 struct str resource_id(const struct transaction *t, enum seal_kind kind, struct str logical_id, struct str entry_uuid);
@@ -20,7 +24,11 @@ struct str resource_id(const struct transaction *t, enum seal_kind kind, struct 
 struct str resource_reference(const struct transaction *t, enum seal_kind kind, struct str logical_id,
 			      struct str entry_uuid);
 
-/* The "urn:uuid:" text in an id that this deployment made; false for every other id. */
+/* The source and the "urn:uuid:" text in an id that this deployment made; false for every other id, and for one of a source
+ * that the configuration no longer names. */
+bool resource_id_find(const struct transaction *t, enum seal_kind kind, struct str id, struct source **source,
+		      struct str *urn) MUST_CHECK;
+/* The same for an id of t's source. */
 bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct str id, struct str *urn) MUST_CHECK;
 
 /* The current version of the document entry with this logicalID (or entryUUID); *entry is NULL when there is none. */

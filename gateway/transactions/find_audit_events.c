@@ -271,7 +271,7 @@ static bool page_write(const struct reading *reading, const struct audit_page *p
 	}
 	fhir_instant_from_unix(t->now_s, instant);
 	set.timestamp = str_from_c(instant);
-	if (!search_links(t, "AuditEvent", buf_str(&reading->honoured), page->more ? &last : NULL, &set))
+	if (!search_links(t, "AuditEvent", buf_str(&reading->honoured), page->more ? &last : NULL, NULL, &set))
 		return false;
 	json_writer_init(&writer, answer);
 	searchset_begin(&writer, &set);

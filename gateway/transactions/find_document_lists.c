@@ -8,6 +8,19 @@
 
 #define RESOURCE_BYTES_MAX (4u * 1024 * 1024)
 
+/* What is looked for. */
+struct finding {
+	const struct search *search;
+	const struct search_resolved *resolved;
+};
+
+/* What one source has on the page. */
+struct found {
+	struct str *page; /* entryUUIDs */
+	size_t page_count;
+	struct neighbourhood around;
+};
+
 /* Nobody who asked for one patient may see another's lists, whatever the registry sends. */
 static void strangers_drop(const struct transaction *t, struct str patient_id, struct metadata *answer)
 {
@@ -44,57 +57,116 @@ static struct str entry_id(const struct transaction *t, const struct list_entry 
 	return resource_id(t, SEAL_LIST, logical_id, entry_uuid(entry));
 }
 
-/* The members of the lists of a page. */
-static bool page_surroundings(const struct transaction *t, const struct list_page *page, struct neighbourhood *around)
+static bool lists_read(struct leg *leg, const void *ctx)
 {
-	struct str *uuids = arena_array(t->south.arena, page->count, sizeof(*uuids));
-
-	if (!uuids)
-		return no_memory(t);
-	for (size_t i = 0; i < page->count; i++)
-		uuids[i] = entry_uuid(&page->entries[i]);
-	return associations_ask(t, uuids, page->count, around) && members_ask(t, around);
-}
-
-static bool page_find(const struct transaction *t, const struct search *search, const struct search_resolved *resolved,
-		      struct list_page *page, struct neighbourhood *around)
-{
+	const struct finding *finding = ctx;
+	struct search_resolved there;
 	struct stored_query *queries;
-	size_t query_count;
-	struct metadata *answers;
+	size_t count;
+	bool nobody;
 
-	if (!list_search_queries(search, resolved, t->south.arena, &queries, &query_count, t->outcome) ||
-	    !search_ask(t, queries, query_count, &answers))
+	if (!search_at(leg, finding->resolved, &there, &nobody) ||
+	    !list_search_queries(finding->search, &there, leg->t.south.arena, &queries, &count, leg->t.outcome))
 		return false;
-	for (size_t i = 0; i < query_count; i++)
-		strangers_drop(t, resolved->patient_id, &answers[i]);
-	if (!list_search_select(search, resolved, answers, query_count, t->south.arena, page, t->outcome))
-		return false;
-	if (search->view.summary == SUMMARY_COUNT)
+	if (nobody)
 		return true;
-	return page_surroundings(t, page, around);
+	if (!search_ask(leg, queries, count))
+		return false;
+	for (size_t i = 0; i < leg->answer_count; i++)
+		strangers_drop(&leg->t, finding->resolved->patient_id, &leg->answers[i]);
+	return true;
 }
 
-static bool page_write(const struct transaction *t, const struct search *search, const struct list_page *page,
-		       const struct neighbourhood *around, struct searchset *set, struct json_writer *writer)
+/* What all sources have, in their order. */
+static bool answers_join(const struct legs *legs, struct list_answer **answers, size_t *count)
 {
+	size_t room = 0;
+
+	for (size_t i = 0; i < legs->count; i++)
+		room += legs->items[i].answer_count;
+	*count = 0;
+	*answers = arena_array(legs->t->south.arena, room, sizeof(**answers));
+	if (!*answers)
+		return no_memory(legs->t);
+	for (size_t i = 0; i < legs->count; i++) {
+		const struct leg *leg = &legs->items[i];
+
+		for (size_t k = 0; leg->wanted && k < leg->answer_count; k++)
+			(*answers)[(*count)++] =
+				(struct list_answer) { &leg->answers[k], (uint8_t)leg->t.source->config->source };
+	}
+	return true;
+}
+
+static bool page_find(struct legs *legs, const struct finding *finding, struct list_page *page)
+{
+	const struct transaction *t = legs->t;
+	struct list_answer *answers;
+	size_t count;
+
+	return legs_run(legs, lists_read, finding) && answers_join(legs, &answers, &count) &&
+	       list_search_select(finding->search, finding->resolved, answers, count, t->south.arena, page, t->outcome);
+}
+
+/* The members of a source's lists on the page. */
+static bool around_read(struct leg *leg, const void *ctx)
+{
+	struct found *found = leg->found;
+
+	(void)ctx;
+	return associations_ask(&leg->t, found->page, found->page_count, &found->around) &&
+	       members_ask(&leg->t, &found->around);
+}
+
+static bool page_surroundings(struct legs *legs, const struct list_page *page)
+{
+	const struct transaction *t = legs->t;
+
+	for (size_t i = 0; i < legs->count; i++) {
+		struct leg *leg = &legs->items[i];
+		struct found *found = arena_alloc(t->south.arena, sizeof(*found));
+
+		if (found)
+			found->page = arena_array(t->south.arena, page->count, sizeof(*found->page));
+		if (!found || !found->page)
+			return no_memory(t);
+		for (size_t k = 0; k < page->count; k++) {
+			if (page->entries[k].source == leg->t.source->config->source)
+				found->page[found->page_count++] = entry_uuid(&page->entries[k]);
+		}
+		leg->found = found;
+		leg->wanted = leg->wanted && found->page_count > 0;
+	}
+	return legs_run(legs, around_read, NULL);
+}
+
+static bool entry_write(const struct legs *legs, const struct search *search, const struct list_entry *entry,
+			struct buf *scratch, struct json_writer *writer)
+{
+	const struct leg *leg = search_leg(legs, entry->source);
+	const struct neighbourhood *around = &((const struct found *)leg->found)->around;
+	struct json_writer resource;
+
+	buf_clear(scratch);
+	json_writer_init(&resource, scratch);
+	return (entry->submission_set ? submission_set_write(&leg->t, entry->submission_set, around, &resource)
+				      : folder_write(&leg->t, entry->folder, around, &resource)) &&
+	       json_writer_finish(&resource, legs->t->outcome) &&
+	       search_entry_write(legs->t, &search->view, "List", entry_id(&leg->t, entry), scratch, writer);
+}
+
+static bool page_write(const struct legs *legs, const struct search *search, const struct list_page *page,
+		       const struct searchset *set, struct json_writer *writer)
+{
+	const struct transaction *t = legs->t;
 	bool counting = search->view.summary == SUMMARY_COUNT;
 	struct buf scratch;
 	bool ok = true;
 
 	searchset_begin(writer, set);
 	buf_init(&scratch, RESOURCE_BYTES_MAX);
-	for (size_t i = 0; ok && !counting && i < page->count; i++) {
-		const struct list_entry *entry = &page->entries[i];
-		struct json_writer resource;
-
-		buf_clear(&scratch);
-		json_writer_init(&resource, &scratch);
-		ok = (entry->submission_set ? submission_set_write(t, entry->submission_set, around, &resource)
-					    : folder_write(t, entry->folder, around, &resource)) &&
-		     json_writer_finish(&resource, t->outcome) &&
-		     search_entry_write(t, &search->view, "List", entry_id(t, entry), &scratch, writer);
-	}
+	for (size_t i = 0; ok && !counting && i < page->count; i++)
+		ok = entry_write(legs, search, &page->entries[i], &scratch, writer);
 	buf_free(&scratch);
 	searchset_outcome(writer, t->outcome);
 	searchset_end(writer);
@@ -103,12 +175,13 @@ static bool page_write(const struct transaction *t, const struct search *search,
 
 bool find_document_lists(const struct transaction *t, const struct search_request *request, struct buf *answer)
 {
-	struct transaction about = *t;
 	struct search_opening opening;
 	struct search search;
 	struct search_resolved resolved;
+	struct finding finding = { &search, &resolved };
+	struct legs legs;
+	struct search_sources sources;
 	struct list_page page = { 0 };
-	struct neighbourhood around = { 0 };
 	struct searchset set = { 0 };
 	struct json_writer writer;
 	char instant[FHIR_INSTANT_SIZE];
@@ -118,16 +191,17 @@ bool find_document_lists(const struct transaction *t, const struct search_reques
 		return false;
 	search.after = opening.after;
 	search.has_after = opening.has_after;
-	if (!search_resolve(t, &search.needs, SEAL_LIST, &resolved))
+	if (!search_resolve(t, &search.needs, SEAL_LIST, &resolved) ||
+	    !search_legs(t, &opening, &search, &resolved, &legs) || !page_find(&legs, &finding, &page))
 		return false;
-	about.south.patient_id = resolved.patient_id; /* for who is told about whom is asked */
-	if (!resolved.nobody && !page_find(&about, &search, &resolved, &page, &around))
-		return false;
+	sources = legs_sources(&legs);
 	set.total = page.total;
 	fhir_instant_from_unix(t->now_s, instant);
 	set.timestamp = str_from_c(instant);
-	if (!search_links(t, "List", search.honoured, page.more ? &page.last : NULL, &set))
+	if (!search_links(t, "List", search.honoured, page.more ? &page.last : NULL, &sources, &set) ||
+	    (search.view.summary != SUMMARY_COUNT && !page_surroundings(&legs, &page)))
 		return false;
+	set.is_incomplete = legs.is_incomplete;
 	json_writer_init(&writer, answer);
-	return page_write(t, &search, &page, &around, &set, &writer);
+	return page_write(&legs, &search, &page, &set, &writer);
 }

@@ -9,150 +9,252 @@
 
 #define RESOURCE_BYTES_MAX (4u * 1024 * 1024)
 
-/* All entries of all answers, but for those of another patient: a registry that sends such is wrong, and nobody who
- * asked for one patient may see another's. */
-static bool entries_gather(const struct transaction *t, const struct metadata *answers, size_t count,
-			   struct str patient_id, const struct document_entry ***entries, size_t *entry_count)
+/* What is looked for. */
+struct finding {
+	const struct search *search;
+	const struct search_resolved *resolved;
+};
+
+/* What one source has of it. */
+struct found {
+	struct document_found *items;
+	size_t count;
+	struct str *page; /* entryUUIDs of those that are on the page */
+	size_t page_count;
+	struct neighbourhood around; /* of those */
+};
+
+static bool entries_read(struct leg *leg, const void *ctx)
 {
+	const struct finding *finding = ctx;
+	struct search_resolved there;
+	struct stored_query *queries;
+	size_t count;
+	bool nobody;
+
+	if (!search_at(leg, finding->resolved, &there, &nobody) ||
+	    !document_search_queries(finding->search, &there, leg->t.south.arena, &queries, &count, leg->t.outcome))
+		return false;
+	return nobody || search_ask(leg, queries, count);
+}
+
+/* All entries of a source, but for those of another patient: a registry that sends such is wrong, and nobody who asked for
+ * one patient may see another's. */
+static bool entries_gather(const struct transaction *t, struct leg *leg, struct str patient_id)
+{
+	struct found *found = arena_alloc(t->south.arena, sizeof(*found));
 	size_t room = 0;
 	size_t strangers = 0;
 
-	for (size_t i = 0; i < count; i++)
-		room += answers[i].document_entry_count;
-	*entries = arena_array(t->south.arena, room, sizeof(**entries));
-	*entry_count = 0;
-	if (!*entries)
+	for (size_t i = 0; i < leg->answer_count; i++)
+		room += leg->answers[i].document_entry_count;
+	if (found)
+		found->items = arena_array(t->south.arena, room, sizeof(*found->items));
+	if (!found || !found->items)
 		return no_memory(t);
-	if (room > t->gateway->config->search_results_max)
-		return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Narrow the search: it has too many results.");
-	for (size_t i = 0; i < count; i++) {
-		for (size_t k = 0; k < answers[i].document_entry_count; k++) {
-			const struct document_entry *entry = &answers[i].document_entries[k];
+	for (size_t i = 0; i < leg->answer_count; i++) {
+		for (size_t k = 0; k < leg->answers[i].document_entry_count; k++) {
+			const struct document_entry *entry = &leg->answers[i].document_entries[k];
 
 			if (patient_id.data && !patient_same(t, entry->patient_id, patient_id))
 				strangers++;
 			else
-				(*entries)[(*entry_count)++] = entry;
+				found->items[found->count++] =
+					(struct document_found) { .entry = entry,
+								  .source = (uint8_t)leg->t.source->config->source };
 		}
 	}
 	if (strangers > 0)
-		LOG(ERROR, LOG_SOUTH_ERROR, t->south.request_id, LOG_TEXT("backend", t->south.backend->name),
+		LOG(ERROR, LOG_SOUTH_ERROR, t->south.request_id, LOG_TEXT("backend", leg->t.source->backend.name),
 		    LOG_NUMBER("entries_of_other_patients_dropped", strangers));
+	leg->found = found;
 	return true;
 }
 
-/* _lastUpdated: the submission time of the set that brought each entry. */
-static bool last_updated_ask(const struct transaction *t, const struct document_entry *const *entries, size_t count,
-			     struct str **times)
+/* The submission time of the set that brought each entry. */
+static void times_take(const struct metadata *answer, struct document_found *items, size_t count)
 {
-	*times = arena_array(t->south.arena, count, sizeof(**times));
-	if (!*times)
-		return no_memory(t);
-	for (size_t begin = 0; begin < count; begin += SEARCH_BATCH) {
-		size_t batch = count - begin < SEARCH_BATCH ? count - begin : SEARCH_BATCH;
-		struct str uuids[SEARCH_BATCH];
-		struct stored_query query;
-		struct metadata found;
+	for (size_t i = 0; i < answer->association_count; i++) {
+		const struct association *association = &answer->associations[i];
 
-		for (size_t i = 0; i < batch; i++)
-			uuids[i] = entries[begin + i]->entry_uuid;
-		if (!get_submission_sets(uuids, batch, registry_home(t), t->south.arena, &query))
-			return no_memory(t);
-		if (!registry_ask(t, &query, &found))
-			return false;
-		for (size_t i = 0; i < found.association_count; i++) {
-			for (size_t k = 0; k < batch; k++) {
-				if (!str_equal(found.associations[i].target, uuids[k]))
-					continue;
-				for (size_t s = 0; s < found.submission_set_count; s++) {
-					if (str_equal(found.submission_sets[s].entry_uuid,
-						      found.associations[i].source))
-						(*times)[begin + k] = found.submission_sets[s].submission_time;
-				}
+		for (size_t k = 0; k < count; k++) {
+			if (!str_equal(association->target, items[k].entry->entry_uuid))
+				continue;
+			for (size_t s = 0; s < answer->submission_set_count; s++) {
+				if (str_equal(answer->submission_sets[s].entry_uuid, association->source))
+					items[k].last_updated = answer->submission_sets[s].submission_time;
 			}
 		}
 	}
+}
+
+/* _lastUpdated. */
+static bool times_read(struct leg *leg, const void *ctx)
+{
+	const struct transaction *t = &leg->t;
+	struct found *found = leg->found;
+
+	(void)ctx;
+	for (size_t begin = 0; begin < found->count; begin += SEARCH_BATCH) {
+		size_t batch = found->count - begin < SEARCH_BATCH ? found->count - begin : SEARCH_BATCH;
+		struct str uuids[SEARCH_BATCH];
+		struct stored_query query;
+		struct metadata answer;
+
+		for (size_t i = 0; i < batch; i++)
+			uuids[i] = found->items[begin + i].entry->entry_uuid;
+		if (!get_submission_sets(uuids, batch, registry_home(t), t->south.arena, &query))
+			return no_memory(t);
+		if (!registry_ask(t, &query, &answer))
+			return false;
+		times_take(&answer, found->items + begin, batch);
+	}
 	return true;
 }
 
-/* The associations of the entries of a page; entries that are there tell the ids of those they name. */
-static bool page_surroundings(const struct transaction *t, const struct document_page *page,
-			      const struct metadata *answers, size_t answer_count, struct neighbourhood *around)
+/* What all sources have, in their order. */
+static bool entries_join(const struct legs *legs, struct document_found **items, size_t *count)
 {
-	struct str *uuids = arena_array(t->south.arena, page->count, sizeof(*uuids));
+	const struct transaction *t = legs->t;
+	size_t room = 0;
 
-	if (!uuids)
+	for (size_t i = 0; i < legs->count; i++)
+		room += legs->items[i].wanted ? ((const struct found *)legs->items[i].found)->count : 0;
+	*count = 0;
+	*items = arena_array(t->south.arena, room, sizeof(**items));
+	if (!*items)
 		return no_memory(t);
-	for (size_t i = 0; i < page->count; i++)
-		uuids[i] = page->entries[i]->entry_uuid;
-	*around = (struct neighbourhood) { 0 };
-	if (answer_count > 0) {
-		around->entries = answers[0].document_entries;
-		around->entry_count = answers[0].document_entry_count;
+	if (room > t->gateway->config->search_results_max)
+		return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Narrow the search: it has too many results.");
+	for (size_t i = 0; i < legs->count; i++) {
+		const struct found *found = legs->items[i].found;
+
+		for (size_t k = 0; legs->items[i].wanted && k < found->count; k++)
+			(*items)[(*count)++] = found->items[k];
 	}
-	return associations_ask(t, uuids, page->count, around);
+	return true;
 }
 
-static bool page_write(const struct transaction *t, const struct search *search, const struct document_page *page,
-		       const struct neighbourhood *around, struct searchset *set, struct json_writer *writer)
+/* The entries that answer the search, filtered, sorted, and cut to the page. */
+static bool page_find(struct legs *legs, const struct finding *finding, struct document_page *page)
 {
+	const struct transaction *t = legs->t;
+	struct document_found *items;
+	size_t count;
+
+	if (!legs_run(legs, entries_read, finding))
+		return false;
+	for (size_t i = 0; i < legs->count; i++) {
+		if (legs->items[i].wanted && !entries_gather(t, &legs->items[i], finding->resolved->patient_id))
+			return false;
+	}
+	if (finding->search->needs.last_updated && !legs_run(legs, times_read, NULL))
+		return false;
+	return entries_join(legs, &items, &count) && document_search_select(finding->search, finding->resolved, items,
+									    count, t->south.arena, page, t->outcome);
+}
+
+/* The associations of a source's entries on the page; entries that are there tell the ids of those they name. */
+static bool around_read(struct leg *leg, const void *ctx)
+{
+	struct found *found = leg->found;
+
+	(void)ctx;
+	return associations_ask(&leg->t, found->page, found->page_count, &found->around);
+}
+
+static bool page_surroundings(struct legs *legs, const struct document_page *page)
+{
+	const struct transaction *t = legs->t;
+
+	for (size_t i = 0; i < legs->count; i++) {
+		struct leg *leg = &legs->items[i];
+		struct found *found = leg->found;
+
+		if (!leg->wanted)
+			continue;
+		found->page = arena_array(t->south.arena, page->count, sizeof(*found->page));
+		if (!found->page)
+			return no_memory(t);
+		for (size_t k = 0; k < page->count; k++) {
+			if (page->items[k].source == leg->t.source->config->source)
+				found->page[found->page_count++] = page->items[k].entry->entry_uuid;
+		}
+		if (leg->answer_count > 0) {
+			found->around.entries = leg->answers[0].document_entries;
+			found->around.entry_count = leg->answers[0].document_entry_count;
+		}
+		leg->wanted = found->page_count > 0;
+	}
+	return legs_run(legs, around_read, NULL);
+}
+
+static struct str found_id(const struct legs *legs, const struct document_found *one)
+{
+	return resource_id(&search_leg(legs, one->source)->t, SEAL_DOCUMENT_REFERENCE, one->entry->logical_id,
+			   one->entry->entry_uuid);
+}
+
+/* Two networks that have different bytes under one identifier: who reads must know. */
+static void twins_tell(const struct legs *legs, const struct document_page *page)
+{
+	for (size_t i = 0; i < page->count; i++) {
+		const struct document_found *one = &page->items[i];
+
+		if (!one->twin)
+			continue;
+		outcome_warn(legs->t->outcome, ERR_CONFLICT, "",
+			     "DocumentReference/%.*s of %.*s and DocumentReference/%.*s of %.*s have the same "
+			     "identifier "
+			     "and different content: compare both.",
+			     STR_ARG(found_id(legs, one)),
+			     STR_ARG(search_leg(legs, one->source)->t.source->backend.name),
+			     STR_ARG(found_id(legs, one->twin)),
+			     STR_ARG(search_leg(legs, one->twin->source)->t.source->backend.name));
+	}
+}
+
+static bool entry_write(const struct legs *legs, const struct search *search, const struct document_found *one,
+			struct buf *scratch, struct json_writer *writer)
+{
+	const struct leg *leg = search_leg(legs, one->source);
+	const struct found *found = leg->found;
+	struct json_writer resource;
+
+	buf_clear(scratch);
+	json_writer_init(&resource, scratch);
+	return document_reference_write(&leg->t, one->entry, &found->around, &resource) &&
+	       json_writer_finish(&resource, legs->t->outcome) &&
+	       search_entry_write(legs->t, &search->view, "DocumentReference", found_id(legs, one), scratch, writer);
+}
+
+static bool page_write(const struct legs *legs, const struct search *search, const struct document_page *page,
+		       const struct searchset *set, struct json_writer *writer)
+{
+	const struct transaction *t = legs->t;
 	bool counting = search->view.summary == SUMMARY_COUNT;
 	struct buf scratch;
 	bool ok = true;
 
 	searchset_begin(writer, set);
 	buf_init(&scratch, RESOURCE_BYTES_MAX);
-	for (size_t i = 0; ok && !counting && i < page->count; i++) {
-		const struct document_entry *entry = page->entries[i];
-		struct json_writer resource;
-
-		buf_clear(&scratch);
-		json_writer_init(&resource, &scratch);
-		ok = document_reference_write(t, entry, around, &resource) &&
-		     json_writer_finish(&resource, t->outcome) &&
-		     search_entry_write(t, &search->view, "DocumentReference",
-					resource_id(t, SEAL_DOCUMENT_REFERENCE, entry->logical_id, entry->entry_uuid),
-					&scratch, writer);
-	}
+	for (size_t i = 0; ok && !counting && i < page->count; i++)
+		ok = entry_write(legs, search, &page->items[i], &scratch, writer);
 	buf_free(&scratch);
 	searchset_outcome(writer, t->outcome);
 	searchset_end(writer);
 	return ok && json_writer_finish(writer, t->outcome);
 }
 
-/* The entries that answer the search, filtered, sorted, and cut to the page. */
-static bool page_find(const struct transaction *t, const struct search *search, const struct search_resolved *resolved,
-		      struct document_page *page, struct neighbourhood *around)
-{
-	struct stored_query *queries;
-	size_t query_count;
-	struct metadata *answers;
-	const struct document_entry **entries;
-	size_t entry_count;
-	struct str *last_updated = NULL;
-
-	if (!document_search_queries(search, resolved, t->south.arena, &queries, &query_count, t->outcome) ||
-	    !search_ask(t, queries, query_count, &answers) ||
-	    !entries_gather(t, answers, query_count, resolved->patient_id, &entries, &entry_count))
-		return false;
-	if (search->needs.last_updated && !last_updated_ask(t, entries, entry_count, &last_updated))
-		return false;
-	if (!document_search_select(search, resolved, entries, last_updated, entry_count, t->south.arena, page,
-				    t->outcome))
-		return false;
-	if (search->view.summary == SUMMARY_COUNT)
-		return true;
-	return page_surroundings(t, page, answers, query_count, around);
-}
-
 bool find_document_references(const struct transaction *t, const struct search_request *request, struct buf *answer)
 {
-	struct transaction about = *t;
 	struct search_opening opening;
 	struct search search;
 	struct search_resolved resolved;
+	struct finding finding = { &search, &resolved };
+	struct legs legs;
+	struct search_sources sources;
 	struct document_page page = { 0 };
-	struct neighbourhood around = { 0 };
 	struct searchset set = { 0 };
 	struct json_writer writer;
 	char instant[FHIR_INSTANT_SIZE];
@@ -162,16 +264,18 @@ bool find_document_references(const struct transaction *t, const struct search_r
 		return false;
 	search.after = opening.after;
 	search.has_after = opening.has_after;
-	if (!search_resolve(t, &search.needs, SEAL_DOCUMENT_REFERENCE, &resolved))
+	if (!search_resolve(t, &search.needs, SEAL_DOCUMENT_REFERENCE, &resolved) ||
+	    !search_legs(t, &opening, &search, &resolved, &legs) || !page_find(&legs, &finding, &page))
 		return false;
-	about.south.patient_id = resolved.patient_id; /* for who is told about whom is asked */
-	if (!resolved.nobody && !page_find(&about, &search, &resolved, &page, &around))
-		return false;
+	sources = legs_sources(&legs);
 	set.total = page.total;
 	fhir_instant_from_unix(t->now_s, instant);
 	set.timestamp = str_from_c(instant);
-	if (!search_links(t, "DocumentReference", search.honoured, page.more ? &page.last : NULL, &set))
+	if (!search_links(t, "DocumentReference", search.honoured, page.more ? &page.last : NULL, &sources, &set) ||
+	    (search.view.summary != SUMMARY_COUNT && !page_surroundings(&legs, &page)))
 		return false;
+	set.is_incomplete = legs.is_incomplete;
+	twins_tell(&legs, &page);
 	json_writer_init(&writer, answer);
-	return page_write(t, &search, &page, &around, &set, &writer);
+	return page_write(&legs, &search, &page, &set, &writer);
 }

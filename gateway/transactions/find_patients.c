@@ -206,7 +206,7 @@ bool find_patients(const struct transaction *t, const struct search_request *req
 	more = !search.counting && page.end < page.count;
 	if (more)
 		last.id = page.items[page.end - 1].key;
-	if (!search_links(t, "Patient", search.honoured, more ? &last : NULL, &set))
+	if (!search_links(t, "Patient", search.honoured, more ? &last : NULL, NULL, &set))
 		return false;
 	json_writer_init(&writer, answer);
 	return page_write(t, &search, &page, &set, &writer);

@@ -80,7 +80,7 @@ static bool parts_open(struct gateway *gateway, struct outcome *outcome)
 }
 
 bool gateway_open(const struct config *config, const char *version, struct spool_limits *spools,
-		  struct gateway **gateway, struct outcome *outcome)
+		  struct worker_pool *legs, struct gateway **gateway, struct outcome *outcome)
 {
 	struct arena *arena = arena_new(GATEWAY_BYTES_MAX);
 	struct gateway *opened = arena ? arena_alloc(arena, sizeof(*opened)) : NULL;
@@ -91,6 +91,7 @@ bool gateway_open(const struct config *config, const char *version, struct spool
 	}
 	*opened = (struct gateway) { .config = config,
 				     .spools = spools,
+				     .legs = legs,
 				     .base = config->public_base,
 				     .version = str_from_c(version),
 				     .arena = arena };

@@ -8,6 +8,7 @@
 #include "gateway/run/config.h"
 #include "gateway/run/seal.h"
 #include "gateway/run/spool.h"
+#include "gateway/run/worker.h"
 #include "gateway/south/backend.h"
 #include "gateway/south/xua.h"
 
@@ -24,7 +25,8 @@ struct gateway {
 	size_t source_count;
 	struct seal *seal;
 	struct spool_limits *spools;
-	struct xua *xua; /* NULL: no back-end is told who asks */
+	struct worker_pool *legs; /* threads for asking several sources at once; of the process */
+	struct xua *xua;          /* NULL: no back-end is told who asks */
 	struct access *access;
 	struct audit *audit; /* NULL: off */
 	struct str base;     /* public base URL without a final slash */
@@ -36,7 +38,7 @@ struct gateway {
 /* Makes the gateway of this configuration; everything is borrowed for its life. version: of the program, a literal.
  * Errors: those of the parts, ERR_NO_MEMORY. Close with gateway_close, after the last request. */
 bool gateway_open(const struct config *config, const char *version, struct spool_limits *spools,
-		  struct gateway **gateway, struct outcome *outcome) MUST_CHECK;
+		  struct worker_pool *legs, struct gateway **gateway, struct outcome *outcome) MUST_CHECK;
 void gateway_close(struct gateway *gateway); /* NULL is allowed */
 
 /* Whether it could be opened, as far as the configuration and the files that it names tell; nothing is written, opened

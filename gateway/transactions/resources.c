@@ -172,14 +172,23 @@ static bool is_related(const struct fhir_links *links, struct str code, struct s
 	return false;
 }
 
+/* A registry need not say of what community its own objects are; who reads several must know. TF-3 4.2.3.2.12 */
+static void home_show(const struct transaction *t, struct str *home)
+{
+	if (str_is_empty(*home))
+		*home = t->source->home;
+}
+
 bool document_reference_write(const struct transaction *t, const struct document_entry *entry,
 			      const struct neighbourhood *around, struct json_writer *writer)
 {
 	struct str id = own_id(t, SEAL_DOCUMENT_REFERENCE, entry->logical_id, entry->entry_uuid, around);
 	struct str binary = resource_reference(t, SEAL_BINARY, entry->logical_id, entry->entry_uuid);
 	struct fhir_relation *relations = arena_array(t->south.arena, around->association_count, sizeof(*relations));
+	struct document_entry shown = *entry;
 	struct fhir_links links = { .id = id,
 				    .subject = patient_reference(t, entry->patient_id),
+				    .source = source_uri(t),
 				    .relations = relations };
 
 	if (!relations)
@@ -200,7 +209,8 @@ bool document_reference_write(const struct transaction *t, const struct document
 		if (target.data && !is_related(&links, code, target))
 			relations[links.relation_count++] = (struct fhir_relation) { code, target };
 	}
-	document_entry_to_fhir(entry, &links, t->south.arena, writer);
+	home_show(t, &shown.home_community_id);
+	document_entry_to_fhir(&shown, &links, t->south.arena, writer);
 	return true;
 }
 
@@ -245,11 +255,14 @@ bool submission_set_write(const struct transaction *t, const struct submission_s
 			  const struct neighbourhood *around, struct json_writer *writer)
 {
 	struct fhir_links links = { .id = own_id(t, SEAL_LIST, set->logical_id, set->entry_uuid, around),
-				    .subject = patient_reference(t, set->patient_id) };
+				    .subject = patient_reference(t, set->patient_id),
+				    .source = source_uri(t) };
+	struct submission_set shown = *set;
 
 	if (!members_link(t, set->entry_uuid, around, &links))
 		return false;
-	submission_set_to_fhir(set, &links, t->south.arena, writer);
+	home_show(t, &shown.home_community_id);
+	submission_set_to_fhir(&shown, &links, t->south.arena, writer);
 	return true;
 }
 
@@ -257,11 +270,14 @@ bool folder_write(const struct transaction *t, const struct folder *folder, cons
 		  struct json_writer *writer)
 {
 	struct fhir_links links = { .id = own_id(t, SEAL_LIST, folder->logical_id, folder->entry_uuid, around),
-				    .subject = patient_reference(t, folder->patient_id) };
+				    .subject = patient_reference(t, folder->patient_id),
+				    .source = source_uri(t) };
+	struct folder shown = *folder;
 
 	if (!members_link(t, folder->entry_uuid, around, &links))
 		return false;
-	folder_to_fhir(folder, &links, t->south.arena, writer);
+	home_show(t, &shown.home_community_id);
+	folder_to_fhir(&shown, &links, t->south.arena, writer);
 	return true;
 }
 

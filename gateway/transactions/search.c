@@ -6,7 +6,20 @@
 
 #define CURSOR_BYTES_MAX 4096
 
-static void rules_make(const struct transaction *t, bool strict, struct search_rules *rules)
+/* The communities that this gateway reaches. */
+static bool communities_make(const struct transaction *t, struct strs *homes)
+{
+	const struct gateway *gateway = t->gateway;
+
+	*homes = (struct strs) { arena_array(t->south.arena, gateway->source_count, sizeof(*homes->items)), 0 };
+	for (size_t i = 0; homes->items && i < gateway->source_count; i++) {
+		if (gateway->sources[i].home.data)
+			homes->items[homes->count++] = gateway->sources[i].home;
+	}
+	return homes->items || no_memory(t);
+}
+
+static bool rules_make(const struct transaction *t, bool strict, struct search_rules *rules)
 {
 	const struct config *config = t->gateway->config;
 
@@ -14,22 +27,24 @@ static void rules_make(const struct transaction *t, bool strict, struct search_r
 					 .default_offset_minutes = config->default_timezone,
 					 .page_entries = config->search_count_default,
 					 .page_entries_max = config->search_count_max,
-					 .base = t->gateway->base,
-					 .home_community_id = registry_home(t) };
+					 .base = t->gateway->base };
+	return communities_make(t, &rules->communities);
 }
 
 /* A next link holds the whole search, sealed: what stands beside it is not looked at. */
 static bool cursor_open(const struct transaction *t, struct str token, struct search_opening *opening)
 {
+	struct search_cursor cursor;
 	struct str bytes;
-	struct str query;
 
 	if (!seal_token_open(t->gateway->seal, SEAL_CURSOR, token, t->south.arena, &bytes) ||
-	    !search_cursor_read(bytes, &query, &opening->after))
+	    !search_cursor_read(bytes, &cursor))
 		return outcome_add(t->outcome, ERR_VALUE_INVALID, SEARCH_CURSOR_PARAMETER,
 				   "Use the next link as it was given, or search anew.");
+	opening->after = cursor.last;
+	opening->sources = cursor.sources;
 	opening->has_after = true;
-	return search_params_read(query, STR_NONE, t->south.arena, &opening->params, t->outcome);
+	return search_params_read(cursor.honoured, STR_NONE, t->south.arena, &opening->params, t->outcome);
 }
 
 bool search_open(const struct transaction *t, const struct search_request *request, struct search_opening *opening)
@@ -37,11 +52,31 @@ bool search_open(const struct transaction *t, const struct search_request *reque
 	const struct search_param *cursor;
 
 	*opening = (struct search_opening) { 0 };
-	rules_make(t, request->strict, &opening->rules);
-	if (!search_params_read(request->query, request->form, t->south.arena, &opening->params, t->outcome))
+	if (!rules_make(t, request->strict, &opening->rules) ||
+	    !search_params_read(request->query, request->form, t->south.arena, &opening->params, t->outcome))
 		return false;
 	cursor = search_params_find(&opening->params, STR(SEARCH_CURSOR_PARAMETER));
 	return !cursor || cursor_open(t, cursor->value, opening);
+}
+
+static bool ids_resolve(const struct transaction *t, const struct search_needs *needs, enum seal_kind kind,
+			struct search_resolved *resolved)
+{
+	uint8_t *sources = arena_array(t->south.arena, needs->ids.count, sizeof(*sources));
+
+	resolved->uuids.items = arena_array(t->south.arena, needs->ids.count, sizeof(struct str));
+	resolved->uuid_sources = sources;
+	if (!resolved->uuids.items || !sources)
+		return no_memory(t);
+	for (size_t i = 0; i < needs->ids.count; i++) {
+		struct source *source;
+
+		if (!resource_id_find(t, kind, needs->ids.items[i], &source,
+				      &resolved->uuids.items[resolved->uuids.count]))
+			continue;
+		sources[resolved->uuids.count++] = (uint8_t)source->config->source;
+	}
+	return true;
 }
 
 bool search_resolve(const struct transaction *t, const struct search_needs *needs, enum seal_kind kind,
@@ -70,13 +105,68 @@ bool search_resolve(const struct transaction *t, const struct search_needs *need
 			return false;
 		}
 	}
-	resolved->uuids.items = arena_array(t->south.arena, needs->ids.count, sizeof(struct str));
-	if (!resolved->uuids.items)
-		return no_memory(t);
-	for (size_t i = 0; i < needs->ids.count; i++) {
-		if (resource_id_open(t, kind, needs->ids.items[i], &resolved->uuids.items[resolved->uuids.count]))
-			resolved->uuids.count++;
+	return ids_resolve(t, needs, kind, resolved);
+}
+
+static bool is_of(const struct search_resolved *resolved, uint8_t source)
+{
+	for (size_t i = 0; i < resolved->uuids.count; i++) {
+		if (resolved->uuid_sources[i] == source)
+			return true;
 	}
+	return false;
+}
+
+static bool is_named(const struct strs *communities, struct str home)
+{
+	for (size_t i = 0; i < communities->count; i++) {
+		if (str_equal(communities->items[i], home))
+			return true;
+	}
+	return communities->count == 0;
+}
+
+bool search_legs(const struct transaction *t, const struct search_opening *opening, const struct search *search,
+		 const struct search_resolved *resolved, struct legs *legs)
+{
+	if (!legs_open(t, legs))
+		return false;
+	for (size_t i = 0; i < legs->count; i++) {
+		struct leg *leg = &legs->items[i];
+		const struct source *source = leg->t.source;
+
+		leg->wanted = !resolved->nobody && is_named(&search->communities, source->home) &&
+			      (search->needs.ids.count == 0 || is_of(resolved, (uint8_t)source->config->source));
+	}
+	if (opening->has_after)
+		legs_resume(legs, &opening->sources);
+	return true;
+}
+
+struct leg *search_leg(const struct legs *legs, uint8_t source)
+{
+	for (size_t i = 0; i < legs->count; i++) {
+		if (legs->items[i].t.source->config->source == source)
+			return &legs->items[i];
+	}
+	return legs->items;
+}
+
+bool search_at(struct leg *leg, const struct search_resolved *resolved, struct search_resolved *there, bool *nobody)
+{
+	const struct transaction *t = &leg->t;
+	struct str *uuids = arena_array(t->south.arena, resolved->uuids.count, sizeof(*uuids));
+
+	*nobody = false;
+	*there = *resolved;
+	there->uuids = (struct strs) { uuids, 0 };
+	if (!uuids)
+		return no_memory(t);
+	for (size_t i = 0; i < resolved->uuids.count; i++) {
+		if (resolved->uuid_sources[i] == t->source->config->source)
+			uuids[there->uuids.count++] = resolved->uuids.items[i];
+	}
+	leg->t.south.patient_id = there->patient_id; /* for who is told about whom is asked */
 	return true;
 }
 
@@ -131,11 +221,12 @@ static bool says_too_many(const struct outcome *outcome)
 	return false;
 }
 
-bool search_ask(const struct transaction *t, const struct stored_query *queries, size_t count,
-		struct metadata **answers)
+bool search_ask(struct leg *leg, const struct stored_query *queries, size_t count)
 {
-	*answers = arena_array(t->south.arena, count, sizeof(**answers));
-	if (!*answers)
+	const struct transaction *t = &leg->t;
+
+	leg->answers = arena_array(t->south.arena, count, sizeof(*leg->answers));
+	if (!leg->answers)
 		return no_memory(t);
 	for (size_t i = 0; i < count; i++) {
 		struct outcome before = *t->outcome;
@@ -143,20 +234,22 @@ bool search_ask(const struct transaction *t, const struct stored_query *queries,
 
 		if (!query.home.data)
 			query.home = registry_home(t);
-		if (registry_ask(t, &query, &(*answers)[i]))
+		leg->answer_count = i + 1;
+		if (registry_ask(t, &query, &leg->answers[i]))
 			continue;
 		if (!says_too_many(t->outcome))
 			return false;
 		*t->outcome = before;
-		if (!ask_in_batches(t, &query, &(*answers)[i]))
+		if (!ask_in_batches(t, &query, &leg->answers[i]))
 			return false;
 	}
 	return true;
 }
 
 bool search_links(const struct transaction *t, const char *type, struct str honoured, const struct search_key *last,
-		  struct searchset *set)
+		  const struct search_sources *sources, struct searchset *set)
 {
+	struct search_cursor place = { .honoured = honoured };
 	struct buf cursor;
 	struct str token = STR_NONE;
 	bool sealed;
@@ -168,7 +261,10 @@ bool search_links(const struct transaction *t, const char *type, struct str hono
 	if (!last)
 		return true;
 	buf_init(&cursor, CURSOR_BYTES_MAX);
-	search_cursor_write(honoured, last, &cursor);
+	place.last = *last;
+	if (sources)
+		place.sources = *sources;
+	search_cursor_write(&place, &cursor);
 	if (cursor.failed) {
 		buf_free(&cursor);
 		return outcome_add(t->outcome, ERR_TOO_COSTLY, "",

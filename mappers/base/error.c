@@ -95,6 +95,14 @@ bool outcome_inform(struct outcome *outcome, enum error_code code, const char *p
 	return true;
 }
 
+void outcome_take(struct outcome *outcome, const struct issue *issue)
+{
+	struct issue *taken = issue_next(outcome, issue->code, issue->severity);
+
+	if (taken)
+		*taken = *issue;
+}
+
 void outcome_drop_warnings(struct outcome *outcome)
 {
 	size_t kept = 0;

@@ -52,6 +52,9 @@ bool outcome_warn(struct outcome *outcome, enum error_code code, const char *pat
 bool outcome_inform(struct outcome *outcome, enum error_code code, const char *path, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Adds an issue as it is, from another outcome. */
+void outcome_take(struct outcome *outcome, const struct issue *issue);
+
 /* Leaves out the warnings: what would have been stored otherwise than sent says nothing once nothing is stored. */
 void outcome_drop_warnings(struct outcome *outcome);
 

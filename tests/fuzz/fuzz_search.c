@@ -45,12 +45,14 @@ static void select_documents(const struct search *search, struct arena *arena)
 		.fhir_date = STR("2024-03-02T09:15:30+01:00"),
 	};
 	struct document_entry none = { .patient_id = resolved.patient_id };
-	const struct document_entry *entries[] = { &full, &none, &full };
+	const struct document_found entries[] = { { .entry = &full },
+						  { .entry = &none },
+						  { .entry = &full, .source = 1 } };
 	struct document_page page;
 	struct outcome outcome;
 
 	outcome_init(&outcome);
-	if (!document_search_select(search, &resolved, entries, NULL, 3, arena, &page, &outcome)) {
+	if (!document_search_select(search, &resolved, entries, 3, arena, &page, &outcome)) {
 		if (!outcome.has_error)
 			abort();
 		return;

@@ -9,6 +9,7 @@
 #include "mappers/document_search.h"
 #include "mappers/fold.h"
 #include "mappers/list_search.h"
+#include "mappers/search_cursor.h"
 #include "mappers/stored_query.h"
 
 #define ARENA_BYTES (8 * 1024 * 1024)
@@ -652,7 +653,7 @@ static void walk_pages(const char *query)
 	static struct document_entry all[ENTRIES];
 	static char texts[ENTRIES][2][48];
 	size_t seen[ENTRIES] = { 0 };
-	const struct document_entry *entries[ENTRIES];
+	struct document_found entries[ENTRIES];
 	struct search_resolved resolved = { .patient_id = STR(PATIENT) };
 	char next[1024];
 	size_t next_size = 0;
@@ -668,7 +669,7 @@ static void walk_pages(const char *query)
 	}
 	do {
 		struct arena *arena = arena_new(ARENA_BYTES);
-		struct search_key after = { 0 };
+		struct search_cursor cursor = { 0 };
 		struct search search;
 		struct document_page page;
 		struct outcome outcome;
@@ -677,30 +678,33 @@ static void walk_pages(const char *query)
 
 		outcome_init(&outcome);
 		if (next_size)
-			assert_true(search_cursor_read((struct str) { next, next_size }, &text, &after));
+			assert_true(search_cursor_read((struct str) { next, next_size }, &cursor));
+		if (next_size)
+			text = cursor.honoured;
 		struct search_params params = { 0 };
 
 		assert_true(search_params_read(text, STR_NONE, arena, &params, &outcome));
 		assert_true(document_search_read(&params, &rules, arena, &search, &outcome));
-		search.after = after;
+		search.after = cursor.last;
 		search.has_after = next_size > 0;
 		for (size_t i = 0; i < ENTRIES; i++) { /* every tenth is there on one page and gone on another */
 			if (i % 10 || (i + pages) % 3)
-				entries[count++] = &all[i];
+				entries[count++] = (struct document_found) { .entry = &all[i] };
 		}
-		assert_true(document_search_select(&search, &resolved, entries, NULL, count, arena, &page, &outcome));
+		assert_true(document_search_select(&search, &resolved, entries, count, arena, &page, &outcome));
 		assert_int_equal(page.total, count);
 		for (size_t i = 0; i < page.count; i++)
-			seen[page.entries[i] - all]++;
-		struct buf cursor;
+			seen[page.items[i].entry - all]++;
+		struct search_cursor following = { search.honoured, page.last, { .numbers = { 0, 7 }, .count = 2 } };
+		struct buf bytes;
 
-		buf_init(&cursor, sizeof next);
+		buf_init(&bytes, sizeof next);
 		if (page.more)
-			search_cursor_write(search.honoured, &page.last, &cursor);
-		assert_false(cursor.failed);
-		next_size = cursor.size;
-		memcpy(next, buf_str(&cursor).data, cursor.size);
-		buf_free(&cursor);
+			search_cursor_write(&following, &bytes);
+		assert_false(bytes.failed);
+		next_size = bytes.size;
+		memcpy(next, buf_str(&bytes).data, bytes.size);
+		buf_free(&bytes);
 		pages++;
 		arena_free(arena);
 	} while (next_size && pages < 1000);
@@ -725,7 +729,7 @@ static void test_document_search__one_version_of_each(void **state)
 	struct search_params params = read_params("patient=Patient/x", arena);
 	struct search_resolved resolved = { .patient_id = STR(PATIENT) };
 	struct document_entry versions[4];
-	const struct document_entry *entries[4];
+	struct document_found entries[4];
 	struct document_page page;
 	struct search search;
 	struct outcome outcome;
@@ -733,7 +737,7 @@ static void test_document_search__one_version_of_each(void **state)
 	outcome_init(&outcome);
 	for (size_t i = 0; i < 4; i++) {
 		versions[i] = sample_entry();
-		entries[i] = &versions[i];
+		entries[i] = (struct document_found) { .entry = &versions[i] };
 	}
 	versions[0].version = STR("2");
 	versions[0].entry_uuid = STR("urn:uuid:22222222-2222-4333-8444-555555555555");
@@ -742,10 +746,75 @@ static void test_document_search__one_version_of_each(void **state)
 	versions[1].entry_uuid = STR("urn:uuid:33333333-2222-4333-8444-555555555555");
 	versions[1].logical_id = STR(UUID_A);
 	assert_true(document_search_read(&params, &rules, arena, &search, &outcome));
-	assert_true(document_search_select(&search, &resolved, entries, NULL, 4, arena, &page, &outcome));
+	assert_true(document_search_select(&search, &resolved, entries, 4, arena, &page, &outcome));
 	assert_int_equal(page.total, 1);
-	assert_ptr_equal(page.entries[0], &versions[1]);
+	assert_ptr_equal(page.items[0].entry, &versions[1]);
 	arena_free(arena);
+}
+
+/* Copies of one document in several sources, by uniqueId, hash and source; '-' is none. What is shown, and what of it has a
+ * twin ('!'). */
+static void test_document_search__merges_copies(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *found;
+		const char *shown;
+	} cases
+		[] = {
+			{ "aX1 aX2", "aX1" },
+			{ "aX1 aY2", "aX1! aY2!" },
+			{ "aX1 aY2 aX3", "aX1! aY2!" },
+			{ "aX1 aY2 aY3", "aX1! aY2!" },
+			{ "aX1 ax2", "aX1" },
+			{ "aX1 a-2", "aX1" },
+			{ "a-1 aX2", "a-1" },
+			{ "aX1 aX1 aX2", "aX1 aX1" }, /* one source may have several entries of a document */
+			{ "aX1 aY1", "aX1 aY1" },     /* and says itself what that means */
+			{ "aX1 bX2", "aX1 bX2" },
+			{ "-X1 -X2", "-X1 -X2" },
+			{ "bX1 aX1 aX2 bX2 cX2", "aX1 bX1 cX2" },
+		};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct arena *arena = arena_new(ARENA_BYTES);
+		struct search_params params = read_params("patient=Patient/x", arena);
+		struct search_resolved resolved = { .patient_id = STR(PATIENT) };
+		struct document_entry entries[8];
+		struct document_found found[8];
+		struct document_page page;
+		struct search search;
+		struct outcome outcome;
+		struct str rest = str_from_c(cases[i].found);
+		struct str one;
+		char shown[64] = "";
+		size_t count = 0;
+
+		outcome_init(&outcome);
+		for (; str_next(&rest, ' ', &one); count++) {
+			entries[count] = sample_entry();
+			entries[count].entry_uuid =
+				arena_printf(arena, "urn:uuid:%08zx-2222-4333-8444-555555555555", count);
+			entries[count].unique_id = one.data[0] == '-' ? STR_NONE : (struct str) { one.data, 1 };
+			entries[count].hash = one.data[1] == '-' ? STR_NONE : (struct str) { one.data + 1, 1 };
+			found[count] = (struct document_found) { .entry = &entries[count],
+								 .source = (uint8_t)(one.data[2] - '0') };
+		}
+		assert_true(document_search_read(&params, &rules, arena, &search, &outcome));
+		assert_true(document_search_select(&search, &resolved, found, count, arena, &page, &outcome));
+		assert_int_equal(page.total, page.count);
+		for (size_t k = 0; k < page.count; k++) {
+			const struct document_entry *entry = page.items[k].entry;
+			size_t at = strlen(shown);
+
+			snprintf(shown + at, sizeof shown - at, "%s%c%c%u%s", k ? " " : "",
+				 entry->unique_id.size ? entry->unique_id.data[0] : '-',
+				 entry->hash.size ? entry->hash.data[0] : '-', page.items[k].source,
+				 page.items[k].twin ? "!" : "");
+		}
+		assert_string_equal(shown, cases[i].shown);
+		arena_free(arena);
+	}
 }
 
 static void test_document_search__honoured_reads_back(void **state)
@@ -770,13 +839,24 @@ static void test_document_search__honoured_reads_back(void **state)
 static void test_search__cursor_refuses_other_bytes(void **state)
 {
 	(void)state;
-	static const char *const cases[] = { "", "a", "a\nb", "a\nb\n" };
-	struct str query;
-	struct search_key after;
+	static const char *const cases[] = { "",
+					     "a",
+					     "a\nb",
+					     "a\nb\n",
+					     "a\nb\nh\n0\n0\n\nu\n",
+					     "a\nb\nh\n256\n0\nc\nu\n",
+					     "a\nb\nh\n0\n0 x\nc\nu\n",
+					     "a\nb\nh\n0\n0\nc",
+					     "a\nb\nh\n0\n0\nc\nu\nmore" };
+	struct search_cursor cursor;
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++)
-		assert_false(search_cursor_read(str_from_c(cases[i]), &query, &after));
-	assert_true(search_cursor_read(STR("a\n\nc"), &query, &after));
+		assert_false(search_cursor_read(str_from_c(cases[i]), &cursor));
+	assert_true(search_cursor_read(STR("a\n\n\n3\n3 255\nc\nu\n"), &cursor));
+	assert_int_equal(cursor.last.source, 3);
+	assert_int_equal(cursor.sources.count, 2);
+	assert_int_equal(cursor.sources.numbers[1], 255);
+	assert_true(str_equal(cursor.last.unique_id, STR("u")));
 }
 
 /* Every allocation fails once; nothing leaks, nothing is half done. */
@@ -785,8 +865,9 @@ static void test_search__survives_lack_of_memory(void **state)
 	(void)state;
 	struct search_resolved resolved = { .patient_id = STR(PATIENT) };
 	struct document_entry entry = sample_entry();
-	const struct document_entry *entries[] = { &entry, &entry };
-	struct metadata answer = { 0 };
+	const struct document_found entries[] = { { .entry = &entry }, { .entry = &entry } };
+	struct metadata nothing = { 0 };
+	struct list_answer answer = { &nothing, 0 };
 	bool done = false;
 
 	for (size_t n = 0; !done; n++) {
@@ -807,7 +888,7 @@ static void test_search__survives_lack_of_memory(void **state)
 					  STR("date=ge2024"), arena, &params, &outcome) &&
 		       document_search_read(&params, &rules, arena, &search, &outcome) &&
 		       document_search_queries(&search, &resolved, arena, &queries, &count, &outcome) &&
-		       document_search_select(&search, &resolved, entries, NULL, 2, arena, &page, &outcome) &&
+		       document_search_select(&search, &resolved, entries, 2, arena, &page, &outcome) &&
 		       list_search_read(&params, &rules, arena, &search, &outcome) &&
 		       list_search_queries(&search, &resolved, arena, &queries, &count, &outcome) &&
 		       list_search_select(&search, &resolved, &answer, 1, arena, &lists, &outcome);
@@ -832,6 +913,7 @@ int main(void)
 		cmocka_unit_test(test_document_search__drops_other_patients),
 		cmocka_unit_test(test_document_search__pages_neither_lose_nor_repeat),
 		cmocka_unit_test(test_document_search__one_version_of_each),
+		cmocka_unit_test(test_document_search__merges_copies),
 		cmocka_unit_test(test_document_search__honoured_reads_back),
 		cmocka_unit_test(test_search__cursor_refuses_other_bytes),
 		cmocka_unit_test(test_search__survives_lack_of_memory),

@@ -1,0 +1,278 @@
+/* A request's way through consent: what was found out about each patient, and what each source's part of it met. */
+#include "gateway/access/visit_state.h"
+
+#include "mappers/base/hl7v2.h"
+
+static struct visit *visit_make(const struct visit *from, const struct south *south)
+{
+	struct visit *visit = arena_alloc(south->arena, sizeof(*visit));
+
+	if (!visit)
+		return NULL;
+	*visit = (struct visit) { .access = from->access,
+				  .south = *south,
+				  .caller = from->caller,
+				  .is_bound = from->is_bound,
+				  .own_patient = from->own_patient,
+				  .now_s = from->now_s };
+	visit->whole = visit;
+	return visit;
+}
+
+struct visit *visit_begin(struct access *access, const struct south *south, const struct caller *caller, bool is_bound,
+			  struct str own_patient, int64_t now_s)
+{
+	const struct visit whole = { .access = access,
+				     .caller = caller,
+				     .is_bound = is_bound || caller->kind == CALLER_PATIENT,
+				     .own_patient = own_patient,
+				     .now_s = now_s };
+
+	return visit_make(&whole, south);
+}
+
+struct visit *visit_part(struct visit *visit, const struct south *south)
+{
+	struct visit *part = visit_make(visit, south);
+
+	if (!part)
+		return NULL;
+	part->whole = visit->whole;
+	part->next = visit->whole->parts;
+	visit->whole->parts = part;
+	return part;
+}
+
+/* Namespace names and type codes beside id and OID say nothing. TF-3 4.2.3.2.16 */
+bool visit_same_patient(const struct visit *visit, struct str a, struct str b)
+{
+	struct hl7_cx left;
+	struct hl7_cx right;
+
+	if (str_is_empty(a) || str_is_empty(b))
+		return false;
+	if (str_equal(a, b))
+		return true;
+	return hl7_cx_parse(a, visit->south.arena, &left) && hl7_cx_parse(b, visit->south.arena, &right) &&
+	       str_equal(left.id, right.id) && str_equal(left.authority.universal_id, right.authority.universal_id);
+}
+
+static struct seen *seen_find(struct visit *visit, struct str patient_id)
+{
+	for (size_t i = 0; i < visit->count; i++) {
+		if (visit_same_patient(visit, visit->seen[i].public.patient_id, patient_id))
+			return &visit->seen[i];
+	}
+	if (!arena_grow(visit->south.arena, &visit->seen, visit->count, &visit->capacity, sizeof(*visit->seen)))
+		return NULL;
+	visit->seen[visit->count] = (struct seen) { .public = { .patient_id = patient_id } };
+	return &visit->seen[visit->count++];
+}
+
+/* What holds for this patient and this action; NULL: nothing is permitted. */
+static const struct consent *consent_of(struct visit *visit, struct seen *seen, enum consent_action action)
+{
+	bool is_own = visit_same_patient(visit, visit->own_patient, seen->public.patient_id);
+
+	if (visit->is_bound && !is_own) {
+		seen->public.was_refused = true;
+		seen->public.decided = (struct consent_decision) { .reason = CONSENT_NO_RELATIONSHIP };
+		return NULL;
+	}
+	if (!seen->consents[action])
+		seen->consents[action] =
+			consent_ask(visit->access, &visit->south, visit->caller, action, seen->public.patient_id,
+				    is_own && visit->caller->kind == CALLER_PATIENT, visit->now_s);
+	return seen->consents[action];
+}
+
+enum consent_extent visit_extent(struct visit *visit, struct str patient_id, enum consent_action action)
+{
+	struct seen *seen = seen_find(visit, patient_id);
+	const struct consent *consent = seen ? consent_of(visit, seen, action) : NULL;
+	struct consent_decision decision;
+	enum consent_extent extent;
+
+	if (!consent)
+		return CONSENT_NO_DOCUMENT;
+	extent = consent_extent_of(consent, &decision);
+	if (extent == CONSENT_NO_DOCUMENT) {
+		seen->public.was_refused = true;
+		seen->public.decided = decision;
+	}
+	return extent;
+}
+
+/* Of many decisions about one patient one is told: that nobody knows, that the glass was broken, a denial, a permit. */
+static unsigned weight(const struct consent_decision *decision)
+{
+	if (decision->permit)
+		return decision->reason == CONSENT_BY_BREAK_GLASS ? 2 : 0;
+	return decision->reason == CONSENT_UNAVAILABLE ? 3 : 1;
+}
+
+/* Takes one decision into what is told about a patient; count: of documents decided before. */
+static void decision_take(struct visit_patient *patient, const struct consent_decision *decision, size_t count)
+{
+	if (count == 0 || weight(decision) >= weight(&patient->decided))
+		patient->decided = *decision;
+}
+
+void visit_hide(struct visit *visit, struct str unique_id, struct str patient_id)
+{
+	if (str_is_empty(unique_id))
+		return;
+	if (!arena_grow(visit->south.arena, &visit->hidden, visit->hidden_count, &visit->hidden_capacity,
+			sizeof(*visit->hidden))) {
+		visit->is_forgetful = true;
+		return;
+	}
+	visit->hidden[visit->hidden_count++] = (struct hidden) { unique_id, patient_id };
+}
+
+bool visit_permits(struct visit *visit, const struct document_entry *entry, enum consent_action action)
+{
+	struct seen *seen = seen_find(visit, entry->patient_id);
+	const struct consent *consent = seen ? consent_of(visit, seen, action) : NULL;
+	struct consent_decision decision = { 0 };
+
+	if (!seen)
+		return false;
+	if (consent) {
+		consent_decide_entry(consent, entry, &decision);
+		decision_take(&seen->public, &decision, seen->public.permitted_count + seen->public.denied_count);
+	}
+	*(decision.permit ? &seen->public.permitted_count : &seen->public.denied_count) += 1;
+	if (!decision.permit)
+		visit_hide(visit, entry->unique_id, entry->patient_id);
+	return decision.permit;
+}
+
+static bool part_hides(const struct visit *part, struct str unique_id, struct str patient_id)
+{
+	if (part->is_forgetful)
+		return true;
+	for (size_t i = 0; i < part->hidden_count; i++) {
+		if (str_equal(part->hidden[i].unique_id, unique_id) &&
+		    visit_same_patient(part, part->hidden[i].patient_id, patient_id))
+			return true;
+	}
+	return false;
+}
+
+bool visit_hides_elsewhere(const struct visit *visit, struct str unique_id, struct str patient_id)
+{
+	const struct visit *whole = visit->whole;
+
+	if (whole != visit && part_hides(whole, unique_id, patient_id))
+		return true;
+	for (const struct visit *part = whole->parts; part; part = part->next) {
+		if (part != visit && part_hides(part, unique_id, patient_id))
+			return true;
+	}
+	return false;
+}
+
+bool visit_known(const struct visit *visit, struct outcome *outcome)
+{
+	for (size_t i = 0; i < visit->count; i++) {
+		const struct consent_decision *decided = &visit->seen[i].public.decided;
+
+		if (!decided->permit && decided->reason == CONSENT_UNAVAILABLE)
+			return outcome_add(outcome, ERR_TRUST_UNAVAILABLE, "",
+					   "It cannot be found out now what the patient consents to; try again later.");
+		if (!decided->permit && decided->reason == CONSENT_NO_BREAK_GLASS)
+			return outcome_add(outcome, ERR_FORBIDDEN, "",
+					   "Breaking the glass is for people in a role that this organisation names, "
+					   "who give a reason (X-Break-Glass-Reason).");
+	}
+	return true;
+}
+
+bool visit_about(const struct visit *visit, struct str patient_id, struct outcome *outcome)
+{
+	return !visit->is_bound || visit_same_patient(visit, visit->own_patient, patient_id) ||
+	       outcome_add(outcome, ERR_FORBIDDEN, "", "Ask about the patient that your token speaks of.");
+}
+
+bool visit_consent(struct visit *visit, enum consent_action action, struct str patient_id, struct outcome *outcome)
+{
+	(void)visit_extent(visit, patient_id, action);
+	return visit_known(visit, outcome);
+}
+
+/* Whether anything but its own documents may be open to this caller: a producer reads those whatever the patient says,
+ * and learns of the patient by them, not by asking. */
+static bool is_open_to_others(struct visit *visit, const struct consent *consent, struct seen *seen)
+{
+	struct code normal = { STR("N"), STR("2.16.840.1.113883.5.25"), STR_NONE };
+	const struct document_entry ordinary = { .patient_id = seen->public.patient_id,
+						 .confidentiality_codes = { &normal, 1 } };
+	struct caller *anybody = arena_alloc(visit->south.arena, sizeof(*anybody));
+	struct consent_decision decision;
+
+	consent_decide_entry(consent, &ordinary, &decision);
+	if (decision.permit || !anybody)
+		return decision.permit;
+	*anybody = *visit->caller;
+	anybody->organization = STR_NONE;
+	anybody->organization_id = STR_NONE;
+	consent = consent_ask(visit->access, &visit->south, anybody, CONSENT_FIND, seen->public.patient_id, false,
+			      visit->now_s);
+	if (consent_extent_of(consent, &decision) != CONSENT_NO_DOCUMENT)
+		return true;
+	seen->public.was_refused = true;
+	seen->public.decided = decision;
+	return false;
+}
+
+bool visit_may_discover(struct visit *visit, struct str patient_id, struct outcome *outcome)
+{
+	enum consent_extent extent = visit_extent(visit, patient_id, CONSENT_FIND);
+	struct seen *seen = seen_find(visit, patient_id);
+	bool is_open = extent == CONSENT_EVERY_DOCUMENT;
+
+	if (extent == CONSENT_BY_DOCUMENT && seen)
+		is_open = is_open_to_others(visit, consent_of(visit, seen, CONSENT_FIND), seen);
+	return visit_known(visit, outcome) && is_open;
+}
+
+/* Adds what one part found out to the others' patients. */
+static void patients_join(const struct visit *part, struct visit_patient *patients, size_t *count)
+{
+	for (size_t i = 0; i < part->count; i++) {
+		const struct visit_patient *one = &part->seen[i].public;
+		size_t at = 0;
+
+		while (at < *count && !visit_same_patient(part, patients[at].patient_id, one->patient_id))
+			at++;
+		if (at == *count) {
+			patients[(*count)++] = *one;
+			continue;
+		}
+		/* One that was met and not decided about says nothing. */
+		if (one->was_refused || one->permitted_count + one->denied_count > 0)
+			decision_take(&patients[at], &one->decided,
+				      patients[at].permitted_count + patients[at].denied_count);
+		patients[at].permitted_count += one->permitted_count;
+		patients[at].denied_count += one->denied_count;
+		patients[at].was_refused = patients[at].was_refused || one->was_refused;
+	}
+}
+
+const struct visit_patient *visit_patients(const struct visit *visit, size_t *count)
+{
+	struct visit_patient *patients;
+	size_t room = visit->count;
+
+	for (const struct visit *part = visit->parts; part; part = part->next)
+		room += part->count;
+	patients = arena_array(visit->south.arena, room, sizeof(*patients));
+	*count = 0;
+	if (!patients)
+		return NULL;
+	patients_join(visit, patients, count);
+	for (const struct visit *part = visit->parts; part; part = part->next)
+		patients_join(part, patients, count);
+	return patients;
+}

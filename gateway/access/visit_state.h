@@ -1,0 +1,53 @@
+/* Inside gateway/access only: what one request has found out, and what each of its parts has met. */
+#ifndef PASSERELLE_VISIT_STATE_H
+#define PASSERELLE_VISIT_STATE_H
+
+#include "gateway/access/visible.h"
+
+/* One patient of the visit; public is what the audit reads. */
+struct seen {
+	struct visit_patient public;
+	const struct consent *consents[CONSENT_UPDATE + 1]; /* by action; NULL: not asked yet */
+};
+
+/* Something that a source has and the caller may not see. */
+struct hidden {
+	struct str unique_id;
+	struct str patient_id;
+};
+
+struct visit {
+	struct access *access;
+	struct south south;
+	const struct caller *caller;
+	bool is_bound; /* to own_patient, also when that is nobody */
+	struct str own_patient;
+	int64_t now_s;
+	struct seen *seen;
+	size_t count;
+	size_t capacity;
+	struct hidden *hidden;
+	size_t hidden_count;
+	size_t hidden_capacity;
+	bool is_forgetful;   /* there was no memory for something hidden */
+	struct visit *whole; /* the request's visit; itself when it is that */
+	struct visit *parts; /* of the whole: the others, through next */
+	struct visit *next;
+};
+
+/* Namespace names and type codes beside id and OID say nothing. TF-3 4.2.3.2.16 */
+bool visit_same_patient(const struct visit *visit, struct str a, struct str b);
+
+/* What may be seen of this patient as a whole, and of one document; counted for the audit. */
+enum consent_extent visit_extent(struct visit *visit, struct str patient_id, enum consent_action action);
+bool visit_permits(struct visit *visit, const struct document_entry *entry, enum consent_action action);
+
+/* Remembers what is not shown, and whether another part of the same request has met a copy that is not. */
+void visit_hide(struct visit *visit, struct str unique_id, struct str patient_id);
+bool visit_hides_elsewhere(const struct visit *visit, struct str unique_id, struct str patient_id);
+
+/* Nothing found and nothing known are two answers: false, with an issue, when who would know the patient's will could not
+ * be asked, or when somebody breaks a glass that is not theirs to break. */
+bool visit_known(const struct visit *visit, struct outcome *outcome) MUST_CHECK;
+
+#endif

@@ -1,0 +1,58 @@
+/* One question to several sources at once. Each source's part of it is a leg, with memory, outcome, visit and deadline of
+ * its own; legs run in threads of the process's pool, the first in the caller's own, and legs_run returns when all have
+ * ended. What a failing source would have had is missing and said so; all of them failing is an error. With one source
+ * there is one leg, which is the transaction itself: no thread, no copy. */
+#ifndef PASSERELLE_LEGS_H
+#define PASSERELLE_LEGS_H
+
+#include <pthread.h>
+
+#include "gateway/run/worker.h"
+#include "gateway/transactions/transactions.h"
+#include "mappers/search_cursor.h"
+
+struct legs;
+
+struct leg {
+	struct transaction t; /* at this leg's source; between runs its outcome is the request's */
+	bool wanted;          /* whether the next run asks it */
+	bool answered;        /* every run that asked it has succeeded */
+	/* What the last run has seen, all of it through the leg's visit (visible.h); in the leg's arena. After the run
+	 * it holds nothing that another source's copy hides. */
+	struct metadata *answers;
+	size_t answer_count;
+	void *found; /* whatever the caller makes of it */
+	/* Inside legs.c: */
+	struct legs *legs;
+	struct outcome outcome;
+	struct worker_job job;
+};
+
+struct legs {
+	const struct transaction *t;
+	struct leg *items; /* in the order of the configuration */
+	size_t count;
+	bool is_incomplete; /* a source that should have been asked is missing in the answer */
+	/* Inside legs.c: */
+	bool (*read)(struct leg *leg, const void *ctx);
+	const void *ctx;
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	size_t running;
+};
+
+/* A leg for each source, all wanted. False without memory. */
+bool legs_open(const struct transaction *t, struct legs *legs) MUST_CHECK;
+
+/* For a search that goes on: only sources that have answered so far are wanted. The others are said to be missing. */
+void legs_resume(struct legs *legs, const struct search_sources *sources);
+
+/* Who has answered, for the next page. */
+struct search_sources legs_sources(const struct legs *legs);
+
+/* Runs read for every leg that is wanted. read returns false with an error in leg->t.outcome. A source that fails is no
+ * longer wanted, and a warning in legs->t->outcome names it; what is the request's own fault, and all wanted legs
+ * failing, is an error there, and false. */
+bool legs_run(struct legs *legs, bool (*read)(struct leg *leg, const void *ctx), const void *ctx) MUST_CHECK;
+
+#endif

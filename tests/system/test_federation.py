@@ -1,0 +1,310 @@
+"""One record out of two networks: ITI-66, ITI-67, reads and ITI-68 over several back-ends (HCM and DSP)."""
+import copy
+import shutil
+import tempfile
+import threading
+import unittest
+import urllib.parse
+
+import proxy
+import support
+
+HOME_HCM = "2.999.70.1"
+HOME_DSP = "2.999.70.2"
+REPOSITORY_DSP = "2.999.20.11"
+QUERY = "RegistryStoredQuery"
+DEAD = [proxy.lost_request] * 20  # a connection that was warm is tried again
+PATIENTS = iter("IHEBLUE-1%03d" % number for number in range(1, 200))
+
+
+def matches(bundle):
+    return [entry["resource"] for entry in bundle.get("entry", []) if entry["search"]["mode"] == "match"]
+
+
+def issues(bundle):
+    return [issue for entry in bundle.get("entry", []) if entry["search"]["mode"] == "outcome"
+            for issue in entry["resource"]["issue"]]
+
+
+def link(bundle, relation):
+    return next((each["url"] for each in bundle["link"] if each["relation"] == relation), None)
+
+
+def oid_of(resource):
+    return resource["masterIdentifier"]["value"][len("urn:oid:"):]
+
+
+class Networks(unittest.TestCase):
+    """Two domains, each behind a proxy of the tests' own, a gateway in front of both, and one in front of the DSP alone by
+    which the tests publish there."""
+    overrides = {}
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="passerelle-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory, True)
+        patients = ["IHEBLUE-1%03d" % number for number in range(1, 200)]
+        cls.hcm = support.Domain(cls.directory, patients=patients)
+        cls.addClassCleanup(cls.hcm.kill)
+        cls.dsp = support.Domain(cls.directory, name="dsp", repository_unique_id=REPOSITORY_DSP, patients=patients)
+        cls.addClassCleanup(cls.dsp.kill)
+        cls.hcm_proxy = proxy.Proxy("http://127.0.0.1:%d" % cls.hcm.port)
+        cls.addClassCleanup(cls.hcm_proxy.close)
+        cls.dsp_proxy = proxy.Proxy("http://127.0.0.1:%d" % cls.dsp.port)
+        cls.addClassCleanup(cls.dsp_proxy.close)
+        cls.feeder = support.Gateway(cls.directory, [cls.dsp_entry(cls.dsp.port)], name="feeder")
+        cls.addClassCleanup(cls.feeder.kill)
+        cls.gateway = support.Gateway(
+            cls.directory, [cls.hcm_entry(cls.hcm_proxy.port), cls.dsp_entry(cls.dsp_proxy.port)],
+            **copy.deepcopy(cls.overrides))
+        cls.addClassCleanup(cls.gateway.kill)
+
+    @classmethod
+    def hcm_entry(cls, port, **more):
+        url = "http://127.0.0.1:%d/repository" % port
+        return cls.hcm.back_end(registry_url="http://127.0.0.1:%d/registry" % port, provide_url=url,
+                                repositories=[{"unique_id": support.REPOSITORY, "url": url}],
+                                home_community_id=HOME_HCM, **more)
+
+    @classmethod
+    def dsp_entry(cls, port, **more):
+        url = "http://127.0.0.1:%d/repository" % port
+        return cls.dsp.back_end(source=2, registry_url="http://127.0.0.1:%d/registry" % port, provide_url=url,
+                                repositories=[{"unique_id": REPOSITORY_DSP, "url": url}],
+                                home_community_id=HOME_DSP, **more)
+
+    @classmethod
+    def tearDownClass(cls):
+        for process in (cls.gateway, cls.feeder, cls.hcm, cls.dsp):
+            process.stop()
+
+    def setUp(self):
+        self.patient = next(PATIENTS)
+        self.hcm_proxy.clear()
+        self.dsp_proxy.clear()
+
+    def assertStatus(self, response, status):
+        self.assertEqual(response.status, status, repr(response))
+        return response
+
+    def publish(self, gateway, document, oid=None, creation=None, **more):
+        """Publishes a document for the test's patient; returns its uniqueId."""
+        bundle = support.demo_bundle(document, "text/plain", patient=self.patient)
+        reference = bundle["entry"][1]["resource"]
+        if oid:
+            reference["masterIdentifier"]["value"] = "urn:oid:" + oid
+        if creation:
+            reference["content"][0]["attachment"]["creation"] = creation
+            reference["date"] = creation
+        reference.update(more)
+        self.assertStatus(gateway.publish(bundle), 200)
+        return oid_of(reference)
+
+    def find(self, kind="DocumentReference", status=200, **parameters):
+        query = {"patient.identifier": "urn:oid:%s|%s" % (support.AUTHORITY, self.patient)}
+        query.update(parameters)
+        query = {name: value for name, value in query.items() if value is not None}
+        url = self.gateway.base + "/" + kind + "?" + urllib.parse.urlencode(query, doseq=True)
+        return self.assertStatus(support.request("GET", url), status).json()
+
+    def pages(self, first, between=lambda number: None):
+        """All pages of a search, with something done before each further one."""
+        found = [first]
+        while link(found[-1], "next"):
+            between(len(found))
+            found.append(self.assertStatus(support.request("GET", link(found[-1], "next")), 200).json())
+        return found
+
+
+class Merged(Networks):
+    def test_both_networks_are_one_record(self):
+        here = self.publish(self.gateway, b"of the hospital")
+        there = self.publish(self.feeder, b"of the nation")
+        found = self.find()
+        self.assertEqual({oid_of(each) for each in matches(found)}, {here, there})
+        self.assertEqual(found["total"], 2)
+        self.assertEqual(issues(found), [])
+        by_oid = {oid_of(each): each for each in matches(found)}
+        for oid, home in ((here, HOME_HCM), (there, HOME_DSP)):
+            self.assertEqual(by_oid[oid]["meta"]["source"], "urn:oid:" + home)
+            self.assertIn({"url": support.PROFILES + "ihe-HomeCommunityId", "valueOid": "urn:oid:" + home},
+                          by_oid[oid]["extension"])
+        self.assertEqual(self.find(_summary="count")["total"], 2)
+
+    def test_a_copy_is_shown_once(self):
+        oid = self.publish(self.gateway, b"the same bytes")
+        self.publish(self.feeder, b"the same bytes", oid)
+        found = self.find()
+        self.assertEqual([(oid_of(each), each["meta"]["source"]) for each in matches(found)],
+                         [(oid, "urn:oid:" + HOME_HCM)])
+        self.assertEqual(found["total"], 1)
+        self.assertEqual(issues(found), [])
+
+    def test_the_same_identifier_with_other_bytes_is_shown_twice(self):
+        oid = self.publish(self.gateway, b"one content")
+        self.publish(self.feeder, b"another content", oid)
+        found = self.find()
+        self.assertEqual([oid_of(each) for each in matches(found)], [oid, oid])
+        warning = issues(found)
+        self.assertEqual({issue["code"] for issue in warning}, {"conflict"})
+        for each in matches(found):
+            self.assertIn("DocumentReference/" + each["id"], warning[0]["diagnostics"])
+
+    def test_nothing_is_found_in_either(self):
+        found = self.find()
+        self.assertEqual((found["total"], issues(found)), (0, []))
+
+    def test_communities_may_be_chosen(self):
+        self.publish(self.gateway, b"of the hospital")
+        there = self.publish(self.feeder, b"of the nation")
+        found = self.find(targetCommunityIdList="urn:oid:" + HOME_DSP)
+        self.assertEqual([oid_of(each) for each in matches(found)], [there])
+        self.assertEqual(self.hcm_proxy.count(QUERY), 0)
+        self.find(targetCommunityIdList="urn:oid:2.999.1", status=400)
+
+    def test_ids_lead_to_the_source_that_they_name(self):
+        self.publish(self.gateway, b"of the hospital")
+        there = self.publish(self.feeder, b"of the nation")
+        by_oid = {oid_of(each): each for each in matches(self.find())}
+        self.hcm_proxy.clear()
+        found = self.find(_id=by_oid[there]["id"])
+        self.assertEqual([oid_of(each) for each in matches(found)], [there])
+        self.assertEqual(self.hcm_proxy.count(QUERY), 0)
+        both = self.find(_id=",".join(each["id"] for each in by_oid.values()))
+        self.assertEqual({oid_of(each) for each in matches(both)}, set(by_oid))
+
+    def test_last_updated_is_asked_of_each(self):
+        self.publish(self.gateway, b"of the hospital")
+        self.publish(self.feeder, b"of the nation")
+        self.assertEqual(self.find(_lastUpdated="ge2024")["total"], 2)
+        self.assertEqual(self.find(_lastUpdated="lt2024")["total"], 0)
+
+
+class Missing(Networks):
+    """A network that does not answer hides nothing of the other, and is told from one that has nothing."""
+    overrides = {"federation": {"deadline_ms": 3000}}
+
+    def setUp(self):
+        super().setUp()
+        self.here = self.publish(self.gateway, b"of the hospital")
+        self.there = self.publish(self.feeder, b"of the nation")
+
+    def assertMissing(self, found, name):
+        self.assertEqual([(issue["severity"], issue["code"]) for issue in issues(found)], [("warning", "incomplete")])
+        self.assertIn(name, issues(found)[0]["diagnostics"])
+        self.assertNotIn("total", found)
+
+    def test_one_is_dead(self):
+        self.dsp_proxy.script(QUERY, *DEAD)
+        found = self.find()
+        self.assertEqual([oid_of(each) for each in matches(found)], [self.here])
+        self.assertMissing(found, "dsp")
+
+    def test_the_first_is_dead(self):
+        self.hcm_proxy.script(QUERY, *DEAD)
+        found = self.find()
+        self.assertEqual([oid_of(each) for each in matches(found)], [self.there])
+        self.assertMissing(found, "hcm")
+
+    def test_one_is_slow(self):
+        held = threading.Event()
+        self.addCleanup(held.set)
+        self.dsp_proxy.script(QUERY, proxy.held(held))
+        found = self.find()
+        self.assertEqual([oid_of(each) for each in matches(found)], [self.here])
+        self.assertMissing(found, "dsp")
+
+    def test_one_talks_nonsense(self):
+        self.dsp_proxy.script(QUERY, proxy.answering(200, "text/html", b"<html>Welcome</html>"))
+        found = self.find()
+        self.assertEqual([oid_of(each) for each in matches(found)], [self.here])
+        self.assertMissing(found, "dsp")
+
+    def test_both_are_dead(self):
+        self.hcm_proxy.script(QUERY, proxy.answering(503, "text/plain", b""))
+        self.dsp_proxy.script(QUERY, proxy.answering(503, "text/plain", b""))
+        outcome = self.find(status=503)
+        text = " ".join(issue["diagnostics"] for issue in outcome["issue"])
+        self.assertIn("hcm", text)
+        self.assertIn("dsp", text)
+
+    def test_the_other_has_nothing(self):
+        self.patient = next(PATIENTS)
+        self.dsp_proxy.script(QUERY, *DEAD)
+        found = self.find()
+        self.assertEqual(matches(found), [])
+        self.assertMissing(found, "dsp")
+
+
+class Paged(Networks):
+    COUNT = 120
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.patient_of_pages = next(PATIENTS)
+        cls.here, cls.there = [], []
+        for number in range(cls.COUNT):
+            # The same times in both networks, so that the order is decided by more than time.
+            bundle = support.demo_bundle(b"%d" % number, "text/plain", patient=cls.patient_of_pages)
+            reference = bundle["entry"][1]["resource"]
+            reference["date"] = reference["content"][0]["attachment"]["creation"] = \
+                "2024-03-%02dT10:00:00Z" % (number % 12 + 1)
+            answers = [gateway.publish(bundle).status for gateway in
+                       ((cls.gateway, cls.feeder) if number % 3 == 0 else (cls.gateway,) if number % 3 == 1 else
+                        (cls.feeder,))]
+            assert set(answers) == {200}, answers
+            if number % 3 != 2:
+                cls.here.append(oid_of(reference))
+            if number % 3 != 1:
+                cls.there.append(oid_of(reference))
+
+    def setUp(self):
+        super().setUp()
+        self.patient = self.patient_of_pages
+
+    def test_pages_are_stable(self):
+        everything = [oid_of(each) for each in matches(self.find(_count=200))]
+        self.assertEqual(len(everything), self.COUNT)
+        self.assertEqual(set(everything), set(self.here) | set(self.there))
+        for count in (7, 40):
+            found = self.pages(self.find(_count=count))
+            self.assertEqual([oid_of(each) for page in found for each in matches(page)], everything)
+            self.assertEqual({page["total"] for page in found}, {self.COUNT})
+
+    def leave_between_pages(self, network, staying):
+        first = self.find(_count=25)
+
+        def leave(number):
+            # It answers again on the third page, and is not asked: what it had in between would be lost silently.
+            network.clear()
+            if number == 1:
+                network.script(QUERY, *DEAD)
+        found = self.pages(first, leave)
+        seen = [oid_of(each) for page in found for each in matches(page)]
+        self.assertEqual(len(seen), len(set(seen)), "nothing is shown twice")
+        self.assertLessEqual(set(staying), set(seen), "nothing of who stays is lost")
+        self.assertEqual(issues(found[0]), [])
+        for page in found[1:]:
+            self.assertEqual([issue["code"] for issue in issues(page)], ["incomplete"])
+            self.assertNotIn("total", page)
+        self.assertEqual(network.count(QUERY), 0)
+
+    def test_the_second_leaves_between_pages(self):
+        self.leave_between_pages(self.dsp_proxy, self.here)
+
+    def test_the_first_leaves_between_pages(self):
+        self.leave_between_pages(self.hcm_proxy, self.there)
+
+    def test_one_comes_between_pages(self):
+        self.dsp_proxy.script(QUERY, *DEAD)
+        found = self.pages(self.find(_count=25))
+        seen = [oid_of(each) for page in found for each in matches(page)]
+        self.assertEqual(sorted(seen), sorted(self.here))
+        for page in found:
+            self.assertEqual([issue["code"] for issue in issues(page)], ["incomplete"])
+
+
+if __name__ == "__main__":
+    unittest.main()
