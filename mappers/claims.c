@@ -102,7 +102,8 @@ static void audience_check(struct reader *reader, const json_t *object)
 	for (size_t i = 0; i < count && count <= AUDIENCES_MAX; i++) {
 		struct str text = text_keep(reader, json_is_array(value) ? json_array_get(value, i) : value, 1024);
 
-		found |= text.data && str_equal(text, reader->rules->audience);
+		found |= text.data && (str_equal(text, reader->rules->audience) ||
+				       (text.size && str_equal(text, reader->rules->audience_too)));
 	}
 	reader->wrong |= !found;
 }

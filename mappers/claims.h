@@ -9,14 +9,15 @@
 #include "mappers/caller.h"
 
 struct claim_rules {
-	struct str issuer;      /* whose keys verified it, or who was asked: iss must equal it */
-	struct str audience;    /* our name: aud must hold it */
-	struct str base;        /* of this gateway's Patient resources, for SMART's "patient" */
-	struct str tenant;      /* a token that names a tenant must name this one */
-	int64_t now_s;          /* seconds since 1970 */
-	int64_t skew_s;         /* by which clocks may differ */
-	int64_t lifetime_max_s; /* from iat to exp */
-	bool is_introspected;   /* iss, iat and jti may be absent: who was asked has looked at them */
+	struct str issuer;       /* whose keys verified it, or who was asked: iss must equal it */
+	struct str audience;     /* our name: aud must hold it, or the other one */
+	struct str audience_too; /* STR_NONE: there is no other */
+	struct str base;         /* of this gateway's Patient resources, for SMART's "patient" */
+	struct str tenant;       /* a token that names a tenant must name this one */
+	int64_t now_s;           /* seconds since 1970 */
+	int64_t skew_s;          /* by which clocks may differ */
+	int64_t lifetime_max_s;  /* from iat to exp */
+	bool is_introspected;    /* iss, iat and jti may be absent: who was asked has looked at them */
 };
 
 enum claims_end {

@@ -38,6 +38,7 @@ struct access *access_open(const struct config *config, struct outcome *outcome)
 	access->config = config;
 	access->arena = arena;
 	access->metadata_url = metadata_url(arena, config->public_base);
+	access->bare_metadata_url = metadata_url(arena, config->bare_base);
 	access->trust = trust_open(config, outcome);
 	if (access->trust && access->trust->demo_key)
 		LOG(WARN, LOG_ACCESS_DEMO, NULL, LOG_C("issuer", DEMO_ISSUER));

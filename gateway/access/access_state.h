@@ -8,7 +8,8 @@
 
 struct access {
 	const struct config *config;
-	struct str metadata_url; /* of the protected resource metadata, RFC 9728 */
+	struct str metadata_url;      /* of the protected resource metadata, RFC 9728 */
+	struct str bare_metadata_url; /* the same for the other base, config.bare_base */
 	struct trust *trust;
 	struct arena *arena; /* of the gateway's life */
 	struct cache *cache;

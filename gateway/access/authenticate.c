@@ -74,6 +74,7 @@ static enum quick claims_admit(const struct visitor *visitor, const struct issue
 	const struct config *config = visitor->access->config;
 	struct claim_rules rules = { .issuer = issuer->name,
 				     .audience = issuer->audience,
+				     .audience_too = issuer->audience_too,
 				     .base = config->public_base,
 				     .tenant = config->tenant,
 				     .now_s = visitor->now_s,
@@ -244,6 +245,7 @@ enum quick authenticate_quick(struct access *access, const struct credentials *c
 	enum quick quick = QUICK_LATER;
 	struct claims claims;
 
+	challenge->is_bare = credentials->is_bare;
 	if (visitor.arena)
 		quick = decide(&visitor, &claims);
 	arena_free(visitor.arena);
@@ -270,6 +272,7 @@ const struct caller *authenticate(struct access *access, const struct credential
 	struct caller *caller = arena_alloc(south->arena, sizeof(*caller));
 	struct claims claims;
 
+	challenge->is_bare = credentials->is_bare;
 	if (!caller) {
 		unavailable(&visitor);
 		return NULL;

@@ -13,6 +13,7 @@ struct credentials {
 	struct str certificate_issuer; /* name of who issued it */
 	struct str address;            /* of the client */
 	struct str reason;             /* X-Break-Glass-Reason header; or empty */
+	bool is_bare;                  /* they ask at the base without a tenant's name */
 	bool is_write;                 /* the request changes something: what was introspected must be fresh */
 };
 
@@ -20,6 +21,7 @@ struct credentials {
 
 /* Why somebody was not let in: an error, the sentence for people, and the value of WWW-Authenticate for programs. */
 struct challenge {
+	bool is_bare; /* of the credentials */
 	enum error_code code;
 	const char *sentence;        /* a literal: what to do */
 	char header[CHALLENGE_SIZE]; /* empty: none is sent (503) */

@@ -11,7 +11,8 @@ static void write_header(const struct access *access, struct challenge *challeng
 		 "Bearer realm=\"%.*s\"%s%s%s%s%s%s%.*s%s, resource_metadata=\"%.*s\"", STR_ARG(access->config->tenant),
 		 error ? ", error=\"" : "", error ? error : "", error ? "\"" : "",
 		 error ? ", error_description=\"" : "", error ? challenge->sentence : "",
-		 scope.size ? "\", scope=\"" : "", STR_ARG(scope), error ? "\"" : "", STR_ARG(access->metadata_url));
+		 scope.size ? "\", scope=\"" : "", STR_ARG(scope), error ? "\"" : "",
+		 STR_ARG(challenge->is_bare ? access->bare_metadata_url : access->metadata_url));
 }
 
 bool challenge_nobody(const struct access *access, struct challenge *challenge)

@@ -126,12 +126,12 @@ struct str discovery_keys(const struct access *access)
 	return signing_key_jwks(access->trust->server_key);
 }
 
-void discovery_resource_write(const struct access *access, struct json_writer *writer)
+void discovery_resource_write(const struct access *access, bool is_bare, struct json_writer *writer)
 {
 	const struct trust *trust = access->trust;
 
 	json_begin_object(writer);
-	json_member(writer, STR("resource"), access->config->public_base);
+	json_member(writer, STR("resource"), is_bare ? access->config->bare_base : access->config->public_base);
 	json_member_array(writer, STR("authorization_servers"));
 	for (size_t i = 0; i < trust->issuer_count; i++) {
 		/* RFC 9728 2: they are URLs; the issuer of demonstrations is none. */

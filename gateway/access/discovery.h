@@ -13,7 +13,8 @@ bool discovery_has_server(const struct access *access);
 void discovery_server_write(const struct access *access, struct json_writer *writer);
 /* The public keys of the gateway's own tokens. */
 struct str discovery_keys(const struct access *access);
-/* .well-known/oauth-protected-resource */
-void discovery_resource_write(const struct access *access, struct json_writer *writer);
+/* .well-known/oauth-protected-resource. is_bare: of the base without a tenant's name. The resource must be called what
+ * its client calls it: RFC 9728 3.3. */
+void discovery_resource_write(const struct access *access, bool is_bare, struct json_writer *writer);
 
 #endif

@@ -87,7 +87,8 @@ static bool form_check(const struct asking *asking)
 	if (!str_equal(asking->assertion_type, STR(ASSERTION_TYPE)) || !asking->assertion.data)
 		return refuse(asking, "invalid_client",
 			      "Show who you are by client_assertion, of the type " ASSERTION_TYPE ".");
-	if (asking->resource.data && !str_equal(asking->resource, asking->access->config->public_base))
+	if (asking->resource.data && !str_equal(asking->resource, asking->access->config->public_base) &&
+	    (str_is_empty(asking->resource) || !str_equal(asking->resource, asking->access->config->bare_base)))
 		return refuse(asking, "invalid_target",
 			      "Ask for this gateway as resource, by its FHIR base URL, or name none.");
 	if (asking->requested_type.data &&

@@ -8,7 +8,7 @@
 
 #define TRUST_BYTES_MAX  ((size_t)16 * 1024 * 1024)
 #define TOKENS_BYTES_MAX ((size_t)32 * 1024 * 1024)
-#define PATH_SIZE        160
+#define PATH_SIZE        256
 
 static bool no_memory(struct outcome *outcome)
 {
@@ -16,11 +16,11 @@ static bool no_memory(struct outcome *outcome)
 }
 
 /* "FILE:LINE: issuers[0].jwks_file" */
-static const char *place_of(char out[PATH_SIZE], const struct trust *trust, size_t line, const char *list, size_t index,
+static const char *place_of(char out[PATH_SIZE], const struct config_origin *origin, const char *list, size_t index,
 			    const char *key)
 {
-	snprintf(out, PATH_SIZE, "%s:%zu: %s[%zu].%s", trust->config->file ? trust->config->file : "", line, list,
-		 index, key);
+	snprintf(out, PATH_SIZE, "%s:%zu: %s[%zu].%s", origin->file ? origin->file : "", origin->line, list, index,
+		 key);
 	return out;
 }
 
@@ -46,13 +46,14 @@ static bool issuers_open(struct trust *trust, struct outcome *outcome)
 
 		*issuer = (struct issuer) { .name = row->issuer,
 					    .audience = row->audience.size ? row->audience : config->public_base,
+					    .audience_too = row->audience.size ? STR_NONE : config->bare_base,
 					    .algorithms = row->algorithms,
 					    .lifetime_max_s = (int64_t)row->lifetime_seconds,
 					    .config = row };
 		ok = peer_tls_check(&(struct peer_tls) { .ca_file = row->ca_file.data },
-				    place_of(path, trust, row->line, "issuers", i, "ca_file"), outcome) &&
+				    place_of(path, &row->origin, "issuers", i, "ca_file"), outcome) &&
 		     ok;
-		ok = keys_open(&source, place_of(path, trust, row->line, "issuers", i, "jwks_file"), &issuer->keys,
+		ok = keys_open(&source, place_of(path, &row->origin, "issuers", i, "jwks_file"), &issuer->keys,
 			       outcome) &&
 		     ok;
 	}
@@ -75,6 +76,7 @@ static bool own_open(struct trust *trust, struct str pem, struct str name, const
 	source = (struct jwks_source) { .fixed = signing_key_jwks(*key) };
 	*issuer = (struct issuer) { .name = name,
 				    .audience = trust->config->public_base,
+				    .audience_too = trust->config->bare_base,
 				    .keys = jwks_open(&source, key_name, outcome),
 				    .algorithms = 1u << JWT_ES256 | 1u << JWT_ES384,
 				    .lifetime_max_s = 24 * 3600 };
@@ -144,19 +146,17 @@ static bool client_open(struct trust *trust, size_t index, struct outcome *outco
 
 	*client = (struct client) { .config = row };
 	if (!scope_valid(row->scopes) || (kind != CALLER_SYSTEM && kind != CALLER_ANONYMOUS))
-		ok = outcome_add(outcome, ERR_VALUE_INVALID,
-				 place_of(path, trust, row->line, "clients", index, "scopes"),
+		ok = outcome_add(outcome, ERR_VALUE_INVALID, place_of(path, &row->origin, "clients", index, "scopes"),
 				 "Write scopes of systems, such as system/DocumentReference.rs or ITI-67.");
 	if (row->certificate_sha256.size &&
 	    !fingerprint_read(row->certificate_sha256, trust->arena, &client->certificate))
 		ok = outcome_add(outcome, ERR_VALUE_INVALID,
-				 place_of(path, trust, row->line, "clients", index, "certificate_sha256"),
+				 place_of(path, &row->origin, "clients", index, "certificate_sha256"),
 				 "Write 64 hexadecimal digits, with or without colons.");
 	ok = peer_tls_check(&(struct peer_tls) { .ca_file = row->ca_file.data },
-			    place_of(path, trust, row->line, "clients", index, "ca_file"), outcome) &&
+			    place_of(path, &row->origin, "clients", index, "ca_file"), outcome) &&
 	     ok;
-	ok = keys_open(&source, place_of(path, trust, row->line, "clients", index, "jwks_file"), &client->keys,
-		       outcome) &&
+	ok = keys_open(&source, place_of(path, &row->origin, "clients", index, "jwks_file"), &client->keys, outcome) &&
 	     ok;
 	return (caller_make(trust, row, &client->caller) || no_memory(outcome)) && ok;
 }

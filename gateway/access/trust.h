@@ -15,8 +15,9 @@
 struct issuer {
 	struct str name;
 	struct str audience;
-	struct jwks *keys;   /* NULL: its tokens are looked up */
-	unsigned algorithms; /* bits of enum jwt_algorithm */
+	struct str audience_too; /* the base by its other name; STR_NONE: it has none */
+	struct jwks *keys;       /* NULL: its tokens are looked up */
+	unsigned algorithms;     /* bits of enum jwt_algorithm */
 	int64_t lifetime_max_s;
 	const struct config_issuer *config; /* NULL: this gateway itself */
 };

@@ -157,14 +157,14 @@ static bool back_end_check(const struct config_back_end *config, const struct xu
 }
 
 /* Reads the files of keys and certificates that the configuration names, as the server would. */
-static bool gateway_check(const struct config *config)
+static bool servers_check(const struct config_set *configs)
 {
 	struct outcome outcome;
 	bool ok;
 
 	outcome_init(&outcome);
-	ok = fhir_server_check(config, &outcome);
-	ok = community_server_check(config, &outcome) && ok;
+	ok = fhir_server_check(configs, &outcome);
+	ok = community_server_check(configs, &outcome) && ok;
 	outcome_print(&outcome);
 	return ok;
 }
@@ -185,23 +185,27 @@ static bool domain_check(const struct config *config)
 	return ok;
 }
 
-/* A file may be for a gateway, for the embedded domain, or for both; what it names tells. */
-static bool config_check(const char *path, struct arena *arena, struct config *gateway, bool *has_back_ends)
+static bool is_for_gateway(const struct config_set *configs)
+{
+	return configs && (configs->process.back_ends.count > 0 || configs->process.tenants.count > 0);
+}
+
+/* A file may be for a gateway, for the embedded domain, or for both; what it names tells. *configs is made when there is
+ * memory; has_gateway: it is right, for a gateway. */
+static bool config_check(const char *path, struct arena *arena, struct config_set **configs, bool *has_gateway)
 {
 	struct config domain = { 0 };
 	struct outcome as_gateway;
 	struct outcome as_domain;
-	bool gateway_ok;
 	bool domain_ok;
 	bool names_domain;
 
 	outcome_init(&as_gateway);
 	outcome_init(&as_domain);
-	gateway_ok = config_load(path, CONFIG_GATEWAY, arena, gateway, &as_gateway);
+	*has_gateway = config_set_open(path, configs, &as_gateway);
 	domain_ok = config_load(path, CONFIG_DOMAIN, arena, &domain, &as_domain);
 	names_domain = domain.domain_data_directory.data || domain.domain_repository_unique_id.data;
-	*has_back_ends = gateway_ok;
-	if (!gateway_ok && (gateway->back_ends.count > 0 || !names_domain)) {
+	if (!*has_gateway && (is_for_gateway(*configs) || !names_domain)) {
 		outcome_print(&as_gateway);
 		return false;
 	}
@@ -209,12 +213,12 @@ static bool config_check(const char *path, struct arena *arena, struct config *g
 		outcome_print(&as_domain);
 		return false;
 	}
-	if ((gateway_ok && !gateway_check(gateway)) || (domain_ok && !domain_check(&domain)))
+	if ((*has_gateway && !servers_check(*configs)) || (domain_ok && !domain_check(&domain)))
 		return false;
 	printf("ok   %s: the configuration of %s is right\n", path,
-	       !domain_ok   ? "a gateway"
-	       : gateway_ok ? "a gateway and of a domain"
-			    : "a domain");
+	       !domain_ok     ? "a gateway"
+	       : *has_gateway ? "a gateway and of a domain"
+			      : "a domain");
 	return true;
 }
 
@@ -353,30 +357,49 @@ static bool xua_begin(const struct config *config, struct xua **xua)
 	return *xua != NULL;
 }
 
-static int check(const struct check_options *options, struct arena *arena)
+/* Asks everybody whom a tenant's requests would ask. */
+static bool tenant_check(const struct config *config, struct arena *arena)
 {
 	struct spool_limits spools = { .directory = "/tmp", .memory_bytes = 65536, .total_bytes_max = REPLY_BYTES_MAX };
-	struct config config = { 0 };
 	struct xua *xua = NULL;
-	bool has_back_ends;
-	bool ok;
+	bool ok = true;
 
-	if (!config_check(options->config_path, arena, &config, &has_back_ends))
-		return EXIT_FAILED;
-	if (!has_back_ends || options->offline)
-		return EXIT_DONE;
-	/* The lines below tell it all; a log between them would only tell it twice. */
-	log_start(LOG_LEVEL_ERROR, LOG_FORMAT_AUTO, STDERR_FILENO);
-	ok = cache_check(&config);
-	if (!xua_begin(&config, &xua))
-		return EXIT_FAILED;
-	for (size_t i = 0; i < config.back_ends.count; i++)
-		ok = back_end_check(&config.back_ends.items[i], xua, &spools, arena) && ok;
-	ok = check_identity(&config, xua, arena) && ok;
-	ok = directory_check(&config, arena) && ok;
-	ok = issuers_check(&config, arena) && ok;
-	ok = audit_repositories_check(&config, arena) && ok;
+	if (!xua_begin(config, &xua))
+		return false;
+	for (size_t i = 0; i < config->back_ends.count; i++)
+		ok = back_end_check(&config->back_ends.items[i], xua, &spools, arena) && ok;
+	ok = check_identity(config, xua, arena) && ok;
+	ok = directory_check(config, arena) && ok;
+	ok = issuers_check(config, arena) && ok;
+	ok = audit_repositories_check(config, arena) && ok;
 	xua_close(xua);
+	return ok;
+}
+
+static bool all_check(const struct config_set *configs, struct arena *arena)
+{
+	bool ok = cache_check(&configs->process);
+
+	for (size_t i = 0; i < configs->count; i++) {
+		if (!configs->is_single)
+			printf("     tenant %.*s:\n", STR_ARG(configs->tenants[i].tenant));
+		ok = tenant_check(&configs->tenants[i], arena) && ok;
+	}
+	return ok;
+}
+
+static int check(const struct check_options *options, struct arena *arena)
+{
+	struct config_set *configs;
+	bool has_gateway;
+	bool ok = config_check(options->config_path, arena, &configs, &has_gateway);
+
+	if (ok && has_gateway && !options->offline) {
+		/* The lines below tell it all; a log between them would only tell it twice. */
+		log_start(LOG_LEVEL_ERROR, LOG_FORMAT_AUTO, STDERR_FILENO);
+		ok = all_check(configs, arena);
+	}
+	config_set_close(configs);
 	return ok ? EXIT_DONE : EXIT_FAILED;
 }
 

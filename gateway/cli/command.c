@@ -60,7 +60,7 @@ const struct command commands[] = {
 	  "  --user NAME      who it is; by default demo- and the role\n"
 	  "  --organization OID\n"
 	  "                   of the organization they work for; 2.999.20.100 by default\n"
-	  "  --tenant NAME    of the gateway; by default that of the configuration\n"
+	  "  --tenant NAME    of the gateway; by default the one that is served without a name\n"
 	  "  --purpose CODE   of v3-ActReason: TREAT (default), BTG, ...; of a patient by default PATRQT\n"
 	  "  --reason TEXT    why the glass is broken, with --purpose BTG\n"
 	  "  --patient SYSTEM|VALUE\n"
@@ -191,6 +191,20 @@ bool command_config_load(const char *path, enum config_role role, struct arena *
 	outcome_print(&outcome);
 	if (ok)
 		log_start((enum log_level)config->log_level, (enum log_format)config->log_format, STDERR_FILENO);
+	return ok;
+}
+
+bool command_configs_load(const char *path, struct config_set **configs)
+{
+	struct outcome outcome;
+	bool ok;
+
+	outcome_init(&outcome);
+	ok = config_set_open(path, configs, &outcome);
+	outcome_print(&outcome);
+	if (ok)
+		log_start((enum log_level)(*configs)->process.log_level,
+			  (enum log_format)(*configs)->process.log_format, STDERR_FILENO);
 	return ok;
 }
 

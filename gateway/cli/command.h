@@ -2,7 +2,7 @@
 #ifndef PASSERELLE_COMMAND_H
 #define PASSERELLE_COMMAND_H
 
-#include "gateway/run/config.h"
+#include "gateway/run/config_set.h"
 
 /* Exit codes: 0 done, 1 it failed (said on standard error), 2 wrong usage. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -41,6 +41,9 @@ bool server_options_read(int argc, char **argv, struct server_command_options *o
 /* Loads the configuration and starts the log as it says. False after telling what is wrong on standard error. */
 bool command_config_load(const char *path, enum config_role role, struct arena *arena,
 			 struct config *config) MUST_CHECK;
+
+/* The same for a gateway and all its tenants. *configs is for config_set_close also when it is false. */
+bool command_configs_load(const char *path, struct config_set **configs) MUST_CHECK;
 
 /* Every issue as a line on standard error. */
 void outcome_print(const struct outcome *outcome);

@@ -47,7 +47,7 @@ static struct str or_none(struct str text)
 }
 
 /* Who is let in, who is asked about patients, and where it is kept: what is switched off shows as well. */
-static void trust_announce(const struct config *config)
+static void trust_announce(const struct config *config, struct str tenant)
 {
 	static const char *const certificates[] = { "none", "optional", "required" };
 	struct str redis =
@@ -60,67 +60,120 @@ static void trust_announce(const struct config *config)
 	if (!consent_config_check(config, &has_directory, &ignored) ||
 	    !audit_config_check(config, &has_audit, &ignored))
 		return;
-	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("access", config->access_anonymous ? "anonymous" : "tokens"),
+	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("tenant", tenant),
+	    LOG_C("access", config->access_anonymous ? "anonymous" : "tokens"),
 	    LOG_NUMBER("issuers", config->issuers.count), LOG_NUMBER("clients", config->clients.count),
 	    LOG_C("client_certificates", certificates[config->tls_client_certificate]),
 	    LOG_C("token_endpoint", config->authorization_server_key.size ? "yes" : "no"));
-	LOG(INFO, LOG_PROGRAM_START, NULL,
+	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("tenant", tenant),
 	    LOG_TEXT("consent", has_directory ? config->consent_directory_url : STR("none")),
 	    LOG_TEXT("identity", or_none(config->identity_pix_url)),
 	    LOG_TEXT("assertions", or_none(config->xua_issuer)));
-	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("audit", has_audit ? "on" : "off"),
+	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("tenant", tenant), LOG_C("audit", has_audit ? "on" : "off"),
 	    LOG_NUMBER("repositories", has_audit ? config->audit_repositories.count : 0), LOG_TEXT("redis", redis),
 	    LOG_TEXT("state_directory", or_none(config->state_directory)));
 }
 
-/* Everything that listens and everything that is asked, for whoever reads the first lines of the log. */
-static void serve_announce(const struct config *config, const struct fhir_server *server)
+static void tenant_announce(const struct config *config)
 {
-	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("role", "gateway"), LOG_C("version", PASSERELLE_VERSION),
-	    LOG_TEXT("base", or_none(fhir_server_base(server))));
 	for (size_t i = 0; i < config->back_ends.count; i++) {
 		const struct config_back_end *back_end = &config->back_ends.items[i];
 
 		if (back_end->kind == CONFIG_KIND_XCA)
-			LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("back_end", back_end->name), LOG_C("kind", "xca"),
+			LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("tenant", config->tenant),
+			    LOG_TEXT("back_end", back_end->name), LOG_C("kind", "xca"),
 			    LOG_TEXT("query", back_end->registry_url),
 			    LOG_TEXT("retrieve", or_default(back_end->retrieve_url, back_end->registry_url)),
 			    LOG_TEXT("discovery", or_none(back_end->xcpd_url)));
 		else
-			LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("back_end", back_end->name), LOG_C("kind", "xds"),
+			LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("tenant", config->tenant),
+			    LOG_TEXT("back_end", back_end->name), LOG_C("kind", "xds"),
 			    LOG_TEXT("registry", back_end->registry_url), LOG_TEXT("provide", back_end->provide_url),
 			    LOG_NUMBER("repositories", back_end->repositories.count));
 	}
-	trust_announce(config);
+	trust_announce(config, config->tenant);
 }
 
-static int serve(const struct config *config, const char *pid_path)
+/* Everything that listens and everything that is asked, for whoever reads the first lines of the log. */
+static void serve_announce(const struct config_set *configs)
 {
-	struct fhir_server *server = NULL;
-	struct community_server *community = NULL;
+	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("role", "gateway"), LOG_C("version", PASSERELLE_VERSION),
+	    LOG_TEXT("base", or_none(configs->process.public_base)),
+	    LOG_NUMBER("tenants", configs->is_single ? 0 : configs->count));
+	for (size_t i = 0; !configs->is_single && i < configs->count; i++)
+		LOG(INFO, LOG_PROGRAM_START, NULL, LOG_TEXT("tenant", configs->tenants[i].tenant),
+		    LOG_TEXT("base", or_none(configs->tenants[i].public_base)),
+		    LOG_C("is_default", i == configs->bare_index ? "yes" : "no"));
+	for (size_t i = 0; i < configs->count; i++)
+		tenant_announce(&configs->tenants[i]);
+}
+
+struct servers {
+	struct fhir_server *fhir;
+	struct community_server *community;
+};
+
+static bool servers_open(struct tenants *tenants, struct servers *servers, struct outcome *outcome)
+{
+	*servers = (struct servers) { NULL, NULL };
+	if (!fhir_server_open(tenants, &servers->fhir, outcome))
+		return false;
+	if (community_server_open(tenants, &servers->community, outcome))
+		return true;
+	(void)fhir_server_close(servers->fhir);
+	return false;
+}
+
+static int tenants_serve(struct tenants *tenants, const struct config_set *configs, const char *pid_path)
+{
+	struct servers servers;
 	struct outcome outcome;
 	bool closed;
 
 	outcome_init(&outcome);
-	if (!fhir_server_open(config, PASSERELLE_VERSION, &server, &outcome)) {
+	if (!servers_open(tenants, &servers, &outcome)) {
 		outcome_print(&outcome);
+		tenants_close(tenants);
 		return EXIT_FAILED;
 	}
-	if (!community_server_open(fhir_server_gateway(server), &community, &outcome)) {
-		outcome_print(&outcome);
-		(void)fhir_server_close(server);
-		return EXIT_FAILED;
-	}
-	serve_announce(config, server);
+	serve_announce(configs);
 	if (pid_file_write(pid_path))
 		signal_wait();
-	closed = community_server_close(community, config->limits_stop_seconds * 1000) && fhir_server_close(server);
+	closed = community_server_close(servers.community, configs->process.limits_stop_seconds * 1000) &&
+		 fhir_server_close(servers.fhir);
+	/* What requests that are still under way use is not taken from them: the process ends. */
+	if (closed)
+		tenants_close(tenants);
 	pid_file_remove(pid_path);
 	LOG(INFO, LOG_PROGRAM_STOP, NULL, LOG_C("state", closed ? "stopped" : "stopped with requests unfinished"));
 	return closed ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int domain(const struct config *config, const char *pid_path)
+static int gateway_serve(struct config_set *configs, const char *pid_path)
+{
+	struct tenants *tenants = NULL;
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	if (fhir_server_check(configs, &outcome) &&
+	    tenants_open(configs, PASSERELLE_VERSION, &community_part, &tenants, &outcome))
+		return tenants_serve(tenants, configs, pid_path);
+	outcome_print(&outcome);
+	return EXIT_FAILED;
+}
+
+static int serve(const struct server_command_options *options)
+{
+	struct config_set *configs;
+	int exit_code = EXIT_FAILED;
+
+	if (command_configs_load(options->config_path, &configs))
+		exit_code = gateway_serve(configs, options->pid_path);
+	config_set_close(configs);
+	return exit_code;
+}
+
+static int domain_serve(const struct config *config, const char *pid_path)
 {
 	struct domain *opened = NULL;
 	struct outcome outcome;
@@ -146,11 +199,23 @@ static int domain(const struct config *config, const char *pid_path)
 	return EXIT_DONE;
 }
 
-static int run(int argc, char **argv, enum config_role role, int (*server)(const struct config *, const char *))
+static int domain(const struct server_command_options *options)
+{
+	struct arena *arena = arena_new(CONFIG_BYTES_MAX);
+	struct config config;
+	int exit_code = EXIT_FAILED;
+
+	if (!arena)
+		fputs("passerelle: there is not enough memory to start\n", stderr);
+	else if (command_config_load(options->config_path, CONFIG_DOMAIN, arena, &config))
+		exit_code = domain_serve(&config, options->pid_path);
+	arena_free(arena);
+	return exit_code;
+}
+
+static int run(int argc, char **argv, int (*server)(const struct server_command_options *))
 {
 	struct server_command_options options;
-	struct config config;
-	struct arena *arena;
 	int exit_code;
 
 	if (!server_options_read(argc, argv, &options, &exit_code))
@@ -159,25 +224,18 @@ static int run(int argc, char **argv, enum config_role role, int (*server)(const
 	memory_prepare();
 	umask(S_IRWXG |
 	      S_IRWXO); /* what is kept is about patients: for this user alone, whatever the directory allows */
-	arena = arena_new(CONFIG_BYTES_MAX);
-	if (!arena || !south_start() || !signatures_start()) {
-		fputs("passerelle: there is not enough memory to start\n", stderr);
-		arena_free(arena);
-		return EXIT_FAILED;
-	}
-	exit_code = EXIT_FAILED;
-	if (command_config_load(options.config_path, role, arena, &config))
-		exit_code = server(&config, options.pid_path);
-	arena_free(arena);
-	return exit_code;
+	if (south_start() && signatures_start())
+		return server(&options);
+	fputs("passerelle: there is not enough memory to start\n", stderr);
+	return EXIT_FAILED;
 }
 
 int command_serve(int argc, char **argv)
 {
-	return run(argc, argv, CONFIG_GATEWAY, serve);
+	return run(argc, argv, serve);
 }
 
 int command_domain(int argc, char **argv)
 {
-	return run(argc, argv, CONFIG_DOMAIN, domain);
+	return run(argc, argv, domain);
 }

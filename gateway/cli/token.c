@@ -97,20 +97,36 @@ static bool options_read(int argc, char **argv, struct token_options *options, i
 	return optind == argc || usage_error("there are words that are no options");
 }
 
+/* Whose token it is. A gateway of one tenant takes any name, so that one can see a foreign one refused. */
+static const struct config *tenant_choose(const struct config_set *configs, struct str name, struct outcome *outcome)
+{
+	const struct config *tenant = config_set_find(configs, configs->is_single ? STR_NONE : name);
+
+	if (!tenant)
+		outcome_add(outcome, ERR_VALUE_INVALID, "--tenant", "%s",
+			    name.size ? "There is no tenant of this name."
+				      : "Say which tenant the token is for: none is served without a name.");
+	return tenant;
+}
+
 static int token_print(const struct token_options *options, struct arena *arena)
 {
+	const struct config *tenant = NULL;
+	struct config_set *configs;
 	struct outcome outcome;
-	struct config config;
 	struct str token;
+	int exit_code = EXIT_FAILED;
 
 	outcome_init(&outcome);
-	if (config_load(options->config_path, CONFIG_GATEWAY, arena, &config, &outcome) &&
-	    demo_token_make(&config, &options->person, clock_wall_ms() / 1000, arena, &token, &outcome)) {
+	if (config_set_open(options->config_path, &configs, &outcome))
+		tenant = tenant_choose(configs, options->person.tenant, &outcome);
+	if (tenant && demo_token_make(tenant, &options->person, clock_wall_ms() / 1000, arena, &token, &outcome)) {
 		printf("%.*s\n", STR_ARG(token));
-		return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+		exit_code = fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 	}
 	outcome_print(&outcome);
-	return EXIT_FAILED;
+	config_set_close(configs);
+	return exit_code;
 }
 
 int command_token(int argc, char **argv)

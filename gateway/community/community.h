@@ -3,13 +3,15 @@
 #define PASSERELLE_COMMUNITY_H
 
 #include "gateway/soap/soap_server.h"
+#include "gateway/transactions/tenants.h"
 #include "gateway/transactions/transactions.h"
 
 struct community {
-	struct gateway *gateway;
-	struct str name; /* of the tenant */
-	struct str home; /* "urn:oid:..." */
+	struct tenant *tenant;
+	struct gateway *gateway; /* the tenant's */
+	struct str home;         /* "urn:oid:..." */
 	struct saml_verifier *verifier;
+	struct arena *arena;
 };
 
 /* A request from its authentication to its answer. */

@@ -13,8 +13,7 @@
 #define NAME                "community"
 
 struct community_server {
-	struct arena *arena;
-	struct community community;
+	struct tenants *tenants;
 	struct soap_server *soap;
 };
 
@@ -37,19 +36,30 @@ static const char greeting[] =
 	"Passerelle for other communities: ITI-38 and ITI-39 at /xca, ITI-55 at /xcpd, by POST with "
 	"SOAP 1.2 and XUA.";
 
-/* Whom a path leads to: /xca or /xcpd of the one tenant, also by its name. NULL: nobody. */
-static const struct community *community_find(const struct community_server *server, struct str path,
-					      enum service *service)
+/* Which service a path is of, and whose: name is empty for the one who is served without a name. */
+static bool path_read(struct str path, enum service *service, struct str *name)
 {
 	for (size_t i = 0; i < COUNT_OF(service_paths); i++) {
-		struct str name = str_from(path, service_paths[i].size);
+		struct str rest = str_from(path, service_paths[i].size);
 
-		if (!str_starts_with(path, service_paths[i]) ||
-		    (name.size && (name.data[0] != '/' || !str_equal(str_from(name, 1), server->community.name))))
+		if (!str_starts_with(path, service_paths[i]) || (rest.size && (rest.data[0] != '/' || rest.size == 1)))
 			continue;
 		*service = (enum service)i;
-		return &server->community;
+		*name = str_from(rest, rest.size ? 1 : 0);
+		return true;
 	}
+	return false;
+}
+
+/* Takes the tenant to whom a path leads. NULL: nobody. */
+static struct tenant *tenant_of(const struct community_server *server, struct str path, enum service *service)
+{
+	struct str name;
+	struct tenant *tenant = path_read(path, service, &name) ? tenant_find(server->tenants, name) : NULL;
+
+	if (!tenant || tenant->part)
+		return tenant;
+	tenant_give_back(server->tenants, tenant);
 	return NULL;
 }
 
@@ -81,28 +91,34 @@ static bool places_take(const struct community *community)
 
 static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *request)
 {
+	const struct community_server *server = ctx;
 	enum service service;
-	const struct community *community = community_find(ctx, request->path, &service);
+	struct tenant *tenant = tenant_of(server, request->path, &service);
 
-	if (!community) {
+	if (!tenant) {
 		http_refuse(exchange, ERR_NOT_FOUND, "Send SOAP messages to /xca or /xcpd.");
 		return false;
 	}
+	request->tag = tenant->part;
 	/* The identity sources count for themselves. */
-	if (service == SERVICE_XCA && !places_take(community)) {
-		http_refuse(exchange, ERR_BUSY, "There are as many requests as can be taken; try again later.");
-		return false;
-	}
-	request->tag = (void *)(uintptr_t)community;
-	return true;
+	if (service != SERVICE_XCA || places_take(tenant->part))
+		return true;
+	http_refuse(exchange, ERR_BUSY, "There are as many requests as can be taken; try again later.");
+	request->tag = NULL;
+	tenant_give_back(server->tenants, tenant);
+	return false;
 }
 
 static void finished_request(void *ctx, struct http_request *request)
 {
+	const struct community_server *server = ctx;
+	const struct community *community = request->tag;
 	enum service service;
+	struct str name;
 
-	if (community_find(ctx, request->path, &service) && service == SERVICE_XCA)
-		places_leave(request->tag, SIZE_MAX);
+	if (path_read(request->path, &service, &name) && service == SERVICE_XCA)
+		places_leave(community, SIZE_MAX);
+	tenant_give_back(server->tenants, community->tenant);
 }
 
 /* What is turned away before anybody asks who it is: by its headers, its size, its form. */
@@ -110,15 +126,16 @@ static void refused_request(void *ctx, const struct http_request *request, const
 			    enum error_code code)
 {
 	const struct community_server *server = ctx;
-	enum service service;
-	const struct community *community = community_find(server, request->path, &service);
-	enum audit_kind kind;
+	enum service service = SERVICE_XCA;
+	struct tenant *tenant = tenant_of(server, request->path, &service);
+	const struct community *community = request->tag ? request->tag : tenant ? tenant->part : NULL;
+	enum audit_kind kind = service == SERVICE_XCPD ? AUDIT_CROSS_DISCOVERED : AUDIT_CROSS_QUERIED;
 
-	if (!community)
-		return;
-	kind = service == SERVICE_XCPD ? AUDIT_CROSS_DISCOVERED : AUDIT_CROSS_QUERIED;
-	audit_transaction_refused(community->gateway->audit, action ? kinds[action - actions] : kind, code,
-				  request->peer, &request->trace);
+	if (community)
+		audit_transaction_refused(community->gateway->audit, action ? kinds[action - actions] : kind, code,
+					  request->peer, &request->trace);
+	if (tenant)
+		tenant_give_back(server->tenants, tenant);
 }
 
 static bool authenticate_request(void *ctx, struct soap_request *request, const struct soap_action *action,
@@ -127,8 +144,9 @@ static bool authenticate_request(void *ctx, struct soap_request *request, const 
 	const struct http_request *http = request->http;
 	const struct community *community = http->tag;
 	enum service service;
+	struct str name;
 
-	if (!community_find(ctx, http->path, &service) || service != services[action - actions]) {
+	if (!path_read(http->path, &service, &name) || service != services[action - actions]) {
 		*fault = (struct soap_fault) { .code = FAULT_SENDER,
 					       .subcode = STR("ActionNotSupported"),
 					       .reason = STR(
@@ -143,11 +161,14 @@ static bool authenticate_request(void *ctx, struct soap_request *request, const 
 	return false;
 }
 
+/* Nobody can tell which tenant was meant. */
 static void untrusted_client(void *ctx, struct str peer, const char *why)
 {
 	const struct community_server *server = ctx;
+	const struct tenant_set *set = tenant_set_take(server->tenants);
 
-	audit_node_refused(server->community.gateway->audit, why, peer);
+	audit_node_refused(tenant_set_first(set)->gateway->audit, why, peer);
+	tenant_set_give_back(server->tenants, set);
 }
 
 static const struct soap_guard guard = { .accept = accept_request,
@@ -190,22 +211,54 @@ static struct saml_verifier *verifier_open(const struct config *config, struct a
 	return saml_verifier_open(&options, outcome);
 }
 
-static bool community_make(struct community_server *server, struct gateway *gateway, struct outcome *outcome)
+static void part_close(void *part)
 {
-	const struct config *config = gateway->config;
-	struct community *community = &server->community;
+	struct community *community = part;
 
-	*community = (struct community) { .gateway = gateway, .name = config->tenant };
-	community->home = arena_printf(server->arena, "urn:oid:%.*s", STR_ARG(config->community_home_community_id));
+	if (!community)
+		return;
+	saml_verifier_close(community->verifier);
+	arena_free(community->arena);
+}
+
+static bool community_make(struct community *community, struct outcome *outcome)
+{
+	const struct config *config = community->gateway->config;
+
+	community->home = arena_printf(community->arena, "urn:oid:%.*s", STR_ARG(config->community_home_community_id));
 	if (!community->home.data)
 		return out_of_memory(outcome);
-	community->verifier = verifier_open(config, server->arena, outcome);
+	community->verifier = verifier_open(config, community->arena, outcome);
 	return community->verifier != NULL;
 }
 
+static bool part_open(struct tenant *tenant, void **part, struct outcome *outcome)
+{
+	struct arena *arena;
+	struct community *community;
+
+	if (tenant->gateway->config->community_port == 0)
+		return true;
+	arena = arena_new(SERVER_BYTES_MAX);
+	community = arena ? arena_alloc(arena, sizeof(*community)) : NULL;
+	if (!community) {
+		arena_free(arena);
+		return out_of_memory(outcome);
+	}
+	*community = (struct community) { .tenant = tenant, .gateway = tenant->gateway, .arena = arena };
+	if (!community_make(community, outcome)) {
+		part_close(community);
+		return false;
+	}
+	*part = community;
+	return true;
+}
+
+const struct tenant_part community_part = { part_open, part_close };
+
 static bool soap_open(struct community_server *server, struct outcome *outcome)
 {
-	const struct config *config = server->community.gateway->config;
+	const struct config *config = tenants_process(server->tenants);
 	const struct soap_server_options options = {
 		.http = {
 			.name = NAME,
@@ -221,7 +274,7 @@ static bool soap_open(struct community_server *server, struct outcome *outcome)
 			.body_grace_ms = BODY_GRACE_MS,
 			.request_ms = config->limits_request_seconds * 1000,
 			.arena_bytes = config->limits_request_memory,
-			.spool = server->community.gateway->spools,
+			.spool = tenants_spools(server->tenants),
 			.workers = { .threads_max = config->limits_workers, .queue_max = config->limits_queue },
 		},
 		.actions = actions,
@@ -237,34 +290,24 @@ static bool soap_open(struct community_server *server, struct outcome *outcome)
 	return server->soap != NULL;
 }
 
-static void server_free(struct community_server *server)
+bool community_server_open(struct tenants *tenants, struct community_server **server, struct outcome *outcome)
 {
-	saml_verifier_close(server->community.verifier);
-	arena_free(server->arena);
-	free(server);
-}
-
-bool community_server_open(struct gateway *gateway, struct community_server **server, struct outcome *outcome)
-{
+	const struct config *config = tenants_process(tenants);
 	struct community_server *opened;
 
 	*server = NULL;
-	if (gateway->config->community_port == 0)
+	if (config->community_port == 0)
 		return true;
 	opened = calloc(1, sizeof(*opened));
 	if (!opened)
 		return out_of_memory(outcome);
-	opened->arena = arena_new(SERVER_BYTES_MAX);
-	if (!opened->arena)
-		out_of_memory(outcome);
-	if (!opened->arena || !community_make(opened, gateway, outcome) || !soap_open(opened, outcome)) {
-		server_free(opened);
+	opened->tenants = tenants;
+	if (!soap_open(opened, outcome)) {
+		free(opened);
 		return false;
 	}
 	*server = opened;
-	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("role", NAME), LOG_TEXT("home", opened->community.home),
-	    LOG_NUMBER("port", soap_server_port(opened->soap)),
-	    LOG_NUMBER("issuers", gateway->config->community_xua_issuers.count));
+	LOG(INFO, LOG_PROGRAM_START, NULL, LOG_C("role", NAME), LOG_NUMBER("port", soap_server_port(opened->soap)));
 	return true;
 }
 
@@ -274,23 +317,32 @@ bool community_server_close(struct community_server *server, uint64_t grace_ms)
 		return true;
 	if (!soap_server_close(server->soap, grace_ms))
 		return false;
-	server_free(server);
+	free(server);
 	return true;
 }
 
-bool community_server_check(const struct config *config, struct outcome *outcome)
+static bool issuers_check(const struct config *config, struct outcome *outcome)
 {
-	const struct server_tls tls = tls_of(config);
-	struct arena *arena;
+	struct arena *arena = arena_new(SERVER_BYTES_MAX);
 	struct saml_verifier *verifier;
 
-	if (config->community_port == 0)
-		return true;
-	arena = arena_new(SERVER_BYTES_MAX);
 	if (!arena)
 		return out_of_memory(outcome);
 	verifier = verifier_open(config, arena, outcome);
 	saml_verifier_close(verifier);
 	arena_free(arena);
-	return server_tls_check(&tls, outcome) && verifier;
+	return verifier != NULL;
+}
+
+bool community_server_check(const struct config_set *configs, struct outcome *outcome)
+{
+	const struct server_tls tls = tls_of(&configs->process);
+	bool ok;
+
+	if (configs->process.community_port == 0)
+		return true;
+	ok = server_tls_check(&tls, outcome);
+	for (size_t i = 0; i < configs->count; i++)
+		ok = issuers_check(&configs->tenants[i], outcome) && ok;
+	return ok;
 }

@@ -6,15 +6,16 @@
 #ifndef PASSERELLE_COMMUNITY_SERVER_H
 #define PASSERELLE_COMMUNITY_SERVER_H
 
-#include "gateway/run/config.h"
+#include "gateway/transactions/tenants.h"
 
 struct community_server;
-struct gateway;
 
-/* Serves from now on. gateway: of the tenant, borrowed, as is its configuration, whose community.listen and limits are
- * the listener's. *server is NULL when the configuration serves no other communities (community.listen.port 0).
- * Errors: those of the parts, ERR_NO_MEMORY. */
-bool community_server_open(struct gateway *gateway, struct community_server **server,
+/* What a tenant is to other communities: for tenants_open. */
+extern const struct tenant_part community_part;
+
+/* Serves the tenants, which are borrowed and were opened with community_part, from now on. *server is NULL when the
+ * configuration serves no other communities (community.listen.port 0). Errors: those of the parts, ERR_NO_MEMORY. */
+bool community_server_open(struct tenants *tenants, struct community_server **server,
 			   struct outcome *outcome) MUST_CHECK;
 
 /* False when requests were still under way after grace_ms: then nothing was freed and the process should end. NULL is
@@ -22,6 +23,6 @@ bool community_server_open(struct gateway *gateway, struct community_server **se
 bool community_server_close(struct community_server *server, uint64_t grace_ms);
 
 /* Whether it could be opened: reads the certificates that the configuration names. Every fault is an issue. */
-bool community_server_check(const struct config *config, struct outcome *outcome) MUST_CHECK;
+bool community_server_check(const struct config_set *configs, struct outcome *outcome) MUST_CHECK;
 
 #endif

@@ -13,6 +13,7 @@ struct fhir_request {
 	struct http_exchange *exchange;
 	struct http_request *http;
 	const struct route *route;
+	bool is_bare;       /* asked at the base without a tenant's name, though others have one */
 	struct str id;      /* the {id} of the path */
 	struct str version; /* the {version} behind it */
 

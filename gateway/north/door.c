@@ -5,7 +5,7 @@
 #include "gateway/run/clock.h"
 
 /* A token in a URL ends up in logs and histories: RFC 6750 2.3 allows it, RFC 9700 2.1.2 forbids it. */
-static void credentials_take(const struct http_request *http, const struct route *route,
+static void credentials_take(const struct http_request *http, const struct route *route, bool is_bare,
 			     struct credentials *credentials)
 {
 	const struct str authorization = STR("Authorization");
@@ -19,18 +19,19 @@ static void credentials_take(const struct http_request *http, const struct route
 		.certificate_issuer = http->client_certificate.issuer,
 		.address = http->peer,
 		.reason = http_request_header(http, STR("X-Break-Glass-Reason")),
+		.is_bare = is_bare,
 		.is_write = !str_equal(route->method, STR("GET")) && route->body != ROUTE_BODY_FORM,
 	};
 }
 
-enum quick door_quick(struct access *access, const struct http_request *http, const struct route *route,
+enum quick door_quick(struct access *access, const struct http_request *http, const struct route_found *found,
 		      struct challenge *challenge)
 {
 	struct credentials credentials;
 
-	if (route->need->is_open)
+	if (found->route->need->is_open)
 		return QUICK_KNOWN;
-	credentials_take(http, route, &credentials);
+	credentials_take(http, found->route, found->is_bare, &credentials);
 	return authenticate_quick(access, &credentials, clock_wall_ms() / 1000, challenge);
 }
 
@@ -48,7 +49,7 @@ bool door_authenticate(struct fhir_request *request)
 
 	if (request->route->need->is_open)
 		return true;
-	credentials_take(request->http, request->route, &credentials);
+	credentials_take(request->http, request->route, request->is_bare, &credentials);
 	caller = authenticate(request->gateway->access, &credentials, &t->south, t->now_s, &request->challenge);
 	if (!caller)
 		return refuse(request);

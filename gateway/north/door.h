@@ -7,7 +7,7 @@
 
 /* While only the headers are there, on a polling thread. QUICK_REFUSED: challenge says why, and the body need not be
  * read. */
-enum quick door_quick(struct access *access, const struct http_request *http, const struct route *route,
+enum quick door_quick(struct access *access, const struct http_request *http, const struct route_found *found,
 		      struct challenge *challenge) MUST_CHECK;
 
 /* Steps of the corridor. request->challenge and outcome say why not. */

@@ -8,24 +8,26 @@
 #include "gateway/north/door.h"
 #include "gateway/north/negotiate.h"
 #include "gateway/north/respond.h"
+#include "gateway/transactions/tenants.h"
 
 #define FORM_BYTES_MAX     65536
 #define RESOURCE_BYTES_MAX (1024u * 1024)
-#define GATEWAY_BYTES_MAX  (4u * 1024 * 1024)
-/* Each source admits its own number of requests (connections_max); these only bound what they are together. */
-#define LEG_THREADS_MAX 1024
-#define LEG_QUEUE_MAX   4096
+#define SERVER_BYTES_MAX   (4u * 1024 * 1024)
 
 struct fhir_server {
-	struct gateway *gateway;
-	struct spool_limits spools;
-	struct route_base route_base;
-	atomic_uint stranger_count;
-	unsigned strangers_max;
-	struct worker_pool *legs; /* threads for asking several sources at once */
-	struct arena *arena;      /* of the server's life */
+	struct tenants *tenants;
+	struct str public_path; /* of the public base */
+	struct arena *arena;    /* of the server's life */
 	struct http_server *http;
 	uint64_t stop_ms;
+};
+
+/* What a request holds from its headers to its end: its tag. */
+struct held {
+	struct tenant *tenant; /* NULL: nobody's */
+	struct route_found found;
+	bool has_backend; /* a place at the back-end */
+	bool is_stranger;
 };
 
 /* Refuses while nothing of the body has been read. */
@@ -46,7 +48,7 @@ static bool patch_refuse(struct http_exchange *exchange)
 		      "application/fhir+xml.");
 }
 
-static bool body_admit(const struct fhir_server *server, const struct route *route, struct http_exchange *exchange,
+static bool body_admit(const struct config *config, const struct route *route, struct http_exchange *exchange,
 		       const struct http_request *http, struct http_admission *admission)
 {
 	struct str content_type = http_request_header(http, STR("Content-Type"));
@@ -67,7 +69,7 @@ static bool body_admit(const struct fhir_server *server, const struct route *rou
 	case ROUTE_BODY_BUNDLE:
 	case ROUTE_BODY_RESOURCE:
 	case ROUTE_BODY_PATCH:
-		admission->body_bytes_max = server->gateway->config->limits_body_bytes;
+		admission->body_bytes_max = config->limits_body_bytes;
 		if (route->body != ROUTE_BODY_BUNDLE && admission->body_bytes_max > RESOURCE_BYTES_MAX)
 			admission->body_bytes_max = RESOURCE_BYTES_MAX;
 		if (negotiate_body(content_type, &format) ||
@@ -93,100 +95,125 @@ static bool needs_backend(const struct gateway *gateway, const struct route *rou
 	       !str_equal(route->resource, STR("Consent")) && !str_equal(route->resource, STR("AuditEvent"));
 }
 
-/* What a request holds from its headers to its end; bits of its tag. */
-enum { HOLDS_BACKEND = 1, HOLDS_DOORSTEP = 2 };
-
-static void let_go(struct fhir_server *server, unsigned holds)
+static void let_go(struct fhir_server *server, struct held *held)
 {
-	if (holds & HOLDS_BACKEND)
-		backend_leave(&server->gateway->sources->backend);
-	if (holds & HOLDS_DOORSTEP)
-		atomic_fetch_sub(&server->stranger_count, 1);
+	if (held->has_backend)
+		backend_leave(&held->tenant->gateway->sources->backend);
+	if (held->is_stranger)
+		atomic_fetch_sub(&held->tenant->stranger_count, 1);
+	if (held->tenant)
+		tenant_give_back(server->tenants, held->tenant);
+	free(held);
 }
 
 /* Whom only another system can name may be anybody: such requests never take more than half of the places at the
  * back-end, however long their bodies and that system keep them waiting. */
-static bool places_take(struct fhir_server *server, const struct route *route, bool is_stranger,
-			struct http_exchange *exchange, struct http_request *http)
+static bool places_take(struct held *held, bool is_stranger, struct http_exchange *exchange)
 {
-	unsigned holds = is_stranger ? HOLDS_DOORSTEP : 0;
+	struct backend *backend = &held->tenant->gateway->sources->backend;
+	unsigned strangers_max = (backend->requests_max + 1) / 2;
 
-	if (is_stranger && atomic_fetch_add(&server->stranger_count, 1) >= server->strangers_max) {
-		let_go(server, holds);
+	held->is_stranger = is_stranger;
+	if (is_stranger && atomic_fetch_add(&held->tenant->stranger_count, 1) >= strangers_max)
 		return refuse(exchange, ERR_BUSY, "Too many tokens are being looked up at once; try again later.");
-	}
-	if (needs_backend(server->gateway, route) && !backend_enter(&server->gateway->sources->backend)) {
-		let_go(server, holds);
-		return refuse(exchange, ERR_BUSY, "The back-end has as many requests as it can take; try again later.");
-	}
-	holds |= needs_backend(server->gateway, route) ? HOLDS_BACKEND : 0;
-	http->tag = (void *)(uintptr_t)holds;
-	return true;
+	if (!needs_backend(held->tenant->gateway, held->found.route))
+		return true;
+	held->has_backend = backend_enter(backend);
+	return held->has_backend ||
+	       refuse(exchange, ERR_BUSY, "The back-end has as many requests as it can take; try again later.");
 }
 
-static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *http,
-			   struct http_admission *admission)
+/* Whose the path is, and which route: NULL without memory. */
+static struct held *held_take(struct fhir_server *server, const struct http_request *http)
 {
-	struct fhir_server *server = ctx;
-	enum error_code code = ERR_NOT_FOUND;
-	const char *allow = NULL;
+	const struct tenant_set *set = tenant_set_take(server->tenants);
+	const struct route_map map = { server->public_path, set->names, set->count, set->bare_index };
+	struct held *held = calloc(1, sizeof(*held));
+
+	if (held) {
+		if (!route_find(&map, http->method, http->path, &held->found))
+			held->found.route = NULL;
+		if (held->found.tenant < set->count)
+			held->tenant = tenant_take(server->tenants, set, held->found.tenant);
+	}
+	tenant_set_give_back(server->tenants, set);
+	return held;
+}
+
+static bool route_admit(const struct route_found *found, struct http_exchange *exchange)
+{
+	if (found->route)
+		return true;
+	if (found->code == ERR_METHOD) {
+		http_response_header(exchange, "Allow", str_from_c(found->allow));
+		return refuse(exchange, ERR_METHOD, "Use one of the methods that the Allow header names.");
+	}
+	return refuse(exchange, found->code,
+		      "There is nothing here; the CapabilityStatement (metadata, right behind the FHIR base URL) says "
+		      "what is.");
+}
+
+static bool held_admit(struct held *held, struct http_exchange *exchange, struct http_request *http,
+		       struct http_admission *admission)
+{
 	struct challenge challenge;
 	enum quick quick;
-	struct str id;
-	struct str version;
-	const struct route *route =
-		route_find(&server->route_base, http->method, http->path, &id, &version, &allow, &code);
 
-	if (!route && code == ERR_METHOD) {
-		http_response_header(exchange, "Allow", str_from_c(allow));
-		return refuse(exchange, code, "Use one of the methods that the Allow header names.");
-	}
-	if (!route)
-		return refuse(exchange, code,
-			      "There is nothing here; the CapabilityStatement (metadata, right behind the FHIR base "
-			      "URL) says what is.");
-	http->what = route->label;
-	quick = door_quick(server->gateway->access, http, route, &challenge);
+	if (!route_admit(&held->found, exchange))
+		return false;
+	http->what = held->found.route->label;
+	quick = door_quick(held->tenant->gateway->access, http, &held->found, &challenge);
 	if (quick == QUICK_REFUSED) {
 		if (challenge.header[0])
 			http_response_header(exchange, "WWW-Authenticate", str_from_c(challenge.header));
 		return refuse(exchange, challenge.code, challenge.sentence);
 	}
-	if (!body_admit(server, route, exchange, http, admission))
-		return false;
-	return places_take(server, route, quick == QUICK_LATER, exchange, http);
+	return body_admit(held->tenant->gateway->config, held->found.route, exchange, http, admission) &&
+	       places_take(held, quick == QUICK_LATER, exchange);
+}
+
+static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *http,
+			   struct http_admission *admission)
+{
+	struct held *held = held_take(ctx, http);
+
+	if (!held)
+		return refuse(exchange, ERR_NO_MEMORY, "Try again later.");
+	http->tag = held; /* who is refused is recorded by it */
+	if (held_admit(held, exchange, http, admission))
+		return true;
+	http->tag = NULL;
+	let_go(ctx, held);
+	return false;
 }
 
 static void handle_request(void *ctx, struct http_exchange *exchange, struct http_request *http)
 {
-	struct fhir_server *server = ctx;
-	struct fhir_request request = { .gateway = server->gateway, .exchange = exchange, .http = http };
-	enum error_code code;
-	const char *allow;
+	const struct held *held = http->tag;
+	struct fhir_request request = { .gateway = held->tenant->gateway,
+					.exchange = exchange,
+					.http = http,
+					.route = held->found.route,
+					.id = held->found.id,
+					.version = held->found.version,
+					.is_bare = held->found.is_bare };
 
-	request.route =
-		route_find(&server->route_base, http->method, http->path, &request.id, &request.version, &allow, &code);
-	if (request.route)
-		corridor_walk(&request);
+	(void)ctx;
+	corridor_walk(&request);
 }
 
 static void finished_request(void *ctx, struct http_request *http)
 {
-	let_go(ctx, (unsigned)(uintptr_t)http->tag);
+	let_go(ctx, http->tag);
 }
 
 /* A transaction that ends before the corridor: who is not let in, and what its headers, its size or the load forbid. */
-static void refusal_record(const struct fhir_server *server, const struct http_request *http, enum error_code code)
+static void refusal_record(const struct held *held, const struct http_request *http, enum error_code code)
 {
-	struct audit *audit = server->gateway->audit;
-	enum error_code ignored;
-	const char *allow;
-	struct str id;
-	struct str version;
-	const struct route *route =
-		route_find(&server->route_base, http->method, http->path, &id, &version, &allow, &ignored);
+	const struct route *route = held->found.route;
+	struct audit *audit = held->tenant ? held->tenant->gateway->audit : NULL;
 
-	if (!route)
+	if (!route || !audit)
 		return;
 	if (code == ERR_UNAUTHENTICATED || code == ERR_TOKEN_EXPIRED || code == ERR_FORBIDDEN ||
 	    code == ERR_CREDENTIALS)
@@ -196,18 +223,27 @@ static void refusal_record(const struct fhir_server *server, const struct http_r
 					  http->peer, &http->trace);
 }
 
+/* Without a tag it is refused before its headers were looked at; the path may say whose it is all the same. */
 static void refuse_request(void *ctx, struct http_exchange *exchange, const struct http_request *http, int status,
 			   enum error_code code, const char *text)
 {
-	refusal_record(ctx, http, code);
+	struct held *held = http->tag ? http->tag : held_take(ctx, http);
+
+	if (held)
+		refusal_record(held, http, code);
+	if (held && !http->tag)
+		let_go(ctx, held);
 	respond_refusal(exchange, http, status, code, text);
 }
 
+/* Nobody can tell which tenant was meant. */
 static void untrusted_client(void *ctx, struct str peer, const char *why)
 {
 	struct fhir_server *server = ctx;
+	const struct tenant_set *set = tenant_set_take(server->tenants);
 
-	audit_node_refused(server->gateway->audit, why, peer);
+	audit_node_refused(tenant_set_first(set)->gateway->audit, why, peer);
+	tenant_set_give_back(server->tenants, set);
 }
 
 static bool out_of_memory(struct outcome *outcome)
@@ -224,29 +260,10 @@ static struct str path_of(struct str url)
 	return str_from(rest, str_find(rest, '/'));
 }
 
-static bool gateway_make(struct fhir_server *server, const struct config *config, const char *version,
-			 struct outcome *outcome)
-{
-	const struct worker_options legs = { .threads_max = LEG_THREADS_MAX, .queue_max = LEG_QUEUE_MAX };
-
-	server->legs = worker_pool_new(&legs);
-	if (!server->legs)
-		return out_of_memory(outcome);
-	server->spools = (struct spool_limits) { .directory = config->spool_directory.data,
-						 .memory_bytes = config->limits_spool_memory,
-						 .total_bytes_max = config->limits_spool_bytes };
-	server->route_base.public_path = path_of(config->public_base);
-	server->stop_ms = config->limits_stop_seconds * 1000;
-	if (!gateway_open(config, version, &server->spools, server->legs, &server->gateway, outcome))
-		return false;
-	server->strangers_max = (server->gateway->sources->backend.requests_max + 1) / 2;
-	return true;
-}
-
 /* Host names that are served: what was configured, and what the gateway is reached by anyway. NULL: all. */
 static bool hosts_make(struct fhir_server *server, struct server_options *options, struct outcome *outcome)
 {
-	const struct config *config = server->gateway->config;
+	const struct config *config = tenants_process(server->tenants);
 	struct str *hosts = arena_array(server->arena, config->listen_hosts.count + 4, sizeof(*hosts));
 	struct str base = config->public_base;
 	size_t count = 0;
@@ -275,7 +292,7 @@ static bool hosts_make(struct fhir_server *server, struct server_options *option
 
 static bool http_open(struct fhir_server *server, struct outcome *outcome)
 {
-	const struct config *config = server->gateway->config;
+	const struct config *config = tenants_process(server->tenants);
 	struct server_handlers handlers = { .ctx = server,
 					    .accept = accept_request,
 					    .handle = handle_request,
@@ -299,7 +316,7 @@ static bool http_open(struct fhir_server *server, struct outcome *outcome)
 		.body_grace_ms = 10000,
 		.request_ms = config->limits_request_seconds * 1000,
 		.arena_bytes = config->limits_request_memory,
-		.spool = &server->spools,
+		.spool = tenants_spools(server->tenants),
 		.workers = { .threads_max = config->limits_workers, .queue_max = config->limits_queue },
 	};
 
@@ -311,43 +328,29 @@ static bool http_open(struct fhir_server *server, struct outcome *outcome)
 
 static void server_free(struct fhir_server *server)
 {
-	worker_pool_free(server->legs);
-	gateway_close(server->gateway);
 	arena_free(server->arena);
 	free(server);
 }
 
-bool fhir_server_open(const struct config *config, const char *version, struct fhir_server **server,
-		      struct outcome *outcome)
+bool fhir_server_open(struct tenants *tenants, struct fhir_server **server, struct outcome *outcome)
 {
-	struct fhir_server *opened;
+	const struct config *config = tenants_process(tenants);
+	struct fhir_server *opened = calloc(1, sizeof(*opened));
 
-	if (!fhir_server_check(config, outcome))
-		return false;
-	opened = calloc(1, sizeof(*opened));
 	if (!opened)
 		return out_of_memory(outcome);
-	opened->arena = arena_new(GATEWAY_BYTES_MAX);
-	if (!opened->arena) {
-		free(opened);
-		return out_of_memory(outcome);
-	}
-	if (!gateway_make(opened, config, version, outcome) || !http_open(opened, outcome)) {
+	*opened = (struct fhir_server) { .tenants = tenants,
+					 .public_path = path_of(config->public_base),
+					 .arena = arena_new(SERVER_BYTES_MAX),
+					 .stop_ms = config->limits_stop_seconds * 1000 };
+	if (!opened->arena)
+		out_of_memory(outcome);
+	if (!opened->arena || !http_open(opened, outcome)) {
 		server_free(opened);
 		return false;
 	}
 	*server = opened;
 	return true;
-}
-
-struct gateway *fhir_server_gateway(struct fhir_server *server)
-{
-	return server->gateway;
-}
-
-struct str fhir_server_base(const struct fhir_server *server)
-{
-	return server->gateway->base;
 }
 
 bool fhir_server_close(struct fhir_server *server)

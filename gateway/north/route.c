@@ -99,24 +99,69 @@ static bool path_below(struct str base, struct str path, struct str *below)
 	return true;
 }
 
-/* path as a path at the root of the host: as it is, or with a base behind it. */
-static bool root_matches(const struct route_base *base, struct str pattern, struct str path)
+/* What stands behind a base: the rest of the path and whose it is. */
+struct place {
+	size_t tenant; /* count: nobody's */
+	bool is_bare;
+	struct str below; /* what follows the base; data NULL: the path is elsewhere */
+};
+
+/* below: what follows the base, of which a tenant's name is taken off. */
+static void place_take_name(const struct route_map *map, struct place *place)
+{
+	struct str name = { place->below.data, str_find(place->below, '/') };
+
+	place->tenant = map->bare_index;
+	place->is_bare = map->names != NULL;
+	for (size_t i = 0; map->names && i < map->count; i++) {
+		if (!str_equal(map->names[i], name))
+			continue;
+		place->tenant = i;
+		place->is_bare = false;
+		place->below = str_from(place->below, name.size < place->below.size ? name.size + 1 : name.size);
+	}
+	if (place->tenant == map->count)
+		place->below = STR_NONE;
+}
+
+static void place_find(const struct route_map *map, struct str path, struct place *place)
+{
+	*place = (struct place) { .tenant = map->count };
+	if (path_below(map->public_path, path, &place->below) || path_below(STR("/fhir"), path, &place->below))
+		place_take_name(map, place);
+	else
+		place->below = STR_NONE;
+}
+
+/* A path at the root of the host: as it is, or with a base behind it, which says whose it is. What is not about tokens is
+ * the whole gateway's. */
+static bool root_matches(const struct route_map *map, struct str pattern, struct str path, struct place *place)
 {
 	struct str rest = str_from(path, pattern.size);
 
-	return str_starts_with(path, pattern) &&
-	       (str_is_empty(rest) || str_equal(rest, base->public_path) || str_equal(rest, STR("/fhir")));
+	if (!str_starts_with(path, pattern))
+		return false;
+	if (!str_starts_with(pattern, STR("/.well-known/"))) {
+		*place = (struct place) { .tenant = map->bare_index < map->count ? map->bare_index : 0 };
+		return str_is_empty(rest);
+	}
+	if (str_is_empty(rest))
+		*place = (struct place) { .tenant = map->bare_index, .is_bare = map->names != NULL, .below = rest };
+	else
+		place_find(map, rest, place);
+	return place->tenant < map->count && str_is_empty(place->below) && place->below.data &&
+	       !str_ends_with(rest, STR("/"));
 }
 
-/* below: what follows the base; data NULL when path is elsewhere. */
-static bool route_matches(const struct route *route, const struct route_base *base, struct str path, struct str below,
-			  struct str *id, struct str *version)
+/* place: of the path; that of a path at the root is found here. */
+static bool route_matches(const struct route_map *map, const struct route *route, struct str path, struct place *place,
+			  struct route_found *found)
 {
-	*id = STR_NONE;
-	*version = STR_NONE;
+	found->id = STR_NONE;
+	found->version = STR_NONE;
 	if (str_starts_with(route->path, STR("/")))
-		return root_matches(base, route->path, path);
-	return below.data && path_matches(route->path, below, id, version);
+		return root_matches(map, route->path, path, place);
+	return place->below.data && path_matches(route->path, place->below, &found->id, &found->version);
 }
 
 /* What an Allow header may list; bit k of its index stands for methods[k]. */
@@ -166,27 +211,32 @@ static unsigned method_bit(struct str method)
 	return 0;
 }
 
-const struct route *route_find(const struct route_base *base, struct str method, struct str path, struct str *id,
-			       struct str *version, const char **allow, enum error_code *code)
+bool route_find(const struct route_map *map, struct str method, struct str path, struct route_found *found)
 {
 	/* HEAD is GET without the body: the server leaves it out. */
 	struct str wanted = str_equal(method, STR("HEAD")) ? STR("GET") : method;
-	struct str below;
-	unsigned found = 0;
+	struct place below;
+	unsigned bits = 0;
 
-	*code = ERR_NOT_FOUND;
-	if (!path_below(base->public_path, path, &below) && !path_below(STR("/fhir"), path, &below))
-		below = STR_NONE;
+	*found = (struct route_found) { .code = ERR_NOT_FOUND };
+	place_find(map, path, &below);
+	found->tenant = below.tenant;
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
-		if (!route_matches(&routes[i], base, path, below, id, version))
+		struct place place = below;
+
+		if (!route_matches(map, &routes[i], path, &place, found))
 			continue;
-		if (str_equal(routes[i].method, wanted))
-			return &routes[i];
-		found |= method_bit(routes[i].method);
+		found->tenant = place.tenant;
+		found->is_bare = place.is_bare;
+		if (str_equal(routes[i].method, wanted)) {
+			found->route = &routes[i];
+			return true;
+		}
+		bits |= method_bit(routes[i].method);
 	}
-	if (!found)
-		return NULL;
-	*code = ERR_METHOD;
-	*allow = allowed[found];
-	return NULL;
+	if (bits) {
+		found->code = ERR_METHOD;
+		found->allow = allowed[bits];
+	}
+	return false;
 }

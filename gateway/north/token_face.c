@@ -20,7 +20,7 @@ bool token_documents(struct fhir_request *request)
 	json_writer_init(&writer, &request->answer);
 	switch (request->route->name) {
 	case ROUTE_PROTECTED_RESOURCE:
-		discovery_resource_write(access, &writer);
+		discovery_resource_write(access, request->is_bare, &writer);
 		break;
 	case ROUTE_TOKEN_KEYS:
 		if (!discovery_has_server(access))

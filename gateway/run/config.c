@@ -7,10 +7,9 @@
 #include <stdio.h>
 #include <yaml.h>
 
-#include "gateway/run/config_table.h"
+#include "gateway/run/config_read.h"
 #include "gateway/run/file.h"
 
-#define FILE_BYTES_MAX   ((size_t)4 * 1024 * 1024)
 #define KEYS_PER_MAP_MAX 64
 #define SHOWN_SIZE       128
 #define SKIP_DEPTH_MAX   1000
@@ -23,7 +22,7 @@ struct loader {
 	unsigned role;
 	struct config_place place;
 	char key[SHOWN_SIZE];          /* place.key */
-	size_t lines[CONFIG_ROWS_MAX]; /* of the root's keys; 0: not there */
+	size_t lines[CONFIG_ROWS_MAX]; /* of the root's keys in this file; 0: not there */
 	struct arena *arena;
 	struct outcome *outcome;
 };
@@ -179,7 +178,7 @@ static void complain_missing(struct loader *loader, const struct config_section 
 static void parse_item(struct loader *loader, const struct config_section *section, void *object, const char *shown)
 {
 	size_t seen[CONFIG_ROWS_MAX] = { 0 };
-	size_t line = loader->place.line;
+	struct config_origin origin = { loader->place.file, loader->place.line };
 	char prefix[SHOWN_SIZE];
 
 	key_print(prefix, "%s.", shown);
@@ -188,10 +187,10 @@ static void parse_item(struct loader *loader, const struct config_section *secti
 		skip_value(loader);
 		return;
 	}
-	if (section->line_offset)
-		*(size_t *)(void *)((char *)object + section->line_offset) = line;
+	if (section->origin_offset)
+		memcpy((char *)object + section->origin_offset, &origin, sizeof origin);
 	if (set_defaults(loader, section, object) && parse_mapping(loader, section, object, "", prefix, seen))
-		complain_missing(loader, section, prefix, seen, line);
+		complain_missing(loader, section, prefix, seen, origin.line);
 }
 
 /* Every list member of a struct has this shape. */
@@ -232,6 +231,7 @@ static bool parse_element(struct loader *loader, const struct config_row *row, v
 
 static void parse_sequence(struct loader *loader, const struct config_row *row, void *object, const char *shown)
 {
+	struct any_list *list = (struct any_list *)(void *)((char *)object + row->offset);
 	size_t capacity = 0;
 	size_t count = 0;
 	size_t line = loader->place.line;
@@ -242,8 +242,11 @@ static void parse_sequence(struct loader *loader, const struct config_row *row, 
 		skip_value(loader);
 		return;
 	}
+	/* What is there already is a default, or of a file that this one takes the place of. */
 	if (row->type == CONFIG_FLAGS)
 		*(unsigned *)(void *)((char *)object + row->offset) = 0;
+	else
+		*list = (struct any_list) { 0 };
 	for (;; count++) {
 		key_set(loader, shown);
 		if (!event_next(loader))
@@ -314,12 +317,19 @@ static bool parse_member(struct loader *loader, const struct config_section *sec
 
 	size_t line = loader->place.line;
 
+	bool is_foreign = row && loader->place.tenant && section == &config_root &&
+			  config_scope_of(row->key) == CONFIG_OF_PROCESS;
+
 	if (!row && !is_group)
 		config_complain(&loader->place,
 				"Remove this key or correct its name: the configuration has no such key.");
+	if (is_foreign)
+		config_complain(&loader->place, "Write this key into the main file: it holds for all tenants.");
 	if (!event_next(loader))
 		return false;
-	if (row) {
+	if (is_foreign) {
+		skip_value(loader);
+	} else if (row) {
 		seen[index] = line;
 		parse_row(loader, row, object, shown_key);
 	} else if (!is_group) {
@@ -384,7 +394,6 @@ static bool parse_document(struct loader *loader, struct config *config)
 		return stop(loader, "Write keys and values: the file has none.");
 	if (!parse_mapping(loader, &config_root, config, "", "", loader->lines))
 		return false;
-	complain_missing(loader, &config_root, "", loader->lines, 1);
 	key_set(loader, "");
 	if (!event_next(loader) || !event_next(loader))
 		return false;
@@ -393,21 +402,31 @@ static bool parse_document(struct loader *loader, struct config *config)
 	return true;
 }
 
-/* Right for a gateway that clients reach directly. */
-static void derive_public_base(struct loader *loader, struct config *config)
+void config_require(const struct config_place *place, unsigned role, const struct config_origins *origins)
+{
+	for (size_t i = 0; i < config_root.row_count; i++) {
+		const struct config_row *row = &config_root.rows[i];
+		struct config_place at = *place;
+
+		at.key = row->key;
+		if (!origins->rows[i].file && (row->required & role))
+			config_complain(&at, "Add this key: %s", row->sentence);
+	}
+}
+
+void config_derive_base(struct config *config, struct arena *arena)
 {
 	bool is_v6 = str_find(config->listen_address, ':') < config->listen_address.size;
 
 	if (config->public_base.size || config->listen_port == 0)
 		return;
 	config->public_base =
-		arena_printf(loader->arena, "%s://%s%.*s%s:%" PRIu64 "/fhir",
+		arena_printf(arena, "%s://%s%.*s%s:%" PRIu64 "/fhir",
 			     str_is_empty(config->tls_certificate_file) ? "http" : "https", is_v6 ? "[" : "",
 			     STR_ARG(config->listen_address), is_v6 ? "]" : "", config->listen_port);
 }
 
-/* A back-end that is not said to have patient identifiers of its own has those of the affinity domain. */
-static void derive_authorities(struct config *config)
+void config_derive_authorities(struct config *config)
 {
 	for (size_t i = 0; i < config->back_ends.count; i++) {
 		struct config_back_end *back_end = &config->back_ends.items[i];
@@ -417,30 +436,47 @@ static void derive_authorities(struct config *config)
 	}
 }
 
-bool config_load(const char *path, enum config_role role, struct arena *arena, struct config *config,
-		 struct outcome *outcome)
+bool config_read(const char *path, struct str text, const char *tenant, unsigned role, struct arena *arena,
+		 struct config *config, struct config_origins *origins, struct outcome *outcome)
 {
 	struct loader loader = {
-		.role = role, .arena = arena, .outcome = outcome, .place = { path, 1, "", arena, outcome }
+		.role = role, .arena = arena, .outcome = outcome, .place = { path, 1, "", tenant, arena, outcome }
 	};
-	struct str text;
+	bool whole;
 
-	if (!file_read(path, FILE_BYTES_MAX, arena, &text, outcome))
-		return false;
 	loader.place.key = loader.key;
-	*config = (struct config) { .file = path };
-	if (!set_defaults(&loader, &config_root, config))
+	if (!tenant && !set_defaults(&loader, &config_root, config))
 		return false;
 	if (!yaml_parser_initialize(&loader.parser))
 		return outcome_add(outcome, ERR_NO_MEMORY, path, "Retry with more memory.");
 	yaml_parser_set_encoding(&loader.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&loader.parser, (const unsigned char *)text.data, text.size);
-	if (parse_document(&loader, config)) {
-		config_check_whole(&loader.place, loader.lines, config);
-		derive_public_base(&loader, config);
-		derive_authorities(config);
-	}
+	whole = parse_document(&loader, config);
 	event_drop(&loader);
 	yaml_parser_delete(&loader.parser);
+	for (size_t i = 0; i < config_root.row_count; i++) {
+		if (loader.lines[i])
+			origins->rows[i] = (struct config_origin) { path, loader.lines[i] };
+	}
+	config->file = path;
+	return whole;
+}
+
+bool config_load(const char *path, enum config_role role, struct arena *arena, struct config *config,
+		 struct outcome *outcome)
+{
+	const struct config_place place = { path, 1, "", NULL, arena, outcome };
+	struct config_origins origins = { 0 };
+	struct str text;
+
+	*config = (struct config) { 0 };
+	if (file_read(path, CONFIG_FILE_BYTES_MAX, arena, &text, outcome) &&
+	    config_read(path, text, NULL, role, arena, config, &origins, outcome)) {
+		config_require(&place, role, &origins);
+		config_check_process(&place, &origins, config);
+		config_check_tenant(&place, &origins, config);
+		config_derive_base(config, arena);
+		config_derive_authorities(config);
+	}
 	return !outcome->has_error;
 }

@@ -51,6 +51,7 @@ struct config_strs {
 #define CONFIG_MEMBER_AUDIT_REPOSITORIES(field) struct config_audit_repositories field;
 #define CONFIG_MEMBER_SAML_ISSUERS(field)       struct config_saml_issuers field;
 #define CONFIG_MEMBER_AUTHORITIES(field)        struct config_authorities field;
+#define CONFIG_MEMBER_TENANTS(field)            struct config_tenants field;
 
 #define CONFIG_MEMBER_ISSUERS(field) struct config_issuers field;
 #define CONFIG_MEMBER_CLIENTS(field) struct config_clients field;
@@ -66,6 +67,11 @@ struct config_key {
 #include "gateway/run/config.def"
 };
 CONFIG_LIST(config_keys, config_key);
+/* Where an item stands, for what is found out only when it is used. */
+struct config_origin {
+	const char *file;
+	size_t line;
+};
 struct config_saml_issuer {
 #define SAML_ISSUER_ROW CONFIG_ROW
 #include "gateway/run/config.def"
@@ -81,23 +87,28 @@ struct config_repository {
 #include "gateway/run/config.def"
 };
 CONFIG_LIST(config_repositories, config_repository);
-/* line: of the file, for what is found out only when the item is used. */
+struct config_tenant {
+#define TENANT_ROW CONFIG_ROW
+#include "gateway/run/config.def"
+	struct config_origin origin;
+};
+CONFIG_LIST(config_tenants, config_tenant);
 struct config_issuer {
 #define ISSUER_ROW CONFIG_ROW
 #include "gateway/run/config.def"
-	size_t line;
+	struct config_origin origin;
 };
 CONFIG_LIST(config_issuers, config_issuer);
 struct config_client {
 #define CLIENT_ROW CONFIG_ROW
 #include "gateway/run/config.def"
-	size_t line;
+	struct config_origin origin;
 };
 CONFIG_LIST(config_clients, config_client);
 struct config_back_end {
 #define BACK_END_ROW CONFIG_ROW
 #include "gateway/run/config.def"
-	size_t line;
+	struct config_origin origin;
 };
 CONFIG_LIST(config_back_ends, config_back_end);
 struct config_audit_repository {
@@ -108,7 +119,8 @@ CONFIG_LIST(config_audit_repositories, config_audit_repository);
 struct config {
 #define ROOT_ROW CONFIG_ROW
 #include "gateway/run/config.def"
-	const char *file; /* where it was read from, for messages; borrowed */
+	const char *file;     /* where it was read from, for messages; borrowed */
+	struct str bare_base; /* another base URL that serves the same (config_set.h); STR_NONE: none */
 };
 
 /* Which keys must be there depends on who reads the file; both sections may stand in one file. */

@@ -1,10 +1,10 @@
 /* What no single row of the configuration can say: how its keys go together. */
-#include "gateway/run/config_table.h"
+#include "gateway/run/config_read.h"
 
-/* A root key that is there, or line 1. */
+/* What is complained about stands where it was given, or at the place. */
 struct check {
 	struct config_place place;
-	const size_t *lines;
+	const struct config_origins *origins;
 };
 
 static bool complain(const struct check *check, const char *key, const char *text)
@@ -12,10 +12,13 @@ static bool complain(const struct check *check, const char *key, const char *tex
 	struct config_place place = check->place;
 
 	place.key = key;
-	place.line = 1;
 	for (size_t i = 0; i < config_root.row_count; i++) {
-		if (strcmp(config_root.rows[i].key, key) == 0 && check->lines[i])
-			place.line = check->lines[i];
+		const struct config_origin *origin = &check->origins->rows[i];
+
+		if (strcmp(config_root.rows[i].key, key) == 0 && origin->file) {
+			place.file = origin->file;
+			place.line = origin->line;
+		}
 	}
 	return config_complain(&place, "%s", text);
 }
@@ -78,13 +81,15 @@ static bool is_safe_url(struct str url)
 	return str_is_empty(url) || str_starts_with(url, STR("https://")) || is_loopback(host_of(url));
 }
 
-static bool complain_item(const struct check *check, const char *list, size_t index, size_t line, const char *text)
+static bool complain_item(const struct check *check, const char *list, size_t index, struct config_origin origin,
+			  const char *text)
 {
 	struct config_place place = check->place;
 	struct str key = arena_printf(place.arena, "%s[%zu]", list, index);
 
 	place.key = key.data ? key.data : list;
-	place.line = line;
+	place.file = origin.file;
+	place.line = origin.line;
 	return config_complain(&place, "%s", text);
 }
 
@@ -99,18 +104,18 @@ static void check_issuers(const struct check *check, const struct config *config
 
 		introspecting += issuer->introspection_url.size > 0;
 		if (issuer->jwks_file.size && issuer->jwks_url.size)
-			complain_item(check, "issuers", i, issuer->line, "Give jwks_file or jwks_url, not both.");
+			complain_item(check, "issuers", i, issuer->origin, "Give jwks_file or jwks_url, not both.");
 		if (!has_keys && !issuer->introspection_url.size)
-			complain_item(check, "issuers", i, issuer->line,
+			complain_item(check, "issuers", i, issuer->origin,
 				      "Give jwks_file, jwks_url or introspection_url.");
 		if (!is_safe_url(issuer->jwks_url) || !is_safe_url(issuer->introspection_url))
-			complain_item(check, "issuers", i, issuer->line, "Use https, or a loopback address.");
+			complain_item(check, "issuers", i, issuer->origin, "Use https, or a loopback address.");
 		if (issuer->introspection_url.size && !issuer->introspection_authorization.size)
-			complain_item(check, "issuers", i, issuer->line,
+			complain_item(check, "issuers", i, issuer->origin,
 				      "Give introspection_authorization_file: who looks tokens up must say who it is.");
 		for (size_t k = 0; k < i; k++) {
 			if (str_equal(issuers->items[k].issuer, issuer->issuer))
-				complain_item(check, "issuers", i, issuer->line, "Name each issuer only once.");
+				complain_item(check, "issuers", i, issuer->origin, "Name each issuer only once.");
 		}
 	}
 	if (introspecting > 1)
@@ -126,19 +131,19 @@ static void check_clients(const struct check *check, const struct config *config
 		const struct config_client *client = &clients->items[i];
 
 		if (client->jwks_file.size && client->jwks_url.size)
-			complain_item(check, "clients", i, client->line, "Give jwks_file or jwks_url, not both.");
+			complain_item(check, "clients", i, client->origin, "Give jwks_file or jwks_url, not both.");
 		if (!client->jwks_file.size && !client->jwks_url.size && !client->certificate_sha256.size)
-			complain_item(check, "clients", i, client->line,
+			complain_item(check, "clients", i, client->origin,
 				      "Give certificate_sha256, jwks_file or jwks_url: how else would the system be "
 				      "known?");
 		if (!is_safe_url(client->jwks_url))
-			complain_item(check, "clients", i, client->line, "Use https, or a loopback address.");
+			complain_item(check, "clients", i, client->origin, "Use https, or a loopback address.");
 		if (str_equal(client->purpose, STR("BTG")) || str_equal(client->purpose, STR("ETREAT")))
-			complain_item(check, "clients", i, client->line,
+			complain_item(check, "clients", i, client->origin,
 				      "Give another purpose: this one is for people.");
 		for (size_t k = 0; k < i; k++) {
 			if (str_equal(clients->items[k].id, client->id))
-				complain_item(check, "clients", i, client->line, "Name each client only once.");
+				complain_item(check, "clients", i, client->origin, "Name each client only once.");
 		}
 	}
 }
@@ -234,13 +239,13 @@ static void check_back_end(const struct check *check, const struct config *confi
 	bool is_xds = one->kind == CONFIG_KIND_XDS;
 
 	if (is_xds && (!one->provide_url.size || !one->repositories.count))
-		complain_item(check, list, index, one->line,
+		complain_item(check, list, index, one->origin,
 			      "Give provide_url and repositories: an XDS domain is reached by them.");
 	if (!is_xds && !one->home_community_id.size)
-		complain_item(check, list, index, one->line,
+		complain_item(check, list, index, one->origin,
 			      "Give home_community_id: it says which community is asked.");
 	if (!is_xds && index == 0)
-		complain_item(check, list, index, one->line, "Name an XDS domain first: publications go there.");
+		complain_item(check, list, index, one->origin, "Name an XDS domain first: publications go there.");
 }
 
 /* A source or home that two share would show the documents of one as the other's. */
@@ -258,7 +263,7 @@ static void check_back_ends(const struct check *check, const struct config *conf
 			if (str_equal(one->name, other->name) || one->source == other->source ||
 			    (one->home_community_id.size &&
 			     str_equal(one->home_community_id, other->home_community_id)))
-				complain_item(check, "back_ends", i, one->line,
+				complain_item(check, "back_ends", i, one->origin,
 					      "Give each back-end a name, a source and a home_community_id of its "
 					      "own.");
 		}
@@ -272,6 +277,15 @@ static void check_domain_xua(const struct check *check, const struct config *con
 			 "Give domain.xua.audiences too: what this domain is called in assertions.");
 }
 
+/* Where other communities are served. */
+static void check_community_listener(const struct check *check, const struct config *config)
+{
+	if (config->community_port != 0)
+		check_tls(check, "community.tls.certificate_file", config->community_tls_certificate_file,
+			  config->community_tls_key_file, config->community_tls_client_ca_file,
+			  config->community_tls_client_certificate);
+}
+
 /* Other communities are served by all of it, or not at all. */
 static void check_community(const struct check *check, const struct config *config)
 {
@@ -282,14 +296,26 @@ static void check_community(const struct check *check, const struct config *conf
 	if (config->community_xua_issuers.count == 0 || config->community_xua_audiences.count == 0)
 		complain(check, "community.listen.port",
 			 "Give community.xua.issuers and community.xua.audiences too: who asks is told by assertions.");
-	check_tls(check, "community.tls.certificate_file", config->community_tls_certificate_file,
-		  config->community_tls_key_file, config->community_tls_client_ca_file,
-		  config->community_tls_client_certificate);
 }
 
-void config_check_whole(const struct config_place *place, const size_t *lines, const struct config *config)
+void config_check_process(const struct config_place *place, const struct config_origins *origins,
+			  const struct config *config)
 {
-	struct check check = { *place, lines };
+	struct check check = { *place, origins };
+
+	check_domain_xua(&check, config);
+	check_community_listener(&check, config);
+	check_tls(&check, "tls.certificate_file", config->tls_certificate_file, config->tls_key_file,
+		  config->tls_client_ca_file, config->tls_client_certificate);
+	check_tls(&check, "domain.tls.certificate_file", config->domain_tls_certificate_file,
+		  config->domain_tls_key_file, config->domain_tls_client_ca_file,
+		  config->domain_tls_client_certificate);
+}
+
+void config_check_tenant(const struct config_place *place, const struct config_origins *origins,
+			 const struct config *config)
+{
+	struct check check = { *place, origins };
 
 	check_keys(&check, config);
 	check_authorities(&check, config);
@@ -299,11 +325,5 @@ void config_check_whole(const struct config_place *place, const size_t *lines, c
 	check_audit(&check, config);
 	check_back_ends(&check, config);
 	check_xua(&check, config);
-	check_domain_xua(&check, config);
 	check_community(&check, config);
-	check_tls(&check, "tls.certificate_file", config->tls_certificate_file, config->tls_key_file,
-		  config->tls_client_ca_file, config->tls_client_certificate);
-	check_tls(&check, "domain.tls.certificate_file", config->domain_tls_certificate_file,
-		  config->domain_tls_key_file, config->domain_tls_client_ca_file,
-		  config->domain_tls_client_certificate);
 }

@@ -41,6 +41,7 @@ static const char *type_text(enum config_type type)
 	case CONFIG_AUDIT_REPOSITORIES:
 	case CONFIG_AUTHORITIES:
 	case CONFIG_SAML_ISSUERS:
+	case CONFIG_TENANTS:
 	case CONFIG_ISSUERS:
 	case CONFIG_CLIENTS:
 		return "list";

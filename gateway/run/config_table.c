@@ -27,6 +27,10 @@ static const struct config_row saml_issuer_rows[] = {
 #define SAML_ISSUER_ROW(...) ROW(config_saml_issuer, __VA_ARGS__)
 #include "gateway/run/config.def"
 };
+static const struct config_row tenant_rows[] = {
+#define TENANT_ROW(...) ROW(config_tenant, __VA_ARGS__)
+#include "gateway/run/config.def"
+};
 static const struct config_row audit_repository_rows[] = {
 #define AUDIT_REPOSITORY_ROW(...) ROW(config_audit_repository, __VA_ARGS__)
 #include "gateway/run/config.def"
@@ -46,7 +50,7 @@ _Static_assert(COUNT_OF(root_rows) <= CONFIG_ROWS_MAX, "one flag per row");
 const struct config_section config_root = { root_rows, COUNT_OF(root_rows), sizeof(struct config), 0 };
 static const struct config_section back_end_section = { back_end_rows, COUNT_OF(back_end_rows),
 							sizeof(struct config_back_end),
-							offsetof(struct config_back_end, line) };
+							offsetof(struct config_back_end, origin) };
 static const struct config_section repository_section = { repository_rows, COUNT_OF(repository_rows),
 							  sizeof(struct config_repository), 0 };
 static const struct config_section key_section = { key_rows, COUNT_OF(key_rows), sizeof(struct config_key), 0 };
@@ -57,10 +61,12 @@ static const struct config_section saml_issuer_section = { saml_issuer_rows, COU
 static const struct config_section audit_repository_section = { audit_repository_rows, COUNT_OF(audit_repository_rows),
 								sizeof(struct config_audit_repository), 0 };
 
+static const struct config_section tenant_section = { tenant_rows, COUNT_OF(tenant_rows), sizeof(struct config_tenant),
+						      offsetof(struct config_tenant, origin) };
 static const struct config_section issuer_section = { issuer_rows, COUNT_OF(issuer_rows), sizeof(struct config_issuer),
-						      offsetof(struct config_issuer, line) };
+						      offsetof(struct config_issuer, origin) };
 static const struct config_section client_section = { client_rows, COUNT_OF(client_rows), sizeof(struct config_client),
-						      offsetof(struct config_client, line) };
+						      offsetof(struct config_client, origin) };
 
 const struct config_section *config_section_of(enum config_type type)
 {
@@ -74,6 +80,8 @@ const struct config_section *config_section_of(enum config_type type)
 		return &client_section;
 	if (type == CONFIG_AUTHORITIES)
 		return &authority_section;
+	if (type == CONFIG_TENANTS)
+		return &tenant_section;
 	if (type == CONFIG_SAML_ISSUERS)
 		return &saml_issuer_section;
 	if (type == CONFIG_AUDIT_REPOSITORIES)

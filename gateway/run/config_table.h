@@ -27,7 +27,8 @@ enum config_type {
 	CONFIG_SAML_ISSUERS,
 	CONFIG_AUDIT_REPOSITORIES,
 	CONFIG_ISSUERS,
-	CONFIG_CLIENTS
+	CONFIG_CLIENTS,
+	CONFIG_TENANTS
 };
 
 struct config_row {
@@ -54,7 +55,7 @@ struct config_section {
 	const struct config_row *rows;
 	size_t row_count;
 	size_t struct_size;
-	size_t line_offset; /* of a size_t for the line of the item; 0: it has none */
+	size_t origin_offset; /* of a struct config_origin for where the item stands; 0: it has none */
 };
 
 extern const struct config_section config_root;
@@ -67,20 +68,18 @@ static inline bool config_is_sequence(enum config_type type)
 	return type >= CONFIG_FLAGS;
 }
 
-/* Where a value stands, for issues and relative names. */
+/* Where a value stands, for issues and relative names. tenant: whose configuration is read; NULL: the main file's. */
 struct config_place {
 	const char *file;
 	size_t line;
 	const char *key;
+	const char *tenant;
 	struct arena *arena;
 	struct outcome *outcome;
 };
 
 /* Adds an issue at the place; returns false. */
 bool config_complain(const struct config_place *place, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* What no single row can say. lines: of the root's keys, 0 for one that is not there. */
-void config_check_whole(const struct config_place *place, const size_t *lines, const struct config *config);
 
 /* Reads one scalar as the row wants it into its member of object. For FLAGS: one more name; for TEXTS and BASES: one
  * more item is put at item. False with an issue. */

@@ -11,7 +11,7 @@
 
 bool config_complain(const struct config_place *place, const char *format, ...)
 {
-	char path[160];
+	char path[256];
 	char text[320];
 	va_list args;
 
@@ -19,7 +19,8 @@ bool config_complain(const struct config_place *place, const char *format, ...)
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	snprintf(path, sizeof path, "%s:%zu%s%s", place->file, place->line, place->key[0] ? ": " : "", place->key);
-	return outcome_add(place->outcome, ERR_VALUE_INVALID, path, "%s", text);
+	return outcome_add(place->outcome, ERR_VALUE_INVALID, path, place->tenant ? "%s (tenant %s)" : "%s", text,
+			   place->tenant);
 }
 
 /* A whole value "${NAME}" is taken from the environment, so that a deployment can set it without touching the file. */
@@ -269,6 +270,7 @@ bool config_value_read(const struct config_row *row, struct str text, const stru
 	case CONFIG_AUDIT_REPOSITORIES:
 	case CONFIG_AUTHORITIES:
 	case CONFIG_SAML_ISSUERS:
+	case CONFIG_TENANTS:
 	case CONFIG_ISSUERS:
 	case CONFIG_CLIENTS:
 		break;

@@ -44,7 +44,7 @@ static bool seal_make(struct gateway *gateway, struct outcome *outcome)
 		return out_of_memory(outcome);
 	for (size_t i = 0; i < rows->count; i++)
 		keys[i] = (struct seal_key) { (uint8_t)rows->items[i].id, rows->items[i].secret };
-	gateway->seal = seal_new(STR("default"), keys, rows->count);
+	gateway->seal = seal_new(gateway->config->tenant, keys, rows->count);
 	return gateway->seal ||
 	       outcome_add(outcome, ERR_INTERNAL, "keys", "Give each key another id and at least 32 random bytes.");
 }

@@ -24,15 +24,11 @@ static void test_route__each_one_needs_something(void **state)
 #include "profiles/mhd/routes.def"
 #undef ROUTE
 	};
-	struct route_base base = { STR("/gw/fhir") };
+	struct route_map map = { STR("/gw/fhir"), NULL, 1, 0 };
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		bool at_root = rows[i].path[0] == '/';
-		const struct route *route;
-		enum error_code code;
-		const char *allow;
-		struct str version;
-		struct str id;
+		struct route_found found;
 		char path[200];
 		char *marker;
 
@@ -41,11 +37,13 @@ static void test_route__each_one_needs_something(void **state)
 			memcpy(marker, "abcd", 4);
 		if ((marker = strstr(path, "{version}")) != NULL)
 			memcpy(marker, "123456789", 9);
-		route = route_find(&base, str_from_c(rows[i].method), str_from_c(path), &id, &version, &allow, &code);
-		if (!route)
+		if (!route_find(&map, str_from_c(rows[i].method), str_from_c(path), &found))
 			fail_msg("%s %s is not served", rows[i].method, path);
-		if (!route->need->is_open && !route->need->ihe.size && !route->need->smart.size)
-			fail_msg("%s has no row in profiles/iua/scopes.def", route->label);
+		const struct scope_need *need = found.route->need;
+
+		assert_int_equal(found.tenant, 0);
+		if (!need->is_open && !need->ihe.size && !need->smart.size)
+			fail_msg("%s has no row in profiles/iua/scopes.def", found.route->label);
 	}
 }
 
@@ -108,28 +106,87 @@ static void test_route__finds_what_is_served(void **state)
 		{ "GET", "/fhir//.well-known/oauth-protected-resource", -1, NULL, NULL },
 		{ "GET", "/fhir/auth/token", -2, NULL, "POST" },
 	};
-	struct route_base base = { STR("/gw/fhir") };
+	struct route_map map = { STR("/gw/fhir"), NULL, 1, 0 };
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		enum error_code code = ERR_NONE;
-		const char *allow = NULL;
-		struct str id = STR_NONE;
-		struct str version = STR_NONE;
-		const struct route *route = route_find(&base, str_from_c(cases[i].method), str_from_c(cases[i].path),
-						       &id, &version, &allow, &code);
+		struct route_found found;
+		bool is_found = route_find(&map, str_from_c(cases[i].method), str_from_c(cases[i].path), &found);
 
-		if (cases[i].name < 0) {
-			assert_null(route);
-			assert_int_equal(code, cases[i].name == -1 ? ERR_NOT_FOUND : ERR_METHOD);
-		} else {
-			assert_non_null(route);
-			assert_int_equal(route->name, cases[i].name);
-		}
+		assert_int_equal(is_found, cases[i].name >= 0);
+		if (is_found)
+			assert_int_equal(found.route->name, cases[i].name);
+		else
+			assert_int_equal(found.code, cases[i].name == -1 ? ERR_NOT_FOUND : ERR_METHOD);
 		if (cases[i].allow)
-			assert_string_equal(allow, cases[i].allow);
+			assert_string_equal(found.allow, cases[i].allow);
 		if (cases[i].id)
-			assert_true(str_equal(id, str_from_c(cases[i].id)));
+			assert_true(str_equal(found.id, str_from_c(cases[i].id)));
 	}
+}
+
+/* Attacks 9 and 17: whose a path is stands in its bytes as they came, and in nothing else. */
+static void test_route__009_017_a_tenant_is_one_that_is_configured(void **state)
+{
+	(void)state;
+	static const struct str names[] = { STR_INIT("nord"), STR_INIT("nord-west"), STR_INIT("sud") };
+	enum { NOBODY = COUNT_OF(names) };
+	static const struct {
+		const char *path;
+		int name;      /* or -1 for 404 */
+		size_t tenant; /* when nord is the default */
+		bool is_bare;  /* nobody's when there is no default */
+	} cases[] = {
+		{ "/gw/fhir/nord/DocumentReference", ROUTE_FIND_REFERENCES, 0, false },
+		{ "/fhir/nord/DocumentReference", ROUTE_FIND_REFERENCES, 0, false },
+		{ "/gw/fhir/sud/Binary/abc", ROUTE_RETRIEVE_DOCUMENT, 2, false },
+		{ "/gw/fhir/nord-west/metadata", ROUTE_CAPABILITIES, 1, false },
+		{ "/gw/fhir/metadata", ROUTE_CAPABILITIES, 0, true },
+		{ "/fhir/metadata", ROUTE_CAPABILITIES, 0, true },
+		{ "/gw/fhir/est/metadata", -1, 0, true },
+		{ "/gw/fhir/Sud/metadata", -1, 0, true },
+		{ "/gw/fhir/sud%2fmetadata", -1, 0, true },
+		{ "/gw/fhir/%73ud/metadata", -1, 0, true },
+		{ "/gw/fhir/sud;x/metadata", -1, 0, true },
+		{ "/gw/fhir/sud%00/metadata", -1, 0, true },
+		{ "/gw/fhir//sud/metadata", -1, 0, true },
+		{ "/gw/fhir/sud//metadata", -1, 2, false },
+		{ "/gw/fhir/sud/nord/metadata", -1, 2, false },
+		{ "/gw/fhir/sud/../nord/metadata", -1, 2, false },
+		{ "/gw/fhir/sud/%2e%2e/nord/metadata", -1, 2, false },
+		{ "/gw/fhir/sud/%252e%252e/nord/metadata", -1, 2, false },
+		{ "/gw/fhir/sud/./metadata", -1, 2, false },
+		{ "/gw/fhir/sud/%c0%af/metadata", -1, 2, false },
+		{ "/sud/metadata", -1, NOBODY, true },
+		{ "/.well-known/oauth-protected-resource/gw/fhir/sud", ROUTE_PROTECTED_RESOURCE, 2, false },
+		{ "/.well-known/oauth-protected-resource/fhir/sud", ROUTE_PROTECTED_RESOURCE, 2, false },
+		{ "/.well-known/oauth-authorization-server/gw/fhir/nord", ROUTE_AUTHORIZATION_SERVER, 0, false },
+		{ "/.well-known/oauth-protected-resource/gw/fhir", ROUTE_PROTECTED_RESOURCE, 0, true },
+		{ "/.well-known/oauth-protected-resource", ROUTE_PROTECTED_RESOURCE, 0, true },
+		{ "/.well-known/oauth-protected-resource/gw/fhir/sud/", -1, 0, true },
+		{ "/.well-known/oauth-protected-resource/gw/fhir/sud/metadata", -1, 0, true },
+		{ "/.well-known/oauth-protected-resource/gw/fhir/est", -1, 0, true },
+		{ "/.well-known/oauth-protected-resource/sud", -1, 0, true },
+		{ "/gw/fhir/sud/.well-known/smart-configuration", ROUTE_SMART_CONFIGURATION, 2, false },
+	};
+	const struct route_map with = { STR("/gw/fhir"), names, COUNT_OF(names), 0 };
+	const struct route_map without = { STR("/gw/fhir"), names, COUNT_OF(names), NOBODY };
+	struct route_found found;
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct str path = str_from_c(cases[i].path);
+		bool is_found = route_find(&with, STR("GET"), path, &found);
+
+		if (is_found != (cases[i].name >= 0) || (is_found && (int)found.route->name != cases[i].name) ||
+		    (is_found && (found.tenant != cases[i].tenant || found.is_bare != cases[i].is_bare)))
+			fail_msg("%s", cases[i].path);
+		is_found = route_find(&without, STR("GET"), path, &found);
+		if (is_found != (cases[i].name >= 0 && !cases[i].is_bare) || (is_found && found.is_bare) ||
+		    (is_found && found.tenant != cases[i].tenant))
+			fail_msg("%s without a default", cases[i].path);
+	}
+	assert_true(route_find(&with, STR("POST"), STR("/gw/fhir/sud"), &found) && found.tenant == 2);
+	assert_true(route_find(&with, STR("POST"), STR("/gw/fhir/sud/"), &found) && found.tenant == 2);
+	assert_false(route_find(&without, STR("POST"), STR("/gw/fhir"), &found));
 }
 
 static void test_negotiate__answer(void **state)
@@ -318,6 +375,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_route__finds_what_is_served),
+		cmocka_unit_test(test_route__009_017_a_tenant_is_one_that_is_configured),
 		cmocka_unit_test(test_route__each_one_needs_something),
 		cmocka_unit_test(test_negotiate__answer),
 		cmocka_unit_test(test_negotiate__body),

@@ -1,0 +1,292 @@
+#include "gateway/run/config_set.h"
+
+#include <stdatomic.h>
+
+#include "gateway/run/config_read.h"
+#include "gateway/run/file.h"
+
+#define CONFIG_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+/* What stands in profiles/mhd/routes.def, and what is or may be served at the root of a host. */
+static const char *const served[] = {
+#define ROUTE(name, verb, path, ...) path,
+#include "profiles/mhd/routes.def"
+#undef ROUTE
+	"fhir",
+	"health",
+	"metrics",
+};
+
+/* The beginnings of keys that hold for the process as a whole, and of those that a tenant may have of its own but that
+ * cannot change while what they are about is open. */
+static const char *const of_process[] = {
+	"listen.",
+	"tls.",
+	"log.",
+	"public_base",
+	"spool_directory",
+	"state_directory",
+	"state_keys",
+	"cache.",
+	"redis.",
+	"domain.",
+	"community.listen.",
+	"community.tls.",
+	"tenant",
+	"default_tenant",
+	"limits.request_memory",
+	"limits.workers",
+	"limits.queue",
+	"limits.connections",
+	"limits.polling_threads",
+	"limits.request_seconds",
+	"limits.header_seconds",
+	"limits.keep_alive_seconds",
+	"limits.body_rate",
+	"limits.stop_seconds",
+	"limits.spool_",
+};
+static const char *const of_state[] = { "audit.", "last_known.", "access.anonymous" };
+
+static bool begins_with_one(const char *key, const char *const *beginnings, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strncmp(key, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+enum config_scope config_scope_of(const char *key)
+{
+	if (begins_with_one(key, of_process, COUNT_OF(of_process)))
+		return CONFIG_OF_PROCESS;
+	return begins_with_one(key, of_state, COUNT_OF(of_state)) ? CONFIG_OF_STATE : CONFIG_OF_SETTINGS;
+}
+
+/* The first segment of a path in the table. */
+static struct str first_segment(const char *path)
+{
+	struct str text = str_without_prefix(str_from_c(path), STR("/"));
+
+	text.size = str_find(text, '/');
+	return text;
+}
+
+bool config_tenant_name_valid(struct str name)
+{
+	if (str_is_empty(name) || name.data[0] < 'a' || name.data[0] > 'z')
+		return false;
+	for (size_t i = 0; i < name.size; i++) {
+		char c = name.data[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
+			return false;
+	}
+	for (size_t i = 0; i < COUNT_OF(served); i++) {
+		if (str_equal_nocase(first_segment(served[i]), name))
+			return false;
+	}
+	return true;
+}
+
+struct reading {
+	struct config_set *set;
+	struct config_place place; /* the main file's beginning */
+	struct config_origins origins;
+};
+
+static bool complain_at(const struct reading *reading, struct config_origin origin, const char *key, const char *text)
+{
+	struct config_place place = reading->place;
+
+	place.file = origin.file;
+	place.line = origin.line;
+	place.key = key;
+	return config_complain(&place, "%s", text);
+}
+
+/* Where a root key of the main file stands; file NULL: nowhere. */
+static struct config_origin origin_of(const struct reading *reading, const char *key)
+{
+	for (size_t i = 0; i < config_root.row_count; i++) {
+		if (strcmp(config_root.rows[i].key, key) == 0)
+			return reading->origins.rows[i];
+	}
+	return (struct config_origin) { NULL, 0 };
+}
+
+static void check_names(const struct reading *reading)
+{
+	const struct config *process = &reading->set->process;
+	const struct config_tenants *rows = &process->tenants;
+	const struct config_origin own_name = origin_of(reading, "tenant");
+
+	for (size_t i = 0; i < rows->count; i++) {
+		if (!config_tenant_name_valid(rows->items[i].name))
+			complain_at(
+				reading, rows->items[i].origin, "tenants",
+				"Choose another name: a letter, then letters, digits and dashes, in lower case, and "
+				"no word that stands for something else below public_base (metadata, auth, list ...).");
+		for (size_t k = 0; k < i; k++) {
+			if (str_equal(rows->items[k].name, rows->items[i].name))
+				complain_at(reading, rows->items[i].origin, "tenants", "Name each tenant only once.");
+		}
+	}
+	if (own_name.file)
+		complain_at(reading, own_name, "tenant", "Remove this key: each of the tenants has its name.");
+}
+
+/* The configuration of one tenant: a copy of the main file's, with its own keys over it. */
+static void tenant_read(struct reading *reading, const struct config_tenant *row, struct config *tenant)
+{
+	struct config_place place = reading->place;
+	struct config_origins origins = reading->origins;
+	struct outcome opening;
+	struct str text;
+
+	outcome_init(&opening);
+	*tenant = reading->set->process;
+	tenant->tenant = row->name;
+	if (!row->name.data || !row->path.data)
+		return;
+	if (!file_read(row->path.data, CONFIG_FILE_BYTES_MAX, place.arena, &text, &opening)) {
+		complain_at(reading, row->origin, "tenants", opening.issues[0].text);
+		return;
+	}
+	if (!config_read(row->path.data, text, row->name.data, CONFIG_GATEWAY, place.arena, tenant, &origins,
+			 place.outcome))
+		return;
+	place.file = row->path.data;
+	place.tenant = row->name.data;
+	config_require(&place, CONFIG_GATEWAY, &origins);
+	config_check_tenant(&place, &origins, tenant);
+}
+
+static bool out_of_memory(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+}
+
+/* What is made of the main file's keys and the tenant's name. */
+static bool tenant_derive(const struct config_set *set, struct config *tenant, struct arena *arena)
+{
+	const struct config *process = &set->process;
+
+	if (process->public_base.size)
+		tenant->public_base =
+			arena_printf(arena, "%.*s/%.*s", STR_ARG(process->public_base), STR_ARG(tenant->tenant));
+	if (process->state_directory.size)
+		tenant->state_directory = arena_printf(arena, "%.*s/tenants/%.*s", STR_ARG(process->state_directory),
+						       STR_ARG(tenant->tenant));
+	/* Back-ends of the main file are several tenants'; what is made of them is not. */
+	struct config_back_end *back_ends =
+		arena_array(arena, tenant->back_ends.count, sizeof *tenant->back_ends.items);
+
+	if (!back_ends)
+		return false;
+	if (tenant->back_ends.count)
+		memcpy(back_ends, tenant->back_ends.items, tenant->back_ends.count * sizeof *back_ends);
+	tenant->back_ends.items = back_ends;
+	config_derive_authorities(tenant);
+	tenant->bare_base = STR_NONE;
+	if (str_equal(process->default_tenant, tenant->tenant))
+		tenant->bare_base = process->public_base;
+	return (!process->public_base.size || tenant->public_base.data) &&
+	       (!process->state_directory.size || tenant->state_directory.data);
+}
+
+static bool tenants_read(struct reading *reading)
+{
+	struct config_set *set = reading->set;
+	const struct config_tenants *rows = &set->process.tenants;
+	struct arena *arena = reading->place.arena;
+
+	set->tenants = arena_array(arena, rows->count, sizeof *set->tenants);
+	if (!set->tenants)
+		return out_of_memory(reading->place.outcome);
+	set->count = rows->count;
+	set->bare_index = rows->count;
+	check_names(reading);
+	for (size_t i = 0; i < rows->count; i++) {
+		tenant_read(reading, &rows->items[i], &set->tenants[i]);
+		if (str_equal(rows->items[i].name, set->process.default_tenant))
+			set->bare_index = i;
+		if (!tenant_derive(set, &set->tenants[i], arena))
+			return out_of_memory(reading->place.outcome);
+	}
+	if (set->process.default_tenant.size && set->bare_index == set->count)
+		complain_at(reading, origin_of(reading, "default_tenant"), "default_tenant",
+			    "Write the name of one of the tenants.");
+	return true;
+}
+
+static void single_read(struct reading *reading)
+{
+	struct config_set *set = reading->set;
+	struct config_origin bare = origin_of(reading, "default_tenant");
+
+	config_require(&reading->place, CONFIG_GATEWAY, &reading->origins);
+	config_check_tenant(&reading->place, &reading->origins, &set->process);
+	config_derive_authorities(&set->process);
+	if (bare.file)
+		complain_at(reading, bare, "default_tenant", "Remove this key: there are no tenants.");
+	set->tenants = &set->process;
+	set->count = 1;
+	set->is_single = true;
+}
+
+static bool set_read(const char *path, struct config_set *set, struct outcome *outcome)
+{
+	struct reading reading = { .set = set, .place = { path, 1, "", NULL, set->arena, outcome } };
+	struct str text;
+
+	if (!file_read(path, CONFIG_FILE_BYTES_MAX, set->arena, &text, outcome) ||
+	    !config_read(path, text, NULL, CONFIG_GATEWAY, set->arena, &set->process, &reading.origins, outcome))
+		return false;
+	config_check_process(&reading.place, &reading.origins, &set->process);
+	config_derive_base(&set->process, set->arena);
+	if (set->process.tenants.count == 0)
+		single_read(&reading);
+	else if (!tenants_read(&reading))
+		return false;
+	return !outcome->has_error;
+}
+
+bool config_set_open(const char *path, struct config_set **set, struct outcome *outcome)
+{
+	struct arena *arena = arena_new(CONFIG_BYTES_MAX);
+	struct config_set *opened = arena ? arena_alloc(arena, sizeof *opened) : NULL;
+	struct str kept = opened ? arena_copy(arena, str_from_c(path)) : STR_NONE;
+
+	*set = NULL;
+	if (!kept.data) {
+		arena_free(arena);
+		return out_of_memory(outcome);
+	}
+	*opened = (struct config_set) { .arena = arena, .owners = 1 };
+	*set = opened;
+	return set_read(kept.data, opened, outcome);
+}
+
+void config_set_keep(struct config_set *set)
+{
+	atomic_fetch_add(&set->owners, 1);
+}
+
+void config_set_close(struct config_set *set)
+{
+	if (set && atomic_fetch_sub(&set->owners, 1) == 1)
+		arena_free(set->arena);
+}
+
+const struct config *config_set_find(const struct config_set *set, struct str name)
+{
+	if (str_is_empty(name))
+		return set->bare_index < set->count ? &set->tenants[set->bare_index] : NULL;
+	for (size_t i = 0; i < set->count; i++) {
+		if (str_equal(set->tenants[i].tenant, name))
+			return &set->tenants[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,60 @@
+/* All tenants of this process, each with its gateway. Who has taken a tenant has it unchanged until giving it back,
+ * whatever becomes of the configuration meanwhile. Any thread may call. */
+#ifndef PASSERELLE_TENANTS_H
+#define PASSERELLE_TENANTS_H
+
+#include <stdatomic.h>
+
+#include "gateway/run/config_set.h"
+#include "gateway/transactions/gateway.h"
+
+struct tenants;
+
+/* One organisation, as its configuration has it. */
+struct tenant {
+	struct gateway *gateway;
+	struct str name;
+	atomic_uint stranger_count; /* requests whose sender only another system can name */
+	void *part;                 /* another room's, see struct tenant_part; NULL: it has none */
+};
+
+/* What another room makes of each tenant: after its gateway, which it may borrow, and until before that is closed. */
+struct tenant_part {
+	bool (*open)(struct tenant *tenant, void **part, struct outcome *outcome);
+	void (*close)(void *part); /* also for NULL */
+};
+
+/* Those that are there at one time, in the order of the configuration. */
+struct tenant_set {
+	struct tenant *const *tenants;
+	const struct str *names; /* as they stand in URLs; NULL: one tenant, without a name there */
+	size_t count;
+	size_t bare_index; /* who is served without a name; count: nobody */
+};
+
+/* Opens the gateways of all tenants. version: of the program, a literal; part: NULL for none. The configuration is kept
+ * for their life. South must have been started. Errors: those of gateway_open and of part. Close with tenants_close, when
+ * everybody has given back what they took. */
+bool tenants_open(struct config_set *configs, const char *version, const struct tenant_part *part,
+		  struct tenants **tenants, struct outcome *outcome) MUST_CHECK;
+void tenants_close(struct tenants *tenants); /* NULL is allowed */
+
+/* The configuration of the process, and where its requests' bodies go. */
+const struct config *tenants_process(const struct tenants *tenants);
+struct spool_limits *tenants_spools(struct tenants *tenants);
+
+/* Takes all that are there now. */
+const struct tenant_set *tenant_set_take(struct tenants *tenants) MUST_CHECK;
+void tenant_set_give_back(struct tenants *tenants, const struct tenant_set *set);
+
+/* The one who is served without a name; when nobody is, the first: for what is the whole gateway's. */
+struct tenant *tenant_set_first(const struct tenant_set *set);
+
+/* Takes one of a set that is held. */
+struct tenant *tenant_take(struct tenants *tenants, const struct tenant_set *set, size_t index) MUST_CHECK;
+void tenant_give_back(struct tenants *tenants, struct tenant *tenant);
+
+/* Takes the one with this name; the one who is served without a name for the empty one. NULL: there is none. */
+struct tenant *tenant_find(struct tenants *tenants, struct str name) MUST_CHECK;
+
+#endif
