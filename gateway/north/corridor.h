@@ -5,6 +5,7 @@
 #include "gateway/access/authenticate.h"
 #include "gateway/http/http_message.h"
 #include "gateway/north/route.h"
+#include "gateway/transactions/change_document.h"
 #include "gateway/transactions/transactions.h"
 
 /* One request on its way. Made by the server on a worker's stack; nothing in it outlives the walk. */

@@ -1,6 +1,7 @@
 /* Deletion of a DocumentReference, as far as the configuration lets it go: the document is deprecated [ITI-57], or its
  * metadata are removed [ITI-62] and then its bytes [ITI-86]. Source: FHIR R4 http delete, ITI TF-2 3.57, 3.62, 3.86. */
 #include "gateway/run/log.h"
+#include "gateway/transactions/change_document.h"
 #include "gateway/transactions/document_change.h"
 #include "mappers/document_search.h"
 #include "mappers/metadata_rim.h"

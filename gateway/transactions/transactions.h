@@ -53,18 +53,6 @@ bool read_document_reference(const struct transaction *t, struct str id, struct 
 bool read_list(const struct transaction *t, struct str id, struct buf *answer, struct str *etag) MUST_CHECK;
 bool read_patient(const struct transaction *t, struct str id, struct buf *answer) MUST_CHECK;
 
-/* Update and patch of a DocumentReference (ITI-57): exactly one of the three is there. */
-struct document_change {
-	json_t *resource;         /* whole; it is changed */
-	const json_t *operations; /* a JSON Patch */
-	const json_t *parameters; /* a FHIRPath Patch, R4-valid */
-};
-/* if_match: the header, STR_NONE without one. answer and etag are those of the new version. */
-bool update_document_reference(const struct transaction *t, struct str id, struct str if_match,
-			       const struct document_change *change, struct buf *answer, struct str *etag) MUST_CHECK;
-/* What the configuration lets a deletion do; it must not be refuse. */
-bool delete_document_reference(const struct transaction *t, struct str id, struct str if_match) MUST_CHECK;
-
 /* ITI-83, by query (body NULL) or Parameters. */
 bool corresponding_identifiers(const struct transaction *t, const struct search_request *request, const json_t *body,
 			       struct buf *answer) MUST_CHECK;

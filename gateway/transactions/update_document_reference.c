@@ -1,5 +1,6 @@
 /* Update and patch of a DocumentReference: Update Document Set [ITI-57] behind FHIR. Source: FHIR R4 http update and patch,
  * ITI TF-2 3.57. */
+#include "gateway/transactions/change_document.h"
 #include "gateway/transactions/document_change.h"
 #include "gateway/transactions/identify_patient.h"
 #include "mappers/document_update.h"

@@ -105,7 +105,7 @@ class Http(Attacks):
 
     def test_013_other_methods(self):
         for method in ("TRACE", "PATCH", "OPTIONS", "DELETE", "PUT", "PROPFIND"):
-            for path in ("", "/metadata", "/DocumentReference/x"):
+            for path in ("", "/metadata", "/Binary/x"):
                 response = support.request(method, self.gateway.base + path, {"Origin": "http://evil.example"})
                 self.assertHarmless(response, (405,), method + path)
                 self.assertRegex(response.header("Allow"), r"^[A-Z, ]+$")
