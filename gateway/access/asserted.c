@@ -1,6 +1,28 @@
 #include "gateway/access/asserted.h"
 
 #include "gateway/access/access_state.h"
+#include "gateway/state/cache.h"
+
+#define SKEW_S 60 /* by which saml_verify lets clocks differ */
+
+enum asserted_use asserted_use(const struct access *access, const struct saml_assertion *assertion,
+			       struct str message_id, int64_t now_s)
+{
+	const struct str parts[] = { assertion->issuer, assertion->id, message_id };
+	const struct cache_name name = {
+		.tenant = access->config->tenant, .kind = "xua", .parts = parts, .part_count = COUNT_OF(parts)
+	};
+	int64_t left_s = assertion->not_on_or_after_s + SKEW_S + 1 - now_s;
+	/* It cannot have been taken before it was issued; clocks are read in whole seconds. */
+	int64_t known_s = (now_s > assertion->issued_s ? now_s - assertion->issued_s : 0) + 1;
+	bool certain = false;
+
+	if (left_s <= 0)
+		return ASSERTED_UNSURE;
+	if (!cache_first(access->cache, &name, (uint64_t)left_s * 1000, (uint64_t)known_s * 1000, &certain))
+		return ASSERTED_REPLAYED;
+	return certain ? ASSERTED_FRESH : ASSERTED_UNSURE;
+}
 
 static bool has_role_of(const struct caller *caller, const struct config_strs *roles)
 {

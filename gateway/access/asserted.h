@@ -5,6 +5,18 @@
 #define PASSERELLE_ASSERTED_H
 
 #include "gateway/access/access.h"
+#include "mappers/saml_assertion.h"
+
+enum asserted_use {
+	ASSERTED_FRESH,
+	ASSERTED_REPLAYED, /* this message came before, through whichever gateway */
+	ASSERTED_UNSURE    /* nobody can say, of an assertion from before what gateways share was lost, or this start */
+};
+
+/* Whether a message with this assertion came before to any gateway that shares the cache; from now on it has. now_s:
+ * seconds since 1970. What one gateway has seen itself is saml_verify.h's to say. */
+enum asserted_use asserted_use(const struct access *access, const struct saml_assertion *assertion,
+			       struct str message_id, int64_t now_s) MUST_CHECK;
 
 /* Makes caller, as it was read, one of this gateway: its tenant, whom it is bound to (patient_id, the resource-id, as CX;
  * or empty), and a patient when a role says so (community.patient_roles), about the one record that must then be named.

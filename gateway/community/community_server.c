@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 
+#include "gateway/access/asserted.h"
 #include "gateway/community/community.h"
+#include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 #include "mappers/hl7v3.h"
 
@@ -138,6 +140,35 @@ static void refused_request(void *ctx, const struct http_request *request, const
 		tenant_give_back(server->tenants, tenant);
 }
 
+/* What another gateway has taken is not taken here. Who showed a certificate has proved who they are beside what can be
+ * copied: they are served also while nobody can say. */
+static bool use_check(const struct community *community, const struct soap_request *request, struct soap_fault *fault)
+{
+	const struct http_request *http = request->http;
+
+	switch (asserted_use(community->gateway->access, request->assertion, request->message.head.message_id,
+			     clock_wall_ms() / 1000)) {
+	case ASSERTED_FRESH:
+		return true;
+	case ASSERTED_UNSURE:
+		if (http->client_certificate.sha256.size)
+			return true;
+		*fault = (struct soap_fault) { .code = FAULT_RECEIVER,
+					       .reason = STR("Retry later, with a new assertion.") };
+		return false;
+	case ASSERTED_REPLAYED:
+		break;
+	}
+	LOG(WARN, LOG_HTTP_REFUSED, http->trace.span_id, LOG_C("server", NAME),
+	    LOG_C("assertion", "a message that came before, to another gateway"), LOG_TEXT("peer", http->peer));
+	*fault = (struct soap_fault) { .code = FAULT_SENDER,
+				       .subcode = STR("FailedAuthentication"),
+				       .subcode_of_security = true,
+				       .reason = STR("The assertion is not accepted; ask the operator of this service, "
+						     "who can read why.") };
+	return false;
+}
+
 static bool authenticate_request(void *ctx, struct soap_request *request, const struct soap_action *action,
 				 struct soap_fault *fault)
 {
@@ -154,7 +185,8 @@ static bool authenticate_request(void *ctx, struct soap_request *request, const 
 		refused_request(ctx, http, action, ERR_METHOD);
 		return false;
 	}
-	if (soap_assertion_read(community->verifier, true, NAME, request, fault))
+	if (soap_assertion_read(community->verifier, true, NAME, request, fault) &&
+	    use_check(community, request, fault))
 		return true;
 	audit_refused(community->gateway->audit, fault->code == FAULT_SENDER ? ERR_UNAUTHENTICATED : ERR_BUSY,
 		      http->peer, &http->trace);

@@ -2,6 +2,7 @@
  * verified, and confirmed right before it leaves. A large one is streamed, when it is alone or the last; others wait on
  * disk, so that an answer says of each document how it went. Source: ITI TF-2 3.39, 3.43. */
 #include "gateway/community/community.h"
+#include "gateway/transactions/document_deliver.h"
 #include "mappers/content_type.h"
 
 #define DOCUMENT_REQUESTS_MAX 256

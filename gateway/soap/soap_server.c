@@ -230,6 +230,7 @@ bool soap_assertion_read(struct saml_verifier *verifier, bool is_required, const
 	case SAML_GOOD:
 		assertion->caller.certificate = http->client_certificate.sha256;
 		assertion->caller.address = http->peer;
+		request->assertion = assertion;
 		request->caller = &assertion->caller;
 		request->patient_id = assertion->patient_id;
 		return true;

@@ -20,8 +20,9 @@ struct soap_request {
 	struct str root; /* text of the SOAP message */
 	struct content_type type;
 	struct arena *arena;
-	const struct caller *caller; /* who asks, by a verified assertion; NULL: nobody said */
-	struct str patient_id;       /* about whom (CX), as the assertion says; or STR_NONE */
+	const struct saml_assertion *assertion; /* verified; NULL: there is none */
+	const struct caller *caller;            /* who asks, by it; NULL: nobody said */
+	struct str patient_id;                  /* about whom (CX), by it; or STR_NONE */
 };
 
 /* One transaction: which action and body it has, and who answers it. */
@@ -42,7 +43,7 @@ struct soap_guard {
 	bool (*accept)(void *ctx, struct http_exchange *exchange, struct http_request *request);
 	/* Once for each request that accept let in, when it is over. */
 	void (*finished)(void *ctx, struct http_request *request);
-	/* Who asks: fills request->caller and patient_id, or the fault. */
+	/* Who asks: fills request->assertion, caller and patient_id, or the fault. */
 	bool (*authenticate)(void *ctx, struct soap_request *request, const struct soap_action *action,
 			     struct soap_fault *fault);
 	/* A request was refused before authenticate was asked; action NULL: nobody knows for what. */
@@ -76,7 +77,7 @@ uint16_t soap_server_port(const struct soap_server *server);
 /* Like server_close: false when requests are still under way, then nothing was freed. NULL is allowed. */
 bool soap_server_close(struct soap_server *server, uint64_t grace_ms);
 
-/* Who asks, by the assertion in the message: fills request->caller and patient_id. False, with the fault filled, when it
+/* Who asks, by the assertion in the message: fills request->assertion, caller and patient_id. False, with the fault filled, when it
  * is not believed, or is_required and absent. name: of the server, for the log, which alone says why. */
 bool soap_assertion_read(struct saml_verifier *verifier, bool is_required, const char *name,
 			 struct soap_request *request, struct soap_fault *fault) MUST_CHECK;

@@ -4,6 +4,7 @@
 
 #include "gateway/run/log.h"
 #include "gateway/run/spool.h"
+#include "gateway/transactions/document_deliver.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/transactions.h"
 #include "mappers/base/hex.h"

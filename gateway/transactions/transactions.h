@@ -98,10 +98,6 @@ struct document_receiver {
 	bool (*described)(void *ctx, const struct document_head *head);
 };
 bool retrieve_document(const struct transaction *t, struct str id, const struct document_receiver *receiver) MUST_CHECK;
-/* The rest of it, for an entry that was found and may be read: fetched from t->source, verified, confirmed and handed
- * over. accepts, has and described are not asked. */
-bool document_deliver(const struct transaction *t, const struct document_entry *entry,
-		      const struct document_receiver *receiver) MUST_CHECK;
 
 /* ITI-108. A Consent as it is now: written into resource, which the caller keeps. */
 struct consent_answer {

@@ -13,7 +13,7 @@ ACT_REASON = "2.16.840.1.113883.5.8"
 ROLE = "urn:oasis:names:tc:xacml:2.0:subject:role"
 PURPOSE = "urn:oasis:names:tc:xspa:1.0:subject:purposeofuse"
 
-TEMPLATE = """<s:Assertion xmlns:s="urn:oasis:names:tc:SAML:2.0:assertion" ID="%(id)s" IssueInstant="%(begin)s" \
+TEMPLATE = """<s:Assertion xmlns:s="urn:oasis:names:tc:SAML:2.0:assertion" ID="%(id)s" IssueInstant="%(issued)s" \
 Version="2.0"><s:Issuer>%(issuer)s</s:Issuer><ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignedInfo>\
 <ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/><ds:SignatureMethod \
 Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"/><ds:Reference URI="#%(id)s"><ds:Transforms><ds:Transform \
@@ -54,7 +54,7 @@ class Issuer:
         self.audience = audience
         self.identity = certificates.self_signed(directory, file, kind="RSA")
 
-    def security(self, role=None, purpose="TREAT", reason=None, about=None, name="Dr Fictional", begin=-5, end=300,
+    def security(self, role=None, purpose="TREAT", reason=None, about=None, name="Dr Fictional", begin=-5, end=300, issued=0,
                  once=False, **values):
         """The wsse:Security header. role: (code, system OID); about: CX of the resource-id."""
         attributes = [attribute("urn:oasis:names:tc:xspa:1.0:subject:subject-id", escape(name)),
@@ -67,7 +67,7 @@ class Issuer:
         if about:
             attributes.append(attribute("urn:oasis:names:tc:xacml:2.0:resource:resource-id", escape(about)))
         text = TEMPLATE % dict({"id": "_" + uuid.uuid4().hex, "issuer": self.name, "audience": self.audience,
-                                "begin": instant(begin), "end": instant(end), "subject": "dr-7",
+                                "begin": instant(begin), "issued": instant(issued), "end": instant(end), "subject": "dr-7",
                                 "once": "<s:OneTimeUse/>" if once else "", "attributes": "".join(attributes)}, **values)
         path = os.path.join(self.directory, "assertion-%s.xml" % uuid.uuid4().hex)
         with open(path, "w", encoding="utf-8") as file:

@@ -236,5 +236,30 @@ class Inward(InwardStand):
         self.assertIn(oid, json.dumps(by_code["ITI-39"]))
 
 
+class Shared(InwardStand):
+    """Two gateways that share a Redis."""
+
+    def test_080_116_replay_to_another_gateway(self):
+        port = support.free_port()
+        sections = trust.trust_configuration(self.directory, self.domain, self.redis)
+        sections["state_directory"] = os.path.join(self.directory, "second.state")
+        sections["community"] = dict(self.gateway_overrides["community"], listen={"port": port})
+        second = support.Gateway(self.directory, [self.domain.back_end()], name="second", **sections)
+        self.addCleanup(second.kill)
+        self.wait_for_memory(port)
+        good, message = self.issuer.security(role=DOCTOR), "urn:uuid:" + str(uuid.uuid4())
+        again = dict(security=good, message_id=message)
+        self.assertEqual(self.find("IHEBLUE-1001", **again).outcome, "Success")
+        self.assertFault(self.find("IHEBLUE-1001", port=port, **again), "FailedAuthentication")
+        self.assertEqual(self.find("IHEBLUE-1001", port=port, security=good).outcome, "Success")
+        again["message_id"] = "urn:uuid:" + str(uuid.uuid4())
+        self.assertEqual(self.find("IHEBLUE-1001", **again).outcome, "Success")
+        self.redis.cli("FLUSHALL")
+        answer = self.find("IHEBLUE-1001", port=port, **again)
+        self.assertEqual((answer.outcome, answer.fault[0]), ("Fault", "Receiver"), answer)
+        self.assertFault(self.find("IHEBLUE-1001", **again), "FailedAuthentication")
+        second.stop()
+
+
 if __name__ == "__main__":
     unittest.main()

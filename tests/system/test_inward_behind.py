@@ -29,6 +29,7 @@ class Behind(inward.InwardStand):
             registry_url=url("/registry"), timeout_ms=5000,
             repositories=[{"unique_id": support.REPOSITORY, "url": url("/repository")}])], port=cls.gateway.port, **overrides)
         cls.addClassCleanup(cls.gateway.kill)
+        cls.wait_for_memory()
 
     def setUp(self):
         self.proxy.clear()
