@@ -16,9 +16,10 @@ static struct outbox_shared *shared_first;
 static bool store_open(const struct config *config, struct str directory, enum outbox_use use, struct sql_store *store,
 		       struct outcome *outcome)
 {
-	if (config->outbox_store == CONFIG_OUTBOX_POSTGRESQL)
-		return outcome_add(outcome, ERR_VALUE_INVALID, "outbox.store", "Choose sqlite.");
-	store->calls = &sql_sqlite_calls;
+	store->is_postgresql = config->outbox_store == CONFIG_OUTBOX_POSTGRESQL;
+	store->calls = store->is_postgresql ? &sql_postgresql_calls : &sql_sqlite_calls;
+	if (store->is_postgresql)
+		return sql_postgresql_open(config->outbox_connection, &store->inner, outcome);
 	return sql_sqlite_open(directory.data, use == OUTBOX_OWNER, &store->inner, outcome);
 }
 

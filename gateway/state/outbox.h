@@ -35,7 +35,7 @@ enum outbox_use {
 /* Opens the store that the configuration names for this tenant. directory: of the tenant's state, made when missing; not
  * used with PostgreSQL. *outbox is NULL, and true is returned, where there is none: SQLite without directory (empty), or
  * nothing there for a visitor. Opening it again in the same process shares the store. config must outlive it. Close with
- * outbox_close, when no other call is running. False with an issue, also for a PostgreSQL that does not answer now. */
+ * outbox_close, when no other call is running. False with an issue. A PostgreSQL is looked for when it is needed. */
 bool outbox_open(const struct config *config, struct str tenant, struct str directory, enum outbox_use use,
 		 struct outbox **outbox, struct outcome *outcome) MUST_CHECK;
 void outbox_close(struct outbox *outbox); /* NULL is allowed */

@@ -60,6 +60,10 @@ struct sql_store {
 bool sql_sqlite_open(const char *directory, bool is_owner, void **inner, struct outcome *outcome) MUST_CHECK;
 extern const struct sql_calls sql_sqlite_calls;
 
+/* Connects when it is first used, and whenever it must. */
+bool sql_postgresql_open(struct str conninfo, void **inner, struct outcome *outcome) MUST_CHECK;
+extern const struct sql_calls sql_postgresql_calls;
+
 /* Work in a transaction; what was written is durable when sql_write returns true. */
 bool sql_write(const struct sql_store *store, sql_work work, void *context, struct outcome *outcome) MUST_CHECK;
 bool sql_read(const struct sql_store *store, sql_work work, void *context, struct outcome *outcome) MUST_CHECK;

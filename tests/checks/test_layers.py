@@ -39,6 +39,7 @@ LIBRARIES = {
     "microhttpd.h": "gateway/http",
     "curl/curl.h": "gateway/south",
     "sqlite3.h": "gateway/state",
+    "libpq-fe.h": "gateway/state",
     "yaml.h": "gateway/run",
     "hiredis/hiredis.h": "gateway/state",
     "hiredis/read.h": "gateway/state",
