@@ -330,7 +330,8 @@ static void write_rest(const struct capability_facts *facts, struct json_writer 
 	write_security(facts, writer);
 	json_member_array(writer, STR("resource"));
 	for (size_t i = 0; i < COUNT_OF(routes); i++) {
-		if (is_first_of_resource(i) && (facts->consents || !str_equal(routes[i].resource, STR("Consent"))))
+		if (is_first_of_resource(i) && (facts->consents || !str_equal(routes[i].resource, STR("Consent"))) &&
+		    (facts->waits || !str_equal(routes[i].resource, STR("Task"))))
 			write_resource(facts, routes[i].resource, writer);
 	}
 	json_end_array(writer);

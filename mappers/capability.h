@@ -17,6 +17,7 @@ struct capability_facts {
 	bool minimal;    /* profiles that ITI-65 accepts */
 	bool comprehensive;
 	bool uncontained;
+	bool waits;            /* publications may be answered 202 and registered later */
 	bool deletes;          /* documents may be deleted */
 	bool consents;         /* kept here: ITI-108 */
 	bool cross_references; /* there is a PIX manager to ask */

@@ -3,6 +3,7 @@
 #include "gateway/north/door.h"
 #include "gateway/north/exchange_consent.h"
 #include "gateway/north/exchange_document.h"
+#include "gateway/north/exchange_publication.h"
 #include "gateway/north/negotiate.h"
 #include "gateway/north/read.h"
 #include "gateway/north/record.h"
@@ -58,7 +59,11 @@ static bool exchange(struct fhir_request *request)
 	case ROUTE_CAPABILITIES:
 		return capability(t, &request->answer);
 	case ROUTE_PROVIDE_BUNDLE:
-		return provide_bundle(t, &request->provide, &request->answer);
+		return exchange_provide(request);
+	case ROUTE_PUBLICATION_STATUS:
+		return exchange_publication_status(request);
+	case ROUTE_PUBLICATION_WITHDRAW:
+		return exchange_publication_withdraw(request);
 	case ROUTE_FIND_LISTS:
 	case ROUTE_FIND_LISTS_POST:
 		return find_document_lists(t, &request->search, &request->answer);

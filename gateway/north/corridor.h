@@ -6,7 +6,7 @@
 #include "gateway/http/http_message.h"
 #include "gateway/north/route.h"
 #include "gateway/transactions/change_document.h"
-#include "gateway/transactions/transactions.h"
+#include "gateway/transactions/publications.h"
 
 /* One request on its way. Made by the server on a worker's stack; nothing in it outlives the walk. */
 struct fhir_request {
@@ -35,6 +35,8 @@ struct fhir_request {
 	struct str etag;        /* weak, of the answer; data NULL when it has none */
 	int status;             /* of a good answer; 0: 200 */
 	struct str location;    /* of what was written, relative to the base ("Patient/{id}"); STR_NONE: nothing was */
+	struct str status_url;  /* of what goes on after the answer (202): Content-Location; STR_NONE: nothing does */
+	const char *progress;   /* of it: X-Progress; NULL: none */
 	bool answered;          /* the exchange answered by itself (documents) */
 	bool is_unrecorded;     /* the audit could not be written: nothing is answered but that */
 };

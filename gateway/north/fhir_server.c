@@ -92,7 +92,8 @@ static bool needs_backend(const struct gateway *gateway, const struct route *rou
 	if (gateway->source_count > 1 && route->name != ROUTE_PROVIDE_BUNDLE)
 		return false;
 	return !route->need->is_open && !str_equal(route->resource, STR("Patient")) &&
-	       !str_equal(route->resource, STR("Consent")) && !str_equal(route->resource, STR("AuditEvent"));
+	       !str_equal(route->resource, STR("Consent")) && !str_equal(route->resource, STR("AuditEvent")) &&
+	       !str_equal(route->resource, STR("Task"));
 }
 
 static void let_go(struct fhir_server *server, struct held *held)

@@ -105,6 +105,12 @@ void respond_resource(struct fhir_request *request)
 
 	if (request->location.data)
 		location_header(request);
+	if (request->status_url.data)
+		http_response_header(exchange, "Content-Location", request->status_url);
+	if (request->progress) {
+		http_response_header(exchange, "X-Progress", str_from_c(request->progress));
+		http_response_header(exchange, "Retry-After", STR("5"));
+	}
 	if (request->etag.data) {
 		struct str header = arena_printf(request->http->arena, "W/\"%.*s\"", STR_ARG(request->etag));
 

@@ -15,6 +15,7 @@ enum config_profile { /* bits of config.profiles */
 		      CONFIG_COMPREHENSIVE = 2,
 		      CONFIG_UNCONTAINED = 4
 };
+enum config_degraded { CONFIG_DEGRADED_REFUSE, CONFIG_DEGRADED_ACCEPT }; /* also of unverified patients */
 enum config_minimal_policy { CONFIG_MINIMAL_FILL, CONFIG_MINIMAL_REFUSE };
 enum config_publication_delete { CONFIG_DELETE_REFUSE, CONFIG_DELETE_DEPRECATE, CONFIG_DELETE_REMOVE };
 enum config_metadata_level { CONFIG_LEVEL_MINIMAL, CONFIG_LEVEL_COMPREHENSIVE };

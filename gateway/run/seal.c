@@ -35,6 +35,7 @@ static const char *const kind_names[SEAL_KIND_COUNT] = {
 	[SEAL_BINARY] = "Binary",
 	[SEAL_PATIENT] = "Patient",
 	[SEAL_CURSOR] = "cursor",
+	[SEAL_TASK] = "Task",
 };
 
 /* A key of its own for each tenant and kind, so that nothing sealed for one opens for another. */

@@ -15,6 +15,7 @@ bool capability(const struct transaction *t, struct buf *answer)
 					  .minimal = config->profiles & CONFIG_MINIMAL,
 					  .comprehensive = config->profiles & CONFIG_COMPREHENSIVE,
 					  .uncontained = config->profiles & CONFIG_UNCONTAINED,
+					  .waits = t->gateway->delivery != NULL,
 					  .deletes = config->publication_delete != CONFIG_DELETE_REFUSE,
 					  .consents = consent_directory(t->gateway->access) != NULL,
 					  .cross_references = config->identity_pix_url.size > 0,

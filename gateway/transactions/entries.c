@@ -52,6 +52,7 @@ struct str resource_reference(const struct transaction *t, enum seal_kind kind, 
 		[SEAL_DOCUMENT_REFERENCE] = "DocumentReference",
 		[SEAL_LIST] = "List",
 		[SEAL_BINARY] = "Binary",
+		[SEAL_TASK] = "Task",
 	};
 	struct str id = resource_id(t, kind, logical_id, entry_uuid);
 

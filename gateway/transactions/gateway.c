@@ -66,6 +66,32 @@ static bool xua_make(struct gateway *gateway, struct outcome *outcome)
 	return gateway->xua != NULL;
 }
 
+/* Publications may wait for every back-end that takes documents. */
+static bool delivery_make(struct gateway *gateway, struct outcome *outcome)
+{
+	struct delivery_target *targets = arena_array(gateway->arena, gateway->source_count, sizeof(*targets));
+	struct delivery_options options = { .config = gateway->config,
+					    .access = gateway->access,
+					    .audit = gateway->audit,
+					    .xua = gateway->xua,
+					    .seal = gateway->seal,
+					    .spools = gateway->spools,
+					    .targets = targets,
+					    .base = gateway->base };
+
+	if (!targets)
+		return out_of_memory(outcome);
+	for (size_t i = 0; i < gateway->source_count; i++) {
+		struct source *source = &gateway->sources[i];
+
+		if (source->backend.kind == BACKEND_XDS)
+			targets[options.target_count++] =
+				(struct delivery_target) { source->backend.name, &source->backend, source->home,
+							   (uint8_t)source->config->source };
+	}
+	return delivery_open(&options, &gateway->delivery, outcome);
+}
+
 static bool parts_open(struct gateway *gateway, struct outcome *outcome)
 {
 	char started[FHIR_INSTANT_SIZE];
@@ -76,7 +102,8 @@ static bool parts_open(struct gateway *gateway, struct outcome *outcome)
 		return out_of_memory(outcome);
 	gateway->access = access_open(gateway->config, outcome);
 	return gateway->access && audit_open(gateway->config, gateway->base, &gateway->audit, outcome) &&
-	       sources_make(gateway, outcome) && seal_make(gateway, outcome) && xua_make(gateway, outcome);
+	       sources_make(gateway, outcome) && seal_make(gateway, outcome) && xua_make(gateway, outcome) &&
+	       delivery_make(gateway, outcome);
 }
 
 bool gateway_open(const struct config *config, const char *version, struct spool_limits *spools,
@@ -107,6 +134,7 @@ void gateway_close(struct gateway *gateway)
 {
 	if (!gateway)
 		return;
+	delivery_close(gateway->delivery);
 	audit_close(gateway->audit);
 	access_close(gateway->access);
 	seal_free(gateway->seal);

@@ -5,6 +5,7 @@
 
 #include "gateway/access/access.h"
 #include "gateway/audit/audit.h"
+#include "gateway/delivery/delivery.h"
 #include "gateway/run/config.h"
 #include "gateway/run/seal.h"
 #include "gateway/run/spool.h"
@@ -28,11 +29,12 @@ struct gateway {
 	struct worker_pool *legs; /* threads for asking several sources at once; of the process */
 	struct xua *xua;          /* NULL: no back-end is told who asks */
 	struct access *access;
-	struct audit *audit; /* NULL: off */
-	struct str base;     /* public base URL without a final slash */
-	struct str version;  /* of the program */
-	struct str started;  /* FHIR dateTime */
-	struct arena *arena; /* of the gateway's life */
+	struct audit *audit;       /* NULL: off */
+	struct delivery *delivery; /* of publications that wait; NULL: none ever does */
+	struct str base;           /* public base URL without a final slash */
+	struct str version;        /* of the program */
+	struct str started;        /* FHIR dateTime */
+	struct arena *arena;       /* of the gateway's life */
 };
 
 /* Makes the gateway of this configuration; everything is borrowed for its life. version: of the program, a literal.

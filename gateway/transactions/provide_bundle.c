@@ -267,7 +267,7 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 	    !provide_bundle_read(request->bundle, &rules, t->south.arena, bundle, t->outcome))
 		return false;
 	if (!externals_fetch(t, bundle) || !patients_resolve(t, bundle, resolved) ||
-	    !targets_resolve(t, bundle, resolved) || !identifiers_fix(t, bundle, resolved))
+	    !targets_resolve(t, bundle, resolved, &publication->unverified) || !identifiers_fix(t, bundle, resolved))
 		return false;
 	return provide_bundle_map(bundle, &rules, resolved, t->south.arena, metadata, &documents, t->outcome) &&
 	       documents_verify(t, request, documents, metadata, &publication->documents) &&
@@ -275,22 +275,45 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 				   metadata->document_entry_count, t->outcome);
 }
 
-static bool provide(const struct transaction *t, const struct provide_request *request, struct buf *answer)
+/* At once when nothing stands before it and the back-end takes it; otherwise, where that is allowed, later. */
+static bool publish(const struct transaction *t, struct publication *publication, struct provided *provided,
+		    struct buf *answer)
 {
-	struct publication publication = { 0 };
+	struct outcome validated = *t->outcome;
+	bool must_wait;
+
+	if (!publication_must_wait(t, publication, &must_wait))
+		return false;
+	if (!must_wait && publication_send(t, publication)) {
+		provide_outcome_place(publication->bundle, &publication->metadata, t->outcome);
+		return publication_answer_write(t, publication, answer);
+	}
+	if (!must_wait && !publication_may_wait(t, publication, t->outcome)) {
+		provide_outcome_place(publication->bundle, &publication->metadata, t->outcome);
+		return false;
+	}
+	*t->outcome = validated;
+	return publication_accept(t, publication, provided, answer);
+}
+
+static bool provide(const struct transaction *t, const struct provide_request *request, struct provided *provided,
+		    struct buf *answer)
+{
+	struct publication publication = { .respond_async = request->respond_async };
 	bool ok;
 
 	if (!publication_make(t, request, &publication))
 		return false;
-	ok = publication_send(t, &publication);
+	ok = publish(t, &publication, provided, answer);
 	submission_record(t, &publication.metadata);
-	provide_outcome_place(publication.bundle, &publication.metadata, t->outcome);
-	return ok && publication_answer_write(t, &publication, answer);
+	return ok;
 }
 
-bool provide_bundle(const struct transaction *t, const struct provide_request *request, struct buf *answer)
+bool provide_bundle(const struct transaction *t, const struct provide_request *request, struct provided *provided,
+		    struct buf *answer)
 {
-	if (provide(t, request, answer))
+	*provided = (struct provided) { 0 };
+	if (provide(t, request, provided, answer))
 		return true;
 	outcome_drop_warnings(t->outcome);
 	return false;

@@ -1,9 +1,11 @@
 #include "gateway/transactions/provide_targets.h"
 
+#include "gateway/state/outbox_manage.h"
 #include "gateway/transactions/entries.h"
 #include "mappers/list_search.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/search_query.h"
+#include "mappers/submission_match.h"
 
 static bool unresolved(const struct transaction *t, const struct provide_target *target)
 {
@@ -96,17 +98,82 @@ static bool members_read(const struct transaction *t, struct str folder_uuid, st
 	return true;
 }
 
+/* What waits itself is not registered, and will be before what builds upon it. */
+static bool waits(const struct transaction *t, struct str urn, bool *found)
+{
+	struct outbox_filter filter = {
+		.target = t->gateway->sources[0].backend.name, .makes = urn, .states = OUTBOX_UNDELIVERED, .limit = 1
+	};
+	struct outbox_item *items;
+	size_t count = 0;
+	uint64_t next;
+
+	*found = false;
+	if (!t->gateway->delivery)
+		return true;
+	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
+			 t->outcome))
+		return false;
+	*found = count > 0;
+	return true;
+}
+
+/* The urn by which a target is named; STR_NONE for one named by its uniqueId, or that we gave no id. */
+static struct str target_urn(const struct transaction *t, const struct provide_target *target)
+{
+	struct str urn = STR_NONE;
+
+	if (target->kind == TARGET_ENTRY_UUID)
+		return target->value;
+	if (target->kind == TARGET_OWN_ID &&
+	    !resource_id_open(t, target->is_folder ? SEAL_LIST : SEAL_DOCUMENT_REFERENCE, target->value, &urn))
+		return STR_NONE;
+	return urn;
+}
+
+/* The registry's word where it can be had; else, for what can wait, the name as it stands. */
+static bool target_find(const struct transaction *t, const struct provide_target *target, struct str *uuid,
+			struct strs *unverified)
+{
+	struct str urn = target_urn(t, target);
+	struct transaction asking = *t;
+	struct outcome outcome = *t->outcome;
+	bool found = false;
+
+	if (urn.data && !waits(t, urn, &found))
+		return false;
+	if (found) {
+		*uuid = urn;
+		return true;
+	}
+	asking.outcome = &outcome;
+	if (t->gateway->delivery)
+		asking.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
+	if (target_resolve(&asking, target, uuid)) {
+		*t->outcome = outcome;
+		return true;
+	}
+	if (!t->gateway->delivery || !urn.data || target->is_folder || !submission_may_pass(&outcome)) {
+		*t->outcome = outcome;
+		return false;
+	}
+	*uuid = urn;
+	unverified->items[unverified->count++] = urn;
+	return true;
+}
+
 bool targets_resolve(const struct transaction *t, const struct provide_bundle *bundle,
-		     struct provide_resolved *resolved)
+		     struct provide_resolved *resolved, struct strs *unverified)
 {
 	struct str *uuids = arena_array(t->south.arena, bundle->target_count, sizeof(*uuids));
 	struct strs *members = arena_array(t->south.arena, bundle->folder_count, sizeof(*members));
 
-	if (!uuids || !members)
+	unverified->items = arena_array(t->south.arena, bundle->target_count, sizeof(struct str));
+	if (!uuids || !members || !unverified->items)
 		return no_memory(t);
 	for (size_t i = 0; i < bundle->target_count; i++) {
 		/* An error of the registry ends it; a target that is not there is told with the others. */
-		if (!target_resolve(t, &bundle->targets[i], &uuids[i]) && uuids[i].data == NULL &&
+		if (!target_find(t, &bundle->targets[i], &uuids[i], unverified) && uuids[i].data == NULL &&
 		    outcome_http_status(t->outcome) >= 500)
 			return false;
 	}

@@ -3,7 +3,7 @@
 #ifndef PASSERELLE_PUBLICATION_H
 #define PASSERELLE_PUBLICATION_H
 
-#include "gateway/transactions/transactions.h"
+#include "gateway/transactions/publications.h"
 #include "mappers/provide_bundle.h"
 
 struct publication {
@@ -11,11 +11,27 @@ struct publication {
 	struct provide_resolved resolved;
 	struct metadata metadata;
 	struct xds_document *documents; /* parallel to metadata.document_entries */
+	struct strs unverified; /* urn:uuid: of targets that nobody could look up now; with one it can only wait */
+	bool respond_async;
+	bool is_unclear; /* it was sent, and nobody said how that ended */
 };
 
 /* Sends it once [ITI-41] and is sure how it ended: what the repository does not say is asked of the registry. True when
- * it is registered, perhaps from an earlier attempt, whose identifiers the metadata has then. */
+ * it is registered, perhaps from an earlier attempt, whose identifiers the metadata has then. Where publications may
+ * wait, it takes no longer than publication.deadline_ms, and an unclear end stays one. */
 bool publication_send(const struct transaction *t, struct publication *publication) MUST_CHECK;
+
+/* Whether it must go into the outbox, and why an attempt that failed need not be its end. */
+bool publication_must_wait(const struct transaction *t, const struct publication *publication,
+			   bool *must_wait) MUST_CHECK;
+bool publication_may_wait(const struct transaction *t, const struct publication *publication,
+			  const struct outcome *refusal);
+
+/* Puts it into the outbox: durable when this returns true. A publication with the same content that waits, or waited, is
+ * the same one: provided is its own, and answer what was made of it. Errors: ERR_DUPLICATE (other content waits under
+ * this SubmissionSet), ERR_PATIENT_UNKNOWN, those of the outbox and of who was asked about the patient. */
+bool publication_accept(const struct transaction *t, struct publication *publication, struct provided *provided,
+			struct buf *answer) MUST_CHECK;
 
 /* The transaction-response for a publication that is registered as its metadata says; warnings in t->outcome go in. */
 bool publication_answer_write(const struct transaction *t, const struct publication *publication,

@@ -7,6 +7,7 @@
 bool publication_send(const struct transaction *t, struct publication *publication)
 {
 	struct metadata *metadata = &publication->metadata;
+	bool may_wait = t->gateway->delivery != NULL;
 	struct south south = t->south;
 	struct outcome sending = *t->outcome;
 	struct rim_list objects;
@@ -16,7 +17,9 @@ bool publication_send(const struct transaction *t, struct publication *publicati
 		return false;
 	if (metadata->submission_set_count > 0)
 		south.patient_id = metadata->submission_sets[0].patient_id;
-	if (left > 2 * SUBMISSION_ASK_TIME_MS)
+	if (may_wait)
+		south.deadline = deadline_part(south.deadline, t->gateway->config->publication_deadline_ms);
+	else if (left > 2 * SUBMISSION_ASK_TIME_MS)
 		south.deadline = deadline_part(south.deadline, left - SUBMISSION_ASK_TIME_MS);
 	switch (xds_provide(&south, &objects, publication->documents, metadata->document_entry_count, &sending)) {
 	case SOAP_ANSWERED:
@@ -29,7 +32,12 @@ bool publication_send(const struct transaction *t, struct publication *publicati
 		*t->outcome = sending;
 		return false;
 	case SOAP_UNCLEAR:
+		publication->is_unclear = true;
 		break;
+	}
+	if (may_wait) {
+		*t->outcome = sending;
+		return false; /* whoever delivers it asks */
 	}
 	if (submission_adopt(t, metadata) == SUBMISSION_SAME)
 		return outcome_warn(t->outcome, ERR_BACKEND_ANSWER, "",

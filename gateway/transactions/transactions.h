@@ -27,15 +27,6 @@ struct transaction {
 /* False, with the issue for want of memory. */
 bool no_memory(const struct transaction *t);
 
-/* ITI-65: the Bundle, and the documents that were cut out of it, in the order of their marks. */
-struct provide_request {
-	json_t *bundle;
-	enum fhir_format format;
-	struct spool **documents; /* finished, with SHA-1 */
-	size_t document_count;
-};
-bool provide_bundle(const struct transaction *t, const struct provide_request *request, struct buf *answer) MUST_CHECK;
-
 /* ITI-67, ITI-66: parameters of the URL and of a form, as they came (STR_NONE when absent). */
 struct search_request {
 	struct str query;

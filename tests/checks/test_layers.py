@@ -20,11 +20,13 @@ ROOMS = {
     "gateway/domain": "gateway/soap gateway/http gateway/state gateway/run mappers profiles",
     "gateway/access": "gateway/south gateway/state gateway/run mappers profiles",
     "gateway/audit": "gateway/south gateway/state gateway/run mappers profiles",
-    "gateway/transactions": "gateway/access gateway/audit gateway/south gateway/run gateway/state mappers profiles",
-    "gateway/north": "gateway/http gateway/transactions gateway/access gateway/audit gateway/south gateway/run "
-                     "gateway/state mappers profiles",
-    "gateway/community": "gateway/soap gateway/http gateway/transactions gateway/access gateway/audit gateway/south "
-                         "gateway/run gateway/state mappers profiles",
+    "gateway/delivery": "gateway/access gateway/audit gateway/south gateway/run gateway/state mappers profiles",
+    "gateway/transactions": "gateway/delivery gateway/access gateway/audit gateway/south gateway/run gateway/state "
+                            "mappers profiles",
+    "gateway/north": "gateway/http gateway/transactions gateway/delivery gateway/access gateway/audit gateway/south "
+                     "gateway/run gateway/state mappers profiles",
+    "gateway/community": "gateway/soap gateway/http gateway/transactions gateway/delivery gateway/access gateway/audit "
+                         "gateway/south gateway/run gateway/state mappers profiles",
 }
 ROOMS["gateway/cli"] = " ".join(ROOMS)
 ROOMS["gateway"] = " ".join(ROOMS)          # main.c

@@ -1,0 +1,19 @@
+/* What a registry holds, for the gateway's own work: who delivers must know what is there, whoever may see it. Nothing of
+ * it is ever shown to a caller but identifiers of what that caller submitted. */
+#ifndef PASSERELLE_ACCESS_REGISTERED_H
+#define PASSERELLE_ACCESS_REGISTERED_H
+
+#include "gateway/south/soap_client.h"
+#include "mappers/submission_match.h"
+
+/* Is this submission registered (GetSubmissionSetAndContents by its uniqueId)? With SUBMISSION_SAME its objects get the
+ * ids under which they are. Adds nothing to any outcome. home: of the back-end, or STR_NONE. */
+enum submission_found registered_submission(const struct south *south, struct str home,
+					    struct metadata *submitted) MUST_CHECK;
+
+/* The document entry or folder that is current under this id ("urn:uuid:", its own or the logical one), as its present
+ * entryUUID; *uuid is STR_NONE when there is none. False with the issue when the registry does not say. */
+bool registered_object(const struct south *south, struct str home, struct str urn, struct str *uuid,
+		       struct outcome *outcome) MUST_CHECK;
+
+#endif

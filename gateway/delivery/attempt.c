@@ -1,0 +1,467 @@
+/* One attempt to deliver one publication. Whatever ends it, a kill as well: the item is settled when it is known how it
+ * ended, and until then the registry is asked before it is sent again. */
+#include "gateway/access/registered.h"
+#include "gateway/audit/trail.h"
+#include "gateway/delivery/delivery_state.h"
+#include "gateway/run/clock.h"
+#include "gateway/run/log.h"
+#include "gateway/run/random.h"
+#include "gateway/run/trace.h"
+#include "gateway/south/xds_client.h"
+#include "gateway/state/outbox_reader.h"
+#include "mappers/base/hex.h"
+#include "mappers/base/uuid.h"
+#include "mappers/json_writer.h"
+#include "mappers/metadata_rim.h"
+#include "mappers/operation_outcome.h"
+#include "mappers/publication_parts.h"
+
+#define ASK_MS       5000
+#define BYTES_PER_MS 256 /* of documents, as in soap_client.h */
+#define ATTEMPTS_MAX 20  /* of one that a back-end fails on which takes others */
+#define RESULT_MAX   (OUTBOX_RESULT_MAX)
+
+/* How it stands with the item. */
+enum stand {
+	STAND_DELIVERED,
+	STAND_REFUSED, /* for good: the outcome says why */
+	STAND_LATER,   /* nothing of it is registered */
+	STAND_UNCLEAR, /* nobody can tell now whether it is */
+	STAND_LOST     /* somebody else has it */
+};
+
+struct attempt {
+	struct delivery *delivery;
+	const struct delivery_target *target;
+	const struct outbox_claim *claim;
+	struct arena *arena;
+	struct publication_head head;
+	struct metadata metadata;
+	struct metadata planned; /* with the ids that the answer was prepared with */
+	struct str answer;
+	struct xds_document *documents;
+	uint64_t bytes; /* of all documents */
+	struct south south;
+	struct audit_trail *trail;
+	struct outcome outcome;
+	enum delivery_end end;
+	bool is_unclear; /* an earlier attempt may have reached it */
+};
+
+static bool unreadable(struct attempt *attempt)
+{
+	return outcome_add(&attempt->outcome, ERR_INTERNAL, "", "What was kept of the publication cannot be read.");
+}
+
+static bool part_read(struct attempt *attempt, size_t part, size_t size_max, struct str *bytes)
+{
+	return outbox_part(attempt->delivery->outbox, str_from_c(attempt->claim->item.id), part, size_max,
+			   attempt->arena, bytes, &attempt->outcome);
+}
+
+static bool planned_keep(struct attempt *attempt)
+{
+	struct metadata *planned = &attempt->planned;
+	const struct metadata *metadata = &attempt->metadata;
+
+	planned->submission_sets = arena_array(attempt->arena, 1, sizeof(struct submission_set));
+	planned->document_entries =
+		arena_array(attempt->arena, metadata->document_entry_count, sizeof(struct document_entry));
+	planned->folders = arena_array(attempt->arena, metadata->folder_count, sizeof(struct folder));
+	if (!planned->submission_sets || !planned->document_entries || !planned->folders)
+		return outcome_add(&attempt->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	planned->submission_sets[0] = metadata->submission_sets[0];
+	for (size_t i = 0; i < metadata->document_entry_count; i++)
+		planned->document_entries[i] = metadata->document_entries[i];
+	for (size_t i = 0; i < metadata->folder_count; i++)
+		planned->folders[i] = metadata->folders[i];
+	return true;
+}
+
+static bool parts_read(struct attempt *attempt)
+{
+	struct str head;
+	struct str metadata;
+
+	if (!part_read(attempt, PUBLICATION_HEAD, PUBLICATION_HEAD_BYTES_MAX, &head) ||
+	    !part_read(attempt, PUBLICATION_METADATA, PUBLICATION_METADATA_BYTES_MAX, &metadata) ||
+	    !part_read(attempt, PUBLICATION_ANSWER, PUBLICATION_METADATA_BYTES_MAX, &attempt->answer))
+		return false;
+	if (!publication_head_read(head, attempt->arena, &attempt->head))
+		return unreadable(attempt);
+	return publication_metadata_read(metadata, attempt->arena, &attempt->metadata, &attempt->outcome) &&
+	       planned_keep(attempt);
+}
+
+/* One document out of the outbox, and the same bytes that came. */
+static bool document_read(struct attempt *attempt, size_t index, struct outbox_reader *reader, struct spool *spool)
+{
+	const struct document_entry *entry = &attempt->metadata.document_entries[index];
+	char hash[2 * SPOOL_SHA1_SIZE];
+	struct str piece;
+
+	do {
+		if (!outbox_reader_next(reader, &piece, &attempt->outcome))
+			return false;
+		if (spool_write(spool, piece.data, piece.size) != SPOOL_OK)
+			return outcome_add(&attempt->outcome, ERR_STORAGE, "",
+					   "There is no room for the document now.");
+	} while (piece.size > 0);
+	if (!spool_finish(spool))
+		return outcome_add(&attempt->outcome, ERR_STORAGE, "", "There is no room for the document now.");
+	hex_write(spool_sha1(spool), SPOOL_SHA1_SIZE, hash);
+	if (!str_equal_nocase(entry->hash, (struct str) { hash, sizeof(hash) }))
+		return unreadable(attempt);
+	attempt->documents[index] = (struct xds_document) { entry->entry_uuid, entry->mime_type, spool };
+	attempt->bytes += spool_size(spool);
+	return true;
+}
+
+static bool documents_read(struct attempt *attempt)
+{
+	size_t count = attempt->metadata.document_entry_count;
+
+	attempt->documents = arena_array(attempt->arena, count, sizeof(*attempt->documents));
+	if (!attempt->documents)
+		return outcome_add(&attempt->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	for (size_t i = 0; i < count; i++) {
+		struct spool *spool = spool_new(attempt->delivery->options.spools, UINT32_MAX, true);
+		struct outbox_reader *reader;
+		bool ok;
+
+		if (!spool || !arena_defer(attempt->arena, spool_release, spool))
+			return outcome_add(&attempt->outcome, ERR_NO_MEMORY, "", "Try again later.");
+		reader = outbox_reader_new(attempt->delivery->outbox, str_from_c(attempt->claim->item.id),
+					   PUBLICATION_DOCUMENTS + i, &attempt->outcome);
+		ok = reader && document_read(attempt, i, reader, spool);
+		outbox_reader_free(reader);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+/* Everything that is recorded of it is about the submission and its patient. */
+static bool trail_begin(struct attempt *attempt, const char *request_id, const char *traceparent)
+{
+	const struct audit_begin begin = { .kind = AUDIT_DELIVERED,
+					   .request_id = str_from_c(request_id),
+					   .traceparent = str_from_c(traceparent),
+					   .arena = attempt->arena,
+					   .deadline = deadline_in(ASK_MS) };
+	const struct submission_set *set = &attempt->metadata.submission_sets[0];
+	struct audit_object object = { .type = STR("List"), .unique_id = set->unique_id, .is_main = true };
+
+	if (!audit_begin(attempt->delivery->options.audit, &begin, &attempt->trail, &attempt->outcome))
+		return false;
+	audit_caller(attempt->trail, &attempt->head.caller);
+	audit_patient(attempt->trail, set->patient_id, STR_NONE);
+	audit_object(attempt->trail, &object);
+	for (size_t i = 0; i < attempt->metadata.document_entry_count; i++) {
+		object = (struct audit_object) { .type = STR("DocumentReference"),
+						 .unique_id = attempt->metadata.document_entries[i].unique_id };
+		audit_object(attempt->trail, &object);
+	}
+	return true;
+}
+
+static void south_begin(struct attempt *attempt, const char *request_id, const char *traceparent)
+{
+	const struct delivery_options *options = &attempt->delivery->options;
+
+	attempt->south = (struct south) { .backend = attempt->target->backend,
+					  .arena = attempt->arena,
+					  .deadline = deadline_in(ASK_MS),
+					  .spools = options->spools,
+					  .request_id = request_id,
+					  .traceparent = traceparent,
+					  .recorder = audit_recorder(attempt->trail),
+					  .xua = options->xua,
+					  .caller = &attempt->head.caller,
+					  .patient_id = attempt->metadata.submission_sets[0].patient_id };
+}
+
+static enum submission_found ask(struct attempt *attempt)
+{
+	static const char *const words[] = { "has it", "has another one", "has it not", "is silent" };
+	enum submission_found found;
+
+	attempt->south.deadline = deadline_in(ASK_MS);
+	found = registered_submission(&attempt->south, attempt->target->home, &attempt->metadata);
+	LOG(INFO, LOG_PUBLISH_UNCLEAR, attempt->south.request_id,
+	    LOG_TEXT("submission_set", attempt->metadata.submission_sets[0].unique_id),
+	    LOG_C("registry", words[found]));
+	if (found == SUBMISSION_OTHER)
+		outcome_add(&attempt->outcome, ERR_DUPLICATE, "",
+			    "Another submission is registered under the uniqueId of this SubmissionSet.");
+	if (found != SUBMISSION_UNKNOWN)
+		attempt->end = DELIVERY_TAKEN;
+	return found;
+}
+
+/* What it builds upon, and nobody could look up when it was accepted. */
+static enum stand targets_verify(struct attempt *attempt)
+{
+	for (size_t i = 0; i < attempt->head.unverified.count; i++) {
+		struct str urn = attempt->head.unverified.items[i];
+		struct str uuid;
+
+		attempt->south.deadline = deadline_in(ASK_MS);
+		if (!registered_object(&attempt->south, attempt->target->home, urn, &uuid, &attempt->outcome)) {
+			attempt->end = DELIVERY_AWAY;
+			return STAND_LATER;
+		}
+		attempt->end = DELIVERY_TAKEN;
+		if (!uuid.data) {
+			outcome_add(&attempt->outcome, ERR_REFERENCE_UNRESOLVED, "",
+				    "It replaces, adds to or refers to something that is not registered.");
+			return STAND_REFUSED;
+		}
+		for (size_t k = 0; k < attempt->metadata.association_count; k++) {
+			if (str_equal_nocase(attempt->metadata.associations[k].target, urn))
+				attempt->metadata.associations[k].target = uuid;
+		}
+	}
+	return STAND_DELIVERED;
+}
+
+/* The answer names what was planned; it may be registered under other ids from an attempt of another day. */
+static bool id_rename(struct attempt *attempt, enum seal_kind kind, struct str from, struct str to)
+{
+	const struct delivery_options *options = &attempt->delivery->options;
+	char ids[2][SEAL_ID_SIZE];
+	uint8_t uuids[2][16];
+
+	return !uuid_read(from, uuids[0]) || !uuid_read(to, uuids[1]) ||
+	       (seal_id(options->seal, kind, attempt->target->source_number, uuids[0], ids[0]) &&
+		seal_id(options->seal, kind, attempt->target->source_number, uuids[1], ids[1]) &&
+		publication_answer_rename(&attempt->answer, str_from_c(ids[0]), str_from_c(ids[1]), attempt->arena));
+}
+
+static bool answer_adjust(struct attempt *attempt)
+{
+	const struct metadata *planned = &attempt->planned;
+	const struct metadata *metadata = &attempt->metadata;
+	bool ok = id_rename(attempt, SEAL_LIST, planned->submission_sets[0].entry_uuid,
+			    metadata->submission_sets[0].entry_uuid);
+
+	for (size_t i = 0; ok && i < metadata->document_entry_count; i++) {
+		struct str from = planned->document_entries[i].entry_uuid;
+		struct str to = metadata->document_entries[i].entry_uuid;
+
+		ok = id_rename(attempt, SEAL_DOCUMENT_REFERENCE, from, to) && id_rename(attempt, SEAL_BINARY, from, to);
+	}
+	for (size_t i = 0; ok && i < metadata->folder_count; i++)
+		ok = id_rename(attempt, SEAL_LIST, planned->folders[i].entry_uuid, metadata->folders[i].entry_uuid);
+	return ok;
+}
+
+/* A refusal: perhaps because it is registered already, perhaps for reasons of the back-end's own. */
+static enum stand refused(struct attempt *attempt, struct outcome *sending, bool works)
+{
+	if (submission_may_be_there(sending)) {
+		switch (ask(attempt)) {
+		case SUBMISSION_SAME:
+			return STAND_DELIVERED;
+		case SUBMISSION_UNKNOWN:
+			return STAND_UNCLEAR;
+		case SUBMISSION_OTHER:
+		case SUBMISSION_ABSENT:
+			break;
+		}
+	}
+	attempt->outcome = *sending;
+	if (!submission_may_pass(sending)) {
+		attempt->end = DELIVERY_TAKEN;
+		return STAND_REFUSED;
+	}
+	attempt->end = DELIVERY_AWAY;
+	return works && attempt->claim->item.attempts >= ATTEMPTS_MAX ? STAND_REFUSED : STAND_LATER;
+}
+
+static enum stand unclear(struct attempt *attempt, const struct outcome *sending, bool works)
+{
+	switch (ask(attempt)) {
+	case SUBMISSION_SAME:
+		return STAND_DELIVERED;
+	case SUBMISSION_OTHER:
+		return STAND_REFUSED;
+	case SUBMISSION_ABSENT:
+	case SUBMISSION_UNKNOWN:
+		break;
+	}
+	attempt->outcome = *sending;
+	attempt->end = DELIVERY_AWAY;
+	return works && attempt->claim->item.attempts >= ATTEMPTS_MAX ? STAND_REFUSED : STAND_UNCLEAR;
+}
+
+static enum stand send(struct attempt *attempt, bool works)
+{
+	struct outcome sending;
+	struct rim_list objects;
+
+	outcome_init(&sending);
+	if (!documents_read(attempt))
+		return attempt->outcome.issues[0].code == ERR_INTERNAL ||
+				       attempt->outcome.issues[0].code == ERR_DOCUMENT_CORRUPT
+			       ? STAND_REFUSED
+			       : STAND_LATER;
+	if (!metadata_to_rim(&attempt->metadata, attempt->arena, &objects, &attempt->outcome))
+		return STAND_LATER;
+	switch (outbox_extend(attempt->delivery->outbox, attempt->claim, true, &attempt->outcome)) {
+	case OUTBOX_DONE:
+		break;
+	case OUTBOX_STALE:
+		return STAND_LOST;
+	case OUTBOX_DONE_FAILED:
+		return STAND_LATER;
+	}
+	attempt->south.deadline =
+		deadline_in((uint64_t)attempt->target->backend->timeout_ms + attempt->bytes / BYTES_PER_MS);
+	switch (xds_provide(&attempt->south, &objects, attempt->documents, attempt->metadata.document_entry_count,
+			    &sending)) {
+	case SOAP_ANSWERED:
+		attempt->outcome = sending;
+		attempt->end = DELIVERY_TAKEN;
+		return STAND_DELIVERED;
+	case SOAP_FAILED:
+		return refused(attempt, &sending, works);
+	case SOAP_UNCLEAR:
+		break;
+	}
+	return unclear(attempt, &sending, works);
+}
+
+static enum stand deliver(struct attempt *attempt, bool works)
+{
+	enum stand stand;
+
+	if (attempt->is_unclear) {
+		switch (ask(attempt)) {
+		case SUBMISSION_SAME:
+			return STAND_DELIVERED;
+		case SUBMISSION_OTHER:
+			return STAND_REFUSED;
+		case SUBMISSION_UNKNOWN:
+			attempt->end = DELIVERY_AWAY;
+			outcome_add(&attempt->outcome, ERR_BACKEND_DOWN, "", "The registry does not answer.");
+			return STAND_UNCLEAR;
+		case SUBMISSION_ABSENT:
+			break;
+		}
+	}
+	stand = targets_verify(attempt);
+	return stand == STAND_DELIVERED ? send(attempt, works) : stand;
+}
+
+/* Why, in words that stand in clear: the registry's may name patients. */
+static struct str reason_of(const struct attempt *attempt)
+{
+	for (size_t i = 0; i < attempt->outcome.count; i++) {
+		const struct issue *issue = &attempt->outcome.issues[i];
+
+		if (issue->severity == SEVERITY_ERROR)
+			return str_from_c(issue->xds_code[0] ? issue->xds_code : issue->text);
+	}
+	return STR_NONE;
+}
+
+static struct str result_make(struct attempt *attempt, enum stand stand)
+{
+	struct publication_result result = { .caller = attempt->head.caller,
+					     .patient_id = attempt->metadata.submission_set_count
+								   ? attempt->metadata.submission_sets[0].patient_id
+								   : STR_NONE,
+					     .status = 200,
+					     .body = attempt->answer };
+	struct json_writer writer;
+	struct buf body;
+	struct buf text;
+	struct str made;
+
+	buf_init(&body, RESULT_MAX);
+	buf_init(&text, RESULT_MAX);
+	if (stand == STAND_REFUSED) {
+		json_writer_init(&writer, &body);
+		operation_outcome_write(&attempt->outcome, &writer);
+		result.status = outcome_http_status(&attempt->outcome);
+		result.body = buf_str(&body);
+	}
+	publication_result_write(&result, &text);
+	made = text.failed || body.failed ? STR_NONE : arena_copy(attempt->arena, buf_str(&text));
+	buf_free(&body);
+	buf_free(&text);
+	return made;
+}
+
+static enum outbox_done put_off(struct attempt *attempt, bool is_unclear, struct outcome *settling)
+{
+	return outbox_put_off(attempt->delivery->outbox, attempt->claim,
+			      delivery_backoff_ms(attempt->delivery->options.config, attempt->claim->item.attempts),
+			      reason_of(attempt), is_unclear, settling);
+}
+
+static void settle(struct attempt *attempt, enum stand stand)
+{
+	static const char *const words[] = { "delivered", "refused", "put off", "put off, unclear", "lost to another" };
+	bool is_settled = stand == STAND_DELIVERED || stand == STAND_REFUSED;
+	enum outbox_done done = OUTBOX_STALE;
+	struct outcome settling;
+
+	outcome_init(&settling);
+	/* Nothing is settled that is not recorded: it is found registered at the next attempt. */
+	if (is_settled && ((stand == STAND_DELIVERED && !answer_adjust(attempt)) ||
+			   !audit_commit(attempt->trail, &attempt->outcome, &settling)))
+		stand = STAND_UNCLEAR;
+	switch (stand) {
+	case STAND_DELIVERED:
+	case STAND_REFUSED:
+		done = outbox_settle(attempt->delivery->outbox, attempt->claim,
+				     stand == STAND_DELIVERED ? OUTBOX_DELIVERED : OUTBOX_REFUSED, reason_of(attempt),
+				     result_make(attempt, stand), &settling);
+		break;
+	case STAND_LATER:
+	case STAND_UNCLEAR:
+		done = put_off(attempt, stand == STAND_UNCLEAR, &settling);
+		break;
+	case STAND_LOST:
+		break;
+	}
+	LOG(INFO, LOG_DELIVERY, attempt->south.request_id, LOG_C("item", attempt->claim->item.id),
+	    LOG_C("state", words[stand]), LOG_NUMBER("attempts", attempt->claim->item.attempts),
+	    LOG_NUMBER("outbox", done));
+}
+
+enum delivery_end delivery_attempt(struct delivery *delivery, const struct delivery_job *job, bool works)
+{
+	struct attempt *attempt = arena_alloc(job->arena, sizeof(*attempt));
+	char traceparent[TRACEPARENT_SIZE];
+	struct trace trace;
+	enum stand stand = STAND_LATER;
+
+	if (!attempt)
+		return DELIVERY_UNTRIED; /* its lease runs out */
+	*attempt = (struct attempt) { .delivery = delivery,
+				      .target = &job->gate->target,
+				      .claim = &job->claim,
+				      .arena = job->arena,
+				      .end = DELIVERY_UNTRIED };
+	outcome_init(&attempt->outcome);
+	trace_from_header(STR_NONE, &trace);
+	trace_to_header(&trace, traceparent);
+	attempt->south.request_id = trace.span_id;
+	if (!parts_read(attempt)) {
+		stand = attempt->outcome.issues[0].code == ERR_INTERNAL ||
+					attempt->outcome.issues[0].code == ERR_DOCUMENT_CORRUPT
+				? STAND_REFUSED
+				: STAND_LATER;
+	} else if (trail_begin(attempt, trace.span_id, traceparent)) {
+		south_begin(attempt, trace.span_id, traceparent);
+		attempt->is_unclear = job->claim.item.is_unclear || attempt->head.is_unclear;
+		stand = deliver(attempt, works);
+		if (stand == STAND_LATER && attempt->is_unclear && attempt->end != DELIVERY_TAKEN)
+			stand = STAND_UNCLEAR;
+	}
+	settle(attempt, stand);
+	return attempt->end;
+}

@@ -1,0 +1,299 @@
+#include "gateway/delivery/delivery.h"
+
+#include <stdlib.h>
+
+#include "gateway/delivery/delivery_state.h"
+#include "gateway/run/clock.h"
+#include "gateway/run/log.h"
+#include "gateway/run/random.h"
+#include "gateway/state/outbox_manage.h"
+
+#define JOB_BYTES_MAX   ((size_t)256 * 1024 * 1024)
+#define LOOK_MS_MAX     1000 /* what other gateways put rings no bell here */
+#define PURGE_MS        60000
+#define BACKOFF_MS      250
+#define BACKOFF_DOUBLES 12
+#define LATELY_FACTOR   2 /* of the greatest wait: since then a back-end that works has been seen to */
+
+uint64_t delivery_backoff_ms(const struct config *config, unsigned attempts)
+{
+	uint64_t most = config->publication_retry_seconds_max * 1000;
+	uint64_t wait = (uint64_t)BACKOFF_MS << (attempts < BACKOFF_DOUBLES ? attempts : BACKOFF_DOUBLES);
+
+	if (wait > most)
+		wait = most;
+	return wait / 2 + random_below((uint32_t)(wait / 2 + 1));
+}
+
+struct outbox *delivery_outbox(const struct delivery *delivery)
+{
+	return delivery->outbox;
+}
+
+static struct delivery_gate *gate_find(const struct delivery *delivery, struct str target)
+{
+	for (size_t i = 0; i < delivery->gate_count; i++) {
+		if (str_equal(delivery->gates[i].target.name, target))
+			return &delivery->gates[i];
+	}
+	return NULL;
+}
+
+bool delivery_target_is_away(const struct delivery *delivery, struct str target)
+{
+	struct delivery *shared = (struct delivery *)delivery;
+	const struct delivery_gate *gate = gate_find(delivery, target);
+	bool is_away;
+
+	pthread_mutex_lock(&shared->lock);
+	is_away = gate && gate->failures > 0;
+	pthread_mutex_unlock(&shared->lock);
+	return is_away;
+}
+
+/* May one more item go to this back-end now? *wait_ms: when to look again. Under the lock. */
+static bool gate_is_open(const struct delivery_gate *gate, uint64_t now_ms, uint64_t *wait_ms)
+{
+	if (gate->in_flight >= (gate->failures ? 1 : DELIVERIES_MAX))
+		return false;
+	if (gate->failures == 0 || now_ms >= gate->next_ms)
+		return true;
+	if (gate->next_ms - now_ms < *wait_ms)
+		*wait_ms = gate->next_ms - now_ms;
+	return false;
+}
+
+/* Under the lock. While it is away, items are tried half as often as each of them alone would be. */
+static void gate_learn(struct delivery *delivery, struct delivery_gate *gate, enum delivery_end end)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	switch (end) {
+	case DELIVERY_TAKEN:
+		gate->failures = 0;
+		gate->succeeded_ms = now_ms;
+		break;
+	case DELIVERY_AWAY:
+		gate->failures++;
+		gate->next_ms = now_ms + delivery_backoff_ms(delivery->options.config, gate->failures) / 2;
+		break;
+	case DELIVERY_UNTRIED:
+		break;
+	}
+}
+
+static void job_remove(struct delivery *delivery, const struct delivery_job *job)
+{
+	struct delivery_job **link = &delivery->jobs;
+
+	while (*link && *link != job)
+		link = &(*link)->next;
+	if (*link)
+		*link = job->next;
+}
+
+static void job_run(struct worker_job *base, bool expired)
+{
+	struct delivery_job *job = (struct delivery_job *)(void *)((char *)base - offsetof(struct delivery_job, job));
+	struct delivery *delivery = job->delivery;
+	uint64_t lately = clock_monotonic_ms();
+	enum delivery_end end = DELIVERY_UNTRIED;
+	struct outcome ignored;
+	struct arena *arena = job->arena; /* which the job is in */
+	bool works;
+
+	outcome_init(&ignored);
+	pthread_mutex_lock(&delivery->lock);
+	lately -= job->gate->succeeded_ms;
+	works = job->gate->succeeded_ms &&
+		lately < LATELY_FACTOR * 1000 * delivery->options.config->publication_retry_seconds_max;
+	expired = expired || delivery->stopping;
+	pthread_mutex_unlock(&delivery->lock);
+	if (!expired)
+		end = delivery_attempt(delivery, job, works);
+	else if (outbox_give_back(delivery->outbox, &job->claim, &ignored) == OUTBOX_DONE_FAILED)
+		LOG(WARN, LOG_DELIVERY, job->claim.item.id, LOG_C("state", "not given back; its lease will run out"));
+	pthread_mutex_lock(&delivery->lock);
+	job_remove(delivery, job);
+	job->gate->in_flight--;
+	gate_learn(delivery, job->gate, end);
+	pthread_mutex_unlock(&delivery->lock);
+	arena_free(arena);
+	outbox_wake(delivery->outbox);
+}
+
+/* Claims one item and hands it to a thread. False: nothing more to do for this target now. */
+static bool job_begin(struct delivery *delivery, struct delivery_gate *gate, uint64_t *wait_ms)
+{
+	struct arena *arena = arena_new(JOB_BYTES_MAX);
+	struct delivery_job *job = arena ? arena_alloc(arena, sizeof(*job)) : NULL;
+	uint64_t due_ms = LOOK_MS_MAX;
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	if (!job || outbox_claim(delivery->outbox, gate->target.name, arena, &job->claim, &due_ms, &outcome) !=
+			    OUTBOX_CLAIMED) {
+		if (outcome.count)
+			LOG(WARN, LOG_DELIVERY, NULL, LOG_TEXT("target", gate->target.name),
+			    LOG_C("outbox", outcome.issues[0].text));
+		if (due_ms < *wait_ms)
+			*wait_ms = due_ms;
+		arena_free(arena);
+		return false;
+	}
+	job->job.run = job_run;
+	job->job.deadline = deadline_in(job->claim.lease_ms);
+	job->delivery = delivery;
+	job->gate = gate;
+	job->arena = arena;
+	job->extended_ms = clock_monotonic_ms();
+	pthread_mutex_lock(&delivery->lock);
+	gate->in_flight++;
+	job->next = delivery->jobs;
+	delivery->jobs = job;
+	pthread_mutex_unlock(&delivery->lock);
+	if (!worker_submit(delivery->pool, &job->job))
+		job_run(&job->job, true);
+	return true;
+}
+
+static bool gate_try(struct delivery *delivery, struct delivery_gate *gate, uint64_t *wait_ms)
+{
+	bool is_open;
+
+	pthread_mutex_lock(&delivery->lock);
+	is_open = !delivery->stopping && gate_is_open(gate, clock_monotonic_ms(), wait_ms);
+	pthread_mutex_unlock(&delivery->lock);
+	return is_open && job_begin(delivery, gate, wait_ms);
+}
+
+/* Who is sent for long keeps its lease. One whose lease is lost is told when it settles. */
+static void leases_extend(struct delivery *delivery)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	struct outcome ignored;
+
+	outcome_init(&ignored);
+	pthread_mutex_lock(&delivery->lock);
+	for (struct delivery_job *job = delivery->jobs; job; job = job->next) {
+		if (now_ms - job->extended_ms < job->claim.lease_ms / 3)
+			continue;
+		job->extended_ms = now_ms;
+		if (outbox_extend(delivery->outbox, &job->claim, false, &ignored) == OUTBOX_STALE)
+			LOG(WARN, LOG_DELIVERY, job->claim.item.id, LOG_C("state", "its lease is lost"));
+	}
+	pthread_mutex_unlock(&delivery->lock);
+}
+
+static bool is_stopping(struct delivery *delivery)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&delivery->lock);
+	stopping = delivery->stopping;
+	pthread_mutex_unlock(&delivery->lock);
+	return stopping;
+}
+
+static void *look(void *ctx)
+{
+	struct delivery *delivery = ctx;
+	uint64_t purged_ms = clock_monotonic_ms();
+	uint64_t seen = 0;
+
+	while (!is_stopping(delivery)) {
+		uint64_t wait_ms = LOOK_MS_MAX;
+
+		outbox_wait(delivery->outbox, &seen, 0);
+		for (size_t i = 0; i < delivery->gate_count; i++) {
+			while (gate_try(delivery, &delivery->gates[i], &wait_ms))
+				continue;
+		}
+		leases_extend(delivery);
+		if (clock_monotonic_ms() - purged_ms > PURGE_MS) {
+			struct outcome ignored;
+			bool more;
+
+			outcome_init(&ignored);
+			if (!outbox_purge(delivery->outbox, &more, &ignored) || !more)
+				purged_ms = clock_monotonic_ms();
+		}
+		if (!is_stopping(delivery))
+			outbox_wait(delivery->outbox, &seen, wait_ms);
+	}
+	return NULL;
+}
+
+static bool out_of_memory(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+}
+
+static bool outbox_begin(struct delivery *delivery, struct outcome *outcome)
+{
+	const struct config *config = delivery->options.config;
+
+	if (!outbox_open(config, config->tenant, config->state_directory, OUTBOX_OWNER, &delivery->outbox, outcome))
+		return false;
+	return delivery->outbox ||
+	       outcome_add(outcome, ERR_VALUE_INVALID, "publication.degraded",
+			   "Give state_directory and state_keys: what is accepted must be kept somewhere.");
+}
+
+static bool threads_begin(struct delivery *delivery, struct outcome *outcome)
+{
+	const struct worker_options options = { .threads_max = DELIVERIES_MAX * delivery->gate_count,
+						.queue_max = DELIVERIES_MAX * delivery->gate_count };
+
+	delivery->pool = worker_pool_new(&options);
+	if (!delivery->pool)
+		return out_of_memory(outcome);
+	if (pthread_create(&delivery->thread, NULL, look, delivery) != 0) {
+		worker_pool_free(delivery->pool);
+		return out_of_memory(outcome);
+	}
+	return true;
+}
+
+bool delivery_open(const struct delivery_options *options, struct delivery **delivery, struct outcome *outcome)
+{
+	struct delivery *opened;
+
+	*delivery = NULL;
+	if (options->config->publication_degraded != CONFIG_DEGRADED_ACCEPT)
+		return true;
+	opened = calloc(1, sizeof(*opened));
+	if (!opened)
+		return out_of_memory(outcome);
+	opened->options = *options;
+	opened->gates = calloc(options->target_count, sizeof(*opened->gates));
+	opened->gate_count = opened->gates ? options->target_count : 0;
+	pthread_mutex_init(&opened->lock, NULL);
+	for (size_t i = 0; i < opened->gate_count; i++)
+		opened->gates[i].target = options->targets[i];
+	if ((opened->gates || out_of_memory(outcome)) && outbox_begin(opened, outcome) &&
+	    threads_begin(opened, outcome)) {
+		*delivery = opened;
+		return true;
+	}
+	outbox_close(opened->outbox);
+	free(opened->gates);
+	free(opened);
+	return false;
+}
+
+void delivery_close(struct delivery *delivery)
+{
+	if (!delivery)
+		return;
+	pthread_mutex_lock(&delivery->lock);
+	delivery->stopping = true;
+	pthread_mutex_unlock(&delivery->lock);
+	outbox_wake(delivery->outbox);
+	pthread_join(delivery->thread, NULL);
+	worker_pool_free(delivery->pool);
+	outbox_close(delivery->outbox);
+	pthread_mutex_destroy(&delivery->lock);
+	free(delivery->gates);
+	free(delivery);
+}

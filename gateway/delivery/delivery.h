@@ -1,0 +1,51 @@
+/* Publications that wait are delivered here: each in its turn, exactly once as the registry sees it, in the name of who
+ * sent them. One delivery per tenant: a thread that looks for what is due, and a few that deliver while there is work.
+ * A back-end that does not answer is tried by one item at a time; as soon as it takes one, all others follow. */
+#ifndef PASSERELLE_DELIVERY_H
+#define PASSERELLE_DELIVERY_H
+
+#include "gateway/access/access.h"
+#include "gateway/audit/audit.h"
+#include "gateway/run/seal.h"
+#include "gateway/run/spool.h"
+#include "gateway/south/xua.h"
+#include "gateway/state/outbox.h"
+
+struct delivery;
+
+/* A back-end by the name that items carry as their target. */
+struct delivery_target {
+	struct str name;
+	struct backend *backend;
+	struct str home;       /* what queries carry, or STR_NONE */
+	uint8_t source_number; /* in sealed ids */
+};
+
+/* All borrowed for the life of the delivery. */
+struct delivery_options {
+	const struct config *config;
+	struct access *access;
+	struct audit *audit; /* NULL: off */
+	struct xua *xua;     /* NULL: nobody is told who asks */
+	struct seal *seal;
+	struct spool_limits *spools;
+	const struct delivery_target *targets; /* the first is where publications go */
+	size_t target_count;
+	struct str base;
+};
+
+/* Opens the outbox and begins to deliver; *delivery is NULL where publication.degraded refuses. Errors: those of
+ * outbox_open, ERR_VALUE_INVALID (no state_directory), ERR_NO_MEMORY. */
+bool delivery_open(const struct delivery_options *options, struct delivery **delivery,
+		   struct outcome *outcome) MUST_CHECK;
+
+/* Takes nothing up any more, waits for what is being sent, which is taken up again at the next start. After the last
+ * request. NULL is allowed. */
+void delivery_close(struct delivery *delivery);
+
+struct outbox *delivery_outbox(const struct delivery *delivery);
+
+/* True while the back-end does not take what is sent: a direct attempt would only cost its client time. */
+bool delivery_target_is_away(const struct delivery *delivery, struct str target);
+
+#endif

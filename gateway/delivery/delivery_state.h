@@ -1,0 +1,59 @@
+/* Inside gateway/delivery only: what its threads share. */
+#ifndef PASSERELLE_DELIVERY_STATE_H
+#define PASSERELLE_DELIVERY_STATE_H
+
+#include <pthread.h>
+
+#include "gateway/delivery/delivery.h"
+#include "gateway/run/worker.h"
+#include "gateway/state/outbox_lease.h"
+
+#define DELIVERIES_MAX 4 /* under way at once for one target */
+
+/* What is known of a back-end here. */
+struct delivery_gate {
+	struct delivery_target target;
+	unsigned in_flight;
+	unsigned failures;     /* in a row, of the back-end itself; 0: it takes what is sent */
+	uint64_t next_ms;      /* monotonic: with failures, nobody tries before */
+	uint64_t succeeded_ms; /* monotonic: when it last took something; 0: never */
+};
+
+/* One item on its way. */
+struct delivery_job {
+	struct worker_job job;
+	struct delivery *delivery;
+	struct delivery_gate *gate;
+	struct arena *arena;
+	struct outbox_claim claim;
+	uint64_t extended_ms; /* monotonic: when its lease began anew */
+	struct delivery_job *next;
+};
+
+struct delivery {
+	struct delivery_options options;
+	struct outbox *outbox;
+	struct worker_pool *pool;
+	pthread_t thread;     /* looks for what is due, keeps leases */
+	pthread_mutex_t lock; /* of everything below */
+	bool stopping;
+	struct delivery_gate *gates;
+	size_t gate_count;
+	struct delivery_job *jobs; /* under way */
+};
+
+/* How an attempt ended, for the gate of its back-end. */
+enum delivery_end {
+	DELIVERY_TAKEN,  /* the back-end answered, whatever it said */
+	DELIVERY_AWAY,   /* it did not, or cannot */
+	DELIVERY_UNTRIED /* it was not asked */
+};
+
+/* Delivers the claimed item and settles it, or puts it off. works: the back-end has lately taken other items. */
+enum delivery_end delivery_attempt(struct delivery *delivery, const struct delivery_job *job, bool works);
+
+/* The wait before attempt number n + 1, in milliseconds: doubled each time up to the configured end, a part of it by
+ * chance so that not all come at once. */
+uint64_t delivery_backoff_ms(const struct config *config, unsigned attempts);
+
+#endif

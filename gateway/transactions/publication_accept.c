@@ -1,0 +1,307 @@
+/* A publication that cannot be registered now is accepted all the same: written durably, answered 202, delivered later.
+ * Source: FHIR R4 async.html; the order of a patient's publications is the outbox's (outbox.h). */
+#include "gateway/access/cross_reference.h"
+#include "gateway/state/outbox_manage.h"
+#include "gateway/transactions/identities.h"
+#include "gateway/transactions/publication.h"
+#include "gateway/transactions/publication_items.h"
+#include "gateway/transactions/resources.h"
+#include "mappers/base/hl7v2.h"
+#include "mappers/base/uuid.h"
+#include "mappers/json_writer.h"
+#include "mappers/operation_outcome.h"
+#include "mappers/publication_parts.h"
+#include "mappers/submission_match.h"
+
+#define ASK_MS    3000 /* for the PIX manager, in an outage */
+#define TURNS_MAX 16   /* how often the same submission may have been withdrawn */
+
+static struct str target_of(const struct transaction *t)
+{
+	return t->gateway->sources[0].backend.name;
+}
+
+/* What it builds upon, beyond itself. */
+static bool is_own(const struct metadata *metadata, struct str urn)
+{
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		if (str_equal_nocase(metadata->document_entries[i].entry_uuid, urn))
+			return true;
+	}
+	for (size_t i = 0; i < metadata->folder_count; i++) {
+		if (str_equal_nocase(metadata->folders[i].entry_uuid, urn))
+			return true;
+	}
+	return false;
+}
+
+static bool names_find(const struct transaction *t, const struct metadata *metadata, struct strs *makes,
+		       struct strs *needs)
+{
+	size_t room = metadata->document_entry_count * 2 + metadata->folder_count + 1;
+	const struct submission_set *set = &metadata->submission_sets[0];
+
+	makes->items = arena_array(t->south.arena, room, sizeof(struct str));
+	needs->items = arena_array(t->south.arena, metadata->association_count, sizeof(struct str));
+	if (!makes->items || !needs->items)
+		return no_memory(t);
+	makes->items[makes->count++] = set->unique_id;
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		makes->items[makes->count++] = metadata->document_entries[i].entry_uuid;
+		makes->items[makes->count++] = metadata->document_entries[i].unique_id;
+	}
+	for (size_t i = 0; i < metadata->folder_count; i++)
+		makes->items[makes->count++] = metadata->folders[i].entry_uuid;
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		struct str target = metadata->associations[i].target;
+
+		if (uuid_valid(target) && !is_own(metadata, target))
+			needs->items[needs->count++] = target;
+	}
+	return true;
+}
+
+bool publication_must_wait(const struct transaction *t, const struct publication *publication, bool *must_wait)
+{
+	const struct delivery *delivery = t->gateway->delivery;
+	struct strs makes = { 0 };
+	struct strs needs = { 0 };
+
+	*must_wait = false;
+	if (!delivery)
+		return true;
+	if (publication->respond_async || publication->unverified.count > 0 ||
+	    delivery_target_is_away(delivery, target_of(t))) {
+		*must_wait = true;
+		return true;
+	}
+	return names_find(t, &publication->metadata, &makes, &needs) &&
+	       outbox_must_wait(delivery_outbox(delivery), publication->metadata.submission_sets[0].patient_id,
+				target_of(t), needs.items, needs.count, must_wait, t->outcome);
+}
+
+bool publication_may_wait(const struct transaction *t, const struct publication *publication,
+			  const struct outcome *refusal)
+{
+	return t->gateway->delivery && (publication->is_unclear || submission_may_pass(refusal));
+}
+
+/* Is the patient known? Whom the PIX manager does not know is refused; when it cannot be asked, the policy says. */
+static bool patient_verify(const struct transaction *t, struct str patient_id)
+{
+	bool accepts = t->gateway->config->publication_unverified_patient == CONFIG_DEGRADED_ACCEPT;
+	struct outcome asking;
+	struct south south = t->south;
+	struct patient_identities found;
+	enum identity_end end = IDENTITY_FAILED;
+	struct hl7_cx cx;
+
+	outcome_init(&asking);
+	south.deadline = deadline_part(south.deadline, ASK_MS);
+	if (cross_references_are_known(t->gateway->access) && hl7_cx_parse(patient_id, south.arena, &cx)) {
+		struct patient_identity identity = { cx.authority.universal_id, cx.id };
+
+		end = cross_reference_find(t->gateway->access, &south, &identity, t->now_s, &found, &asking);
+	}
+	switch (end) {
+	case IDENTITY_OK:
+		return true;
+	case IDENTITY_UNKNOWN_ID:
+		return outcome_add(t->outcome, ERR_PATIENT_UNKNOWN, "", "No patient is known here by this identifier.");
+	case IDENTITY_UNKNOWN_SOURCE:
+	case IDENTITY_UNKNOWN_TARGET:
+	case IDENTITY_REFUSED:
+	case IDENTITY_FAILED:
+		break;
+	}
+	if (!accepts)
+		return outcome_add(t->outcome, ERR_BACKEND_DOWN, "",
+				   "It cannot be found out now whether the patient is known; try again later.");
+	return outcome_inform(t->outcome, ERR_PATIENT_UNKNOWN, "",
+			      "It could not be found out now whether the patient is known: that is looked at when the "
+			      "publication is delivered.");
+}
+
+/* The id of this content, or of the first of its lives that was not withdrawn; *state is -1 when it is new. */
+static bool item_find(const struct transaction *t, const struct publication *publication, char id[OUTBOX_ID_SIZE],
+		      int *state, struct str *result)
+{
+	struct outbox *outbox = delivery_outbox(t->gateway->delivery);
+
+	for (unsigned turn = 0; turn < TURNS_MAX; turn++) {
+		struct outbox_item item;
+		struct outcome asking;
+
+		outcome_init(&asking);
+		if (!submission_name(&publication->metadata, t->gateway->config->tenant, target_of(t), turn, id))
+			return no_memory(t);
+		if (!outbox_get(outbox, str_from_c(id), t->south.arena, &item, result, &asking)) {
+			*state = -1;
+			if (asking.count && asking.issues[0].code == ERR_NOT_FOUND)
+				return true;
+			return outcome_add(t->outcome, asking.issues[0].code, "", "%s", asking.issues[0].text);
+		}
+		*state = (int)item.state;
+		if (item.state != OUTBOX_WITHDRAWN)
+			return true;
+	}
+	return outcome_add(t->outcome, ERR_CONFLICT, "",
+			   "This submission was withdrawn too often; give its SubmissionSet another uniqueId.");
+}
+
+/* Another submission waits under the uniqueId of this SubmissionSet. */
+static bool is_taken(const struct transaction *t, const struct publication *publication, bool *taken)
+{
+	struct outbox_filter filter = { .target = target_of(t),
+					.makes = publication->metadata.submission_sets[0].unique_id,
+					.states = OUTBOX_UNDELIVERED,
+					.limit = 1 };
+	struct outbox_item *items;
+	size_t count = 0;
+	uint64_t next;
+
+	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
+			 t->outcome))
+		return false;
+	*taken = count > 0;
+	return true;
+}
+
+struct parts {
+	struct buf head;
+	struct buf metadata;
+	struct buf answer;
+	struct str *items;
+	size_t count;
+};
+
+static bool parts_make(const struct transaction *t, const struct publication *publication, struct parts *parts)
+{
+	const struct metadata *metadata = &publication->metadata;
+	const struct publication_head head = { .caller = *t->caller,
+					       .unverified = publication->unverified,
+					       .is_unclear = publication->is_unclear };
+
+	buf_init(&parts->head, PUBLICATION_HEAD_BYTES_MAX);
+	buf_init(&parts->metadata, PUBLICATION_METADATA_BYTES_MAX);
+	buf_init(&parts->answer, PUBLICATION_METADATA_BYTES_MAX);
+	parts->count = PUBLICATION_DOCUMENTS + metadata->document_entry_count;
+	parts->items = arena_array(t->south.arena, parts->count, sizeof(struct str));
+	if (!parts->items)
+		return no_memory(t);
+	if (parts->count > OUTBOX_PARTS_MAX)
+		return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");
+	publication_head_write(&head, &parts->head);
+	if (!publication_metadata_write(metadata, t->south.arena, &parts->metadata, t->outcome) ||
+	    !publication_answer_write(t, publication, &parts->answer))
+		return false;
+	if (parts->head.failed || parts->metadata.failed)
+		return outcome_add(t->outcome, ERR_TOO_LONG, "", "Send less metadata in one submission.");
+	parts->items[PUBLICATION_HEAD] = buf_str(&parts->head);
+	parts->items[PUBLICATION_METADATA] = buf_str(&parts->metadata);
+	parts->items[PUBLICATION_ANSWER] = buf_str(&parts->answer);
+	for (size_t i = 0; i < metadata->document_entry_count; i++)
+		parts->items[PUBLICATION_DOCUMENTS + i] = spool_view(publication->documents[i].spool);
+	return true;
+}
+
+static void parts_free(struct parts *parts)
+{
+	buf_free(&parts->head);
+	buf_free(&parts->metadata);
+	buf_free(&parts->answer);
+}
+
+static bool item_put(const struct transaction *t, const struct publication *publication, const char *id)
+{
+	struct parts parts = { 0 };
+	struct strs makes = { 0 };
+	struct strs needs = { 0 };
+	char stored[OUTBOX_ID_SIZE];
+	bool ok = names_find(t, &publication->metadata, &makes, &needs) && parts_make(t, publication, &parts);
+
+	if (ok && (makes.count > OUTBOX_NAMES_MAX || needs.count > OUTBOX_NAMES_MAX))
+		ok = outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");
+	if (ok) {
+		const struct outbox_new item = { .id = str_from_c(id),
+						 .kind = STR("provide"),
+						 .target = target_of(t),
+						 .patient = publication->metadata.submission_sets[0].patient_id,
+						 .makes = makes.items,
+						 .make_count = makes.count,
+						 .needs = needs.items,
+						 .need_count = needs.count,
+						 .parts = parts.items,
+						 .part_count = parts.count };
+
+		ok = outbox_put(delivery_outbox(t->gateway->delivery), &item, stored, t->outcome);
+	}
+	parts_free(&parts);
+	return ok;
+}
+
+static bool status_url_make(const struct transaction *t, const char *id, struct provided *provided)
+{
+	struct str sealed = publication_item_id(t, id);
+
+	if (sealed.data)
+		provided->status_url =
+			arena_printf(t->south.arena, "%.*s/_async/%.*s", STR_ARG(t->gateway->base), STR_ARG(sealed));
+	return provided->status_url.data || no_memory(t);
+}
+
+static bool accepted_write(const struct transaction *t, struct buf *answer)
+{
+	struct json_writer writer;
+
+	outcome_inform(t->outcome, ERR_NONE, "",
+		       "The publication is accepted and kept durably; it is not registered yet. Content-Location says "
+		       "where its end can be asked.");
+	json_writer_init(&writer, answer);
+	operation_outcome_write(t->outcome, &writer);
+	return json_writer_finish(&writer, t->outcome);
+}
+
+/* What was delivered while it waited is answered as if it had been now. */
+static bool settled_answer(const struct transaction *t, struct str text, struct buf *answer)
+{
+	struct publication_result result;
+
+	if (!publication_result_read(text, t->south.arena, &result))
+		return outcome_add(t->outcome, ERR_DUPLICATE, "", "This very submission was stored before.");
+	buf_add(answer, result.body);
+	return !answer->failed || no_memory(t);
+}
+
+static bool accept_anew(const struct transaction *t, const struct publication *publication, const char *id)
+{
+	bool taken = false;
+
+	if (!is_taken(t, publication, &taken))
+		return false;
+	if (taken)
+		return outcome_add(t->outcome, ERR_DUPLICATE, "",
+				   "Another submission waits under the uniqueId of this SubmissionSet: withdraw it, "
+				   "correct it by its Task, or give this one another uniqueId.");
+	return patient_verify(t, publication->metadata.submission_sets[0].patient_id) && item_put(t, publication, id);
+}
+
+bool publication_accept(const struct transaction *t, struct publication *publication, struct provided *provided,
+			struct buf *answer)
+{
+	struct outbox *outbox = delivery_outbox(t->gateway->delivery);
+	struct str result = STR_NONE;
+	char id[OUTBOX_ID_SIZE];
+	int state = -1;
+
+	if (!item_find(t, publication, id, &state, &result))
+		return false;
+	if (state == OUTBOX_DELIVERED)
+		return settled_answer(t, result, answer);
+	/* Who sends a dead letter again, as it is, wants it to be tried again. */
+	if (state == OUTBOX_REFUSED && !outbox_retry(outbox, str_from_c(id), t->outcome))
+		return false;
+	if (state == -1 && !accept_anew(t, publication, id))
+		return false;
+	return status_url_make(t, id, provided) && accepted_write(t, answer);
+}

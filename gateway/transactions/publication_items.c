@@ -1,0 +1,98 @@
+#include "gateway/transactions/publication_items.h"
+
+#include "gateway/access/authorize.h"
+#include "gateway/access/visible_waiting.h"
+#include "gateway/state/outbox_reader.h"
+#include "mappers/base/uuid.h"
+#include "mappers/caller_json.h"
+
+bool publication_operator(const struct transaction *t)
+{
+	return t->caller->kind != CALLER_PATIENT &&
+	       (t->caller->kind == CALLER_ANONYMOUS ||
+		caller_is_entitled(t->caller, &t->gateway->config->publication_operators));
+}
+
+struct str publication_item_id(const struct transaction *t, const char *id)
+{
+	uint8_t uuid[16];
+	char sealed[SEAL_ID_SIZE];
+
+	if (!uuid_read(str_from_c(id), uuid) || !seal_id(t->gateway->seal, SEAL_TASK, 0, uuid, sealed))
+		return STR_NONE;
+	return arena_copy(t->south.arena, str_from_c(sealed));
+}
+
+static bool unknown(const struct transaction *t)
+{
+	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such publication, or it was settled long ago.");
+}
+
+/* What is settled has only its result; the parts of the others say more. */
+static bool parts_read(const struct transaction *t, struct publication_item *opened)
+{
+	struct outbox *outbox = delivery_outbox(t->gateway->delivery);
+	struct str id = str_from_c(opened->item.id);
+	struct publication_head head;
+	struct outcome reading;
+	struct str text;
+
+	outcome_init(&reading);
+	if (!outbox_part(outbox, id, PUBLICATION_HEAD, PUBLICATION_HEAD_BYTES_MAX, t->south.arena, &text, &reading))
+		return reading.count && reading.issues[0].code == ERR_NOT_FOUND;
+	if (!publication_head_read(text, t->south.arena, &head))
+		return true;
+	opened->caller = head.caller;
+	if (!outbox_part(outbox, id, PUBLICATION_METADATA, PUBLICATION_METADATA_BYTES_MAX, t->south.arena, &text,
+			 &reading))
+		return reading.count && reading.issues[0].code == ERR_NOT_FOUND;
+	if (publication_metadata_read(text, t->south.arena, &opened->metadata, &reading))
+		opened->patient_id = opened->metadata.submission_sets[0].patient_id;
+	return true;
+}
+
+/* Who may read of the patient: of what waits, one document of it at least. */
+static bool reader_may_see(const struct transaction *t, const struct publication_item *opened)
+{
+	return !str_is_empty(opened->patient_id) &&
+	       visible_waiting_any(t->visit, CONSENT_FIND, opened->patient_id, opened->metadata.document_entries,
+				   opened->metadata.document_entry_count);
+}
+
+bool publication_item_read(const struct transaction *t, const struct outbox_item *item, struct str result,
+			   struct publication_item *opened, bool *visible)
+{
+	*opened = (struct publication_item) { .item = *item };
+	*visible = false;
+	if (result.data && publication_result_read(result, t->south.arena, &opened->result)) {
+		opened->caller = opened->result.caller;
+		opened->patient_id = opened->result.patient_id;
+	}
+	if (item->part_count > 0 && !parts_read(t, opened))
+		return outcome_add(t->outcome, ERR_STORAGE, "", "What waits cannot be read now; try again later.");
+	opened->is_own = caller_is_same(t->caller, &opened->caller) || publication_operator(t);
+	*visible = opened->is_own || reader_may_see(t, opened);
+	return true;
+}
+
+bool publication_item_open(const struct transaction *t, struct str sealed, struct publication_item *opened)
+{
+	struct outbox_item item;
+	struct str result = STR_NONE;
+	uint8_t uuid[16];
+	uint8_t source;
+	char urn[UUID_URN_SIZE];
+	struct outcome asking;
+	bool visible;
+
+	outcome_init(&asking);
+	if (!t->gateway->delivery || !seal_id_open(t->gateway->seal, SEAL_TASK, sealed, &source, uuid))
+		return unknown(t);
+	uuid_write(uuid, urn);
+	if (!outbox_get(delivery_outbox(t->gateway->delivery), str_from(str_from_c(urn), sizeof("urn:uuid:") - 1),
+			t->south.arena, &item, &result, &asking))
+		return asking.count && asking.issues[0].code != ERR_NOT_FOUND
+			       ? outcome_add(t->outcome, asking.issues[0].code, "", "%s", asking.issues[0].text)
+			       : unknown(t);
+	return publication_item_read(t, &item, result, opened, &visible) && (visible || unknown(t));
+}

@@ -1,0 +1,32 @@
+/* Publications that were accepted, as their senders, readers and operators meet them. */
+#ifndef PASSERELLE_PUBLICATION_ITEMS_H
+#define PASSERELLE_PUBLICATION_ITEMS_H
+
+#include "gateway/state/outbox.h"
+#include "gateway/transactions/publications.h"
+#include "mappers/publication_parts.h"
+
+struct publication_item {
+	struct outbox_item item;
+	struct caller caller; /* who sent it; empty when nobody knows any more */
+	struct str patient_id;
+	struct metadata metadata;         /* while it is not settled, or a dead letter */
+	struct publication_result result; /* of a settled one or a dead letter; body.data NULL: none */
+	bool is_own;                      /* of who asks now, or they are an operator */
+};
+
+/* Reads it by its sealed id, if the caller may know of it. Errors: ERR_NOT_FOUND for everything else, those of the
+ * outbox. */
+bool publication_item_open(const struct transaction *t, struct str sealed, struct publication_item *opened) MUST_CHECK;
+
+/* The same for an item of a list: *visible says whether the caller may know of it. */
+bool publication_item_read(const struct transaction *t, const struct outbox_item *item, struct str result,
+			   struct publication_item *opened, bool *visible) MUST_CHECK;
+
+/* True when the caller is one of publication.operators. */
+bool publication_operator(const struct transaction *t);
+
+/* The id by which an item is asked for; the data is NULL without memory. */
+struct str publication_item_id(const struct transaction *t, const char *id);
+
+#endif

@@ -1,0 +1,54 @@
+/* What became of a publication that was answered 202, and taking it back. Source: FHIR R4 async.html: 202 while it is
+ * not known, then the answer it would have had; DELETE ends it. */
+#include "gateway/state/outbox_manage.h"
+#include "gateway/transactions/publication_items.h"
+
+static bool record(const struct transaction *t, const struct publication_item *opened)
+{
+	if (!str_is_empty(opened->patient_id))
+		audit_patient(t->audit, opened->patient_id, STR_NONE);
+	return true;
+}
+
+bool publication_status(const struct transaction *t, struct str id, struct publication_state *state, struct buf *answer)
+{
+	struct publication_item opened;
+
+	if (!publication_item_open(t, id, &opened) || !record(t, &opened))
+		return false;
+	switch (opened.item.state) {
+	case OUTBOX_WAITING:
+		*state = (struct publication_state) { .is_open = true,
+						      .progress = opened.item.is_held
+									  ? "waits until what it builds upon is settled"
+									  : "waits" };
+		return true;
+	case OUTBOX_SENDING:
+		*state = (struct publication_state) { .is_open = true, .progress = "is being delivered" };
+		return true;
+	case OUTBOX_DELIVERED:
+	case OUTBOX_REFUSED:
+		if (!opened.result.body.data)
+			break;
+		/* Delivered or refused, this request is answered: the status of the other stands in its body. */
+		*state = (struct publication_state) { .status = 200 };
+		buf_add(answer, opened.result.body);
+		return !answer->failed || no_memory(t);
+	case OUTBOX_WITHDRAWN:
+		break;
+	}
+	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such publication, or it was settled long ago.");
+}
+
+bool publication_withdraw(const struct transaction *t, struct str id)
+{
+	struct publication_item opened;
+
+	if (!publication_item_open(t, id, &opened) || !record(t, &opened))
+		return false;
+	if (!opened.is_own)
+		return outcome_add(t->outcome, ERR_FORBIDDEN, "",
+				   "Only who sent a publication, or an operator, may withdraw it.");
+	return outbox_drop(delivery_outbox(t->gateway->delivery), str_from_c(opened.item.id),
+			   STR("Withdrawn by request."), t->outcome);
+}

@@ -1,0 +1,143 @@
+#include "mappers/publication_parts.h"
+
+#include "mappers/caller_json.h"
+#include "mappers/json_tree.h"
+#include "mappers/metadata_rim.h"
+#include "mappers/xds_message.h"
+
+static json_t *object_load(struct str text)
+{
+	json_error_t error;
+
+	return json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES, &error);
+}
+
+void publication_head_write(const struct publication_head *head, struct buf *text)
+{
+	struct json_writer writer;
+
+	json_writer_init(&writer, text);
+	json_begin_object(&writer);
+	json_key(&writer, STR("caller"));
+	caller_json_write(&head->caller, &writer);
+	json_member_array(&writer, STR("unverified"));
+	for (size_t i = 0; i < head->unverified.count; i++)
+		json_text(&writer, head->unverified.items[i]);
+	json_end_array(&writer);
+	json_key(&writer, STR("unclear"));
+	json_bool(&writer, head->is_unclear);
+	json_end_object(&writer);
+}
+
+bool publication_head_read(struct str text, struct arena *arena, struct publication_head *head)
+{
+	json_t *object = object_load(text);
+	const json_t *unverified = json_object_get(object, "unverified");
+
+	*head = (struct publication_head) { 0 };
+	if (!json_tree_keep(arena, object) ||
+	    !caller_json_read(json_object_get(object, "caller"), arena, &head->caller))
+		return false;
+	head->is_unclear = json_is_true(json_object_get(object, "unclear"));
+	head->unverified.count = json_array_size(unverified);
+	head->unverified.items = arena_array(arena, head->unverified.count, sizeof(struct str));
+	for (size_t i = 0; head->unverified.items && i < head->unverified.count; i++) {
+		const json_t *item = json_array_get(unverified, i);
+
+		head->unverified.items[i] = (struct str) { json_string_value(item), json_string_length(item) };
+		if (!head->unverified.items[i].data)
+			return false;
+	}
+	return head->unverified.items != NULL;
+}
+
+bool publication_metadata_write(const struct metadata *metadata, struct arena *arena, struct buf *text,
+				struct outcome *outcome)
+{
+	struct xml_writer writer;
+	struct rim_list objects;
+
+	if (!metadata_to_rim(metadata, arena, &objects, outcome))
+		return false;
+	xml_writer_init(&writer, text);
+	submit_objects_write(&writer, &objects);
+	return xml_writer_finish(&writer, outcome);
+}
+
+bool publication_metadata_read(struct str text, struct arena *arena, struct metadata *metadata, struct outcome *outcome)
+{
+	struct xds_message *message = arena_alloc(arena, sizeof(*message));
+	struct outcome reading;
+
+	outcome_init(&reading);
+	if (!message)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	if (!xds_message_read(text, NULL, arena, message, &reading) || message->kind != XDS_SUBMIT_REQUEST)
+		return outcome_add(outcome, ERR_INTERNAL, "", "A publication that waits cannot be read; report this.");
+	if (!metadata_from_rim(&message->objects, arena, metadata, outcome))
+		return false;
+	return metadata->submission_set_count == 1 ||
+	       outcome_add(outcome, ERR_INTERNAL, "", "A publication that waits cannot be read; report this.");
+}
+
+/* One line about it, then the body as it is. */
+void publication_result_write(const struct publication_result *result, struct buf *text)
+{
+	struct json_writer writer;
+
+	json_writer_init(&writer, text);
+	json_begin_object(&writer);
+	json_key(&writer, STR("caller"));
+	caller_json_write(&result->caller, &writer);
+	json_member(&writer, STR("patient"), result->patient_id);
+	json_key(&writer, STR("status"));
+	json_u64(&writer, (uint64_t)result->status);
+	json_end_object(&writer);
+	buf_add_char(text, '\n');
+	buf_add(text, result->body);
+}
+
+bool publication_result_read(struct str text, struct arena *arena, struct publication_result *result)
+{
+	struct str line = { text.data, str_find(text, '\n') };
+	const json_t *patient;
+	json_t *object;
+
+	*result = (struct publication_result) { 0 };
+	if (line.size >= text.size)
+		return false;
+	object = object_load(line);
+	patient = json_object_get(object, "patient");
+	if (!json_tree_keep(arena, object) ||
+	    !caller_json_read(json_object_get(object, "caller"), arena, &result->caller))
+		return false;
+	result->patient_id = (struct str) { json_string_value(patient), json_string_length(patient) };
+	result->status = (int)json_integer_value(json_object_get(object, "status"));
+	result->body = str_from(text, line.size + 1);
+	return true;
+}
+
+bool publication_answer_rename(struct str *answer, struct str from, struct str to, struct arena *arena)
+{
+	struct str rest = *answer;
+	struct buf text;
+	bool ok;
+
+	if (str_is_empty(from) || str_equal(from, to))
+		return true;
+	buf_init(&text, PUBLICATION_METADATA_BYTES_MAX);
+	while (rest.size > 0) {
+		const char *at = memmem(rest.data, rest.size, from.data, from.size);
+		size_t before = at ? (size_t)(at - rest.data) : rest.size;
+
+		buf_add(&text, (struct str) { rest.data, before });
+		if (at)
+			buf_add(&text, to);
+		rest = str_from(rest, before + (at ? from.size : 0));
+	}
+	ok = !text.failed;
+	if (ok)
+		*answer = arena_copy(arena, buf_str(&text));
+	buf_free(&text);
+	return ok && answer->data;
+}

@@ -1,0 +1,46 @@
+/* A publication as it is kept until it can be delivered, in parts: its head (who sent it, what could not be looked up)
+ * as JSON, its metadata as ebRIM, the answer that it will have, then its documents in the order of their entries. And
+ * what remains of it when it is settled. */
+#ifndef PASSERELLE_PUBLICATION_PARTS_H
+#define PASSERELLE_PUBLICATION_PARTS_H
+
+#include "mappers/caller.h"
+#include "mappers/base/buf.h"
+
+enum { PUBLICATION_HEAD, PUBLICATION_METADATA, PUBLICATION_ANSWER, PUBLICATION_DOCUMENTS };
+
+#define PUBLICATION_HEAD_BYTES_MAX     ((size_t)1024 * 1024)
+#define PUBLICATION_METADATA_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+struct publication_head {
+	struct caller caller;
+	struct strs unverified; /* urn:uuid: of objects it builds upon that nobody could look up when it was accepted */
+	bool is_unclear;        /* it was sent once, and may be registered */
+};
+
+void publication_head_write(const struct publication_head *head, struct buf *text);
+/* False for what publication_head_write did not make, or without memory. */
+bool publication_head_read(struct str text, struct arena *arena, struct publication_head *head) MUST_CHECK;
+
+/* rs:SubmitObjectsRequest and back. Errors: ERR_INTERNAL for anything else, ERR_NO_MEMORY. */
+bool publication_metadata_write(const struct metadata *metadata, struct arena *arena, struct buf *text,
+				struct outcome *outcome) MUST_CHECK;
+bool publication_metadata_read(struct str text, struct arena *arena, struct metadata *metadata,
+			       struct outcome *outcome) MUST_CHECK;
+
+/* What a settled publication is asked by and answered with. */
+struct publication_result {
+	struct caller caller;  /* who sent it */
+	struct str patient_id; /* CX */
+	int status;            /* HTTP: 200, or of what refused it */
+	struct str body;       /* transaction-response or OperationOutcome, JSON */
+};
+void publication_result_write(const struct publication_result *result, struct buf *text);
+/* body points into text. */
+bool publication_result_read(struct str text, struct arena *arena, struct publication_result *result) MUST_CHECK;
+
+/* answer with id taken for as often as it stands in it: what was registered under other ids than planned. False without
+ * memory. */
+bool publication_answer_rename(struct str *answer, struct str from, struct str to, struct arena *arena) MUST_CHECK;
+
+#endif

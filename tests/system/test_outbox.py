@@ -1,0 +1,215 @@
+"""Publications while the back-end is down, slow, or wrong: accepted, asked after, delivered exactly once."""
+import hashlib
+import json
+import shutil
+import signal
+import tempfile
+import unittest
+
+import proxy
+import support
+
+PROVIDE = "ProvideAndRegisterDocumentSet-b"
+
+
+def binary_location(answer):
+    return next(entry["response"]["location"] for entry in answer["entry"]
+                if entry["response"]["location"].startswith("Binary/"))
+
+
+def reference_location(answer):
+    return next(entry["response"]["location"] for entry in answer["entry"]
+                if entry["response"]["location"].startswith("DocumentReference/"))
+
+
+class Case(unittest.TestCase):
+    """A domain behind a proxy, and a gateway that accepts what it cannot register now."""
+    maxDiff = None
+    publication = {}
+    overrides = {}
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="passerelle-")
+        self.addCleanup(shutil.rmtree, self.directory, True)
+        self.domain = support.Domain(self.directory)
+        self.addCleanup(lambda: self.domain.kill())
+        self.proxy = proxy.Proxy("http://127.0.0.1:%d" % self.domain.port)
+        self.addCleanup(self.proxy.close)
+        self.gateway = self.gateway_start()
+        self.addCleanup(lambda: self.gateway.kill())
+
+    def gateway_start(self, port=None):
+        back_end = self.domain.back_end(
+            registry_url=self.proxy.url("/registry"), provide_url=self.proxy.url("/repository"),
+            repositories=[{"unique_id": support.REPOSITORY, "url": self.proxy.url("/repository")}], timeout_ms=3000)
+        publication = dict({"degraded": "accept", "deadline_ms": 2000, "retry_seconds_max": 1}, **self.publication)
+        return support.Gateway(self.directory, [back_end], port=port, publication=publication, **self.overrides)
+
+    def gateway_restart(self):
+        self.gateway = self.gateway_start(self.gateway.port)
+
+    def domain_restart(self):
+        self.domain = support.Domain(self.directory, port=self.domain.port)
+
+    def assertStatus(self, response, status):
+        self.assertEqual(response.status, status, repr(response))
+        return response
+
+    def accept(self, bundle, headers=None):
+        """A publication that is answered 202; its status URL."""
+        answer = support.request("POST", self.gateway.base, dict({"Content-Type": "application/fhir+json"},
+                                                                 **(headers or {})), json.dumps(bundle).encode())
+        self.assertStatus(answer, 202)
+        self.assertEqual(answer.json()["resourceType"], "OperationOutcome")
+        self.assertTrue(all(issue["severity"] == "information" for issue in answer.json()["issue"]), repr(answer))
+        return answer.header("Content-Location")
+
+    def settled(self, url):
+        """Waits for the end of a publication; what it is answered with."""
+        kept = []
+
+        def is_settled():
+            answer = support.request("GET", url)
+            kept.append(answer)
+            return answer.status != 202
+        support.wait_until(is_settled, "the publication to be settled")
+        return self.assertStatus(kept[-1], 200).json()
+
+    def delivered(self, url):
+        answer = self.settled(url)
+        self.assertEqual(answer["resourceType"], "Bundle", answer)
+        self.assertEqual(answer["type"], "transaction-response")
+        return answer
+
+    def assertOnce(self, bundle, document):
+        """The registry has it once, and the repository every byte of it."""
+        found = self.assertStatus(self.gateway.find(), 200).json()
+        oid = support.document_oid(bundle)
+        matches = [entry["resource"] for entry in found.get("entry", [])
+                   if entry["search"]["mode"] == "match" and oid in json.dumps(entry["resource"]["masterIdentifier"])]
+        self.assertEqual(len(matches), 1)
+        self.assertNotIn("tag", matches[0].get("meta", {}))
+        url = matches[0]["content"][0]["attachment"]["url"]
+        self.assertEqual(self.assertStatus(support.request("GET", url), 200).body, document)
+
+
+class Outage(Case):
+    def test_down_accepted_and_delivered(self):
+        document = b"<a>down</a>"
+        bundle = support.demo_bundle(document)
+        self.domain.kill()
+        url = self.accept(bundle)
+        asked = self.assertStatus(support.request("GET", url), 202)
+        self.assertTrue(asked.header("X-Progress"))
+        self.assertTrue(asked.header("Retry-After"))
+        self.assertEqual(self.accept(bundle), url, "the same submission is the same publication")
+        self.domain_restart()
+        answer = self.delivered(url)
+        self.assertOnce(bundle, document)
+        location = reference_location(answer)
+        self.assertStatus(support.request("GET", self.gateway.base + "/" + location), 200)
+        again = self.assertStatus(self.gateway.publish(bundle), 200).json()
+        self.assertEqual(reference_location(again), location)
+
+    def test_106_other_content_is_a_conflict(self):
+        bundle = support.demo_bundle(b"<a>first</a>")
+        self.domain.kill()
+        url = self.accept(bundle)
+        other = json.loads(json.dumps(bundle))
+        changed = support.demo_bundle(b"<a>second</a>")
+        other["entry"][1:] = changed["entry"][1:]
+        other["entry"][0]["resource"]["entry"] = changed["entry"][0]["resource"]["entry"]
+        self.assertStatus(self.gateway.publish(other), 409)
+        self.domain_restart()
+        self.delivered(url)
+        self.assertOnce(bundle, b"<a>first</a>")
+
+    def test_104_lost_acknowledgement_is_no_double(self):
+        document = b"<a>lost</a>"
+        bundle = support.demo_bundle(document)
+        self.proxy.script(PROVIDE, proxy.lost_answer)
+        self.delivered(self.accept(bundle))
+        self.assertEqual(self.proxy.count(PROVIDE), 1)
+        self.assertOnce(bundle, document)
+
+    def test_104_lost_acknowledgement_of_a_delivery(self):
+        document = b"<a>lost twice</a>"
+        bundle = support.demo_bundle(document)
+        self.proxy.script(PROVIDE, proxy.lost_request, proxy.lost_answer)
+        self.delivered(self.accept(bundle))
+        self.assertOnce(bundle, document)
+
+    def test_garbage_faults_and_errors_pass(self):
+        error = ('<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><r:RegistryResponse '
+                 'xmlns:r="urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0" '
+                 'status="urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"><r:RegistryErrorList>'
+                 '<r:RegistryError errorCode="%s" codeContext="full" '
+                 'severity="urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"/></r:RegistryErrorList>'
+                 '</r:RegistryResponse></s:Body></s:Envelope>')
+        for status, media_type, body in (
+                (502, "text/html", b"<html>bad gateway</html>"), (500, "text/plain", b""),
+                (200, "application/soap+xml", b"<garbage"),
+                (200, "application/soap+xml", (error % "XDSRepositoryError").encode()),
+                (200, "application/soap+xml", (error % "XDSRegistryBusy").encode()),
+                (200, "application/soap+xml", (error % "XDSRegistryNotAvailable").encode())):
+            with self.subTest(body=body):
+                document = hashlib.sha256(body).hexdigest().encode()
+                bundle = support.demo_bundle(document)
+                self.proxy.script(PROVIDE, proxy.answering(status, media_type, body))
+                self.delivered(self.accept(bundle))
+                self.assertOnce(bundle, document)
+
+    def test_a_refusal_is_none_of_that(self):
+        bundle = support.demo_bundle(b"<a>nobody</a>", patient="NOBODY-1")
+        self.assertStatus(self.gateway.publish(bundle), 422)
+
+    def test_paused_back_end(self):
+        document = b"<a>paused</a>"
+        bundle = support.demo_bundle(document)
+        self.domain.process.send_signal(signal.SIGSTOP)
+        try:
+            url = self.accept(bundle)
+        finally:
+            self.domain.process.send_signal(signal.SIGCONT)
+        self.delivered(url)
+        self.assertOnce(bundle, document)
+
+    def test_109_gateway_killed_after_202(self):
+        document = b"<a>killed</a>"
+        bundle = support.demo_bundle(document)
+        self.domain.kill()
+        url = self.accept(bundle)
+        self.gateway.kill()
+        self.domain_restart()
+        self.gateway_restart()
+        self.delivered(url)
+        self.assertOnce(bundle, document)
+
+    def test_respond_async(self):
+        document = b"<a>async</a>"
+        bundle = support.demo_bundle(document)
+        url = self.accept(bundle, {"Prefer": "respond-async"})
+        self.delivered(url)
+        self.assertOnce(bundle, document)
+
+    def test_dead_letter_says_why_and_withdraw(self):
+        bundle = support.demo_bundle(b"<a>dead</a>", patient="NOBODY-2")
+        good = support.demo_bundle(b"<a>good</a>")
+        self.domain.kill()
+        url = self.accept(bundle)
+        good_url = self.accept(good)
+        gone = self.accept(support.demo_bundle(b"<a>gone</a>"))
+        self.assertStatus(support.request("DELETE", gone), 202)
+        self.assertStatus(support.request("GET", gone), 404)
+        self.domain_restart()
+        self.delivered(good_url)
+        answer = self.settled(url)
+        self.assertEqual(answer["resourceType"], "OperationOutcome")
+        self.assertIn("XDSUnknownPatientId", json.dumps(answer))
+        found = self.assertStatus(self.gateway.find(), 200).json()
+        self.assertEqual(found["total"], 1)
+        self.assertStatus(support.request("GET", url[:-1] + ("b" if url[-1] == "a" else "a")), 404)
+
+
+if __name__ == "__main__":
+    unittest.main()
