@@ -120,6 +120,8 @@ bool registry_response_check(const struct registry_response *response, struct ou
 		outcome_add_xds(outcome, is_error && !partial ? SEVERITY_ERROR : SEVERITY_WARNING,
 				name_only(error->code), first_line(error->context),
 				uuid_valid(error->location) ? error->location : STR_NONE);
+		if (partial && is_error && outcome->count > 0 && outcome->lost_count == 0)
+			outcome->issues[outcome->count - 1].is_partial = true;
 	}
 	if (partial || (response->status == REGISTRY_SUCCESS && !has_error))
 		return true;

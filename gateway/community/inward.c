@@ -161,6 +161,7 @@ bool inward_response(const struct inward *inward, bool has_content, struct regis
 {
 	const struct outcome *outcome = &inward->outcome;
 	struct registry_error *errors = arena_array(inward->request->arena, outcome->count, sizeof(*errors));
+	bool has_error = outcome->has_error;
 	size_t count = 0;
 
 	if (!errors)
@@ -170,14 +171,16 @@ bool inward_response(const struct inward *inward, bool has_content, struct regis
 
 		if (issue->severity == SEVERITY_INFORMATION)
 			continue;
-		errors[count++] = (struct registry_error) { .code = inward_code(issue),
-							    .context = str_from_c(issue->text),
-							    .location = inward->community->home,
-							    .severity = issue->severity };
+		has_error = has_error || issue->is_partial;
+		errors[count++] =
+			(struct registry_error) { .code = inward_code(issue),
+						  .context = str_from_c(issue->text),
+						  .location = inward->community->home,
+						  .severity = issue->is_partial ? SEVERITY_ERROR : issue->severity };
 	}
-	*response = (struct registry_response) { .status = !outcome->has_error ? REGISTRY_SUCCESS
-							   : has_content       ? REGISTRY_PARTIAL_SUCCESS
-									       : REGISTRY_FAILURE,
+	*response = (struct registry_response) { .status = !has_error    ? REGISTRY_SUCCESS
+							   : has_content ? REGISTRY_PARTIAL_SUCCESS
+									 : REGISTRY_FAILURE,
 						 .errors = errors,
 						 .error_count = count };
 	return true;

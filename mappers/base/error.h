@@ -28,6 +28,7 @@ struct issue {
 	char path[160];    /* FHIRPath, parameter or ebRIM place; may be empty */
 	char text[320];    /* one sentence without patient data */
 	char xds_code[64]; /* the registry's own code when it came from one, otherwise empty */
+	bool is_partial;   /* a warning here, an error of a registry that had a part of the answer all the same */
 };
 
 #define OUTCOME_ISSUES_MAX 16

@@ -45,6 +45,18 @@ class Behind(inward.InwardStand):
         self.proxy.clear()
         self.assertEqual(self.find("IHEBLUE-1001").unique_ids(), [oid])
 
+    def test_046_a_registry_that_has_a_part(self):
+        oid = self.letter("IHEBLUE-1009")
+        error = ('<rs:RegistryErrorList xmlns:rs="%s"><rs:RegistryError errorCode="XDSRegistryBusy" codeContext="One part is '
+                 'busy." severity="urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"/></rs:RegistryErrorList>'
+                 "<rim:RegistryObjectList>" % xds.RS).encode()
+        self.proxy.script(QUERY, proxy.changed(lambda body: body.replace(
+            b"ResponseStatusType:Success", b"ResponseStatusType:PartialSuccess").replace(
+                b"<rim:RegistryObjectList>", error)))
+        answer = self.find("IHEBLUE-1009")
+        self.assertEqual((answer.outcome, answer.codes, answer.unique_ids()), ("PartialSuccess", ["XDSRegistryBusy"], [oid]))
+        self.assertTrue(next(answer.body.iter("{%s}RegistryError" % xds.RS)).get("severity").endswith(":Error"))
+
     def test_047_a_registry_that_answers_about_somebody_else(self):
         self.letter("IHEBLUE-1002")
         other = self.letter("IHEBLUE-1003")

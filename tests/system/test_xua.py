@@ -243,6 +243,8 @@ class Believed(unittest.TestCase):
         purposes = self.said("RegistryStoredQuery", r'<PurposeOfUse [^>]* code="([^"]*)"')
         self.assertEqual([one for number, one in enumerate(purposes) if number == 0 or one != purposes[number - 1]],
                          ["BTG", "TREAT", "BTG", "TREAT"])
+        reasons = self.said("RegistryStoredQuery", r'code="(BTG|TREAT)"[^>]*>(?:<originalText>([^<]*)<)?')
+        self.assertEqual(set(reasons), {("BTG", "found unconscious"), ("TREAT", "")})
 
     def test_who_says_nothing_is_refused(self):
         self.assertFault(self.ask(""), "InvalidSecurity")
