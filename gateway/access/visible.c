@@ -33,11 +33,11 @@ static bool query_unchecked(const struct south *south, const struct stored_query
 	       metadata_from_rim(&objects, south->arena, metadata, outcome);
 }
 
-/* Asks for the entries with these ids and says of each id whether it leads to a document that may be seen. */
+/* Asks for the entries with these ids and says of each id to which document that may be seen it leads; NULL: to none. */
 struct ends {
 	const struct str *uuids;
 	size_t count;
-	bool *is_visible;
+	const struct document_entry **visible;
 };
 
 /* Of those that were not found: a document that is known by its first version is seen as its current one. A registry
@@ -66,11 +66,12 @@ static bool current_ends_ask(struct visit *visit, enum consent_action action, co
 	if (!query_unchecked(south, &query, &found, &ignored))
 		return true;
 	for (size_t k = 0; k < found.document_entry_count; k++) {
-		bool permitted = visit_permits(visit, &found.document_entries[k], action);
+		const struct document_entry *entry = &found.document_entries[k];
+		bool permitted = visit_permits(visit, entry, action);
 
 		for (size_t i = begin; i < end; i++) {
-			if (str_equal_nocase(found.document_entries[k].logical_id, ends->uuids[i]))
-				ends->is_visible[i] = permitted;
+			if (str_equal_nocase(entry->logical_id, ends->uuids[i]))
+				ends->visible[i] = permitted ? entry : NULL;
 		}
 	}
 	return true;
@@ -81,8 +82,8 @@ static bool ends_ask(struct visit *visit, enum consent_action action, const stru
 {
 	bool *is_found = arena_array(south->arena, ends->count, sizeof(bool));
 
-	ends->is_visible = arena_array(south->arena, ends->count, sizeof(bool));
-	if (!ends->is_visible || !is_found)
+	ends->visible = arena_array(south->arena, ends->count, sizeof(*ends->visible));
+	if (!ends->visible || !is_found)
 		return no_memory(outcome);
 	for (size_t begin = 0; begin < ends->count; begin += SEARCH_BATCH) {
 		size_t end = ends->count - begin < SEARCH_BATCH ? ends->count : begin + SEARCH_BATCH;
@@ -94,12 +95,13 @@ static bool ends_ask(struct visit *visit, enum consent_action action, const stru
 		if (!query_unchecked(south, &query, &found, outcome))
 			return false;
 		for (size_t k = 0; k < found.document_entry_count; k++) {
-			bool permitted = visit_permits(visit, &found.document_entries[k], action);
+			const struct document_entry *entry = &found.document_entries[k];
+			bool permitted = visit_permits(visit, entry, action);
 
 			for (size_t i = begin; i < end; i++) {
-				if (!str_equal_nocase(found.document_entries[k].entry_uuid, ends->uuids[i]))
+				if (!str_equal_nocase(entry->entry_uuid, ends->uuids[i]))
 					continue;
-				ends->is_visible[i] = permitted;
+				ends->visible[i] = permitted ? entry : NULL;
 				is_found[i] = true;
 			}
 		}
@@ -135,11 +137,13 @@ static bool holders_ask(struct visit *visit, enum consent_action action, const s
 		if (!ends_ask(visit, action, south, home, &ends, outcome))
 			return false;
 		for (size_t i = 0; i < found.association_count; i++) {
-			if (found.associations[i].type != ASSOCIATION_HAS_MEMBER || !ends.is_visible[i])
+			if (found.associations[i].type != ASSOCIATION_HAS_MEMBER || !ends.visible[i])
 				continue;
 			for (size_t k = begin; k < end; k++) {
-				if (str_equal_nocase(found.associations[i].source, holders[k]))
-					is_visible[k] = true;
+				if (!str_equal_nocase(found.associations[i].source, holders[k]))
+					continue;
+				is_visible[k] = true;
+				visit_hold(visit, holders[k], ends.visible[i]);
 			}
 		}
 	}
@@ -251,7 +255,8 @@ static void lists_everywhere(const struct visit *visit, const struct list_shape 
 		const char *item = items + i * shape->size;
 
 		if (!visit_hides_elsewhere(visit, member_of(item, shape->unique_id),
-					   member_of(item, shape->patient_id)))
+					   member_of(item, shape->patient_id)) &&
+		    !visit_empties_elsewhere(visit, member_of(item, shape->entry_uuid)))
 			memmove(items + kept++ * shape->size, item, shape->size);
 	}
 	*count = kept;
@@ -310,7 +315,7 @@ static bool relations_filter(struct visit *visit, enum consent_action action, co
 	for (size_t i = 0; i < metadata->association_count; i++) {
 		bool relates = association_relates_to(metadata->associations[i].type).data != NULL;
 
-		if (!relates || ends.is_visible[next])
+		if (!relates || ends.visible[next])
 			metadata->associations[kept++] = metadata->associations[i];
 		next += relates;
 	}

@@ -4,47 +4,11 @@
 #ifndef PASSERELLE_VISIBLE_H
 #define PASSERELLE_VISIBLE_H
 
-#include "gateway/access/consent.h"
+#include "gateway/access/visit.h"
 #include "mappers/metadata.h"
 #include "mappers/registry_response.h"
 #include "mappers/stored_query.h"
 #include "mappers/xds_message.h"
-
-/* One request's way through consent: who asks, for what, and what was found out about each patient so far. */
-struct visit;
-
-/* Begins a visit; everything borrowed, the visit is in south->arena. is_bound: the token speaks of one patient, whose CX
- * after identity resolution is own_patient (STR_NONE: nobody knows them). A caller who is bound, or a patient, never sees
- * another patient's data, whatever a consent says. NULL without memory. */
-struct visit *visit_begin(struct access *access, const struct south *south, const struct caller *caller, bool is_bound,
-			  struct str own_patient, int64_t now_s) MUST_CHECK;
-
-/* A part of the visit, for a source that is asked beside others: same caller and rules, its own memory (south->arena), so
- * that one thread may use it while others use other parts. What it decides belongs to the visit: visit_patients tells of
- * all parts, once their threads have ended. Called by the visit's own thread. NULL without memory. */
-struct visit *visit_part(struct visit *visit, const struct south *south) MUST_CHECK;
-
-/* False, with ERR_FORBIDDEN, when the caller asks about a patient of whom their token does not speak. patient_id: CX. */
-bool visit_about(const struct visit *visit, struct str patient_id, struct outcome *outcome) MUST_CHECK;
-
-/* False, with ERR_TRUST_UNAVAILABLE, when nobody can tell now what the patient consents to: said also where nothing would
- * be found, so that the answer does not depend on it. */
-bool visit_consent(struct visit *visit, enum consent_action action, struct str patient_id,
-		   struct outcome *outcome) MUST_CHECK;
-
-/* True when the caller may learn that this patient is known here: nothing is said of one whose documents are all closed
- * to them, and of whom nobody can say (outcome then has ERR_TRUST_UNAVAILABLE). */
-bool visit_may_discover(struct visit *visit, struct str patient_id, struct outcome *outcome) MUST_CHECK;
-
-/* What was decided about one patient, for the audit record. */
-struct visit_patient {
-	struct str patient_id; /* CX */
-	size_t permitted_count;
-	size_t denied_count;
-	bool was_refused;                /* as a whole, without looking at documents */
-	struct consent_decision decided; /* a broken glass, else the last denial, else the last permit */
-};
-const struct visit_patient *visit_patients(const struct visit *visit, size_t *count);
 
 /* ITI-18: sends the query and reads those objects of the answer that action permits to be seen. Folders and
  * SubmissionSets are there when at least one of their documents is, or when they have none and the patient hides
@@ -65,7 +29,8 @@ bool visible_document(struct visit *visit, const struct south *south, struct str
 		      struct outcome *outcome) MUST_CHECK;
 
 /* What a patient hides in one source is hidden in all: drops from what a part of the visit has found every object of which
- * another part has met a copy (same uniqueId, same patient) that may not be seen. After the threads of all parts. */
+ * another part has met a copy (same uniqueId, same patient) that may not be seen, and every List that holds nothing
+ * else. After the threads of all parts. */
 void visible_everywhere(const struct visit *visit, struct metadata *metadata);
 
 /* True when the patient hides documents one by one, so that copies of them can be recognised only by who has looked at

@@ -201,6 +201,30 @@ bool visit_consent(struct visit *visit, enum consent_action action, struct str p
 	return visit_known(visit, outcome);
 }
 
+void visit_hold(struct visit *visit, struct str holder, const struct document_entry *entry)
+{
+	if (!arena_grow(visit->south.arena, &visit->held, visit->held_count, &visit->held_capacity,
+			sizeof(*visit->held))) {
+		visit->is_forgetful = true;
+		return;
+	}
+	visit->held[visit->held_count++] = (struct held) { holder, entry->unique_id, entry->patient_id };
+}
+
+bool visit_empties_elsewhere(const struct visit *visit, struct str holder)
+{
+	bool is_held = false;
+
+	for (size_t i = 0; i < visit->held_count; i++) {
+		if (!str_equal_nocase(visit->held[i].holder, holder))
+			continue;
+		if (!visit_hides_elsewhere(visit, visit->held[i].unique_id, visit->held[i].patient_id))
+			return false;
+		is_held = true;
+	}
+	return is_held;
+}
+
 /* Whether anything but its own documents may be open to this caller: a producer reads those whatever the patient says,
  * and learns of the patient by them, not by asking. */
 static bool is_open_to_others(struct visit *visit, const struct consent *consent, struct seen *seen)

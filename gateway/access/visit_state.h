@@ -16,6 +16,13 @@ struct hidden {
 	struct str patient_id;
 };
 
+/* A document that the caller may see, in a SubmissionSet or Folder that is shown for such documents alone. */
+struct held {
+	struct str holder; /* entryUUID */
+	struct str unique_id;
+	struct str patient_id;
+};
+
 struct visit {
 	struct access *access;
 	struct south south;
@@ -29,7 +36,10 @@ struct visit {
 	struct hidden *hidden;
 	size_t hidden_count;
 	size_t hidden_capacity;
-	bool is_forgetful;   /* there was no memory for something hidden */
+	struct held *held;
+	size_t held_count;
+	size_t held_capacity;
+	bool is_forgetful;   /* there was no memory for something hidden or held */
 	struct visit *whole; /* the request's visit; itself when it is that */
 	struct visit *parts; /* of the whole: the others, through next */
 	struct visit *next;
@@ -45,6 +55,10 @@ bool visit_permits(struct visit *visit, const struct document_entry *entry, enum
 /* Remembers what is not shown, and whether another part of the same request has met a copy that is not. */
 void visit_hide(struct visit *visit, struct str unique_id, struct str patient_id);
 bool visit_hides_elsewhere(const struct visit *visit, struct str unique_id, struct str patient_id);
+
+/* The same for what a SubmissionSet or Folder is shown for. */
+void visit_hold(struct visit *visit, struct str holder, const struct document_entry *entry);
+bool visit_empties_elsewhere(const struct visit *visit, struct str holder);
 
 /* Nothing found and nothing known are two answers: false, with an issue, when who would know the patient's will could not
  * be asked, or when somebody breaks a glass that is not theirs to break. */

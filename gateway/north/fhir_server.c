@@ -84,12 +84,29 @@ static bool body_admit(const struct config *config, const struct route *route, s
 	return false;
 }
 
+/* True for what may be at any of several back-ends. */
+static bool reads_sources(const struct route *route)
+{
+	switch (route->name) {
+	case ROUTE_FIND_LISTS:
+	case ROUTE_FIND_LISTS_POST:
+	case ROUTE_READ_LIST:
+	case ROUTE_FIND_REFERENCES:
+	case ROUTE_FIND_REFERENCES_POST:
+	case ROUTE_READ_REFERENCE:
+	case ROUTE_RETRIEVE_DOCUMENT:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* True when the transaction asks the back-end: those are admitted one by one, so that a slow back-end costs only its own
  * requests. Nobody who revokes a Consent waits for one, and what is about patients alone asks identity sources, which
  * count by themselves. Of several back-ends, a reader enters each when it comes to it (transactions/legs.h). */
 static bool needs_backend(const struct gateway *gateway, const struct route *route)
 {
-	if (gateway->source_count > 1 && route->name != ROUTE_PROVIDE_BUNDLE)
+	if (gateway->source_count > 1 && reads_sources(route))
 		return false;
 	return !route->need->is_open && !str_equal(route->resource, STR("Patient")) &&
 	       !str_equal(route->resource, STR("Consent")) && !str_equal(route->resource, STR("AuditEvent")) &&

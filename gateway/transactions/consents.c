@@ -1,8 +1,10 @@
 #include "gateway/transactions/consents.h"
 
 #include "gateway/access/authorize.h"
+#include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/identify_patient.h"
+#include "mappers/base/oid.h"
 #include "mappers/consent_resource.h"
 #include "mappers/fhir_json_write.h"
 #include "mappers/metadata_rim.h"
@@ -83,20 +85,48 @@ static bool entry_by_unique_id(const struct transaction *t, struct str unique_id
 	return true;
 }
 
-/* By the id that was given out here, otherwise by identifier: an entryUUID before a uniqueId of the same form. */
-static bool entry_find(const struct transaction *t, const struct consent_document *document,
-		       const struct document_entry **entry)
+/* At one source, by an entryUUID before a uniqueId of the same form. */
+static bool entry_find_at(const struct transaction *t, const struct consent_document *document, struct str urn,
+			  const struct document_entry **entry)
 {
-	struct str urn = document->urn;
-
 	*entry = NULL;
-	if (document->own_id.data && !resource_id_open(t, SEAL_DOCUMENT_REFERENCE, document->own_id, &urn))
-		return true;
 	if (urn.data && !document_entry_current(t, urn, entry))
 		return false;
 	if (!*entry && !document->own_id.data && document->unique_id.data)
 		return entry_by_unique_id(t, document->unique_id, entry);
 	return true;
+}
+
+static bool entry_find_in(const struct transaction *t, struct source *source, const struct consent_document *document,
+			  struct str urn, const struct document_entry **entry)
+{
+	struct errand errand;
+
+	*entry = NULL;
+	return errand_begin(t, source, &errand) && errand_end(&errand, entry_find_at(&errand.t, document, urn, entry));
+}
+
+/* By the id that was given out here, which names its source, otherwise by identifier wherever it is. */
+static bool entry_find(const struct transaction *t, const struct consent_document *document,
+		       const struct document_entry **entry)
+{
+	struct outcome before = *t->outcome;
+	struct source *source;
+	struct str urn;
+	bool asked = true;
+
+	*entry = NULL;
+	if (document->own_id.data)
+		return !resource_id_find(t, SEAL_DOCUMENT_REFERENCE, document->own_id, &source, &urn) ||
+		       entry_find_in(t, source, document, urn, entry);
+	for (size_t i = 0; i < t->gateway->source_count; i++) {
+		asked = entry_find_in(t, &t->gateway->sources[i], document, document->urn, entry) && asked;
+		if (!*entry)
+			continue;
+		*t->outcome = before;
+		return true;
+	}
+	return asked;
 }
 
 /* Whether the identifier that stands beside the reference is one of the entry's. */
@@ -105,6 +135,17 @@ static bool identifier_agrees(const struct consent_document *document, const str
 	return (document->urn.data && (str_equal_nocase(document->urn, entry->entry_uuid) ||
 				       str_equal_nocase(document->urn, entry->logical_id))) ||
 	       (document->unique_id.data && str_equal(document->unique_id, entry->unique_id));
+}
+
+/* Where there are several sources, the name that copies have in common. */
+static bool document_identify(const struct transaction *t, const struct consent_document *document,
+			      const struct document_entry *entry)
+{
+	struct str urn = entry->logical_id.size ? entry->logical_id : entry->entry_uuid;
+
+	if (t->gateway->source_count > 1 && oid_valid(entry->unique_id))
+		urn = arena_printf(t->south.arena, "urn:oid:%.*s", STR_ARG(entry->unique_id));
+	return (urn.data && consent_document_name(document, urn)) || no_memory(t);
 }
 
 static bool document_name(const struct transaction *t, const struct consent_document *document, struct str patient_id)
@@ -118,9 +159,7 @@ static bool document_name(const struct transaction *t, const struct consent_docu
 	    (is_identified && !identifier_agrees(document, entry)))
 		return outcome_add(t->outcome, ERR_REFERENCE_UNRESOLVED, document->path,
 				   "Refer to a document of this patient by the id or identifier that a search gives.");
-	return is_identified ||
-	       consent_document_name(document, entry->logical_id.size ? entry->logical_id : entry->entry_uuid) ||
-	       no_memory(t);
+	return is_identified || document_identify(t, document, entry);
 }
 
 bool consents_name_documents(const struct transaction *t, json_t *consent, struct str patient_id)

@@ -44,11 +44,15 @@ bool document_change_begin(const struct transaction *t, struct str id, struct st
 			   struct present_document *present)
 {
 	const struct document_entry *entry;
+	struct source *source;
 	struct str urn;
 
 	*present = (struct present_document) { .around = { .asked_id = id } };
-	if (!resource_id_open(t, SEAL_DOCUMENT_REFERENCE, id, &urn))
+	if (!resource_id_find(t, SEAL_DOCUMENT_REFERENCE, id, &source, &urn))
 		return not_there(t);
+	if (source != t->source)
+		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
+				   "This document is in %.*s, which changes its own.", STR_ARG(source->backend.name));
 	if (!document_entry_current(t, urn, &entry))
 		return false;
 	if (!entry)

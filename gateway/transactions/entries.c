@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "gateway/transactions/elsewhere.h"
 #include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
 #include "mappers/document_search.h"
@@ -79,13 +80,6 @@ bool resource_id_find(const struct transaction *t, enum seal_kind kind, struct s
 	return *source && urn->data;
 }
 
-bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct str id, struct str *urn)
-{
-	struct source *source;
-
-	return resource_id_find(t, kind, id, &source, urn) && source == t->source;
-}
-
 static uint64_t version_of(const struct document_entry *entry)
 {
 	uint64_t version = 1;
@@ -145,5 +139,21 @@ bool document_entry_current(const struct transaction *t, struct str urn, const s
 	entry_choose(&metadata, urn, entry);
 	if (!*entry || status_is_deprecated((*entry)->availability_status))
 		versions_ask(t, urn, entry);
+	return true;
+}
+
+bool document_entry_shown(const struct transaction *t, struct str urn, const struct document_entry **entry)
+{
+	struct document_entry *shown = arena_alloc(t->south.arena, sizeof(*shown));
+	struct metadata found = { .document_entries = shown, .document_entry_count = 1 };
+
+	if (!shown)
+		return no_memory(t);
+	if (!document_entry_current(t, urn, entry) || !*entry)
+		return *entry == NULL && !t->outcome->has_error;
+	*shown = **entry;
+	if (!hidden_elsewhere_drop(t, &found))
+		return false;
+	*entry = found.document_entry_count ? shown : NULL;
 	return true;
 }

@@ -28,8 +28,10 @@ struct str resource_reference(const struct transaction *t, enum seal_kind kind, 
  * that the configuration no longer names. */
 bool resource_id_find(const struct transaction *t, enum seal_kind kind, struct str id, struct source **source,
 		      struct str *urn) MUST_CHECK;
-/* The same for an id of t's source. */
-bool resource_id_open(const struct transaction *t, enum seal_kind kind, struct str id, struct str *urn) MUST_CHECK;
+
+/* The same version of it, where the patient hides no copy of it anywhere else; otherwise *entry is NULL. For what is shown
+ * by its id. */
+bool document_entry_shown(const struct transaction *t, struct str urn, const struct document_entry **entry) MUST_CHECK;
 
 /* The current version of the document entry with this logicalID (or entryUUID); *entry is NULL when there is none. */
 bool document_entry_current(const struct transaction *t, struct str urn,

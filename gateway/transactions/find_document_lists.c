@@ -3,6 +3,7 @@
 
 #include "gateway/run/log.h"
 #include "gateway/transactions/search.h"
+#include "mappers/document_search.h"
 #include "mappers/base/xds_time.h"
 #include "mappers/json_writer.h"
 
@@ -18,7 +19,7 @@ struct finding {
 struct found {
 	struct str *page; /* entryUUIDs */
 	size_t page_count;
-	struct neighbourhood around;
+	struct neighbourhood around; /* members */
 };
 
 /* Nobody who asked for one patient may see another's lists, whatever the registry sends. */
@@ -57,16 +58,42 @@ static struct str entry_id(const struct transaction *t, const struct list_entry 
 	return resource_id(t, SEAL_LIST, logical_id, entry_uuid(entry));
 }
 
+/* Which documents are hidden is seen only by who asks for them. */
+static bool queries_make(const struct leg *leg, const struct search *search, const struct search_resolved *there,
+			 struct stored_query **queries, size_t *count)
+{
+	struct arena *arena = leg->t.south.arena;
+	struct outcome *outcome = leg->t.outcome;
+	struct stored_query *lists;
+	struct stored_query *documents;
+	size_t list_count;
+	size_t document_count = 0;
+
+	if (!list_search_queries(search, there, arena, &lists, &list_count, outcome) ||
+	    (leg->widened && !document_search_queries(search, there, arena, &documents, &document_count, outcome)))
+		return false;
+	*count = list_count + document_count;
+	*queries = arena_array(arena, *count, sizeof(**queries));
+	if (!*queries)
+		return no_memory(&leg->t);
+	for (size_t i = 0; i < *count; i++)
+		(*queries)[i] = i < list_count ? lists[i] : documents[i - list_count];
+	return true;
+}
+
 static bool lists_read(struct leg *leg, const void *ctx)
 {
 	const struct finding *finding = ctx;
 	struct search_resolved there;
+	struct search search;
 	struct stored_query *queries;
 	size_t count;
 	bool nobody;
 
-	if (!search_at(leg, finding->resolved, &there, &nobody) ||
-	    !list_search_queries(finding->search, &there, leg->t.south.arena, &queries, &count, leg->t.outcome))
+	if (!search_at(leg, finding->resolved, &there, &nobody))
+		return false;
+	search = search_widened(leg, finding->search, finding->resolved);
+	if (!queries_make(leg, &search, &there, &queries, &count))
 		return false;
 	if (nobody)
 		return true;
@@ -104,7 +131,7 @@ static bool page_find(struct legs *legs, const struct finding *finding, struct l
 	struct list_answer *answers;
 	size_t count;
 
-	return legs_run(legs, lists_read, finding) && answers_join(legs, &answers, &count) &&
+	return legs_run(legs, lists_read, finding) && search_hide(legs) && answers_join(legs, &answers, &count) &&
 	       list_search_select(finding->search, finding->resolved, answers, count, t->south.arena, page, t->outcome);
 }
 
@@ -137,7 +164,15 @@ static bool page_surroundings(struct legs *legs, const struct list_page *page)
 		leg->found = found;
 		leg->wanted = leg->wanted && found->page_count > 0;
 	}
-	return legs_run(legs, around_read, NULL);
+	if (!legs_run(legs, around_read, NULL))
+		return false;
+	for (size_t i = 0; i < legs->count; i++) {
+		const struct leg *leg = &legs->items[i];
+
+		if (leg->wanted && !search_around_hide(legs, leg, &((struct found *)leg->found)->around))
+			return false;
+	}
+	return true;
 }
 
 static bool entry_write(const struct legs *legs, const struct search *search, const struct list_entry *entry,

@@ -28,12 +28,15 @@ static bool entries_read(struct leg *leg, const void *ctx)
 {
 	const struct finding *finding = ctx;
 	struct search_resolved there;
+	struct search search;
 	struct stored_query *queries;
 	size_t count;
 	bool nobody;
 
-	if (!search_at(leg, finding->resolved, &there, &nobody) ||
-	    !document_search_queries(finding->search, &there, leg->t.south.arena, &queries, &count, leg->t.outcome))
+	if (!search_at(leg, finding->resolved, &there, &nobody))
+		return false;
+	search = search_widened(leg, finding->search, finding->resolved);
+	if (!document_search_queries(&search, &there, leg->t.south.arena, &queries, &count, leg->t.outcome))
 		return false;
 	return nobody || search_ask(leg, queries, count);
 }
@@ -142,7 +145,7 @@ static bool page_find(struct legs *legs, const struct finding *finding, struct d
 	struct document_found *items;
 	size_t count;
 
-	if (!legs_run(legs, entries_read, finding))
+	if (!legs_run(legs, entries_read, finding) || !search_hide(legs))
 		return false;
 	for (size_t i = 0; i < legs->count; i++) {
 		if (legs->items[i].wanted && !entries_gather(t, &legs->items[i], finding->resolved->patient_id))
@@ -186,7 +189,15 @@ static bool page_surroundings(struct legs *legs, const struct document_page *pag
 		}
 		leg->wanted = found->page_count > 0;
 	}
-	return legs_run(legs, around_read, NULL);
+	if (!legs_run(legs, around_read, NULL))
+		return false;
+	for (size_t i = 0; i < legs->count; i++) {
+		const struct leg *leg = &legs->items[i];
+
+		if (leg->wanted && !search_around_hide(legs, leg, &((struct found *)leg->found)->around))
+			return false;
+	}
+	return true;
 }
 
 static struct str found_id(const struct legs *legs, const struct document_found *one)

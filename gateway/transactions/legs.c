@@ -1,6 +1,6 @@
 #include "gateway/transactions/legs.h"
 
-#include <stdio.h>
+#include "gateway/transactions/elsewhere.h"
 
 /* What is left of the request's time when its legs must have ended: for joining them and answering. */
 #define JOIN_TIME_MS 1000
@@ -170,28 +170,10 @@ static void legs_walk(struct legs *legs)
 	pthread_mutex_destroy(&legs->lock);
 }
 
-/* What a source said or did, as opposed to what is wrong with the request or with this gateway. */
-static bool is_of_source(const struct issue *issue)
-{
-	if (issue->xds_code[0])
-		return true;
-	switch (issue->code) {
-	case ERR_BACKEND_ANSWER:
-	case ERR_BACKEND_REFUSED:
-	case ERR_BACKEND_DOWN:
-	case ERR_BACKEND_TIMEOUT:
-	case ERR_BUSY:
-	case ERR_DOCUMENT_CORRUPT:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool leg_may_be_missing(const struct leg *leg)
 {
 	for (size_t i = 0; i < leg->outcome.count; i++) {
-		if (leg->outcome.issues[i].severity == SEVERITY_ERROR && !is_of_source(&leg->outcome.issues[i]))
+		if (leg->outcome.issues[i].severity == SEVERITY_ERROR && !issue_is_of_source(&leg->outcome.issues[i]))
 			return false;
 	}
 	return true;
@@ -209,19 +191,6 @@ static void leg_is_missing(struct legs *legs, struct leg *leg)
 		     STR_ARG(leg->t.source->backend.name), why);
 	legs->is_incomplete = true;
 	leg->wanted = false;
-}
-
-/* Issues of a leg become the request's: those of a source with its name. */
-static void issues_take(const struct legs *legs, const struct leg *leg)
-{
-	for (size_t i = 0; i < leg->outcome.count; i++) {
-		struct issue issue = leg->outcome.issues[i];
-
-		if (is_of_source(&issue))
-			snprintf(issue.text, sizeof(issue.text), "%.*s: %s", STR_ARG(leg->t.source->backend.name),
-				 leg->outcome.issues[i].text);
-		outcome_take(legs->t->outcome, &issue);
-	}
 }
 
 static bool legs_join(struct legs *legs)
@@ -246,7 +215,7 @@ static bool legs_join(struct legs *legs)
 		for (size_t k = 0; leg->answered && k < leg->answer_count; k++)
 			visible_everywhere(leg->t.visit, &leg->answers[k]);
 		if (leg->answered || !ok)
-			issues_take(legs, leg);
+			issues_take(legs->t->outcome, &leg->outcome, leg->t.source);
 		else
 			leg_is_missing(legs, leg);
 		outcome_init(&leg->outcome);

@@ -17,6 +17,7 @@ struct leg {
 	struct transaction t; /* at this leg's source; between runs its outcome is the request's */
 	bool wanted;          /* whether the next run asks it */
 	bool answered;        /* every run that asked it has succeeded */
+	bool widened;         /* it was asked for all that the patient has there */
 	/* What the last run has seen, all of it through the leg's visit (visible.h); in the leg's arena. After the run
 	 * it holds nothing that another source's copy hides. */
 	struct metadata *answers;

@@ -69,10 +69,16 @@ static bool folder_find(const struct transaction *t, const struct provide_target
 static bool target_resolve(const struct transaction *t, const struct provide_target *target, struct str *uuid)
 {
 	struct str urn = target->value;
+	struct source *source = t->source;
 
 	if (target->kind == TARGET_OWN_ID &&
-	    !resource_id_open(t, target->is_folder ? SEAL_LIST : SEAL_DOCUMENT_REFERENCE, target->value, &urn))
+	    !resource_id_find(t, target->is_folder ? SEAL_LIST : SEAL_DOCUMENT_REFERENCE, target->value, &source, &urn))
 		return unresolved(t, target);
+	if (source != t->source)
+		return outcome_add(t->outcome, ERR_REFERENCE_UNRESOLVED, target->path,
+				   "Refer to what is registered in %.*s, where publications go: this is in %.*s, which "
+				   "changes its own.",
+				   STR_ARG(t->source->backend.name), STR_ARG(source->backend.name));
 	if (target->is_folder)
 		return folder_find(t, target, urn, uuid);
 	if (target->kind == TARGET_UNIQUE_ID)
@@ -118,15 +124,18 @@ static bool waits(const struct transaction *t, struct str urn, bool *found)
 	return true;
 }
 
-/* The urn by which a target is named; STR_NONE for one named by its uniqueId, or that we gave no id. */
+/* The urn by which a target is named; STR_NONE for one named by its uniqueId, or that we gave no id, or that is in another
+ * source. */
 static struct str target_urn(const struct transaction *t, const struct provide_target *target)
 {
+	enum seal_kind kind = target->is_folder ? SEAL_LIST : SEAL_DOCUMENT_REFERENCE;
+	struct source *source = NULL;
 	struct str urn = STR_NONE;
 
 	if (target->kind == TARGET_ENTRY_UUID)
 		return target->value;
-	if (target->kind == TARGET_OWN_ID &&
-	    !resource_id_open(t, target->is_folder ? SEAL_LIST : SEAL_DOCUMENT_REFERENCE, target->value, &urn))
+	if (target->kind != TARGET_OWN_ID || !resource_id_find(t, kind, target->value, &source, &urn) ||
+	    source != t->source)
 		return STR_NONE;
 	return urn;
 }

@@ -1,23 +1,40 @@
 /* Reads one DocumentReference by its id. Source: FHIR R4 http read; MHD 4.2.4 3.67 (the id of a found entry). */
+#include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/resources.h"
 #include "mappers/json_writer.h"
 
-bool read_document_reference(const struct transaction *t, struct str id, struct buf *answer, struct str *etag)
+static bool not_there(const struct transaction *t)
+{
+	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such DocumentReference; search for it.");
+}
+
+/* At its source. */
+static bool reference_read(const struct transaction *t, struct str id, struct str urn, struct buf *answer,
+			   struct str *etag)
 {
 	const struct document_entry *entry;
 	struct neighbourhood around = { .asked_id = id };
 	struct json_writer writer;
-	struct str urn;
 
-	if (!resource_id_open(t, SEAL_DOCUMENT_REFERENCE, id, &urn))
-		return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such DocumentReference; search for it.");
-	if (!document_entry_current(t, urn, &entry))
+	if (!document_entry_shown(t, urn, &entry))
 		return false;
 	if (!entry)
-		return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such DocumentReference; search for it.");
-	if (!associations_ask(t, &entry->entry_uuid, 1, &around))
+		return not_there(t);
+	if (!associations_ask(t, &entry->entry_uuid, 1, &around) || !around_drop(t, &around, hidden_elsewhere_drop))
 		return false;
 	*etag = version_etag(t, entry->entry_uuid, entry->version, entry->availability_status);
 	json_writer_init(&writer, answer);
 	return document_reference_write(t, entry, &around, &writer) && json_writer_finish(&writer, t->outcome);
+}
+
+bool read_document_reference(const struct transaction *t, struct str id, struct buf *answer, struct str *etag)
+{
+	struct source *source;
+	struct errand errand;
+	struct str urn;
+
+	if (!resource_id_find(t, SEAL_DOCUMENT_REFERENCE, id, &source, &urn))
+		return not_there(t);
+	return errand_begin(t, source, &errand) &&
+	       errand_end(&errand, reference_read(&errand.t, id, urn, answer, etag));
 }

@@ -1,4 +1,5 @@
 /* Reads one List, a SubmissionSet or a Folder, by its id. Source: FHIR R4 http read; MHD 4.2.4 3.66. */
+#include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/resources.h"
 #include "mappers/json_writer.h"
 #include "mappers/list_search.h"
@@ -31,7 +32,7 @@ static bool read_folder(const struct transaction *t, struct str id, struct str u
 
 	if (!get_folder_and_contents(urn, registry_home(t), t->south.arena, &query))
 		return no_memory(t);
-	if (!registry_ask(t, &query, &found))
+	if (!registry_ask(t, &query, &found) || !hidden_elsewhere_drop(t, &found))
 		return false;
 	if (found.folder_count != 1)
 		return not_there(t);
@@ -42,20 +43,18 @@ static bool read_folder(const struct transaction *t, struct str id, struct str u
 	return folder_write(t, folder, &around, &writer) && json_writer_finish(&writer, t->outcome);
 }
 
-bool read_list(const struct transaction *t, struct str id, struct buf *answer, struct str *etag)
+/* At its source. */
+static bool list_read(const struct transaction *t, struct str id, struct str urn, struct buf *answer, struct str *etag)
 {
 	struct stored_query query;
 	struct metadata found;
 	struct neighbourhood around;
 	struct json_writer writer;
 	const struct submission_set *set;
-	struct str urn;
 
-	if (!resource_id_open(t, SEAL_LIST, id, &urn))
-		return not_there(t);
 	if (!get_submission_set_and_contents(urn, registry_home(t), t->south.arena, &query))
 		return no_memory(t);
-	if (!registry_ask(t, &query, &found))
+	if (!registry_ask(t, &query, &found) || !hidden_elsewhere_drop(t, &found))
 		return false;
 	if (found.submission_set_count != 1)
 		return read_folder(t, id, urn, answer, etag);
@@ -63,9 +62,21 @@ bool read_list(const struct transaction *t, struct str id, struct buf *answer, s
 	around = contents(&found, id);
 	/* Of a document that was updated since, the answer has neither the version that came with the set nor its link. */
 	around.association_count = 0;
-	if (!associations_ask(t, &set->entry_uuid, 1, &around) || !members_ask(t, &around))
+	if (!associations_ask(t, &set->entry_uuid, 1, &around) || !members_ask(t, &around) ||
+	    !around_drop(t, &around, hidden_elsewhere_drop))
 		return false;
 	*etag = version_etag(t, set->entry_uuid, set->version, set->availability_status);
 	json_writer_init(&writer, answer);
 	return submission_set_write(t, set, &around, &writer) && json_writer_finish(&writer, t->outcome);
+}
+
+bool read_list(const struct transaction *t, struct str id, struct buf *answer, struct str *etag)
+{
+	struct source *source;
+	struct errand errand;
+	struct str urn;
+
+	if (!resource_id_find(t, SEAL_LIST, id, &source, &urn))
+		return not_there(t);
+	return errand_begin(t, source, &errand) && errand_end(&errand, list_read(&errand.t, id, urn, answer, etag));
 }

@@ -56,6 +56,21 @@ static bool around_ask(const struct transaction *t, query_by_uuids query_make, c
 	return true;
 }
 
+bool around_drop(const struct transaction *t, struct neighbourhood *around,
+		 bool (*everywhere)(const struct transaction *t, struct metadata *found))
+{
+	struct metadata found = { .document_entries = around->entries,
+				  .document_entry_count = around->entry_count,
+				  .folders = around->folders,
+				  .folder_count = around->folder_count };
+
+	if (!everywhere(t, &found))
+		return false;
+	around->entry_count = found.document_entry_count;
+	around->folder_count = found.folder_count;
+	return true;
+}
+
 static const struct document_entry *entry_find(const struct neighbourhood *around, struct str uuid)
 {
 	for (size_t i = 0; i < around->entry_count; i++) {

@@ -8,11 +8,11 @@ struct json_writer;
 
 /* Objects that are at hand anyway: they tell the logicalID, and so the id, of what an association names. */
 struct neighbourhood {
-	const struct association *associations;
+	struct association *associations;
 	size_t association_count;
-	const struct document_entry *entries;
+	struct document_entry *entries;
 	size_t entry_count;
-	const struct folder *folders;
+	struct folder *folders;
 	size_t folder_count;
 	struct str
 		asked_id; /* by which the one resource was read: its id stays that after a change of keys; STR_NONE */
@@ -26,6 +26,11 @@ bool associations_ask(const struct transaction *t, const struct str *uuids, size
 /* What the HasMember associations in around lead to: document entries and folders, which are asked for and added, so
  * that members can be told from the associations that a SubmissionSet also holds. TF-3 4.2.1.4 */
 bool members_ask(const struct transaction *t, struct neighbourhood *around) MUST_CHECK;
+
+/* Drops what the patient hides in another source. everywhere: hidden_elsewhere_drop, or what does the same for somebody who
+ * has asked the other sources already. */
+bool around_drop(const struct transaction *t, struct neighbourhood *around,
+		 bool (*everywhere)(const struct transaction *t, struct metadata *found)) MUST_CHECK;
 
 /* One whole resource. Errors stick in the writer; without memory links are missing and outcome has the issue. */
 bool document_reference_write(const struct transaction *t, const struct document_entry *entry,

@@ -5,6 +5,7 @@
 #include "gateway/run/log.h"
 #include "gateway/run/spool.h"
 #include "gateway/transactions/document_deliver.h"
+#include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/transactions.h"
 #include "mappers/base/hex.h"
@@ -235,7 +236,9 @@ static void document_record(const struct passage *passage)
 	struct audit_object object = { .type = STR("Binary"),
 				       .unique_id = passage->entry->unique_id,
 				       .repository_unique_id = passage->entry->repository_unique_id,
-				       .home_community_id = passage->entry->home_community_id,
+				       .home_community_id = str_is_empty(passage->entry->home_community_id)
+								    ? registry_home(passage->t)
+								    : passage->entry->home_community_id,
 				       .is_main = true };
 
 	audit_object(passage->t->audit, &object);
@@ -258,17 +261,20 @@ bool document_deliver(const struct transaction *t, const struct document_entry *
 	return head_read(&passage) && pass(&passage);
 }
 
-bool retrieve_document(const struct transaction *t, struct str id, const struct document_receiver *receiver)
+static bool not_there(const struct transaction *t)
+{
+	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such document; search for it anew.");
+}
+
+/* At its source. */
+static bool document_retrieve(const struct transaction *t, struct str urn, const struct document_receiver *receiver)
 {
 	struct passage passage = { .t = t, .receiver = receiver };
-	struct str urn;
 
-	if (!resource_id_open(t, SEAL_BINARY, id, &urn))
-		return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such document; search for it anew.");
-	if (!document_entry_current(t, urn, &passage.entry))
+	if (!document_entry_shown(t, urn, &passage.entry))
 		return false;
 	if (!passage.entry)
-		return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such document; search for it anew.");
+		return not_there(t);
 	document_record(&passage);
 	if (status_is_deprecated(passage.entry->availability_status))
 		return outcome_add(t->outcome, ERR_GONE, "",
@@ -284,4 +290,15 @@ bool retrieve_document(const struct transaction *t, struct str id, const struct 
 	if (receiver->head_only && passage.verifiable)
 		return receiver->described(receiver->ctx, &passage.head);
 	return pass(&passage);
+}
+
+bool retrieve_document(const struct transaction *t, struct str id, const struct document_receiver *receiver)
+{
+	struct source *source;
+	struct errand errand;
+	struct str urn;
+
+	if (!resource_id_find(t, SEAL_BINARY, id, &source, &urn))
+		return not_there(t);
+	return errand_begin(t, source, &errand) && errand_end(&errand, document_retrieve(&errand.t, urn, receiver));
 }

@@ -1,5 +1,6 @@
 #include "gateway/transactions/search.h"
 
+#include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/identify_patient.h"
 #include "mappers/document_search.h"
 #include "mappers/json_writer.h"
@@ -168,6 +169,55 @@ bool search_at(struct leg *leg, const struct search_resolved *resolved, struct s
 	}
 	leg->t.south.patient_id = there->patient_id; /* for who is told about whom is asked */
 	return true;
+}
+
+struct search search_widened(struct leg *leg, const struct search *search, const struct search_resolved *resolved)
+{
+	struct search widened = *search;
+
+	if (leg->legs->count == 1 || !resolved->patient_id.data ||
+	    !visible_by_document(leg->t.visit, CONSENT_FIND, resolved->patient_id))
+		return widened;
+	leg->widened = true;
+	widened.needs.ids.count = 0;
+	widened.filter_count = 0;
+	return widened;
+}
+
+/* True when every source has shown all that the patient has there, as far as it can be asked. */
+static bool is_settled(const struct legs *legs)
+{
+	for (size_t i = 0; i < legs->count; i++) {
+		if (!legs->items[i].widened)
+			return false;
+	}
+	return true;
+}
+
+bool search_hide(const struct legs *legs)
+{
+	if (is_settled(legs))
+		return true;
+	for (size_t i = 0; i < legs->count; i++) {
+		const struct leg *leg = &legs->items[i];
+
+		for (size_t k = 0; leg->wanted && k < leg->answer_count; k++) {
+			if (!hidden_elsewhere_drop(&leg->t, &leg->answers[k]))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool known_drop(const struct transaction *t, struct metadata *found)
+{
+	visible_everywhere(t->visit, found);
+	return true;
+}
+
+bool search_around_hide(const struct legs *legs, const struct leg *leg, struct neighbourhood *around)
+{
+	return around_drop(&leg->t, around, is_settled(legs) ? known_drop : hidden_elsewhere_drop);
 }
 
 static bool append_entries(const struct transaction *t, struct metadata *answer, const struct metadata *more)

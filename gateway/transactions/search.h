@@ -32,6 +32,16 @@ bool search_legs(const struct transaction *t, const struct search_opening *openi
 bool search_at(struct leg *leg, const struct search_resolved *resolved, struct search_resolved *there,
 	       bool *nobody) MUST_CHECK;
 
+/* What is asked of the leg's source: the search itself; or all that the patient has there, to be filtered later, where the
+ * patient hides documents one by one and copies of them in other sources must be recognised. */
+struct search search_widened(struct leg *leg, const struct search *search, const struct search_resolved *resolved);
+
+/* After a run of questions: drops from what each leg has what the patient hides in sources that were not asked so. */
+bool search_hide(const struct legs *legs) MUST_CHECK;
+
+/* The same for what was asked around the objects of a page. */
+bool search_around_hide(const struct legs *legs, const struct leg *leg, struct neighbourhood *around) MUST_CHECK;
+
 /* Sends the queries one after the other; a registry that says XDSTooManyResults is asked for the ids first and then for
  * the objects in batches (documents only). leg->answers is parallel to queries. */
 bool search_ask(struct leg *leg, const struct stored_query *queries, size_t count) MUST_CHECK;

@@ -1,5 +1,4 @@
 """One record out of two networks: ITI-66, ITI-67, reads and ITI-68 over several back-ends (HCM and DSP)."""
-import copy
 import shutil
 import tempfile
 import threading
@@ -8,6 +7,7 @@ import urllib.parse
 
 import proxy
 import support
+import trust
 
 HOME_HCM = "2.999.70.1"
 HOME_DSP = "2.999.70.2"
@@ -37,15 +37,23 @@ def oid_of(resource):
 class Networks(unittest.TestCase):
     """Two domains, each behind a proxy of the tests' own, a gateway in front of both, and one in front of the DSP alone by
     which the tests publish there."""
-    overrides = {}
     maxDiff = None
+
+    @classmethod
+    def hcm_configuration(cls):
+        return {}
+
+    @classmethod
+    def configuration(cls):
+        """Of the gateway."""
+        return {}
 
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.mkdtemp(prefix="passerelle-")
         cls.addClassCleanup(shutil.rmtree, cls.directory, True)
         patients = ["IHEBLUE-1%03d" % number for number in range(1, 200)]
-        cls.hcm = support.Domain(cls.directory, patients=patients)
+        cls.hcm = support.Domain(cls.directory, patients=patients, **cls.hcm_configuration())
         cls.addClassCleanup(cls.hcm.kill)
         cls.dsp = support.Domain(cls.directory, name="dsp", repository_unique_id=REPOSITORY_DSP, patients=patients)
         cls.addClassCleanup(cls.dsp.kill)
@@ -57,7 +65,7 @@ class Networks(unittest.TestCase):
         cls.addClassCleanup(cls.feeder.kill)
         cls.gateway = support.Gateway(
             cls.directory, [cls.hcm_entry(cls.hcm_proxy.port), cls.dsp_entry(cls.dsp_proxy.port)],
-            **copy.deepcopy(cls.overrides))
+            **cls.configuration())
         cls.addClassCleanup(cls.gateway.kill)
 
     @classmethod
@@ -88,25 +96,32 @@ class Networks(unittest.TestCase):
         self.assertEqual(response.status, status, repr(response))
         return response
 
-    def publish(self, gateway, document, oid=None, creation=None, **more):
+    token = None
+
+    def get(self, path, status=200):
+        """Below the base, or a whole URL."""
+        url = path if path.startswith("http") else self.gateway.base + "/" + path
+        return self.assertStatus(support.request("GET", url, support.bearer(self.token)), status)
+
+    def publish(self, gateway, document, oid=None, **more):
         """Publishes a document for the test's patient; returns its uniqueId."""
         bundle = support.demo_bundle(document, "text/plain", patient=self.patient)
         reference = bundle["entry"][1]["resource"]
         if oid:
             reference["masterIdentifier"]["value"] = "urn:oid:" + oid
-        if creation:
-            reference["content"][0]["attachment"]["creation"] = creation
-            reference["date"] = creation
         reference.update(more)
-        self.assertStatus(gateway.publish(bundle), 200)
+        self.assertStatus(gateway.publish(bundle, token=self.token if gateway is self.gateway else None), 200)
         return oid_of(reference)
 
     def find(self, kind="DocumentReference", status=200, **parameters):
         query = {"patient.identifier": "urn:oid:%s|%s" % (support.AUTHORITY, self.patient)}
         query.update(parameters)
         query = {name: value for name, value in query.items() if value is not None}
-        url = self.gateway.base + "/" + kind + "?" + urllib.parse.urlencode(query, doseq=True)
-        return self.assertStatus(support.request("GET", url), status).json()
+        return self.get(kind + "?" + urllib.parse.urlencode(query, doseq=True), status).json()
+
+    def found(self, **parameters):
+        """The uniqueIds that a search finds."""
+        return sorted(oid_of(each) for each in matches(self.find(**parameters)))
 
     def pages(self, first, between=lambda number: None):
         """All pages of a search, with something done before each further one."""
@@ -183,7 +198,9 @@ class Merged(Networks):
 
 class Missing(Networks):
     """A network that does not answer hides nothing of the other, and is told from one that has nothing."""
-    overrides = {"federation": {"deadline_ms": 3000}}
+    @classmethod
+    def configuration(cls):
+        return {"federation": {"deadline_ms": 3000}}
 
     def setUp(self):
         super().setUp()
@@ -235,6 +252,152 @@ class Missing(Networks):
         found = self.find()
         self.assertEqual(matches(found), [])
         self.assertMissing(found, "dsp")
+
+
+class Read(Networks):
+    """Whatever an id names is read where it is."""
+
+    def setUp(self):
+        super().setUp()
+        self.here = self.publish(self.gateway, b"of the hospital")
+        self.there = self.publish(self.feeder, b"of the nation")
+        self.by_oid = {oid_of(each): each for each in matches(self.find())}
+        self.hcm_proxy.clear()
+        self.dsp_proxy.clear()
+
+    def attachment(self, oid):
+        return self.by_oid[oid]["content"][0]["attachment"]["url"]
+
+    def test_references(self):
+        for oid, resource in self.by_oid.items():
+            with self.subTest(oid=oid):
+                self.assertEqual(self.get("DocumentReference/" + resource["id"]).json(), resource)
+
+    def test_documents(self):
+        self.assertEqual(self.get(self.attachment(self.here)).body, b"of the hospital")
+        self.assertEqual(self.dsp_proxy.seen, [])
+        self.assertEqual(self.get(self.attachment(self.there)).body, b"of the nation")
+        self.assertEqual(self.hcm_proxy.count("RetrieveDocumentSet"), 1)
+
+    def test_lists(self):
+        found = self.find("List", code="submissionset")
+        self.assertEqual(found["total"], 2)
+        self.assertEqual({each["meta"]["source"] for each in matches(found)},
+                         {"urn:oid:" + HOME_HCM, "urn:oid:" + HOME_DSP})
+        members = {each["entry"][0]["item"]["reference"] for each in matches(found)}
+        self.assertEqual(members, {"DocumentReference/" + each["id"] for each in self.by_oid.values()})
+        for each in matches(found):
+            self.assertEqual(self.get("List/" + each["id"]).json(), each)
+
+    def test_a_dead_source_is_named(self):
+        self.dsp_proxy.script(QUERY, *[proxy.answering(503, "text/plain", b"")] * 3)
+        for path in ("DocumentReference/" + self.by_oid[self.there]["id"], self.attachment(self.there)):
+            outcome = self.get(path, 503).json()
+            self.assertIn("dsp", outcome["issue"][0]["diagnostics"])
+        self.get("DocumentReference/" + self.by_oid[self.here]["id"])
+
+    def test_a_source_that_is_no_more(self):
+        alone = support.Gateway(self.directory, [self.hcm_entry(self.hcm.port)], name="alone")
+        self.addCleanup(alone.stop)
+        for path in ("DocumentReference/" + self.by_oid[self.there]["id"],
+                     self.attachment(self.there)[len(self.gateway.base) + 1:]):
+            self.assertStatus(support.request("GET", alone.base + "/" + path), 404)
+        self.assertStatus(support.request("GET", alone.base + "/DocumentReference/" + self.by_oid[self.here]["id"]),
+                          200)
+
+    def test_what_is_elsewhere_is_not_replaced_here(self):
+        bundle = support.demo_bundle(b"newer", "text/plain", patient=self.patient)
+        bundle["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "replaces", "target": {"reference": "DocumentReference/" + self.by_oid[self.there]["id"]}}]
+        outcome = self.assertStatus(self.gateway.publish(bundle), 422).json()
+        self.assertIn("dsp", outcome["issue"][0]["diagnostics"])
+
+
+class Hidden(Networks):
+    """What a patient hides in one network is hidden in all."""
+
+    @classmethod
+    def hcm_configuration(cls):
+        return trust.domain_configuration(cls.directory)
+
+    @classmethod
+    def configuration(cls):
+        return trust.trust_configuration(cls.directory, cls.hcm)
+
+    def setUp(self):
+        super().setUp()
+        self.token = self.gateway.token("doctor", user="doctor-1")
+        self.own_token = self.gateway.token("patient", user="patient", patient="%s|%s" % (trust.PATIENT_SYSTEM,
+                                                                                         self.patient))
+        self.secret = self.publish(self.gateway, b"secret")
+        # The nation keeps it under another class, so that rules and filters that find it here miss it there.
+        records = [{"coding": [{"system": "http://loinc.org", "code": "11503-0", "display": "Medical records"}]}]
+        self.publish(self.feeder, b"secret", self.secret, category=records)
+        self.open = self.publish(self.feeder, b"open", category=records)
+        self.before = {}
+        for each in matches(self.find(targetCommunityIdList="urn:oid:" + HOME_DSP)):
+            self.before[oid_of(each)] = each
+        self.lists = {each["entry"][0]["item"]["reference"].split("/")[1]: each
+                      for each in matches(self.find("List", targetCommunityIdList="urn:oid:" + HOME_DSP))}
+
+    def consent(self, provision, status=201):
+        return self.assertStatus(support.request(
+            "POST", self.gateway.base + "/Consent", dict(support.bearer(self.own_token), **trust.FHIR),
+            trust.json.dumps(trust.consent_resource(provision, self.patient)).encode()), status)
+
+    def hide_by_class(self):
+        category = matches(self.find(identifier="urn:oid:" + self.secret,
+                                     targetCommunityIdList="urn:oid:" + HOME_HCM))[0]["category"][0]["coding"][0]
+        self.consent({"type": "permit", "provision": [{"type": "deny", "code": [{"coding": [category]}]}]})
+
+    def test_a_copy_elsewhere(self):
+        self.assertEqual(self.found(), sorted([self.secret, self.open]))
+        self.hide_by_class()
+        self.assertEqual(self.found(), [self.open])
+        self.assertEqual(self.found(category="http://loinc.org|11503-0"), [self.open],
+                         "also where filters miss the hidden copy")
+        self.assertEqual(self.found(identifier="urn:oid:" + self.secret), [])
+        self.assertEqual(self.found(targetCommunityIdList="urn:oid:" + HOME_DSP), [self.open])
+        copy = self.before[self.secret]
+        self.assertEqual(self.found(_id=copy["id"]), [])
+        self.get("DocumentReference/" + copy["id"], 404)
+        self.get(copy["content"][0]["attachment"]["url"], 404)
+        self.get("DocumentReference/" + self.before[self.open]["id"])
+        self.assertEqual(self.get(self.before[self.open]["content"][0]["attachment"]["url"]).body, b"open")
+
+    def test_lists_that_hold_nothing_else(self):
+        self.hide_by_class()
+        shown = self.lists[self.before[self.open]["id"]]["id"]
+        gone = self.lists[self.before[self.secret]["id"]]["id"]
+        self.assertEqual([each["id"] for each in matches(self.find("List", code="submissionset"))], [shown])
+        self.get("List/" + shown)
+        self.get("List/" + gone, 404)
+
+    def test_by_its_id(self):
+        self.consent({"type": "permit", "provision": [{"type": "deny", "data": [{
+            "meaning": "instance",
+            "reference": {"reference": "DocumentReference/" + self.before[self.secret]["id"]}}]}]})
+        self.assertEqual(self.found(), [self.open])
+        self.hcm_proxy.script(QUERY, *DEAD)
+        self.assertEqual(self.found(), [self.open], "also while one network is away")
+
+    def test_everything(self):
+        self.consent({"type": "deny"})
+        self.assertEqual(self.found(), [])
+        self.get("DocumentReference/" + self.before[self.open]["id"], 404)
+        self.get(self.before[self.open]["content"][0]["attachment"]["url"], 404)
+
+    def test_the_patient_sees_everything(self):
+        self.hide_by_class()
+        self.token = self.own_token
+        self.assertEqual(self.found(), sorted([self.secret, self.open]))
+
+    def test_another_patient_sees_nothing(self):
+        self.token = self.gateway.token("patient", user="stranger",
+                                        patient="%s|%s" % (trust.PATIENT_SYSTEM, next(PATIENTS)))
+        self.find(status=403)
+        self.get("DocumentReference/" + self.before[self.open]["id"], 404)
+        self.get(self.before[self.open]["content"][0]["attachment"]["url"], 404)
 
 
 class Paged(Networks):

@@ -1,0 +1,135 @@
+#include "gateway/transactions/elsewhere.h"
+
+#include <stdio.h>
+
+#include "gateway/transactions/entries.h"
+#include "gateway/transactions/legs.h"
+#include "mappers/document_search.h"
+#include "mappers/metadata_rim.h"
+#include "mappers/search_query.h"
+
+static bool is_alone(const struct transaction *t)
+{
+	return t->gateway->source_count == 1;
+}
+
+bool errand_begin(const struct transaction *t, struct source *source, struct errand *errand)
+{
+	*errand = (struct errand) { .t = *t, .issue_count = t->outcome->count };
+	if (is_alone(t))
+		return true;
+	errand->t.source = source;
+	errand->t.south.backend = &source->backend;
+	errand->t.visit = visit_part(t->visit, &errand->t.south);
+	if (!errand->t.visit)
+		return no_memory(t);
+	return backend_enter(&source->backend) ||
+	       outcome_add(t->outcome, ERR_BUSY, "", "%.*s: It has as many requests as it can take; try again later.",
+			   STR_ARG(source->backend.name));
+}
+
+bool issue_is_of_source(const struct issue *issue)
+{
+	if (issue->xds_code[0])
+		return true;
+	switch (issue->code) {
+	case ERR_BACKEND_ANSWER:
+	case ERR_BACKEND_REFUSED:
+	case ERR_BACKEND_DOWN:
+	case ERR_BACKEND_TIMEOUT:
+	case ERR_BUSY:
+	case ERR_DOCUMENT_CORRUPT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static struct issue issue_name(const struct issue *issue, const struct source *source)
+{
+	struct issue named = *issue;
+
+	if (issue_is_of_source(issue))
+		snprintf(named.text, sizeof(named.text), "%.*s: %s", STR_ARG(source->backend.name), issue->text);
+	return named;
+}
+
+bool errand_end(const struct errand *errand, bool ok)
+{
+	struct outcome *outcome = errand->t.outcome;
+
+	if (is_alone(&errand->t))
+		return ok;
+	backend_leave(&errand->t.source->backend);
+	for (size_t i = errand->issue_count; i < outcome->count; i++)
+		outcome->issues[i] = issue_name(&outcome->issues[i], errand->t.source);
+	return ok;
+}
+
+void issues_take(struct outcome *outcome, const struct outcome *from, const struct source *source)
+{
+	for (size_t i = 0; i < from->count; i++) {
+		struct issue issue = issue_name(&from->issues[i], source);
+
+		outcome_take(outcome, &issue);
+	}
+}
+
+/* What was found, and what it is called. */
+struct asking {
+	const struct str *unique_ids;
+	size_t count;
+};
+
+/* What a source has under these names passes its visit, which remembers what may not be seen. */
+static bool copies_read(struct leg *leg, const void *ctx)
+{
+	const struct asking *asking = ctx;
+	const struct transaction *t = &leg->t;
+
+	for (size_t begin = 0; begin < asking->count; begin += SEARCH_BATCH) {
+		size_t batch = asking->count - begin < SEARCH_BATCH ? asking->count - begin : SEARCH_BATCH;
+		struct stored_query query;
+		struct metadata ignored;
+
+		if (!get_query(STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryUniqueId"), true,
+			       asking->unique_ids + begin, batch, registry_home(t), t->south.arena, &query))
+			return no_memory(t);
+		if (!registry_ask(t, &query, &ignored))
+			return false;
+	}
+	return true;
+}
+
+bool hidden_elsewhere_drop(const struct transaction *t, struct metadata *found)
+{
+	struct str *unique_ids;
+	struct asking asking = { 0 };
+	struct transaction quiet = *t;
+	struct outcome ignored;
+	struct legs legs;
+
+	if (is_alone(t) || found->document_entry_count == 0)
+		return true;
+	unique_ids = arena_array(t->south.arena, found->document_entry_count, sizeof(*unique_ids));
+	if (!unique_ids)
+		return no_memory(t);
+	for (size_t i = 0; i < found->document_entry_count; i++) {
+		const struct document_entry *entry = &found->document_entries[i];
+
+		if (!str_is_empty(entry->unique_id) && visible_by_document(t->visit, CONSENT_FIND, entry->patient_id))
+			unique_ids[asking.count++] = entry->unique_id;
+	}
+	if (asking.count == 0)
+		return true;
+	asking.unique_ids = unique_ids;
+	outcome_init(&ignored);
+	quiet.outcome = &ignored;
+	if (!legs_open(&quiet, &legs))
+		return no_memory(t);
+	for (size_t i = 0; i < legs.count; i++)
+		legs.items[i].wanted = legs.items[i].t.source != t->source;
+	(void)!legs_run(&legs, copies_read, &asking);
+	visible_everywhere(t->visit, found);
+	return true;
+}

@@ -1,0 +1,30 @@
+/* What is done at one source because an id names it, and what other sources have to say about it. */
+#ifndef PASSERELLE_ELSEWHERE_H
+#define PASSERELLE_ELSEWHERE_H
+
+#include "gateway/transactions/transactions.h"
+
+/* A transaction's way to the source of an id and back. */
+struct errand {
+	struct transaction t; /* at the source */
+	size_t issue_count;   /* of its outcome, which is the one of the transaction that went, at the beginning */
+};
+
+/* Goes there: one of the source's places is taken. False, with ERR_BUSY or ERR_NO_MEMORY in t's outcome. */
+bool errand_begin(const struct transaction *t, struct source *source, struct errand *errand) MUST_CHECK;
+
+/* Comes back: where there are several sources, issues that this one is to blame for get its name. Returns ok. */
+bool errand_end(const struct errand *errand, bool ok);
+
+/* Issues that a source is to blame for, as opposed to the request and this gateway. */
+bool issue_is_of_source(const struct issue *issue);
+
+/* Takes over issues of one source; those that it is to blame for get its name. */
+void issues_take(struct outcome *outcome, const struct outcome *from, const struct source *source);
+
+/* What a patient hides in one source is hidden in all: drops from what was found at t's source the documents of which
+ * another source has a copy that may not be seen. Asks the other sources, where patients hide documents one by one; what a
+ * source that does not answer would have said is not known. False without memory. */
+bool hidden_elsewhere_drop(const struct transaction *t, struct metadata *found) MUST_CHECK;
+
+#endif
