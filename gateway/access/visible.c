@@ -1,4 +1,4 @@
-#include "gateway/access/visible.h"
+#include "gateway/access/visible_objects.h"
 
 #include "gateway/access/visit_state.h"
 #include "gateway/south/unchecked.h"

@@ -16,18 +16,6 @@
 bool visible_query(struct visit *visit, enum consent_action action, const struct south *south,
 		   const struct stored_query *query, struct metadata *metadata, struct outcome *outcome) MUST_CHECK;
 
-/* The same for an answer that is passed on object by object: associations stay only when nothing at either end is hidden,
- * ObjectRefs and what is no object of XDS go. query must not ask for ObjectRefs. */
-bool visible_objects(struct visit *visit, enum consent_action action, const struct south *south,
-		     const struct stored_query *query, struct metadata *metadata, struct outcome *outcome) MUST_CHECK;
-
-/* The entry of the document with these ids, as it is now. *entry is NULL when there is none that may be found and read:
- * of several, the Approved ones, otherwise all, must be permitted, so that no older version opens what a newer one
- * closes. home: of the back-end, in queries; or empty. */
-bool visible_document(struct visit *visit, const struct south *south, struct str home,
-		      const struct document_request *wanted, const struct document_entry **entry,
-		      struct outcome *outcome) MUST_CHECK;
-
 /* What a patient hides in one source is hidden in all: drops from what a part of the visit has found every object of which
  * another part has met a copy (same uniqueId, same patient) that may not be seen, and every List that holds nothing
  * else. After the threads of all parts. */

@@ -1,7 +1,7 @@
 /* Answers that are passed on object by object: what associations lead to must be there for the reader, too. */
 #include <stdlib.h>
 
-#include "gateway/access/visible.h"
+#include "gateway/access/visible_objects.h"
 #include "mappers/document_search.h"
 #include "mappers/list_search.h"
 

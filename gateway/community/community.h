@@ -2,6 +2,7 @@
 #ifndef PASSERELLE_COMMUNITY_H
 #define PASSERELLE_COMMUNITY_H
 
+#include "gateway/access/visible_objects.h"
 #include "gateway/soap/soap_server.h"
 #include "gateway/transactions/tenants.h"
 #include "gateway/transactions/transactions.h"

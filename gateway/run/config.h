@@ -53,9 +53,8 @@ struct config_strs {
 #define CONFIG_MEMBER_SAML_ISSUERS(field)       struct config_saml_issuers field;
 #define CONFIG_MEMBER_AUTHORITIES(field)        struct config_authorities field;
 #define CONFIG_MEMBER_TENANTS(field)            struct config_tenants field;
-
-#define CONFIG_MEMBER_ISSUERS(field) struct config_issuers field;
-#define CONFIG_MEMBER_CLIENTS(field) struct config_clients field;
+#define CONFIG_MEMBER_ISSUERS(field)            struct config_issuers field;
+#define CONFIG_MEMBER_CLIENTS(field)            struct config_clients field;
 
 #define CONFIG_ROW(field, key, type, ...) CONFIG_MEMBER_##type(field)
 #define CONFIG_LIST(list, item)     \

@@ -16,6 +16,8 @@ RETRIEVE = "RetrieveDocumentSet"
 
 
 class Behind(inward.InwardStand):
+    sections = {"publication": {"degraded": "accept"}}
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -26,7 +28,7 @@ class Behind(inward.InwardStand):
         overrides.update(cls.gateway_overrides)
         url = cls.proxy.url
         cls.gateway = support.Gateway(cls.directory, [cls.domain.back_end(
-            registry_url=url("/registry"), timeout_ms=5000,
+            registry_url=url("/registry"), provide_url=url("/repository"), timeout_ms=5000,
             repositories=[{"unique_id": support.REPOSITORY, "url": url("/repository")}])], port=cls.gateway.port, **overrides)
         cls.addClassCleanup(cls.gateway.kill)
         cls.wait_for_memory()
@@ -99,6 +101,17 @@ class Behind(inward.InwardStand):
             event.set()
             asking.join()
             self.assertError(answers[0], "XDSDocumentUniqueIdError")
+
+    def test_what_waits_for_its_registration_is_not_shown(self):
+        bundle = support.demo_bundle(b"waiting", "text/plain", patient="IHEBLUE-1010")
+        oid = support.document_oid(bundle)
+        self.proxy.script("ProvideAndRegisterDocumentSet-b", *[proxy.lost_request] * 100)
+        self.assertStatus(self.send("POST", "", self.doctor, bundle), 202)
+        self.assertEqual(self.find("IHEBLUE-1010").unique_ids(), [])
+        self.assertError(self.cross(inward.RETRIEVE, inward.retrieve((support.REPOSITORY, oid))),
+                         "XDSDocumentUniqueIdError")
+        self.proxy.clear()
+        support.wait_until(lambda: self.find("IHEBLUE-1010").unique_ids() == [oid], "the publication to be registered", 90)
 
     def test_a_repository_that_is_down(self):
         oid = self.letter("IHEBLUE-1008")
