@@ -24,32 +24,60 @@ static struct str metadata_url(struct arena *arena, struct str base)
 			    STR_ARG(str_from(base, path)));
 }
 
-struct access *access_open(const struct config *config, struct outcome *outcome)
+static bool out_of_memory(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+}
+
+struct access_stores *access_stores_open(const struct config *config, struct cache *cache, struct outcome *outcome)
+{
+	struct access_stores *stores = calloc(1, sizeof(*stores));
+
+	if (!stores) {
+		out_of_memory(outcome);
+		return NULL;
+	}
+	stores->config = config;
+	stores->cache = cache;
+	if (last_known_open(config, &stores->last_known, outcome) &&
+	    search_limit_open(&stores->search_limit, outcome) && cross_references_listen(stores, outcome))
+		return stores;
+	access_stores_close(stores);
+	return NULL;
+}
+
+void access_stores_close(struct access_stores *stores)
+{
+	if (!stores)
+		return;
+	cache_unlisten(stores->cache, stores);
+	last_known_close(stores->last_known);
+	search_limit_close(stores->search_limit);
+	free(stores);
+}
+
+struct access *access_open(const struct config *config, struct access_stores *stores, struct outcome *outcome)
 {
 	struct access *access = calloc(1, sizeof(*access));
 	struct arena *arena = access ? arena_new(ACCESS_BYTES_MAX) : NULL;
-	struct cache_options cache_options;
 
 	if (!arena) {
 		free(access);
-		outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+		out_of_memory(outcome);
 		return NULL;
 	}
 	access->config = config;
 	access->arena = arena;
+	access->stores = stores;
+	access->cache = stores->cache;
+	access->last_known = stores->last_known;
 	access->metadata_url = metadata_url(arena, config->public_base);
 	access->bare_metadata_url = metadata_url(arena, config->bare_base);
 	access->trust = trust_open(config, outcome);
 	if (access->trust && access->trust->demo_key)
 		LOG(WARN, LOG_ACCESS_DEMO, NULL, LOG_C("issuer", DEMO_ISSUER));
-	if (access->trust && cache_options_read(config, &cache_options, outcome))
-		access->cache = cache_open(&cache_options, outcome);
-	if (access->cache && last_known_open(config, &access->last_known, outcome) &&
-	    search_limit_open(&access->search_limit, outcome) && identity_source_open(access, outcome) &&
-	    consents_open(access, &access->consents, outcome)) {
-		cross_references_open(access);
+	if (access->trust && identity_source_open(access, outcome) && consents_open(access, &access->consents, outcome))
 		return access;
-	}
 	access_close(access);
 	return NULL;
 }
@@ -58,11 +86,8 @@ void access_close(struct access *access)
 {
 	if (!access)
 		return;
-	cache_close(access->cache); /* before those who listen to its bell */
 	consents_close(access->consents);
 	trust_close(access->trust);
-	last_known_close(access->last_known);
-	search_limit_close(access->search_limit);
 	arena_free(access->arena);
 	free(access);
 }

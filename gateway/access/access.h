@@ -9,10 +9,20 @@
 #include "mappers/consent_rule.h"
 
 struct access;
+struct access_stores;
 struct cache;
 
-/* Borrowed: config. Close with access_close, after the last request. NULL after an error. */
-struct access *access_open(const struct config *config, struct outcome *outcome) MUST_CHECK;
+/* What the room keeps of a tenant whatever becomes of its settings: the last known answers in config.state_directory, and
+ * counters. Of config only what does not change by a reload is used. Borrowed: config, and the cache that all gateways
+ * of this deployment share. Close it after those that use it. NULL after an error. */
+struct access_stores *access_stores_open(const struct config *config, struct cache *cache,
+					 struct outcome *outcome) MUST_CHECK;
+void access_stores_close(struct access_stores *stores); /* NULL is allowed */
+
+/* Borrowed: config and stores; several may use the same stores at once, where new settings follow old ones. Close with
+ * access_close, after the last request. NULL after an error. */
+struct access *access_open(const struct config *config, struct access_stores *stores,
+			   struct outcome *outcome) MUST_CHECK;
 void access_close(struct access *access);
 
 /* Whether it could be opened: reads the files of keys and certificates, writes and asks nothing. Every fault is an issue

@@ -6,16 +6,23 @@
 #include "gateway/access/trust.h"
 #include "gateway/south/backend.h"
 
+struct access_stores {
+	const struct config *config;
+	struct cache *cache;
+	struct last_known *last_known; /* NULL without state_directory */
+	struct search_limit *search_limit;
+};
+
 struct access {
 	const struct config *config;
 	struct str metadata_url;      /* of the protected resource metadata, RFC 9728 */
 	struct str bare_metadata_url; /* the same for the other base, config.bare_base */
 	struct trust *trust;
 	struct arena *arena; /* of the gateway's life */
-	struct cache *cache;
+	struct access_stores *stores;
+	struct cache *cache;           /* the stores', as is the next */
 	struct last_known *last_known; /* NULL without state_directory */
 	struct consents *consents;
-	struct search_limit *search_limit;
 	struct backend identity; /* the PIX and PDQ managers */
 };
 

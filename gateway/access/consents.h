@@ -18,7 +18,7 @@ struct consents {
 	size_t source_count; /* 0: another system decides */
 };
 
-/* What access->config says; uses access->cache, last_known and arena. Close after the cache. Errors:
+/* What access->config says; uses access->cache, last_known and arena. Errors:
  * ERR_PARAMETER_MISSING, ERR_VALUE_INVALID, ERR_NO_MEMORY. */
 bool consents_open(struct access *access, struct consents **consents, struct outcome *outcome) MUST_CHECK;
 void consents_close(struct consents *consents);

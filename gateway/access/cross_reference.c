@@ -28,14 +28,14 @@ static struct cache_name epoch_name(const struct access *access)
 }
 
 /* epoch NULL: a name for the disk, which no feed makes unreachable at once. */
-static void question_make(const struct access *access, const struct patient_identity *source, const uint64_t *epoch,
+static void question_make(struct str tenant, const struct patient_identity *source, const uint64_t *epoch,
 			  struct question *question)
 {
 	*question = (struct question) { .parts = { source->authority, source->value } };
 	if (epoch)
 		question->parts[2] = (struct str) { (const char *)epoch, sizeof *epoch };
 	question->name = (struct cache_name) {
-		.tenant = access->config->tenant, .kind = KIND, .parts = question->parts, .part_count = epoch ? 3 : 2
+		.tenant = tenant, .kind = KIND, .parts = question->parts, .part_count = epoch ? 3 : 2
 	};
 }
 
@@ -113,7 +113,7 @@ static void keep(struct access *access, const struct question *question, const s
 
 	buf_init(&text, VALUE_BYTES_MAX);
 	answer_write(end, found, &text);
-	question_make(access, source, NULL, &on_disk);
+	question_make(access->config->tenant, source, NULL, &on_disk);
 	if (!text.failed && seconds > 0)
 		cache_put(access->cache, &question->name, buf_str(&text), seconds * 1000);
 	if (end == IDENTITY_OK && !text.failed)
@@ -132,7 +132,7 @@ static bool last_answer(struct access *access, const struct south *south, const 
 	struct str value;
 	uint64_t age;
 
-	question_make(access, source, NULL, &question);
+	question_make(access->config->tenant, source, NULL, &question);
 	if (!age_max ||
 	    !last_known_get(access->last_known, &question.name, now_s, age_max, south->arena, &value, &age) ||
 	    !answer_read(value, south->arena, &end, found) || end != IDENTITY_OK)
@@ -160,7 +160,7 @@ enum identity_end cross_reference_find(struct access *access, const struct south
 	bool first = false;
 
 	*found = (struct patient_identities) { 0 };
-	question_make(access, source, &epoch, &question);
+	question_make(access->config->tenant, source, &epoch, &question);
 	if (known && remembered(access, &question, south->arena, &end, found))
 		return end;
 	if (known) {
@@ -195,26 +195,26 @@ static void ring(struct access *access, const struct patient_identity *identity)
 	buf_free(&text);
 }
 
-static void forget_last_known(struct access *access, const struct patient_identity *identity)
+static void forget_last_known(struct access_stores *stores, const struct patient_identity *identity)
 {
 	struct question question;
 
-	question_make(access, identity, NULL, &question);
-	last_known_drop(access->last_known, &question.name);
+	question_make(stores->config->tenant, identity, NULL, &question);
+	last_known_drop(stores->last_known, &question.name);
 }
 
 static void on_bell(void *context, struct str message)
 {
-	struct access *access = context;
+	struct access_stores *stores = context;
 	struct patient_identity identity;
 	struct str kind;
 	struct str tenant;
 
 	if (str_next(&message, BELL_SEPARATOR, &kind) && str_equal(kind, STR(KIND)) &&
-	    str_next(&message, BELL_SEPARATOR, &tenant) && str_equal(tenant, access->config->tenant) &&
+	    str_next(&message, BELL_SEPARATOR, &tenant) && str_equal(tenant, stores->config->tenant) &&
 	    str_next(&message, BELL_SEPARATOR, &identity.authority) &&
 	    str_next(&message, BELL_SEPARATOR, &identity.value))
-		forget_last_known(access, &identity);
+		forget_last_known(stores, &identity);
 }
 
 bool cross_references_forget(struct access *access, const struct patient_identity *touched, size_t count,
@@ -227,13 +227,14 @@ bool cross_references_forget(struct access *access, const struct patient_identit
 				   "Send the patient again later: the other gateways cannot be told of the change "
 				   "now.");
 	for (size_t i = 0; i < count; i++) {
-		forget_last_known(access, &touched[i]);
+		forget_last_known(access->stores, &touched[i]);
 		ring(access, &touched[i]);
 	}
 	return true;
 }
 
-void cross_references_open(struct access *access)
+bool cross_references_listen(struct access_stores *stores, struct outcome *outcome)
 {
-	cache_listen(access->cache, on_bell, access);
+	return cache_listen(stores->cache, on_bell, stores) ||
+	       outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
 }

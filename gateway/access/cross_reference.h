@@ -25,7 +25,7 @@ enum identity_end cross_reference_find(struct access *access, const struct south
 bool cross_references_forget(struct access *access, const struct patient_identity *touched, size_t count,
 			     struct outcome *outcome) MUST_CHECK;
 
-/* Inside the room: begins to listen for what other gateways forget. */
-void cross_references_open(struct access *access);
+/* Inside the room: begins to listen for what other gateways forget; ends with cache_unlisten. ERR_NO_MEMORY. */
+bool cross_references_listen(struct access_stores *stores, struct outcome *outcome) MUST_CHECK;
 
 #endif

@@ -422,7 +422,10 @@ bool directory_source_open(const struct directory_source_options *options, struc
 		directory_source_close(opened);
 		return false;
 	}
-	cache_listen(options->cache, on_bell, opened);
+	if (!cache_listen(options->cache, on_bell, opened)) {
+		directory_source_close(opened);
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
+	}
 	*directory = opened;
 	return true;
 }
@@ -431,6 +434,7 @@ void directory_source_close(struct directory_source *directory)
 {
 	if (!directory)
 		return;
+	cache_unlisten(directory->options.cache, directory);
 	pthread_mutex_lock(&directory->lock);
 	directory->is_stopping = true;
 	pthread_cond_signal(&directory->wake);

@@ -17,7 +17,7 @@ struct directory_source_options {
 	struct last_known *last_known; /* may be NULL */
 };
 
-/* What options point to is borrowed, options is copied. Listens to the cache's bell: close the cache first, then this.
+/* What options point to is borrowed, options is copied. Listens to the cache's bell: close it before the cache.
  * Errors: ERR_NO_MEMORY, ERR_INTERNAL (no thread). */
 bool directory_source_open(const struct directory_source_options *options, struct directory_source **directory,
 			   struct outcome *outcome) MUST_CHECK;

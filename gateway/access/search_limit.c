@@ -80,7 +80,7 @@ static struct counter *counter_of(struct search_limit *limit, uint64_t caller, i
 
 bool search_limit_admit(struct access *access, const struct caller *caller, int64_t now_s, struct outcome *outcome)
 {
-	struct search_limit *limit = access->search_limit;
+	struct search_limit *limit = access->stores->search_limit;
 	uint64_t most = access->config->identity_searches_per_hour;
 	uint64_t count;
 

@@ -19,6 +19,8 @@ const struct command commands[] = {
 	  "patients (PIXm, PDQm) of the identity sources, Consents (ITI-108), and who has looked (ITI-81). Who asks\n"
 	  "says so by a token or a certificate, unless access.anonymous. The first lines of the log tell what is on.\n"
 	  "SIGTERM or Ctrl-C: takes no new requests, finishes those in flight, ends. A second one ends at once.\n"
+	  "SIGHUP: reads the configuration and the tenants' files anew; no request is dropped. With a fault in them\n"
+	  "everything stays as it is, and the log says where.\n"
 	  "\n" CONFIG_OPTION_USAGE PID_OPTION_USAGE },
 	{ "domain", command_domain, "serve the embedded XDS domain (registry, repository, identities, consents)",
 	  "Usage: passerelle domain --config FILE [--pid-file FILE]\n"

@@ -1,5 +1,6 @@
 /* passerelle serve and passerelle domain: a server each, from its configuration until a signal. */
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -28,10 +29,15 @@ static void memory_prepare(void)
 	mallopt(M_MMAP_THRESHOLD, HEAP_PIECE_MAX);
 }
 
-static void signal_wait(void)
+/* Until the process is asked to stop. on_hangup: NULL ignores SIGHUP. */
+static void signal_wait(void (*on_hangup)(void *ctx), void *ctx)
 {
 	int number = signals_wait();
 
+	for (; number == SIGHUP; number = signals_wait()) {
+		if (on_hangup)
+			on_hangup(ctx);
+	}
 	LOG(INFO, LOG_PROGRAM_STOP, NULL, LOG_NUMBER("signal", number), LOG_C("state", "finishing requests in flight"));
 	signals_hurry();
 }
@@ -124,8 +130,44 @@ static bool servers_open(struct tenants *tenants, struct servers *servers, struc
 	return false;
 }
 
-static int tenants_serve(struct tenants *tenants, const struct config_set *configs, const char *pid_path)
+static void reload_failed(const struct outcome *outcome)
 {
+	for (size_t i = 0; i < outcome->count; i++)
+		LOG(ERROR, LOG_CONFIG_RELOAD, NULL, LOG_C("state", "the old configuration stays"),
+		    LOG_C("path", outcome->issues[i].path), LOG_C("text", outcome->issues[i].text));
+	if (outcome->lost_count)
+		LOG(ERROR, LOG_CONFIG_RELOAD, NULL, LOG_C("state", "the old configuration stays"),
+		    LOG_NUMBER("more_faults", outcome->lost_count));
+}
+
+struct reloading {
+	struct tenants *tenants;
+	const char *path;
+};
+
+static void reload(void *ctx)
+{
+	const struct reloading *reloading = ctx;
+	struct tenants_change change;
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	if (!tenants_reload(reloading->tenants, reloading->path, &change, &outcome))
+		reload_failed(&outcome);
+	else
+		LOG(INFO, LOG_CONFIG_RELOAD, NULL, LOG_C("state", "the new configuration holds"),
+		    LOG_TEXT("added", buf_str(&change.added)), LOG_TEXT("changed", buf_str(&change.changed)),
+		    LOG_TEXT("removed", buf_str(&change.removed)), LOG_NUMBER("unchanged", change.unchanged_count));
+	if (change.kept.size)
+		LOG(WARN, LOG_CONFIG_RELOAD, NULL, LOG_C("state", "keys that changed take effect at restart"),
+		    LOG_TEXT("keys", buf_str(&change.kept)));
+	tenants_change_free(&change);
+}
+
+static int tenants_serve(struct tenants *tenants, const struct config_set *configs,
+			 const struct server_command_options *options)
+{
+	struct reloading reloading = { tenants, options->config_path };
 	struct servers servers;
 	struct outcome outcome;
 	bool closed;
@@ -137,19 +179,19 @@ static int tenants_serve(struct tenants *tenants, const struct config_set *confi
 		return EXIT_FAILED;
 	}
 	serve_announce(configs);
-	if (pid_file_write(pid_path))
-		signal_wait();
+	if (pid_file_write(options->pid_path))
+		signal_wait(reload, &reloading);
 	closed = community_server_close(servers.community, configs->process.limits_stop_seconds * 1000) &&
 		 fhir_server_close(servers.fhir);
 	/* What requests that are still under way use is not taken from them: the process ends. */
 	if (closed)
 		tenants_close(tenants);
-	pid_file_remove(pid_path);
+	pid_file_remove(options->pid_path);
 	LOG(INFO, LOG_PROGRAM_STOP, NULL, LOG_C("state", closed ? "stopped" : "stopped with requests unfinished"));
 	return closed ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int gateway_serve(struct config_set *configs, const char *pid_path)
+static int gateway_serve(struct config_set *configs, const struct server_command_options *options)
 {
 	struct tenants *tenants = NULL;
 	struct outcome outcome;
@@ -157,7 +199,7 @@ static int gateway_serve(struct config_set *configs, const char *pid_path)
 	outcome_init(&outcome);
 	if (fhir_server_check(configs, &outcome) &&
 	    tenants_open(configs, PASSERELLE_VERSION, &community_part, &tenants, &outcome))
-		return tenants_serve(tenants, configs, pid_path);
+		return tenants_serve(tenants, configs, options);
 	outcome_print(&outcome);
 	return EXIT_FAILED;
 }
@@ -168,7 +210,7 @@ static int serve(const struct server_command_options *options)
 	int exit_code = EXIT_FAILED;
 
 	if (command_configs_load(options->config_path, &configs))
-		exit_code = gateway_serve(configs, options->pid_path);
+		exit_code = gateway_serve(configs, options);
 	config_set_close(configs);
 	return exit_code;
 }
@@ -192,7 +234,7 @@ static int domain_serve(const struct config *config, const char *pid_path)
 				: config->domain_xua_required     ? "required"
 								  : "optional"));
 	if (pid_file_write(pid_path))
-		signal_wait();
+		signal_wait(NULL, NULL);
 	domain_close(opened);
 	pid_file_remove(pid_path);
 	LOG(INFO, LOG_PROGRAM_STOP, NULL, LOG_C("state", "stopped"));

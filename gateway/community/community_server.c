@@ -374,7 +374,11 @@ bool community_server_check(const struct config_set *configs, struct outcome *ou
 	if (configs->process.community_port == 0)
 		return true;
 	ok = server_tls_check(&tls, outcome);
-	for (size_t i = 0; i < configs->count; i++)
+	for (size_t i = 0; i < configs->count; i++) {
+		size_t before = outcome->count;
+
 		ok = issuers_check(&configs->tenants[i], outcome) && ok;
+		tenant_issues_name(configs, i, before, outcome);
+	}
 	return ok;
 }

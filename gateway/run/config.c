@@ -317,8 +317,9 @@ static bool parse_member(struct loader *loader, const struct config_section *sec
 
 	size_t line = loader->place.line;
 
-	bool is_foreign = row && loader->place.tenant && section == &config_root &&
-			  config_scope_of(row->key) == CONFIG_OF_PROCESS;
+	bool is_foreign =
+		row && loader->place.tenant && section == &config_root &&
+		(config_scope_of(row->key) == CONFIG_OF_PROCESS || config_scope_of(row->key) == CONFIG_OF_MAIN);
 
 	if (!row && !is_group)
 		config_complain(&loader->place,

@@ -120,6 +120,7 @@ struct config {
 #define ROOT_ROW CONFIG_ROW
 #include "gateway/run/config.def"
 	const char *file;     /* where it was read from, for messages; borrowed */
+	uint64_t files_mark;  /* changes with the files that the settings name (config_change.h) */
 	struct str bare_base; /* another base URL that serves the same (config_set.h); STR_NONE: none */
 };
 

@@ -2,11 +2,13 @@
 #ifndef PASSERELLE_CONFIG_READ_H
 #define PASSERELLE_CONFIG_READ_H
 
+#include "gateway/run/config_set.h"
 #include "gateway/run/config_table.h"
 
-/* Of what a key of the root is: the process as a whole (then no tenant's file has it); what a tenant keeps open, which a
- * reload does not change; or anything that the next request may find changed. */
-enum config_scope { CONFIG_OF_PROCESS, CONFIG_OF_STATE, CONFIG_OF_SETTINGS };
+/* Of what a key of the root is: the process as a whole, and the list of tenants (no tenant's file has either); what a
+ * tenant keeps open, which like the process's a reload does not change; or anything that the next request may find
+ * changed. */
+enum config_scope { CONFIG_OF_PROCESS, CONFIG_OF_MAIN, CONFIG_OF_STATE, CONFIG_OF_SETTINGS };
 enum config_scope config_scope_of(const char *key);
 
 /* Where the root's keys were given; file NULL: nowhere. */
@@ -37,5 +39,11 @@ void config_derive_base(struct config *config, struct arena *arena);
 
 /* A back-end that is not said to have patient identifiers of its own has those of the affinity domain. */
 void config_derive_authorities(struct config *config);
+
+/* A number that changes with any of the files that the settings name. */
+uint64_t config_files_mark(const struct config *config);
+
+/* Makes (again) what of tenants' configurations comes from the main file and their names. False without memory. */
+bool config_set_derive(struct config_set *set) MUST_CHECK;
 
 #endif

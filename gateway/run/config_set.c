@@ -33,7 +33,6 @@ static const char *const of_process[] = {
 	"community.listen.",
 	"community.tls.",
 	"tenant",
-	"default_tenant",
 	"limits.request_memory",
 	"limits.workers",
 	"limits.queue",
@@ -46,7 +45,7 @@ static const char *const of_process[] = {
 	"limits.stop_seconds",
 	"limits.spool_",
 };
-static const char *const of_state[] = { "audit.", "last_known.", "access.anonymous" };
+static const char *const of_state[] = { "audit.", "last_known.", "outbox.", "access.anonymous" };
 
 static bool begins_with_one(const char *key, const char *const *beginnings, size_t count)
 {
@@ -59,6 +58,8 @@ static bool begins_with_one(const char *key, const char *const *beginnings, size
 
 enum config_scope config_scope_of(const char *key)
 {
+	if (strcmp(key, "tenants") == 0 || strcmp(key, "default_tenant") == 0)
+		return CONFIG_OF_MAIN;
 	if (begins_with_one(key, of_process, COUNT_OF(of_process)))
 		return CONFIG_OF_PROCESS;
 	return begins_with_one(key, of_state, COUNT_OF(of_state)) ? CONFIG_OF_STATE : CONFIG_OF_SETTINGS;
@@ -168,32 +169,48 @@ static bool out_of_memory(struct outcome *outcome)
 	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
 }
 
-/* What is made of the main file's keys and the tenant's name. */
-static bool tenant_derive(const struct config_set *set, struct config *tenant, struct arena *arena)
+/* Back-ends of the main file are several tenants'; what is made of them is not. */
+static bool back_ends_own(struct config *tenant, struct arena *arena)
+{
+	struct config_back_ends *list = &tenant->back_ends;
+	struct config_back_end *items = arena_array(arena, list->count, sizeof *items);
+
+	if (items && list->count)
+		memcpy(items, list->items, list->count * sizeof *items);
+	list->items = items;
+	config_derive_authorities(tenant);
+	return items != NULL;
+}
+
+static bool tenant_derive(const struct config_set *set, size_t index)
 {
 	const struct config *process = &set->process;
+	struct config *tenant = &set->tenants[index];
 
+	tenant->tenant = process->tenants.items[index].name;
 	if (process->public_base.size)
 		tenant->public_base =
-			arena_printf(arena, "%.*s/%.*s", STR_ARG(process->public_base), STR_ARG(tenant->tenant));
+			arena_printf(set->arena, "%.*s/%.*s", STR_ARG(process->public_base), STR_ARG(tenant->tenant));
 	if (process->state_directory.size)
-		tenant->state_directory = arena_printf(arena, "%.*s/tenants/%.*s", STR_ARG(process->state_directory),
-						       STR_ARG(tenant->tenant));
-	/* Back-ends of the main file are several tenants'; what is made of them is not. */
-	struct config_back_end *back_ends =
-		arena_array(arena, tenant->back_ends.count, sizeof *tenant->back_ends.items);
-
-	if (!back_ends)
-		return false;
-	if (tenant->back_ends.count)
-		memcpy(back_ends, tenant->back_ends.items, tenant->back_ends.count * sizeof *back_ends);
-	tenant->back_ends.items = back_ends;
-	config_derive_authorities(tenant);
-	tenant->bare_base = STR_NONE;
-	if (str_equal(process->default_tenant, tenant->tenant))
-		tenant->bare_base = process->public_base;
-	return (!process->public_base.size || tenant->public_base.data) &&
+		tenant->state_directory = arena_printf(set->arena, "%.*s/tenants/%.*s",
+						       STR_ARG(process->state_directory), STR_ARG(tenant->tenant));
+	tenant->bare_base = index == set->bare_index ? process->public_base : STR_NONE;
+	return back_ends_own(tenant, set->arena) && (!process->public_base.size || tenant->public_base.data) &&
 	       (!process->state_directory.size || tenant->state_directory.data);
+}
+
+bool config_set_derive(struct config_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		struct config *tenant = &set->tenants[i];
+
+		if (set->is_single)
+			config_derive_authorities(tenant);
+		else if (!tenant_derive(set, i))
+			return false;
+		tenant->files_mark = config_files_mark(tenant);
+	}
+	return true;
 }
 
 static bool tenants_read(struct reading *reading)
@@ -212,8 +229,6 @@ static bool tenants_read(struct reading *reading)
 		tenant_read(reading, &rows->items[i], &set->tenants[i]);
 		if (str_equal(rows->items[i].name, set->process.default_tenant))
 			set->bare_index = i;
-		if (!tenant_derive(set, &set->tenants[i], arena))
-			return out_of_memory(reading->place.outcome);
 	}
 	if (set->process.default_tenant.size && set->bare_index == set->count)
 		complain_at(reading, origin_of(reading, "default_tenant"), "default_tenant",
@@ -228,7 +243,6 @@ static void single_read(struct reading *reading)
 
 	config_require(&reading->place, CONFIG_GATEWAY, &reading->origins);
 	config_check_tenant(&reading->place, &reading->origins, &set->process);
-	config_derive_authorities(&set->process);
 	if (bare.file)
 		complain_at(reading, bare, "default_tenant", "Remove this key: there are no tenants.");
 	set->tenants = &set->process;
@@ -245,12 +259,13 @@ static bool set_read(const char *path, struct config_set *set, struct outcome *o
 	    !config_read(path, text, NULL, CONFIG_GATEWAY, set->arena, &set->process, &reading.origins, outcome))
 		return false;
 	config_check_process(&reading.place, &reading.origins, &set->process);
+	set->is_base_derived = str_is_empty(set->process.public_base);
 	config_derive_base(&set->process, set->arena);
 	if (set->process.tenants.count == 0)
 		single_read(&reading);
 	else if (!tenants_read(&reading))
 		return false;
-	return !outcome->has_error;
+	return config_set_derive(set) ? !outcome->has_error : out_of_memory(outcome);
 }
 
 bool config_set_open(const char *path, struct config_set **set, struct outcome *outcome)

@@ -12,8 +12,9 @@ struct config_set {
 	struct config process;
 	struct config *tenants;
 	size_t count;
-	bool is_single;    /* there are no tenants: tenants[0] is process, and names stand in no URL */
-	size_t bare_index; /* which one public_base itself serves; count: none */
+	bool is_single;       /* there are no tenants: tenants[0] is process, and names stand in no URL */
+	bool is_base_derived; /* public_base was not given */
+	size_t bare_index;    /* which one public_base itself serves; count: none */
 	struct arena *arena;
 	_Atomic unsigned owners;
 };

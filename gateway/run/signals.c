@@ -36,10 +36,8 @@ int signals_wait(void)
 	int got;
 
 	waited_for(&set);
-	do {
-		if (sigwait(&set, &got) != 0)
-			got = SIGHUP;
-	} while (got == SIGHUP);
+	while (sigwait(&set, &got) != 0)
+		;
 	return got;
 }
 

@@ -8,7 +8,8 @@
  * open files as far as the system allows, and lets libxml2 make its global state. Call first in serve and domain. */
 void signals_prepare(void);
 
-/* Waits until the process is asked to stop by SIGTERM or SIGINT, and returns that signal. SIGHUP is ignored. */
+/* Waits for a signal and returns it: SIGTERM or SIGINT, the process is asked to stop; SIGHUP, to read its configuration
+ * anew. One that came meanwhile is returned at once; several of a kind are one. */
 int signals_wait(void);
 
 /* From now on a second SIGTERM or SIGINT ends the process at once: for an operator who does not want to wait for

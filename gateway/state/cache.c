@@ -270,9 +270,14 @@ static void hear(void *context, struct str sealed)
 		bell_ring(cache->bell, message);
 }
 
-void cache_listen(struct cache *cache, void (*on_bell)(void *context, struct str message), void *context)
+bool cache_listen(struct cache *cache, void (*on_bell)(void *context, struct str message), void *context)
 {
-	bell_listen(cache->bell, on_bell, context);
+	return bell_listen(cache->bell, on_bell, context);
+}
+
+void cache_unlisten(struct cache *cache, void *context)
+{
+	bell_unlisten(cache->bell, context);
 }
 
 bool cache_ask(struct cache *cache, const struct cache_name *name, uint64_t wait_ms)

@@ -65,12 +65,13 @@ bool cache_epoch(struct cache *cache, const struct cache_name *name, uint64_t *e
 bool cache_epoch_bump(struct cache *cache, const struct cache_name *name) MUST_CHECK;
 
 /* The bell: a short message to all gateways that share the cache (this one too), best effort and unordered, encrypted
- * like values. Every listener is called for every message, in the bell's own thread. Listen before the first ring, and
- * not more than CACHE_LISTENERS_MAX times. */
-#define CACHE_LISTENERS_MAX  4
+ * like values. Every listener is called for every message, in the bell's own thread. cache_listen is false without
+ * memory: who heard nothing would go on by what is no longer true. After cache_unlisten, which a listener must not call
+ * itself, nothing is called with this context, and no call is running. */
 #define CACHE_BELL_BYTES_MAX 512
 void cache_ring(struct cache *cache, struct str message);
-void cache_listen(struct cache *cache, void (*on_bell)(void *context, struct str message), void *context);
+bool cache_listen(struct cache *cache, void (*on_bell)(void *context, struct str message), void *context) MUST_CHECK;
+void cache_unlisten(struct cache *cache, void *context);
 
 /* Joins the calls of threads that miss the same name at the same time: one goes and asks, the others wait for at most
  * wait_ms and then look into the cache anew. Returns true for the one that asks, which must call cache_asked. */

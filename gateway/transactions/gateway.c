@@ -100,14 +100,13 @@ static bool parts_open(struct gateway *gateway, struct outcome *outcome)
 	gateway->started = arena_copy(gateway->arena, str_from_c(started));
 	if (!gateway->started.data)
 		return out_of_memory(outcome);
-	gateway->access = access_open(gateway->config, outcome);
-	return gateway->access && audit_open(gateway->config, gateway->base, &gateway->audit, outcome) &&
-	       sources_make(gateway, outcome) && seal_make(gateway, outcome) && xua_make(gateway, outcome) &&
-	       delivery_make(gateway, outcome);
+	gateway->access = access_open(gateway->config, gateway->stores->access, outcome);
+	return gateway->access && sources_make(gateway, outcome) && seal_make(gateway, outcome) &&
+	       xua_make(gateway, outcome) && delivery_make(gateway, outcome);
 }
 
-bool gateway_open(const struct config *config, const char *version, struct spool_limits *spools,
-		  struct worker_pool *legs, struct gateway **gateway, struct outcome *outcome)
+bool gateway_open(const struct config *config, const struct gateway_means *means, struct gateway **gateway,
+		  struct outcome *outcome)
 {
 	struct arena *arena = arena_new(GATEWAY_BYTES_MAX);
 	struct gateway *opened = arena ? arena_alloc(arena, sizeof(*opened)) : NULL;
@@ -117,10 +116,12 @@ bool gateway_open(const struct config *config, const char *version, struct spool
 		return out_of_memory(outcome);
 	}
 	*opened = (struct gateway) { .config = config,
-				     .spools = spools,
-				     .legs = legs,
+				     .stores = means->stores,
+				     .audit = means->stores->audit,
+				     .spools = means->spools,
+				     .legs = means->legs,
 				     .base = config->public_base,
-				     .version = str_from_c(version),
+				     .version = str_from_c(means->version),
 				     .arena = arena };
 	if (!parts_open(opened, outcome)) {
 		gateway_close(opened);
@@ -135,7 +136,6 @@ void gateway_close(struct gateway *gateway)
 	if (!gateway)
 		return;
 	delivery_close(gateway->delivery);
-	audit_close(gateway->audit);
 	access_close(gateway->access);
 	seal_free(gateway->seal);
 	xua_close(gateway->xua);

@@ -1,105 +1,20 @@
 #include "gateway/transactions/tenants.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "gateway/run/config_change.h"
+#include "gateway/state/cache.h"
+#include "gateway/transactions/tenants_state.h"
 
 /* Each source admits its own number of requests (connections_max); these only bound what they are together. */
 #define LEG_THREADS_MAX 1024
 #define LEG_QUEUE_MAX   4096
-
-struct tenants {
-	struct config_set *configs;
-	const struct tenant_part *part;
-	struct spool_limits spools;
-	struct worker_pool *legs; /* threads for asking several sources at once */
-	struct tenant_set set;
-	struct tenant **items;
-	struct str *names;
-	size_t open_count;
-};
+#define NAMES_BYTES_MAX 4096
 
 static bool out_of_memory(struct outcome *outcome)
 {
 	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
-}
-
-static bool tenant_open(struct tenants *tenants, const struct config *config, const char *version,
-			struct outcome *outcome)
-{
-	struct tenant *tenant = calloc(1, sizeof(*tenant));
-
-	if (!tenant)
-		return out_of_memory(outcome);
-	tenant->name = config->tenant;
-	if (!gateway_open(config, version, &tenants->spools, tenants->legs, &tenant->gateway, outcome)) {
-		free(tenant);
-		return false;
-	}
-	tenants->names[tenants->open_count] = config->tenant;
-	tenants->items[tenants->open_count++] = tenant;
-	return !tenants->part || tenants->part->open(tenant, &tenant->part, outcome);
-}
-
-static bool all_open(struct tenants *tenants, const char *version, struct outcome *outcome)
-{
-	const struct config_set *configs = tenants->configs;
-
-	tenants->items = calloc(configs->count, sizeof(struct tenant *));
-	tenants->names = calloc(configs->count, sizeof(*tenants->names));
-	if (!tenants->items || !tenants->names)
-		return out_of_memory(outcome);
-	for (size_t i = 0; i < configs->count; i++) {
-		if (!tenant_open(tenants, &configs->tenants[i], version, outcome))
-			return false;
-	}
-	tenants->set = (struct tenant_set) { .tenants = tenants->items,
-					     .names = configs->is_single ? NULL : tenants->names,
-					     .count = configs->count,
-					     .bare_index = configs->bare_index };
-	return true;
-}
-
-bool tenants_open(struct config_set *configs, const char *version, const struct tenant_part *part,
-		  struct tenants **tenants, struct outcome *outcome)
-{
-	const struct worker_options legs = { .threads_max = LEG_THREADS_MAX, .queue_max = LEG_QUEUE_MAX };
-	const struct config *process = &configs->process;
-	struct tenants *opened = calloc(1, sizeof(*opened));
-
-	if (!opened)
-		return out_of_memory(outcome);
-	config_set_keep(configs);
-	opened->configs = configs;
-	opened->part = part;
-	opened->spools = (struct spool_limits) { .directory = process->spool_directory.data,
-						 .memory_bytes = process->limits_spool_memory,
-						 .total_bytes_max = process->limits_spool_bytes };
-	opened->legs = worker_pool_new(&legs);
-	if (!opened->legs)
-		out_of_memory(outcome);
-	if (!opened->legs || !all_open(opened, version, outcome)) {
-		tenants_close(opened);
-		return false;
-	}
-	*tenants = opened;
-	return true;
-}
-
-void tenants_close(struct tenants *tenants)
-{
-	if (!tenants)
-		return;
-	if (tenants->legs)
-		worker_pool_free(tenants->legs);
-	for (size_t i = 0; i < tenants->open_count; i++) {
-		if (tenants->part)
-			tenants->part->close(tenants->items[i]->part);
-		gateway_close(tenants->items[i]->gateway);
-		free(tenants->items[i]);
-	}
-	free(tenants->items);
-	free(tenants->names);
-	config_set_close(tenants->configs);
-	free(tenants);
 }
 
 const struct config *tenants_process(const struct tenants *tenants)
@@ -112,32 +27,64 @@ struct spool_limits *tenants_spools(struct tenants *tenants)
 	return &tenants->spools;
 }
 
+void tenant_give_back(struct tenants *tenants, struct tenant *tenant)
+{
+	struct kept_tenant *kept = (struct kept_tenant *)tenant;
+
+	if (atomic_fetch_sub(&kept->owners, 1) != 1)
+		return;
+	pthread_mutex_lock(&tenants->lock);
+	kept->next = tenants->ended;
+	tenants->ended = kept;
+	pthread_cond_signal(&tenants->wake);
+	pthread_mutex_unlock(&tenants->lock);
+}
+
+struct tenant *tenant_take(struct tenants *tenants, const struct tenant_set *set, size_t index)
+{
+	struct kept_tenant *kept = (struct kept_tenant *)set->tenants[index];
+
+	(void)tenants;
+	atomic_fetch_add(&kept->owners, 1);
+	return &kept->public;
+}
+
 const struct tenant_set *tenant_set_take(struct tenants *tenants)
 {
-	return &tenants->set;
+	struct kept_set *set;
+
+	pthread_mutex_lock(&tenants->lock);
+	set = tenants->now;
+	atomic_fetch_add(&set->owners, 1);
+	pthread_mutex_unlock(&tenants->lock);
+	return &set->public;
+}
+
+static void set_release(struct tenants *tenants, struct kept_set *set)
+{
+	if (!set || atomic_fetch_sub(&set->owners, 1) != 1)
+		return;
+	for (size_t i = 0; i < set->public.count; i++)
+		tenant_give_back(tenants, set->items[i]);
+	free(set->items);
+	free(set->names);
+	free(set);
 }
 
 void tenant_set_give_back(struct tenants *tenants, const struct tenant_set *set)
 {
-	(void)tenants;
-	(void)set;
+	/* It is ours: only its takers see it as unchangeable. */
+	union {
+		const struct tenant_set *in;
+		struct kept_set *out;
+	} kept = { .in = set };
+
+	set_release(tenants, kept.out);
 }
 
 struct tenant *tenant_set_first(const struct tenant_set *set)
 {
 	return set->tenants[set->bare_index < set->count ? set->bare_index : 0];
-}
-
-struct tenant *tenant_take(struct tenants *tenants, const struct tenant_set *set, size_t index)
-{
-	(void)tenants;
-	return set->tenants[index];
-}
-
-void tenant_give_back(struct tenants *tenants, struct tenant *tenant)
-{
-	(void)tenants;
-	(void)tenant;
 }
 
 struct tenant *tenant_find(struct tenants *tenants, struct str name)
@@ -152,4 +99,235 @@ struct tenant *tenant_find(struct tenants *tenants, struct str name)
 		found = tenant_take(tenants, set, index);
 	tenant_set_give_back(tenants, set);
 	return found;
+}
+
+void tenant_issues_name(const struct config_set *configs, size_t index, size_t first, struct outcome *outcome)
+{
+	for (size_t i = first; !configs->is_single && i < outcome->count; i++) {
+		struct issue *issue = &outcome->issues[i];
+		char path[sizeof(issue->path)];
+
+		snprintf(path, sizeof(path), "tenant %.*s: %s", STR_ARG(configs->tenants[index].tenant), issue->path);
+		memcpy(issue->path, path, sizeof(path));
+	}
+}
+
+static struct kept_set *set_new(const struct config_set *configs)
+{
+	struct kept_set *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return NULL;
+	set->owners = 1;
+	set->items = calloc(configs->count, sizeof(struct tenant *));
+	set->names = calloc(configs->count, sizeof(*set->names));
+	if (set->items && set->names)
+		return set;
+	free(set->items);
+	free(set->names);
+	free(set);
+	return NULL;
+}
+
+/* A tenant comes into the set, which owns it from now on. */
+static void set_add(struct kept_set *set, struct kept_tenant *tenant)
+{
+	set->names[set->public.count] = tenant->public.name;
+	set->items[set->public.count++] = &tenant->public;
+}
+
+/* The tenant of the same name and place that is there now; NULL: there is none. */
+static struct kept_tenant *predecessor_of(const struct tenants *tenants, const struct config *config)
+{
+	const struct kept_set *now = tenants->now;
+
+	for (size_t i = 0; now && i < now->public.count; i++) {
+		struct kept_tenant *tenant = (struct kept_tenant *)now->items[i];
+
+		if (str_equal(tenant->config->tenant, config->tenant) &&
+		    str_equal(tenant->config->public_base, config->public_base))
+			return tenant;
+	}
+	return NULL;
+}
+
+static void name_add(struct buf *names, struct str name, struct str keys)
+{
+	buf_printf(names, "%s%.*s", names->size ? ", " : "", STR_ARG(name));
+	if (keys.size)
+		buf_printf(names, " (%.*s)", STR_ARG(keys));
+}
+
+/* The tenant of these settings: the one that is there when nothing has changed, otherwise a new one. */
+static bool tenant_renew(struct tenants *tenants, struct config_set *configs, size_t index, struct kept_set *set,
+			 struct tenants_change *change, struct outcome *outcome)
+{
+	struct config *config = &configs->tenants[index];
+	const struct config *state = kept_state_of(tenants, config);
+	struct kept_tenant *before = predecessor_of(tenants, config);
+	struct kept_tenant *tenant = before;
+	size_t issue_count = outcome->count;
+	struct buf keys;
+	bool ok = true;
+
+	if (state)
+		config_state_keep(config, state, &change->kept);
+	buf_init(&keys, NAMES_BYTES_MAX);
+	if (before && !config_differs(before->config, config, &keys)) {
+		atomic_fetch_add(&before->owners, 1);
+		change->unchanged_count++;
+	} else {
+		ok = (!tenants->now || gateway_check(config, outcome)) &&
+		     kept_tenant_open(tenants, configs, config, &tenant, outcome);
+		name_add(before ? &change->changed : &change->added, config->tenant, buf_str(&keys));
+	}
+	buf_free(&keys);
+	if (ok)
+		set_add(set, tenant);
+	else
+		tenant_issues_name(configs, index, issue_count, outcome);
+	return ok;
+}
+
+/* Makes a set of all; the old one stays in its place. NULL with issues. */
+static struct kept_set *set_make(struct tenants *tenants, struct config_set *configs, struct tenants_change *change,
+				 struct outcome *outcome)
+{
+	struct kept_set *set = set_new(configs);
+	bool ok = true;
+
+	if (!set) {
+		out_of_memory(outcome);
+		return NULL;
+	}
+	for (size_t i = 0; i < configs->count; i++)
+		ok = tenant_renew(tenants, configs, i, set, change, outcome) && ok;
+	if (!ok) {
+		set_release(tenants, set);
+		return NULL;
+	}
+	set->public.tenants = set->items;
+	set->public.names = configs->is_single ? NULL : set->names;
+	set->public.bare_index = configs->bare_index;
+	return set;
+}
+
+static void change_init(struct tenants_change *change)
+{
+	*change = (struct tenants_change) { .unchanged_count = 0 };
+	buf_init(&change->added, NAMES_BYTES_MAX);
+	buf_init(&change->changed, NAMES_BYTES_MAX);
+	buf_init(&change->removed, NAMES_BYTES_MAX);
+	buf_init(&change->kept, NAMES_BYTES_MAX);
+}
+
+void tenants_change_free(struct tenants_change *change)
+{
+	buf_free(&change->added);
+	buf_free(&change->changed);
+	buf_free(&change->removed);
+	buf_free(&change->kept);
+}
+
+static void removed_tell(const struct kept_set *before, const struct kept_set *now, struct tenants_change *change)
+{
+	for (size_t i = 0; before && i < before->public.count; i++) {
+		bool is_there = false;
+
+		for (size_t k = 0; k < now->public.count; k++)
+			is_there = is_there || str_equal(before->names[i], now->names[k]);
+		if (!is_there)
+			name_add(&change->removed, before->names[i], STR_NONE);
+	}
+}
+
+static bool tenants_replace(struct tenants *tenants, struct config_set *configs, struct tenants_change *change,
+			    struct outcome *outcome)
+{
+	struct kept_set *before = tenants->now;
+	struct kept_set *set = set_make(tenants, configs, change, outcome);
+
+	if (!set)
+		return false;
+	removed_tell(before, set, change);
+	pthread_mutex_lock(&tenants->lock);
+	tenants->now = set;
+	pthread_mutex_unlock(&tenants->lock);
+	set_release(tenants, before);
+	return true;
+}
+
+bool tenants_reload(struct tenants *tenants, const char *path, struct tenants_change *change, struct outcome *outcome)
+{
+	struct config_set *configs;
+	bool ok;
+
+	change_init(change);
+	ok = config_set_open(path, &configs, outcome);
+	if (ok && !config_process_keep(configs, tenants_process(tenants), &change->kept))
+		ok = out_of_memory(outcome);
+	ok = ok && tenants_replace(tenants, configs, change, outcome);
+	config_set_close(configs);
+	return ok;
+}
+
+static bool means_open(struct tenants *tenants, struct outcome *outcome)
+{
+	const struct worker_options legs = { .threads_max = LEG_THREADS_MAX, .queue_max = LEG_QUEUE_MAX };
+	const struct config *process = tenants_process(tenants);
+	struct cache_options options;
+
+	tenants->spools = (struct spool_limits) { .directory = process->spool_directory.data,
+						  .memory_bytes = process->limits_spool_memory,
+						  .total_bytes_max = process->limits_spool_bytes };
+	tenants->legs = worker_pool_new(&legs);
+	if (!tenants->legs)
+		return out_of_memory(outcome);
+	if (!cache_options_read(process, &options, outcome))
+		return false;
+	tenants->cache = cache_open(&options, outcome);
+	return tenants->cache && closer_start(tenants, outcome);
+}
+
+bool tenants_open(struct config_set *configs, const char *version, const struct tenant_part *part,
+		  struct tenants **tenants, struct outcome *outcome)
+{
+	struct tenants *opened = calloc(1, sizeof(*opened));
+	struct tenants_change ignored;
+	bool ok;
+
+	if (!opened)
+		return out_of_memory(outcome);
+	config_set_keep(configs);
+	opened->configs = configs;
+	opened->version = version;
+	opened->part = part;
+	pthread_mutex_init(&opened->lock, NULL);
+	pthread_cond_init(&opened->wake, NULL);
+	pthread_cond_init(&opened->closed, NULL);
+	change_init(&ignored);
+	ok = means_open(opened, outcome) && tenants_replace(opened, configs, &ignored, outcome);
+	tenants_change_free(&ignored);
+	if (!ok) {
+		tenants_close(opened);
+		return false;
+	}
+	*tenants = opened;
+	return true;
+}
+
+void tenants_close(struct tenants *tenants)
+{
+	if (!tenants)
+		return;
+	set_release(tenants, tenants->now);
+	closer_end(tenants);
+	if (tenants->legs)
+		worker_pool_free(tenants->legs);
+	cache_close(tenants->cache);
+	pthread_cond_destroy(&tenants->closed);
+	pthread_cond_destroy(&tenants->wake);
+	pthread_mutex_destroy(&tenants->lock);
+	config_set_close(tenants->configs);
+	free(tenants);
 }

@@ -13,6 +13,7 @@ struct tenants;
 /* One organisation, as its configuration has it. */
 struct tenant {
 	struct gateway *gateway;
+	struct stores *stores; /* the gateway's */
 	struct str name;
 	atomic_uint stranger_count; /* requests whose sender only another system can name */
 	void *part;                 /* another room's, see struct tenant_part; NULL: it has none */
@@ -32,16 +33,36 @@ struct tenant_set {
 	size_t bare_index; /* who is served without a name; count: nobody */
 };
 
-/* Opens the gateways of all tenants. version: of the program, a literal; part: NULL for none. The configuration is kept
- * for their life. South must have been started. Errors: those of gateway_open and of part. Close with tenants_close, when
- * everybody has given back what they took. */
+/* Opens the stores and gateways of all tenants. version: of the program, a literal; part: NULL for none. The
+ * configuration is kept for their life. South must have been started. Errors: those of stores_open, gateway_open and part.
+ * Close with tenants_close, when everybody has given back what they took. */
 bool tenants_open(struct config_set *configs, const char *version, const struct tenant_part *part,
 		  struct tenants **tenants, struct outcome *outcome) MUST_CHECK;
 void tenants_close(struct tenants *tenants); /* NULL is allowed */
 
+/* What a reload has done, as names with commas between. */
+struct tenants_change {
+	struct buf added;
+	struct buf changed; /* with the keys: "NAME (search.count_max, issuers)" */
+	struct buf removed;
+	size_t unchanged_count;
+	struct buf kept; /* keys whose new value holds after a restart */
+};
+void tenants_change_free(struct tenants_change *change);
+
+/* Reads the configuration at path anew and puts the tenants that it makes in the place of those that are there, all at
+ * once: who takes from now on takes of the new ones. One that did not change stays as it is; what is replaced is closed
+ * when the last who took it has given it back. False with all faults: then nothing has changed. From one thread at a
+ * time. change is to be freed in either case. */
+bool tenants_reload(struct tenants *tenants, const char *path, struct tenants_change *change,
+		    struct outcome *outcome) MUST_CHECK;
+
 /* The configuration of the process, and where its requests' bodies go. */
 const struct config *tenants_process(const struct tenants *tenants);
 struct spool_limits *tenants_spools(struct tenants *tenants);
+
+/* Puts the tenant's name before the paths of the issues from first on, where there are several tenants. */
+void tenant_issues_name(const struct config_set *configs, size_t index, size_t first, struct outcome *outcome);
 
 /* Takes all that are there now. */
 const struct tenant_set *tenant_set_take(struct tenants *tenants) MUST_CHECK;

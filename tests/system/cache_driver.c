@@ -258,7 +258,8 @@ int main(int argc, char **argv)
 		arena_free(arena);
 		return 1;
 	}
-	cache_listen(cache, on_bell, NULL);
+	if (!cache_listen(cache, on_bell, NULL))
+		return 1;
 	pthread_mutex_lock(&output);
 	puts("ready");
 	fflush(stdout);

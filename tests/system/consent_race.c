@@ -25,6 +25,7 @@
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
 #include "gateway/run/signals.h"
+#include "gateway/state/cache.h"
 #include "mappers/base/uuid.h"
 
 #define GATEWAYS_MAX  8
@@ -61,6 +62,8 @@ static unsigned reader_count;
 struct gateway {
 	unsigned number;
 	struct config config;
+	struct cache *cache;
+	struct access_stores *stores;
 	struct access *access;
 };
 
@@ -234,6 +237,25 @@ static void *writer_run(void *ctx)
 	return NULL;
 }
 
+static void parts_open(struct gateway *gateway, struct outcome *outcome)
+{
+	struct cache_options options;
+
+	if (cache_options_read(&gateway->config, &options, outcome))
+		gateway->cache = cache_open(&options, outcome);
+	if (gateway->cache)
+		gateway->stores = access_stores_open(&gateway->config, gateway->cache, outcome);
+	if (gateway->stores)
+		gateway->access = access_open(&gateway->config, gateway->stores, outcome);
+}
+
+static void gateway_close(struct gateway *gateway)
+{
+	access_close(gateway->access);
+	access_stores_close(gateway->stores);
+	cache_close(gateway->cache);
+}
+
 static bool gateway_open(struct gateway *gateway, const char *config_path, struct arena *arena)
 {
 	struct outcome outcome;
@@ -242,7 +264,7 @@ static bool gateway_open(struct gateway *gateway, const char *config_path, struc
 	log_start(LOG_LEVEL_ERROR, LOG_FORMAT_JSON, 2);
 	signals_prepare();
 	if (arena && south_start() && config_load(config_path, CONFIG_GATEWAY, arena, &gateway->config, &outcome))
-		gateway->access = access_open(&gateway->config, &outcome);
+		parts_open(gateway, &outcome);
 	if (!gateway->access)
 		fprintf(stderr, "gateway %u: %s %s\n", gateway->number, outcome.issues[0].path, outcome.issues[0].text);
 	return gateway->access != NULL;
@@ -277,7 +299,7 @@ static int gateway_talk(const char *config_path)
 		}
 		fflush(stdout);
 	}
-	access_close(gateway.access);
+	gateway_close(&gateway);
 	arena_free(arena);
 	return 0;
 }
@@ -310,7 +332,7 @@ static int gateway_run(unsigned number, const char *config_path)
 	}
 	for (size_t i = 0; i < count; i++)
 		pthread_join(threads[i], NULL);
-	access_close(gateway.access);
+	gateway_close(&gateway);
 	arena_free(arena);
 	return 0;
 }

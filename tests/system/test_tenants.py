@@ -1,14 +1,17 @@
 """Several hospitals on one gateway: each below the base by its name, and nothing of one is anything to another."""
 import copy
+import http.client
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from support import (AUTHORITY, BINARY, PATIENT, Domain, Gateway, bearer, demo_bundle, demo_letter, document_oid,
-                     request, write_configuration)
+                     request, wait_until, write_configuration)
 
 NORD, SUD = "hopital-nord", "hopital-sud"
 
@@ -128,6 +131,131 @@ class Tokens(TenantStand):
                                "--tenant", "hopital-est"], capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("no tenant of this name", done.stderr)
+
+
+class Reload(TenantStand):
+    def setUp(self):
+        with open(self.gateway.configuration_path, encoding="utf-8") as file:
+            self.main = json.load(file)
+        self.addCleanup(self.reload)
+        self.addCleanup(write_configuration, self.gateway.configuration_path, copy.deepcopy(self.main))
+        for name in (NORD, SUD):
+            self.addCleanup(self.write_tenant, name, {})
+
+    def lines(self):
+        return [json.loads(line) for line in self.gateway.log().split("\n") if '"config.reload"' in line]
+
+    def reload(self):
+        """SIGHUP, and the lines that the gateway writes about it."""
+        before = len(self.lines())
+        self.gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(self.lines()) > before, "the reload to be told of")
+        return self.lines()[before:]
+
+    def write_main(self, **changes):
+        write_configuration(self.gateway.configuration_path, dict(copy.deepcopy(self.main), **changes))
+
+    def test_tenants_are_added_changed_and_removed(self):
+        token = self.token("doctor", SUD)
+        bundle = self.publish(SUD, token)
+        names = [NORD, SUD, "hopital-est"]
+        self.write_tenant("hopital-est", {})
+        self.write_tenant(SUD, {"search": {"results_max": 77}})
+        self.write_main(tenants=[{"name": name, "file": name + ".yaml"} for name in names])
+        line, = self.reload()
+        self.assertEqual((line["added"], line["changed"], line["removed"], line["unchanged"]),
+                         ("hopital-est", SUD + " (search.results_max)", "", 1))
+        self.assertEqual(len(self.find(SUD, token, document_oid(bundle))), 1)
+        est = self.token("doctor", "hopital-est")
+        self.assertEqual(len(self.find("hopital-est", est, document_oid(bundle))), 1)
+        self.write_main(tenants=[{"name": name, "file": name + ".yaml"} for name in (NORD, "hopital-est")])
+        line, = self.reload()
+        self.assertEqual((line["added"], line["changed"], line["removed"], line["unchanged"]), ("", "", SUD, 2))
+        self.assertStatus(self.ask(SUD, "/metadata", None), 404)
+        self.assertStatus(self.ask("hopital-est", "/metadata", None), 200)
+        self.write_main()
+        line, = self.reload()
+        self.assertEqual((line["added"], line["removed"], line["unchanged"]), (SUD, "hopital-est", 1))
+        # It has come back to what it kept, and its tokens are good as they were.
+        self.assertEqual(len(self.find(SUD, token, document_oid(bundle))), 1)
+
+    def test_audit_goes_on_over_a_change_of_settings(self):
+        patient = self.token("patient", SUD, patient="urn:oid:%s|%s" % (AUTHORITY, PATIENT))
+        self.publish(SUD, self.token("doctor", SUD))
+        before = self.assertStatus(self.ask(SUD, "/AuditEvent?patient.identifier=urn:oid:%s%%7C%s" % (AUTHORITY, PATIENT), patient), 200).json()
+        self.assertGreater(before["total"], 0)
+        self.write_tenant(SUD, {"search": {"results_max": 78}})
+        self.reload()
+        after = self.assertStatus(self.ask(SUD, "/AuditEvent?patient.identifier=urn:oid:%s%%7C%s" % (AUTHORITY, PATIENT), patient), 200).json()
+        self.assertGreater(after["total"], before["total"])
+        self.assertNotIn('"storage.error"', self.gateway.log())
+
+    def test_with_a_fault_everything_stays(self):
+        self.write_tenant(SUD, {"search": {"results_max": 79}})
+        self.write_tenant(NORD, {"search": {"resulst_max": 79}, "listen": {"port": 1}})
+        self.write_main(tenants=self.main["tenants"] + [{"name": "metadata", "file": "none.yaml"}])
+        lines = self.reload()
+        wait_until(lambda: any("listen" in line.get("path", "") for line in self.lines()), "all faults to be told")
+        told = " ".join(line["path"] + " " + line["text"] for line in self.lines() if "path" in line)
+        for part in (NORD + ".yaml:3: search.resulst_max", NORD + ".yaml:6: listen.port", "gateway.yaml", "No such file"):
+            self.assertIn(part, told)
+        self.assertTrue(all(line["state"] == "the old configuration stays" for line in lines), lines)
+        self.assertStatus(self.ask(NORD, "/metadata", None), 200)
+        self.write_tenant(NORD, {})
+        self.write_main(tenants=self.main["tenants"][:1] + [{"name": SUD, "file": SUD + ".yaml"}])
+        self.write_tenant(SUD, {"demo": {"token_key": os.path.join(self.directory, "seal.key")}})
+        line = self.reload()[0]
+        self.assertEqual(line["state"], "the old configuration stays")
+        self.assertIn("tenant %s: demo.token_key" % SUD, line["path"])
+        self.assertStatus(self.ask(SUD, "/metadata", None), 200)
+
+    def test_what_needs_a_restart_is_told_and_stays(self):
+        self.write_main(limits={"workers": 7}, listen={"port": 1}, audit={"source_id": "another"})
+        lines = self.reload()
+        wait_until(lambda: any("keys" in line for line in self.lines()), "what was kept to be told")
+        kept = [line for line in self.lines() if "keys" in line][-1]
+        self.assertEqual(sorted(kept["keys"].split(", ")), ["audit.source_id", "limits.workers", "listen.port"])
+        self.assertEqual(lines[0]["unchanged"], 2)
+        self.assertStatus(self.ask(NORD, "/metadata", None), 200)
+
+    def test_no_request_is_dropped_while_tenants_come_and_go(self):
+        """A stream of requests to two tenants over connections that are kept, while one of them changes all the time
+        and a third comes and goes."""
+        patient = "urn:oid:%s%%7C%s" % (AUTHORITY, PATIENT)
+        stop = threading.Event()
+        wrong, counts = [], []
+        tokens = {tenant: self.token("doctor", tenant) for tenant in (NORD, SUD)}
+
+        def stream(tenant, token, paths):
+            count = 0
+            connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=60)
+            while not stop.is_set():
+                path = paths[count % len(paths)]
+                connection.request("GET", "/fhir/" + tenant + path, headers=bearer(token))
+                answer = connection.getresponse()
+                body = answer.read()
+                count += 1
+                if answer.status != 200:
+                    wrong.append((tenant, path, answer.status, body[:500]))
+            counts.append(count)
+            connection.close()
+
+        paths = ("/DocumentReference?status=current&_count=2&patient.identifier=" + patient, "/metadata")
+        threads = [threading.Thread(target=stream, args=(tenant, tokens[tenant], paths)) for tenant in (NORD, SUD) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        self.addCleanup(stop.set)
+        self.write_tenant("hopital-est", {})
+        third = [{"name": "hopital-est", "file": "hopital-est.yaml"}]
+        for turn in range(30):
+            self.write_tenant(SUD, {"search": {"results_max": 100 + turn}})
+            self.write_main(tenants=self.main["tenants"] + (third if turn % 2 else []))
+            self.assertEqual(self.reload()[0]["state"], "the new configuration holds")
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+        self.assertGreater(min(counts), 30)
 
 
 if __name__ == "__main__":

@@ -251,12 +251,42 @@ static void test_cache__rings_in_its_own_process(void **state)
 {
 	struct stand *stand = *state;
 
-	cache_listen(stand->cache, on_bell, NULL);
-	cache_listen(stand->cache, on_bell, NULL);
+	assert_true(cache_listen(stand->cache, on_bell, NULL));
+	assert_true(cache_listen(stand->cache, on_bell, NULL));
 	for (unsigned i = 0; i < 100; i++)
 		cache_ring(stand->cache, STR("patient 7"));
 	cache_close(stand->cache); /* delivers what waits */
 	assert_int_equal(atomic_load(&rung), 200);
+	stand->cache = open_local(1 << 20);
+}
+
+static void on_own_bell(void *context, struct str message)
+{
+	(void)message;
+	atomic_fetch_add((atomic_uint *)context, 1);
+}
+
+/* Tenants come and go while the bell rings: who has left is never called again, and who stays misses nothing. */
+static void test_cache__who_does_not_listen_any_more_is_not_called(void **state)
+{
+	struct stand *stand = *state;
+	static atomic_uint stays[2];
+	enum { RINGS = 500 };
+
+	assert_true(cache_listen(stand->cache, on_own_bell, &stays[0]));
+	for (unsigned i = 0; i < RINGS; i++) {
+		atomic_uint *goes = calloc(1, sizeof(*goes));
+
+		assert_true(goes && cache_listen(stand->cache, on_own_bell, goes));
+		if (i == 0)
+			assert_true(cache_listen(stand->cache, on_own_bell, &stays[1]));
+		cache_ring(stand->cache, STR("patient 7"));
+		cache_unlisten(stand->cache, goes);
+		free(goes); /* and the sanitizer sees who is called all the same */
+	}
+	cache_close(stand->cache);
+	assert_int_equal(atomic_load(&stays[0]), RINGS);
+	assert_int_equal(atomic_load(&stays[1]), RINGS);
 	stand->cache = open_local(1 << 20);
 }
 
@@ -381,6 +411,7 @@ int main(void)
 		TEST(test_cache__first_is_certain_only_when_all_is_known),
 		TEST(test_cache__an_epoch_changes_for_good),
 		TEST(test_cache__rings_in_its_own_process),
+		TEST(test_cache__who_does_not_listen_any_more_is_not_called),
 		TEST(test_cache__many_misses_ask_once),
 		TEST(test_cache__waits_no_longer_than_told),
 		cmocka_unit_test(test_vault__opens_only_what_it_sealed_here),

@@ -1,0 +1,28 @@
+#include "gateway/transactions/stores.h"
+
+#include <stdlib.h>
+
+bool stores_open(const struct config *config, struct cache *cache, struct stores **stores, struct outcome *outcome)
+{
+	struct stores *opened = calloc(1, sizeof(*opened));
+
+	if (!opened)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+	opened->config = config;
+	opened->access = access_stores_open(config, cache, outcome);
+	if (!opened->access || !audit_open(config, config->public_base, &opened->audit, outcome)) {
+		stores_close(opened);
+		return false;
+	}
+	*stores = opened;
+	return true;
+}
+
+void stores_close(struct stores *stores)
+{
+	if (!stores)
+		return;
+	audit_close(stores->audit);
+	access_stores_close(stores->access);
+	free(stores);
+}

@@ -1,0 +1,23 @@
+/* What a tenant keeps whatever becomes of its settings, and what only one at a time may have open: the audit journal, the
+ * last known answers, counters. Opened when a tenant of this name first appears, and closed when it has gone or the
+ * process ends; in between, gateways come and go with the settings (gateway.h), several at once while requests that
+ * began with the old ones end. */
+#ifndef PASSERELLE_STORES_H
+#define PASSERELLE_STORES_H
+
+#include "gateway/access/access.h"
+#include "gateway/audit/audit.h"
+#include "gateway/run/config.h"
+
+struct stores {
+	const struct config *config; /* of when they were opened: what a reload does not change is this for good */
+	struct access_stores *access;
+	struct audit *audit; /* NULL: off */
+};
+
+/* config and cache are borrowed. Errors: those of the parts, ERR_NO_MEMORY. */
+bool stores_open(const struct config *config, struct cache *cache, struct stores **stores,
+		 struct outcome *outcome) MUST_CHECK;
+void stores_close(struct stores *stores); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,172 @@
+#include <stdlib.h>
+
+#include "gateway/transactions/tenants_state.h"
+
+static bool out_of_memory(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+}
+
+/* One tenant's stores are those of its name and directory. */
+static bool is_theirs(const struct kept_stores *kept, const struct config *config)
+{
+	return str_equal(kept->stores->config->tenant, config->tenant) &&
+	       str_equal(kept->stores->config->state_directory, config->state_directory);
+}
+
+/* Under the lock. Waits for stores of this tenant that are being closed: they hold their directory until then. */
+static struct kept_stores *stores_find(struct tenants *tenants, const struct config *config)
+{
+	struct kept_stores *kept = tenants->stores;
+
+	while (kept) {
+		if (!is_theirs(kept, config)) {
+			kept = kept->next;
+		} else if (kept->is_closing) {
+			pthread_cond_wait(&tenants->closed, &tenants->lock);
+			kept = tenants->stores;
+		} else {
+			return kept;
+		}
+	}
+	return NULL;
+}
+
+const struct config *kept_state_of(struct tenants *tenants, const struct config *config)
+{
+	const struct kept_stores *kept;
+
+	pthread_mutex_lock(&tenants->lock);
+	kept = stores_find(tenants, config);
+	pthread_mutex_unlock(&tenants->lock);
+	return kept ? kept->stores->config : NULL;
+}
+
+static bool stores_make(struct tenants *tenants, struct config_set *configs, const struct config *config,
+			struct kept_stores **stores, struct outcome *outcome)
+{
+	struct kept_stores *kept = calloc(1, sizeof(*kept));
+
+	if (!kept)
+		return out_of_memory(outcome);
+	kept->configs = configs;
+	kept->user_count = 1;
+	if (!stores_open(config, tenants->cache, &kept->stores, outcome)) {
+		free(kept);
+		return false;
+	}
+	config_set_keep(configs);
+	pthread_mutex_lock(&tenants->lock);
+	kept->next = tenants->stores;
+	tenants->stores = kept;
+	pthread_mutex_unlock(&tenants->lock);
+	*stores = kept;
+	return true;
+}
+
+/* Only one thread opens at a time, so that nobody else makes them in between. */
+static bool stores_take(struct tenants *tenants, struct config_set *configs, const struct config *config,
+			struct kept_stores **stores, struct outcome *outcome)
+{
+	pthread_mutex_lock(&tenants->lock);
+	*stores = stores_find(tenants, config);
+	if (*stores)
+		(*stores)->user_count++;
+	pthread_mutex_unlock(&tenants->lock);
+	return *stores || stores_make(tenants, configs, config, stores, outcome);
+}
+
+static void stores_release(struct tenants *tenants, struct kept_stores *kept)
+{
+	struct kept_stores **link = &tenants->stores;
+
+	pthread_mutex_lock(&tenants->lock);
+	kept->is_closing = --kept->user_count == 0;
+	pthread_mutex_unlock(&tenants->lock);
+	if (!kept->is_closing)
+		return;
+	stores_close(kept->stores);
+	pthread_mutex_lock(&tenants->lock);
+	while (*link != kept)
+		link = &(*link)->next;
+	*link = kept->next;
+	pthread_cond_broadcast(&tenants->closed);
+	pthread_mutex_unlock(&tenants->lock);
+	config_set_close(kept->configs);
+	free(kept);
+}
+
+static void tenant_close(struct tenants *tenants, struct kept_tenant *tenant)
+{
+	if (tenants->part)
+		tenants->part->close(tenant->public.part);
+	gateway_close(tenant->public.gateway);
+	if (tenant->kept)
+		stores_release(tenants, tenant->kept);
+	config_set_close(tenant->configs);
+	free(tenant);
+}
+
+bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struct config *config,
+		      struct kept_tenant **tenant, struct outcome *outcome)
+{
+	struct gateway_means means = { .version = tenants->version, .spools = &tenants->spools, .legs = tenants->legs };
+	struct kept_tenant *opened = calloc(1, sizeof(*opened));
+
+	if (!opened)
+		return out_of_memory(outcome);
+	config_set_keep(configs);
+	opened->configs = configs;
+	opened->config = config;
+	opened->owners = 1;
+	opened->public.name = config->tenant;
+	if (stores_take(tenants, configs, config, &opened->kept, outcome)) {
+		opened->public.stores = opened->kept->stores;
+		means.stores = opened->kept->stores;
+		if (gateway_open(config, &means, &opened->public.gateway, outcome) &&
+		    (!tenants->part || tenants->part->open(&opened->public, &opened->public.part, outcome))) {
+			*tenant = opened;
+			return true;
+		}
+	}
+	tenant_close(tenants, opened);
+	return false;
+}
+
+static void *closer_main(void *argument)
+{
+	struct tenants *tenants = argument;
+
+	pthread_mutex_lock(&tenants->lock);
+	while (tenants->ended || !tenants->is_stopping) {
+		struct kept_tenant *tenant = tenants->ended;
+
+		if (!tenant) {
+			pthread_cond_wait(&tenants->wake, &tenants->lock);
+			continue;
+		}
+		tenants->ended = tenant->next;
+		pthread_mutex_unlock(&tenants->lock);
+		tenant_close(tenants, tenant);
+		pthread_mutex_lock(&tenants->lock);
+	}
+	pthread_mutex_unlock(&tenants->lock);
+	return NULL;
+}
+
+bool closer_start(struct tenants *tenants, struct outcome *outcome)
+{
+	tenants->has_closer = pthread_create(&tenants->closer, NULL, closer_main, tenants) == 0;
+	return tenants->has_closer || outcome_add(outcome, ERR_INTERNAL, "", "Allow this process more threads.");
+}
+
+void closer_end(struct tenants *tenants)
+{
+	if (!tenants->has_closer)
+		return;
+	pthread_mutex_lock(&tenants->lock);
+	tenants->is_stopping = true;
+	pthread_cond_signal(&tenants->wake);
+	pthread_mutex_unlock(&tenants->lock);
+	pthread_join(tenants->closer, NULL);
+}

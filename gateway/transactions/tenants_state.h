@@ -1,0 +1,64 @@
+/* Inside gateway/transactions only: who owns what of the tenants, and how long. */
+#ifndef PASSERELLE_TENANTS_STATE_H
+#define PASSERELLE_TENANTS_STATE_H
+
+#include <pthread.h>
+
+#include "gateway/transactions/tenants.h"
+
+/* Stores, and the settings that use them at this moment. */
+struct kept_stores {
+	struct kept_stores *next;
+	struct stores *stores;
+	struct config_set *configs; /* whose configuration they were opened with */
+	unsigned user_count;        /* under the lock */
+	bool is_closing;
+};
+
+struct kept_tenant {
+	struct tenant public; /* first */
+	struct kept_stores *kept;
+	struct config_set *configs;
+	const struct config *config;
+	atomic_uint owners;
+	struct kept_tenant *next; /* of those that nobody owns any more */
+};
+
+struct kept_set {
+	struct tenant_set public; /* first */
+	struct tenant **items;    /* public.tenants and public.names, while they are filled */
+	struct str *names;
+	atomic_uint owners;
+};
+
+struct tenants {
+	struct config_set *configs; /* of the start: the process's keys are these for good */
+	const char *version;
+	const struct tenant_part *part;
+	struct spool_limits spools;
+	struct worker_pool *legs; /* threads for asking several sources at once */
+	struct cache *cache;
+	pthread_t closer;
+	bool has_closer;
+	pthread_mutex_t lock; /* guards the rest */
+	pthread_cond_t wake;  /* the closer */
+	pthread_cond_t closed;
+	struct kept_set *now;
+	struct kept_stores *stores;
+	struct kept_tenant *ended;
+	bool is_stopping;
+};
+
+/* tenants_keep.c: makes one of these settings, with the stores of its name, which are opened when they are not yet. It has
+ * one owner. False with an issue. */
+bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struct config *config,
+		      struct kept_tenant **tenant, struct outcome *outcome) MUST_CHECK;
+
+/* The stores of this configuration's tenant, when they are open: what they were opened with; NULL otherwise. */
+const struct config *kept_state_of(struct tenants *tenants, const struct config *config);
+
+/* Closes, in a thread of its own, what nobody owns any more: that takes its time. End it when nothing is owned. */
+bool closer_start(struct tenants *tenants, struct outcome *outcome) MUST_CHECK;
+void closer_end(struct tenants *tenants);
+
+#endif
