@@ -142,6 +142,13 @@ static bool last_answer(struct access *access, const struct south *south, const 
 	return true;
 }
 
+bool cross_references_epoch(struct access *access, uint64_t *epoch)
+{
+	struct cache_name epochs = epoch_name(access);
+
+	return cache_epoch(access->cache, &epochs, epoch);
+}
+
 bool cross_references_are_known(const struct access *access)
 {
 	return access->config->identity_pix_url.size > 0;

@@ -25,6 +25,10 @@ enum identity_end cross_reference_find(struct access *access, const struct south
 bool cross_references_forget(struct access *access, const struct patient_identity *touched, size_t count,
 			     struct outcome *outcome) MUST_CHECK;
 
+/* Inside the room: part of the name of whatever is remembered about patients, so that a feed makes it unreachable. False
+ * when it cannot be known now: then nothing is to be remembered. */
+bool cross_references_epoch(struct access *access, uint64_t *epoch) MUST_CHECK;
+
 /* Inside the room: begins to listen for what other gateways forget; ends with cache_unlisten. ERR_NO_MEMORY. */
 bool cross_references_listen(struct access_stores *stores, struct outcome *outcome) MUST_CHECK;
 

@@ -23,14 +23,59 @@ static void entries_filter(struct visit *visit, enum consent_action action, stru
 	metadata->document_entry_count = kept;
 }
 
-static bool query_unchecked(const struct south *south, const struct stored_query *query, struct metadata *metadata,
-			    struct outcome *outcome)
+/* Where an object says whose it is: the patient as here goes there. *keep is false for one whom nobody knows here. */
+static bool patient_translate(struct visit *visit, struct str *patient_id, bool *keep, struct outcome *outcome)
+{
+	struct str here;
+
+	if (!visit_patient_here(visit, *patient_id, &here, outcome))
+		return false;
+	*keep = here.data || str_is_empty(*patient_id);
+	*patient_id = here;
+	return true;
+}
+
+/* What another community has is its own patients'. */
+static bool patients_translate(struct visit *visit, struct metadata *metadata, struct outcome *outcome)
+{
+	size_t entries = 0;
+	size_t sets = 0;
+	size_t folders = 0;
+	bool keep;
+
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		if (!patient_translate(visit, &metadata->document_entries[i].patient_id, &keep, outcome))
+			return false;
+		metadata->document_entries[entries] = metadata->document_entries[i];
+		entries += keep;
+	}
+	for (size_t i = 0; i < metadata->submission_set_count; i++) {
+		if (!patient_translate(visit, &metadata->submission_sets[i].patient_id, &keep, outcome))
+			return false;
+		metadata->submission_sets[sets] = metadata->submission_sets[i];
+		sets += keep;
+	}
+	for (size_t i = 0; i < metadata->folder_count; i++) {
+		if (!patient_translate(visit, &metadata->folders[i].patient_id, &keep, outcome))
+			return false;
+		metadata->folders[folders] = metadata->folders[i];
+		folders += keep;
+	}
+	metadata->document_entry_count = entries;
+	metadata->submission_set_count = sets;
+	metadata->folder_count = folders;
+	return true;
+}
+
+static bool query_unchecked(struct visit *visit, const struct south *south, const struct stored_query *query,
+			    struct metadata *metadata, struct outcome *outcome)
 {
 	struct rim_list objects;
 	struct strs refs;
 
 	return xds_query(south, query, &objects, &refs, outcome) &&
-	       metadata_from_rim(&objects, south->arena, metadata, outcome);
+	       metadata_from_rim(&objects, south->arena, metadata, outcome) &&
+	       (!visit->community || patients_translate(visit, metadata, outcome));
 }
 
 /* Asks for the entries with these ids and says of each id to which document that may be seen it leads; NULL: to none. */
@@ -63,7 +108,7 @@ static bool current_ends_ask(struct visit *visit, enum consent_action action, co
 		return true;
 	if (!get_current_documents(uuids, count, home, south->arena, &query))
 		return no_memory(outcome);
-	if (!query_unchecked(south, &query, &found, &ignored))
+	if (!query_unchecked(visit, south, &query, &found, &ignored))
 		return true;
 	for (size_t k = 0; k < found.document_entry_count; k++) {
 		const struct document_entry *entry = &found.document_entries[k];
@@ -92,7 +137,7 @@ static bool ends_ask(struct visit *visit, enum consent_action action, const stru
 
 		if (!get_documents(ends->uuids + begin, end - begin, home, south->arena, &query))
 			return no_memory(outcome);
-		if (!query_unchecked(south, &query, &found, outcome))
+		if (!query_unchecked(visit, south, &query, &found, outcome))
 			return false;
 		for (size_t k = 0; k < found.document_entry_count; k++) {
 			const struct document_entry *entry = &found.document_entries[k];
@@ -125,7 +170,7 @@ static bool holders_ask(struct visit *visit, enum consent_action action, const s
 
 		if (!get_associations(holders + begin, end - begin, home, south->arena, &query))
 			return no_memory(outcome);
-		if (!query_unchecked(south, &query, &found, outcome))
+		if (!query_unchecked(visit, south, &query, &found, outcome))
 			return false;
 		targets = arena_array(south->arena, found.association_count, sizeof(*targets));
 		if (!targets)
@@ -326,7 +371,7 @@ static bool relations_filter(struct visit *visit, enum consent_action action, co
 bool visible_query(struct visit *visit, enum consent_action action, const struct south *south,
 		   const struct stored_query *query, struct metadata *metadata, struct outcome *outcome)
 {
-	if (!query_unchecked(south, query, metadata, outcome))
+	if (!query_unchecked(visit, south, query, metadata, outcome))
 		return false;
 	entries_filter(visit, action, metadata);
 	return lists_filter(visit, action, south, query->home, &set_shape, metadata->submission_sets,
@@ -389,7 +434,7 @@ bool visible_document(struct visit *visit, const struct south *south, struct str
 	if (!get_query(STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryUniqueId"), true, &wanted->document_unique_id, 1,
 		       home, south->arena, &query))
 		return no_memory(outcome);
-	if (!query_unchecked(south, &query, &found, outcome))
+	if (!query_unchecked(visit, south, &query, &found, outcome))
 		return false;
 	*entry = document_choose(visit, &found, wanted);
 	return *entry || visit_known(visit, outcome);
@@ -408,7 +453,8 @@ bool visible_retrieve(struct visit *visit, const struct south *south, const stru
 
 	if (!visit_permits(visit, entry, CONSENT_READ))
 		return not_there(outcome);
-	asking.patient_id = entry->patient_id;
+	if (!visit_patient_there(visit, entry->patient_id, &asking.patient_id, outcome))
+		return false;
 	return xds_retrieve(&asking, &request, bytes_expected, &inner, outcome);
 }
 

@@ -31,12 +31,13 @@ struct visit *visit_begin(struct access *access, const struct south *south, cons
 	return visit_make(&whole, south);
 }
 
-struct visit *visit_part(struct visit *visit, const struct south *south)
+struct visit *visit_part(struct visit *visit, const struct south *south, const struct other_community *community)
 {
 	struct visit *part = visit_make(visit, south);
 
 	if (!part)
 		return NULL;
+	part->community = community;
 	part->whole = visit->whole;
 	part->next = visit->whole->parts;
 	visit->whole->parts = part;
@@ -55,6 +56,59 @@ bool visit_same_patient(const struct visit *visit, struct str a, struct str b)
 		return true;
 	return hl7_cx_parse(a, visit->south.arena, &left) && hl7_cx_parse(b, visit->south.arena, &right) &&
 	       str_equal(left.id, right.id) && str_equal(left.authority.universal_id, right.authority.universal_id);
+}
+
+static bool known_add(struct visit *visit, struct str here, struct str there, struct outcome *outcome)
+{
+	if (!arena_grow(visit->south.arena, &visit->known, visit->known_count, &visit->known_capacity,
+			sizeof(*visit->known)))
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	visit->known[visit->known_count++] = (struct known) { here, there };
+	return true;
+}
+
+bool visit_patient_there(struct visit *visit, struct str here, struct str *there, struct outcome *outcome)
+{
+	*there = here;
+	if (!visit->community || str_is_empty(here))
+		return true;
+	for (size_t i = 0; i < visit->known_count; i++) {
+		*there = visit->known[i].there;
+		if (visit_same_patient(visit, visit->known[i].here, here))
+			return true;
+	}
+	switch (community_find(visit->access, &visit->south, visit->community, here, visit->now_s, there, outcome)) {
+	case COMMUNITY_FOUND:
+		return known_add(visit, here, *there, outcome);
+	case COMMUNITY_NOBODY:
+		*there = STR_NONE;
+		return true;
+	case COMMUNITY_FAILED:
+		break;
+	}
+	return false;
+}
+
+bool visit_patient_here(struct visit *visit, struct str there, struct str *here, struct outcome *outcome)
+{
+	*here = there;
+	if (!visit->community || str_is_empty(there))
+		return true;
+	for (size_t i = 0; i < visit->known_count; i++) {
+		*here = visit->known[i].here;
+		if (visit_same_patient(visit, visit->known[i].there, there))
+			return true;
+	}
+	switch (community_patient(visit->access, &visit->south, visit->community, there, visit->now_s, here, outcome)) {
+	case COMMUNITY_FOUND:
+		return known_add(visit, *here, there, outcome);
+	case COMMUNITY_NOBODY:
+		*here = STR_NONE;
+		return known_add(visit, STR_NONE, there, outcome);
+	case COMMUNITY_FAILED:
+		break;
+	}
+	return false;
 }
 
 static struct seen *seen_find(struct visit *visit, struct str patient_id)

@@ -2,6 +2,7 @@
 #ifndef PASSERELLE_VISIT_H
 #define PASSERELLE_VISIT_H
 
+#include "gateway/access/communities.h"
 #include "gateway/access/consent.h"
 
 /* Who asks, for what, and what was found out about each patient so far. */
@@ -14,9 +15,16 @@ struct visit *visit_begin(struct access *access, const struct south *south, cons
 			  struct str own_patient, int64_t now_s) MUST_CHECK;
 
 /* A part of the visit, for a source that is asked beside others: same caller and rules, its own memory (south->arena), so
- * that one thread may use it while others use other parts. What it decides belongs to the visit: visit_patients tells of
+ * that one thread may use it while others use other parts. community: the source's, when it knows patients by other
+ * identifiers than the affinity domain; NULL otherwise. What it decides belongs to the visit: visit_patients tells of
  * all parts, once their threads have ended. Called by the visit's own thread. NULL without memory. */
-struct visit *visit_part(struct visit *visit, const struct south *south) MUST_CHECK;
+struct visit *visit_part(struct visit *visit, const struct south *south,
+			 const struct other_community *community) MUST_CHECK;
+
+/* The patient (CX here) as the part's source knows them; *there is STR_NONE when it knows no such patient. Objects that
+ * come through the part name the patient as here; what is of patients whom nobody knows here does not come. False, with
+ * an error, when it cannot be told. */
+bool visit_patient_there(struct visit *visit, struct str here, struct str *there, struct outcome *outcome) MUST_CHECK;
 
 /* False, with ERR_FORBIDDEN, when the caller asks about a patient of whom their token does not speak. patient_id: CX. */
 bool visit_about(const struct visit *visit, struct str patient_id, struct outcome *outcome) MUST_CHECK;

@@ -23,6 +23,12 @@ struct held {
 	struct str patient_id;
 };
 
+/* One patient on both sides. */
+struct known {
+	struct str here;
+	struct str there;
+};
+
 struct visit {
 	struct access *access;
 	struct south south;
@@ -39,6 +45,10 @@ struct visit {
 	struct held *held;
 	size_t held_count;
 	size_t held_capacity;
+	const struct other_community *community; /* of a part: who knows patients by other identifiers; NULL: as here */
+	struct known *known;
+	size_t known_count;
+	size_t known_capacity;
 	bool is_forgetful;   /* there was no memory for something hidden or held */
 	struct visit *whole; /* the request's visit; itself when it is that */
 	struct visit *parts; /* of the whole: the others, through next */
@@ -47,6 +57,10 @@ struct visit {
 
 /* Namespace names and type codes beside id and OID say nothing. TF-3 4.2.3.2.16 */
 bool visit_same_patient(const struct visit *visit, struct str a, struct str b);
+
+/* The patient of an object of the part's source, as here; *here is STR_NONE when nobody here knows them. False, with an
+ * error, when it cannot be told. */
+bool visit_patient_here(struct visit *visit, struct str there, struct str *here, struct outcome *outcome) MUST_CHECK;
 
 /* What may be seen of this patient as a whole, and of one document; counted for the audit. */
 enum consent_extent visit_extent(struct visit *visit, struct str patient_id, enum consent_action action);

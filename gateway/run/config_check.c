@@ -246,6 +246,10 @@ static void check_back_end(const struct check *check, const struct config *confi
 			      "Give home_community_id: it says which community is asked.");
 	if (!is_xds && index == 0)
 		complain_item(check, list, index, one->origin, "Name an XDS domain first: publications go there.");
+	if (index == 0 && one->assigning_authority.size &&
+	    !str_equal(one->assigning_authority, config->patient_assigning_authority))
+		complain_item(check, list, index, one->origin,
+			      "Name first the domain that knows patients by patient.assigning_authority.");
 }
 
 /* A source or home that two share would show the documents of one as the other's. */

@@ -20,7 +20,7 @@ bool errand_begin(const struct transaction *t, struct source *source, struct err
 		return true;
 	errand->t.source = source;
 	errand->t.south.backend = &source->backend;
-	errand->t.visit = visit_part(t->visit, &errand->t.south);
+	errand->t.visit = visit_part(t->visit, &errand->t.south, source->community);
 	if (!errand->t.visit)
 		return no_memory(t);
 	return backend_enter(&source->backend) ||
@@ -39,6 +39,7 @@ bool issue_is_of_source(const struct issue *issue)
 	case ERR_BACKEND_TIMEOUT:
 	case ERR_BUSY:
 	case ERR_DOCUMENT_CORRUPT:
+	case ERR_PATIENT_AMBIGUOUS:
 		return true;
 	default:
 		return false;
@@ -75,10 +76,11 @@ void issues_take(struct outcome *outcome, const struct outcome *from, const stru
 	}
 }
 
-/* What was found, and what it is called. */
+/* What was found of a patient, by name. */
 struct asking {
 	const struct str *unique_ids;
 	size_t count;
+	struct str patient_id; /* CX here */
 };
 
 /* What a source has under these names passes its visit, which remembers what may not be seen. */
@@ -87,6 +89,11 @@ static bool copies_read(struct leg *leg, const void *ctx)
 	const struct asking *asking = ctx;
 	const struct transaction *t = &leg->t;
 
+	leg->t.south.patient_id = STR_NONE;
+	if (!visit_patient_there(t->visit, asking->patient_id, &leg->t.south.patient_id, t->outcome))
+		return false;
+	if (!leg->t.south.patient_id.data)
+		return true;
 	for (size_t begin = 0; begin < asking->count; begin += SEARCH_BATCH) {
 		size_t batch = asking->count - begin < SEARCH_BATCH ? asking->count - begin : SEARCH_BATCH;
 		struct stored_query query;
@@ -117,8 +124,10 @@ bool hidden_elsewhere_drop(const struct transaction *t, struct metadata *found)
 	for (size_t i = 0; i < found->document_entry_count; i++) {
 		const struct document_entry *entry = &found->document_entries[i];
 
-		if (!str_is_empty(entry->unique_id) && visible_by_document(t->visit, CONSENT_FIND, entry->patient_id))
-			unique_ids[asking.count++] = entry->unique_id;
+		if (str_is_empty(entry->unique_id) || !visible_by_document(t->visit, CONSENT_FIND, entry->patient_id))
+			continue;
+		unique_ids[asking.count++] = entry->unique_id;
+		asking.patient_id = entry->patient_id;
 	}
 	if (asking.count == 0)
 		return true;

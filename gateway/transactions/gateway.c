@@ -10,6 +10,26 @@ static bool out_of_memory(struct outcome *outcome)
 	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
 }
 
+static bool community_make(struct gateway *gateway, struct source *source, struct outcome *outcome)
+{
+	const struct config *config = gateway->config;
+	const struct config_back_end *row = source->config;
+	struct other_community *community;
+
+	if (str_equal(row->assigning_authority, config->patient_assigning_authority))
+		return true;
+	community = arena_alloc(gateway->arena, sizeof(*community));
+	if (!community)
+		return out_of_memory(outcome);
+	*community = (struct other_community) { .service = { .url = row->xcpd_url.size ? row->xcpd_url.data : "",
+							     .authority = row->assigning_authority,
+							     .own_home = gateway->sources[0].home,
+							     .sender = config->identity_sender },
+						.backend = &source->backend };
+	source->community = community;
+	return true;
+}
+
 static bool source_make(struct gateway *gateway, const struct config_back_end *row, struct source *source,
 			struct outcome *outcome)
 {
@@ -17,7 +37,7 @@ static bool source_make(struct gateway *gateway, const struct config_back_end *r
 	if (!backend_read(row, gateway->arena, &source->backend))
 		return out_of_memory(outcome);
 	source->home = source->backend.home;
-	return true;
+	return community_make(gateway, source, outcome);
 }
 
 static bool sources_make(struct gateway *gateway, struct outcome *outcome)

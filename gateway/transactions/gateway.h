@@ -7,6 +7,7 @@
 #define PASSERELLE_GATEWAY_H
 
 #include "gateway/access/access.h"
+#include "gateway/access/communities.h"
 #include "gateway/audit/audit.h"
 #include "gateway/delivery/delivery.h"
 #include "gateway/run/config.h"
@@ -21,7 +22,8 @@
 struct source {
 	struct backend backend;
 	const struct config_back_end *config;
-	struct str home; /* "urn:oid:...", what queries carry; STR_NONE: none */
+	struct str home;                         /* "urn:oid:...", what queries carry; STR_NONE: none */
+	const struct other_community *community; /* NULL: it knows patients as the affinity domain does */
 };
 
 /* What gateways are given; all borrowed. */

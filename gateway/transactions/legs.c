@@ -33,7 +33,7 @@ static bool leg_open(struct legs *legs, struct source *source, struct leg *leg)
 	leg->t.south.arena = arena;
 	leg->t.audit = audit_part(t->audit, arena);
 	leg->t.south.recorder = audit_recorder(leg->t.audit);
-	leg->t.visit = visit_part(t->visit, &leg->t.south);
+	leg->t.visit = visit_part(t->visit, &leg->t.south, source->community);
 	return leg->t.visit || no_memory(t);
 }
 

@@ -167,7 +167,10 @@ bool search_at(struct leg *leg, const struct search_resolved *resolved, struct s
 		if (resolved->uuid_sources[i] == t->source->config->source)
 			uuids[there->uuids.count++] = resolved->uuids.items[i];
 	}
+	if (!visit_patient_there(t->visit, resolved->patient_id, &there->patient_id, t->outcome))
+		return false;
 	leg->t.south.patient_id = there->patient_id; /* for who is told about whom is asked */
+	*nobody = resolved->patient_id.data && !there->patient_id.data;
 	return true;
 }
 

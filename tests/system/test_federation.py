@@ -1,4 +1,6 @@
 """One record out of two networks: ITI-66, ITI-67, reads and ITI-68 over several back-ends (HCM and DSP)."""
+import json
+import os
 import shutil
 import tempfile
 import threading
@@ -14,6 +16,7 @@ HOME_DSP = "2.999.70.2"
 REPOSITORY_DSP = "2.999.20.11"
 QUERY = "RegistryStoredQuery"
 DEAD = [proxy.lost_request] * 20  # a connection that was warm is tried again
+DISCOVERY = "CrossGatewayPatientDiscovery"
 PATIENTS = iter("IHEBLUE-1%03d" % number for number in range(1, 200))
 
 
@@ -55,13 +58,15 @@ class Networks(unittest.TestCase):
         patients = ["IHEBLUE-1%03d" % number for number in range(1, 200)]
         cls.hcm = support.Domain(cls.directory, patients=patients, **cls.hcm_configuration())
         cls.addClassCleanup(cls.hcm.kill)
-        cls.dsp = support.Domain(cls.directory, name="dsp", repository_unique_id=REPOSITORY_DSP, patients=patients)
+        cls.dsp = support.Domain(cls.directory, name="dsp", **dict(
+            {"repository_unique_id": REPOSITORY_DSP, "patients": patients}, **cls.dsp_configuration()))
         cls.addClassCleanup(cls.dsp.kill)
         cls.hcm_proxy = proxy.Proxy("http://127.0.0.1:%d" % cls.hcm.port)
         cls.addClassCleanup(cls.hcm_proxy.close)
         cls.dsp_proxy = proxy.Proxy("http://127.0.0.1:%d" % cls.dsp.port)
         cls.addClassCleanup(cls.dsp_proxy.close)
-        cls.feeder = support.Gateway(cls.directory, [cls.dsp_entry(cls.dsp.port)], name="feeder")
+        cls.feeder = support.Gateway(cls.directory, [cls.xds_entry(cls.dsp.port)], name="feeder",
+                                     patient={"assigning_authority": cls.dsp_authority})
         cls.addClassCleanup(cls.feeder.kill)
         cls.gateway = support.Gateway(
             cls.directory, [cls.hcm_entry(cls.hcm_proxy.port), cls.dsp_entry(cls.dsp_proxy.port)],
@@ -75,8 +80,19 @@ class Networks(unittest.TestCase):
                                 repositories=[{"unique_id": support.REPOSITORY, "url": url}],
                                 home_community_id=HOME_HCM, **more)
 
+    dsp_authority = support.AUTHORITY
+
+    @classmethod
+    def dsp_configuration(cls):
+        return {}
+
     @classmethod
     def dsp_entry(cls, port, **more):
+        """How the gateway reaches the DSP."""
+        return cls.xds_entry(port, **more)
+
+    @classmethod
+    def xds_entry(cls, port, **more):
         url = "http://127.0.0.1:%d/repository" % port
         return cls.dsp.back_end(source=2, registry_url="http://127.0.0.1:%d/registry" % port, provide_url=url,
                                 repositories=[{"unique_id": REPOSITORY_DSP, "url": url}],
@@ -92,6 +108,10 @@ class Networks(unittest.TestCase):
         self.hcm_proxy.clear()
         self.dsp_proxy.clear()
 
+    def patient_there(self):
+        """The test's patient as the DSP knows them."""
+        return self.patient
+
     def assertStatus(self, response, status):
         self.assertEqual(response.status, status, repr(response))
         return response
@@ -106,6 +126,9 @@ class Networks(unittest.TestCase):
     def publish(self, gateway, document, oid=None, **more):
         """Publishes a document for the test's patient; returns its uniqueId."""
         bundle = support.demo_bundle(document, "text/plain", patient=self.patient)
+        if gateway is self.feeder:
+            bundle = json.loads(json.dumps(bundle).replace(self.patient, self.patient_there())
+                                .replace(support.AUTHORITY, self.dsp_authority))
         reference = bundle["entry"][1]["resource"]
         if oid:
             reference["masterIdentifier"]["value"] = "urn:oid:" + oid
@@ -343,7 +366,7 @@ class Hidden(Networks):
     def consent(self, provision, status=201):
         return self.assertStatus(support.request(
             "POST", self.gateway.base + "/Consent", dict(support.bearer(self.own_token), **trust.FHIR),
-            trust.json.dumps(trust.consent_resource(provision, self.patient)).encode()), status)
+            json.dumps(trust.consent_resource(provision, self.patient)).encode()), status)
 
     def hide_by_class(self):
         category = matches(self.find(identifier="urn:oid:" + self.secret,
@@ -467,6 +490,130 @@ class Paged(Networks):
         self.assertEqual(sorted(seen), sorted(self.here))
         for page in found:
             self.assertEqual([issue["code"] for issue in issues(page)], ["incomplete"])
+
+
+class Communities(Networks):
+    """The DSP as another community: reached by XCA, with patient identifiers of its own, found by XCPD."""
+    dsp_authority = "2.999.20.45"
+    KNOWN = range(1, 150)  # numbers of the patients whom both know
+
+    @classmethod
+    def demographics(cls, name, prefix, numbers):
+        path = os.path.join(cls.directory, name + ".json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"patients": [{"identifier": "%s-1%03d" % (prefix, number), "family": "Exemple%d" % number,
+                                     "given": "Camille", "gender": "female",
+                                     "birth_date": "19%02d-02-03" % (number % 100)} for number in numbers]}, file)
+        return path
+
+    @classmethod
+    def hcm_configuration(cls):
+        return dict(trust.domain_configuration(cls.directory),
+                    demographics_file=cls.demographics("hcm-patients", "IHEBLUE", range(1, 200)))
+
+    @classmethod
+    def dsp_configuration(cls):
+        return {"assigning_authority": cls.dsp_authority, "home_community_id": HOME_DSP,
+                "patients": ["DSP-1%03d" % number for number in range(1, 200)],
+                "demographics_file": cls.demographics("dsp-patients", "DSP", cls.KNOWN)}
+
+    @classmethod
+    def dsp_entry(cls, port, **more):
+        url = "http://127.0.0.1:%d" % port
+        return dict({"name": "dsp", "kind": "xca", "source": 2, "registry_url": url + "/xca",
+                     "xcpd_url": url + "/xcpd", "home_community_id": HOME_DSP,
+                     "assigning_authority": cls.dsp_authority}, **more)
+
+    @classmethod
+    def configuration(cls):
+        configuration = trust.trust_configuration(cls.directory, cls.hcm)
+        for name, path in (("pix_url", "/pix"), ("pdq_url", "/pdq")):
+            configuration["identity"][name] = cls.hcm_proxy.url(path)
+        return configuration
+
+    def patient_there(self):
+        return self.patient.replace("IHEBLUE", "DSP")
+
+    def setUp(self):
+        super().setUp()
+        self.token = self.gateway.token("doctor", user="doctor-1")
+        self.own_token = self.gateway.token("patient", user="patient", patient="%s|%s" % (trust.PATIENT_SYSTEM,
+                                                                                         self.patient))
+
+    def test_the_patient_is_found_there(self):
+        here = self.publish(self.gateway, b"of the hospital")
+        there = self.publish(self.feeder, b"of the nation")
+        for _ in range(3):
+            found = self.find()
+            self.assertEqual({oid_of(each) for each in matches(found)}, {here, there})
+            self.assertEqual(issues(found), [])
+        self.assertEqual(self.dsp_proxy.count(DISCOVERY), 1, "who the patient is there is remembered")
+        self.assertEqual(len({each["subject"]["reference"] for each in matches(found)}), 1, "it is one patient")
+        by_oid = {oid_of(each): each for each in matches(found)}
+        self.assertEqual(by_oid[there]["meta"]["source"], "urn:oid:" + HOME_DSP)
+        self.assertEqual(self.get(by_oid[there]["content"][0]["attachment"]["url"]).body, b"of the nation")
+        self.assertEqual(self.get("DocumentReference/" + by_oid[there]["id"]).json(), by_oid[there])
+        lists = matches(self.find("List", code="submissionset"))
+        self.assertEqual({each["meta"]["source"] for each in lists}, {"urn:oid:" + HOME_HCM, "urn:oid:" + HOME_DSP})
+        for each in lists:
+            self.assertEqual(self.get("List/" + each["id"]).json(), each)
+
+    def test_who_is_not_known_there_has_nothing_there(self):
+        self.patient = "IHEBLUE-1160"
+        here = self.publish(self.gateway, b"of the hospital")
+        self.publish(self.feeder, b"of somebody else")
+        for _ in range(2):
+            found = self.find()
+            self.assertEqual([oid_of(each) for each in matches(found)], [here])
+            self.assertEqual((found["total"], issues(found)), (1, []))
+        self.assertEqual(self.dsp_proxy.count(DISCOVERY), 1, "that, too, is remembered")
+
+    def test_who_cannot_be_asked_is_missing(self):
+        here = self.publish(self.gateway, b"of the hospital")
+        self.publish(self.feeder, b"of the nation")
+        self.dsp_proxy.script(DISCOVERY, *DEAD)
+        found = self.find()
+        self.assertEqual([oid_of(each) for each in matches(found)], [here])
+        self.assertEqual([issue["code"] for issue in issues(found)], ["incomplete"])
+        self.dsp_proxy.clear()
+        self.assertEqual(self.find()["total"], 2)
+
+    def test_the_hospital_may_be_away(self):
+        self.publish(self.gateway, b"of the hospital")
+        there = self.publish(self.feeder, b"of the nation")
+        self.assertEqual(self.find()["total"], 2)
+        for action in (QUERY, "PRPA_IN201309UV02", "PRPA_IN201305UV02"):
+            self.hcm_proxy.script(action, *DEAD)
+        found = self.find()
+        self.assertEqual([oid_of(each) for each in matches(found)], [there])
+        self.assertEqual({issue["code"] for issue in issues(found)} - {"transient"}, {"incomplete"})
+
+    def test_a_consent_holds_there(self):
+        oid = self.publish(self.gateway, b"a secret")
+        self.publish(self.feeder, b"a secret", oid)
+        there = self.publish(self.feeder, b"another secret")
+        by_oid = {oid_of(each): each for each in matches(self.find(targetCommunityIdList="urn:oid:" + HOME_DSP))}
+        self.assertEqual(set(by_oid), {oid, there})
+        for hidden in (oid, there):
+            reference = {"reference": "DocumentReference/" + by_oid[hidden]["id"]}
+            self.assertStatus(support.request(
+                "POST", self.gateway.base + "/Consent", dict(support.bearer(self.own_token), **trust.FHIR),
+                json.dumps(trust.consent_resource({"type": "permit", "provision": [{"type": "deny", "data": [
+                    {"meaning": "instance", "reference": reference}]}]}, self.patient)).encode()), 201)
+        self.assertEqual(self.found(), [])
+        self.get(by_oid[oid]["content"][0]["attachment"]["url"], 404)
+        self.get(by_oid[there]["content"][0]["attachment"]["url"], 404)
+        self.token = self.own_token
+        self.assertEqual(self.found(), sorted([oid, there]))
+
+    def test_another_patient_sees_nothing(self):
+        there = self.publish(self.feeder, b"of the nation")
+        url = next(each["content"][0]["attachment"]["url"] for each in matches(self.find()) if oid_of(each) == there)
+        self.token = self.gateway.token("patient", user="stranger",
+                                        patient="%s|%s" % (trust.PATIENT_SYSTEM, next(PATIENTS)))
+        self.get(url, 404)
+        self.token = self.own_token
+        self.assertEqual(self.get(url).body, b"of the nation")
 
 
 if __name__ == "__main__":
