@@ -11,6 +11,7 @@ bool identity_source_open(struct access *access, struct outcome *outcome)
 	struct backend *backend = &access->identity;
 
 	*backend = (struct backend) { .name = STR("identity"),
+				      .tenant = config->tenant,
 				      .xua_audience = config->identity_xua_audience,
 				      .tls = { config->identity_ca_file.data,
 					       config->identity_client_certificate_file.data,
@@ -31,17 +32,13 @@ struct visit_to {
 	struct identity_service service;
 };
 
-static bool enter(struct access *access, const struct south *south, struct str url, struct visit_to *visit,
-		  struct outcome *outcome)
+static void visit_begin(struct access *access, const struct south *south, struct str url, struct visit_to *visit)
 {
 	*visit = (struct visit_to) { .south = *south,
 				     .service = { .url = url.data,
 						  .receiver = access->config->identity_receiver,
 						  .sender = access->config->identity_sender } };
 	visit->south.backend = &access->identity;
-	return backend_enter(&access->identity) ||
-	       outcome_add(outcome, ERR_BUSY, "",
-			   "The identity sources have as many requests as they can take; try again later.");
 }
 
 enum identity_end identity_source_pix(struct access *access, const struct south *south,
@@ -50,13 +47,9 @@ enum identity_end identity_source_pix(struct access *access, const struct south 
 {
 	const struct strs all = { 0 };
 	struct visit_to visit;
-	enum identity_end end;
 
-	if (!enter(access, south, access->config->identity_pix_url, &visit, outcome))
-		return IDENTITY_FAILED;
-	end = pix_query(&visit.south, &visit.service, source, &all, found, outcome);
-	backend_leave(&access->identity);
-	return end;
+	visit_begin(access, south, access->config->identity_pix_url, &visit);
+	return pix_query(&visit.south, &visit.service, source, &all, found, outcome);
 }
 
 enum identity_end identity_source_pdq(struct access *access, const struct south *south,
@@ -64,13 +57,9 @@ enum identity_end identity_source_pdq(struct access *access, const struct south 
 				      struct outcome *outcome)
 {
 	struct visit_to visit;
-	enum identity_end end;
 
-	if (!enter(access, south, access->config->identity_pdq_url, &visit, outcome))
-		return IDENTITY_FAILED;
-	end = pdq_query(&visit.south, &visit.service, query, list, outcome);
-	backend_leave(&access->identity);
-	return end;
+	visit_begin(access, south, access->config->identity_pdq_url, &visit);
+	return pdq_query(&visit.south, &visit.service, query, list, outcome);
 }
 
 enum identity_end identity_source_feed(struct access *access, const struct south *south, enum identity_feed feed,
@@ -78,11 +67,7 @@ enum identity_end identity_source_feed(struct access *access, const struct south
 				       struct outcome *outcome)
 {
 	struct visit_to visit;
-	enum identity_end end;
 
-	if (!enter(access, south, access->config->identity_feed_url, &visit, outcome))
-		return IDENTITY_FAILED;
-	end = identity_feed(&visit.south, &visit.service, feed, patient, subsumed, outcome);
-	backend_leave(&access->identity);
-	return end;
+	visit_begin(access, south, access->config->identity_feed_url, &visit);
+	return identity_feed(&visit.south, &visit.service, feed, patient, subsumed, outcome);
 }

@@ -98,6 +98,19 @@ bool audit_ready(struct audit *audit, struct outcome *outcome)
 	return true;
 }
 
+bool audit_fill(struct audit *audit, struct audit_fill *fill)
+{
+	struct journal_state state;
+
+	if (!audit)
+		return false;
+	state = journal_state(audit->journal);
+	*fill = (struct audit_fill) { .backlog_bytes = state.backlog_bytes,
+				      .bound_bytes = state.bytes_max,
+				      .is_open = !state.failing && !state.full };
+	return true;
+}
+
 bool audit_write(struct audit *audit, const struct str *events, size_t count, struct deadline deadline,
 		 struct outcome *outcome)
 {

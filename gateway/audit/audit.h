@@ -40,6 +40,14 @@ void audit_node_refused(struct audit *audit, const char *why, struct str address
 void audit_source(const struct audit *audit, struct audit_record *record);
 /* False with ERR_UNRECORDED while nothing can be written, or when the backlog has reached its bound. */
 bool audit_ready(struct audit *audit, struct outcome *outcome) MUST_CHECK;
+/* How full the journal is; false when the audit is off (NULL). */
+struct audit_fill {
+	uint64_t backlog_bytes;
+	uint64_t bound_bytes;
+	bool is_open; /* things can be recorded */
+};
+bool audit_fill(struct audit *audit, struct audit_fill *fill);
+
 /* Writes events (JSON) and returns when they are durable. */
 bool audit_write(struct audit *audit, const struct str *events, size_t count, struct deadline deadline,
 		 struct outcome *outcome) MUST_CHECK;

@@ -29,7 +29,7 @@ static const struct soap_action actions[] = {
 static const enum audit_kind kinds[COUNT_OF(actions)] = { AUDIT_CROSS_QUERIED, AUDIT_CROSS_RETRIEVED,
 							  AUDIT_CROSS_DISCOVERED };
 
-/* Where a transaction is asked for: the path is known before the action, and says which places it takes. */
+/* Where a transaction is asked for. */
 enum service { SERVICE_XCA, SERVICE_XCPD };
 static const enum service services[COUNT_OF(actions)] = { SERVICE_XCA, SERVICE_XCA, SERVICE_XCPD };
 static const struct str service_paths[] = { STR_INIT("/xca"), STR_INIT("/xcpd") };
@@ -65,32 +65,6 @@ static struct tenant *tenant_of(const struct community_server *server, struct st
 	return NULL;
 }
 
-/* Places at the first count of the sources that are asked. */
-static void places_leave(const struct community *community, size_t count)
-{
-	const struct inward inward = { .community = community };
-	struct source *source;
-	size_t index = 0;
-
-	for (size_t i = 0; i < count && (source = inward_source(&inward, &index)) != NULL; i++)
-		backend_leave(&source->backend);
-}
-
-static bool places_take(const struct community *community)
-{
-	const struct inward inward = { .community = community };
-	struct source *source;
-	size_t index = 0;
-
-	for (size_t count = 0; (source = inward_source(&inward, &index)) != NULL; count++) {
-		if (!backend_enter(&source->backend)) {
-			places_leave(community, count);
-			return false;
-		}
-	}
-	return true;
-}
-
 static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *request)
 {
 	const struct community_server *server = ctx;
@@ -102,24 +76,15 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 		return false;
 	}
 	request->tag = tenant->part;
-	/* The identity sources count for themselves. */
-	if (service != SERVICE_XCA || places_take(tenant->part))
-		return true;
-	http_refuse(exchange, ERR_BUSY, "There are as many requests as can be taken; try again later.");
-	request->tag = NULL;
-	tenant_give_back(server->tenants, tenant);
-	return false;
+	request->tenant = tenant->name;
+	return true;
 }
 
 static void finished_request(void *ctx, struct http_request *request)
 {
 	const struct community_server *server = ctx;
 	const struct community *community = request->tag;
-	enum service service;
-	struct str name;
 
-	if (path_read(request->path, &service, &name) && service == SERVICE_XCA)
-		places_leave(community, SIZE_MAX);
 	tenant_give_back(server->tenants, community->tenant);
 }
 

@@ -6,6 +6,7 @@
 
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
+#include "gateway/run/metrics.h"
 
 #define RESPONSE_HEADERS_MAX ((size_t)16 * 1024)
 #define STREAM_BLOCK_BYTES   ((size_t)64 * 1024)
@@ -68,12 +69,26 @@ static void log_request(const struct http_exchange *exchange)
 	    LOG_NUMBER("bytes_out", response->length), LOG_C("peer", exchange->peer));
 }
 
+static void count_request(const struct http_exchange *exchange)
+{
+	static const char *const classes[] = { "none", "1xx", "2xx", "3xx", "4xx", "5xx" };
+	const struct http_request *request = &exchange->request;
+	int class = exchange->response.kind == RESPONSE_NONE ? 0 : exchange->response.status / 100;
+	struct str server = str_from_c(exchange->server->options.name);
+	struct str what = str_from_c(request->what ? request->what : "unknown");
+
+	METRIC_ADD(METRIC_REQUESTS, 1, server, request->tenant, what,
+		   str_from_c(classes[class < (int)COUNT_OF(classes) ? class : 0]));
+	METRIC_TOOK(METRIC_REQUEST_SECONDS, clock_monotonic_us() - exchange->began_us, server, request->tenant, what);
+}
+
 void exchange_release(struct http_exchange *exchange)
 {
 	struct http_server *server = exchange->server;
 
 	if (atomic_fetch_sub(&exchange->owners, 1) != 1)
 		return;
+	count_request(exchange);
 	if (exchange->accepted && server->handlers.finished)
 		server->handlers.finished(server->handlers.ctx, &exchange->request);
 	if (log_enabled(LOG_LEVEL_INFO))

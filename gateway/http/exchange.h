@@ -10,6 +10,7 @@
 #include "gateway/http/http_pipe.h"
 #include "gateway/http/server.h"
 #include "gateway/http/tls.h"
+#include "gateway/run/watch.h"
 
 /* Where a connection is, for the one who watches its time. */
 enum connection_phase {
@@ -87,6 +88,7 @@ struct http_server {
 	struct server_handlers handlers;
 	struct MHD_Daemon *daemon;
 	struct worker_pool *workers;
+	struct watch watch;
 	uint16_t port;
 	bool is_tls;
 	_Atomic unsigned exchange_count;
@@ -111,8 +113,7 @@ bool exchange_read_head(struct http_exchange *exchange, const char *method, cons
 void exchange_refuse(struct http_exchange *exchange, int status, enum error_code code, const char *text);
 /* Hands the noted answer to libmicrohttpd, on the polling thread. */
 enum MHD_Result exchange_deliver(struct http_exchange *exchange);
-/* Writes the noted answer straight to the socket and closes the write side: libmicrohttpd refuses an answer in the
- * middle of an upload. False when it cannot be written. */
+/* Straight to the socket, whose write side closes: libmicrohttpd refuses an answer in the middle of an upload. */
 bool exchange_deliver_raw(struct http_exchange *exchange);
 
 /* connection.c */
@@ -131,8 +132,7 @@ void watcher_end(struct http_server *server);
 unsigned connections_close_idle(struct http_server *server);
 
 /* http_layout.c */
-/* True when libmicrohttpd's buffers show that method, target, version and every header stood there as RFC 9112 wants
- * them. The pointers are those that libmicrohttpd gave. */
+/* True when method, target, version and every header stood there as RFC 9112 wants. Pointers are libmicrohttpd's. */
 bool layout_is_plain(struct MHD_Connection *mhd, const char *method, const char *target_at, size_t target_size,
 		     const char *version);
 

@@ -1,4 +1,5 @@
 #include "gateway/http/exchange.h"
+#include "gateway/run/metrics.h"
 #include "gateway/run/random.h"
 
 #define STREAM_RING_BYTES    ((size_t)256 * 1024)
@@ -153,6 +154,7 @@ void exchange_refuse(struct http_exchange *exchange, int status, enum error_code
 	if (exchange->response.kind != RESPONSE_NONE || exchange->refusing)
 		return;
 	exchange->refusing = true;
+	METRIC_ADD(METRIC_REFUSED, 1, str_from_c(exchange->server->options.name), str_from_c(error_info(code)->name));
 	if (status == 503)
 		add_retry_after(exchange);
 	if (handlers->refuse)

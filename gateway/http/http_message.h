@@ -43,7 +43,8 @@ struct http_request {
 	struct deadline deadline;
 	struct arena *arena; /* freed when handle returns; NULL in accept and finished */
 	void *tag;           /* the owner's, set in accept */
-	const char *what; /* the owner's name of the operation for the log line, a literal; set in accept or handle */
+	struct str tenant; /* set by the owner in accept, for what is counted; valid until finished; empty: nobody's */
+	const char *what;  /* the owner's name of the operation for the log line, a literal; set in accept or handle */
 };
 
 /* Value of the first header with that name (any case); STR_NONE when there is none. */

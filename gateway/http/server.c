@@ -404,6 +404,19 @@ static struct http_server *server_new(const struct server_options *options, cons
 	return server;
 }
 
+static void server_measure(void *ctx, struct measures *measures)
+{
+	struct http_server *server = ctx;
+	struct server_counts counts = server_counts(server);
+	struct str name = str_from_c(server->options.name);
+
+	MEASURE(measures, METRIC_CONNECTIONS, counts.connections, name);
+	MEASURE(measures, METRIC_UNANSWERED, counts.exchanges, name);
+	MEASURE(measures, METRIC_WAITING, counts.workers.waiting, name);
+	MEASURE(measures, METRIC_WORKERS, counts.workers.threads - counts.workers.idle, name, STR("busy"));
+	MEASURE(measures, METRIC_WORKERS, counts.workers.idle, name, STR("idle"));
+}
+
 struct http_server *server_open(const struct server_options *options, const struct server_handlers *handlers,
 				struct outcome *outcome)
 {
@@ -423,6 +436,8 @@ struct http_server *server_open(const struct server_options *options, const stru
 		watcher_end(server);
 		goto failed;
 	}
+	server->watch = (struct watch) { .ctx = server, .measure = server_measure };
+	watch_begin(&server->watch);
 	LOG(INFO, LOG_HTTP_LISTEN, NULL, LOG_C("server", options->name), LOG_C("address", options->address),
 	    LOG_NUMBER("port", server->port), LOG_C("protocol", server->is_tls ? "https" : "http"));
 	return server;
@@ -479,6 +494,7 @@ bool server_close(struct http_server *server, uint64_t grace_ms)
 {
 	struct deadline deadline = deadline_in(grace_ms);
 
+	watch_end(&server->watch);
 	server->stopping = true;
 	listening_end(server);
 	while (connections_close_idle(server) + server->exchange_count > 0 && !deadline_passed(deadline))

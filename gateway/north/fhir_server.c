@@ -7,6 +7,7 @@
 #include "gateway/north/corridor.h"
 #include "gateway/north/door.h"
 #include "gateway/north/negotiate.h"
+#include "gateway/north/operator.h"
 #include "gateway/north/respond.h"
 #include "gateway/transactions/tenants.h"
 
@@ -26,7 +27,6 @@ struct fhir_server {
 struct held {
 	struct tenant *tenant; /* NULL: nobody's */
 	struct route_found found;
-	bool has_backend; /* a place at the back-end */
 	bool is_stranger;
 };
 
@@ -84,39 +84,8 @@ static bool body_admit(const struct config *config, const struct route *route, s
 	return false;
 }
 
-/* True for what may be at any of several back-ends. */
-static bool reads_sources(const struct route *route)
-{
-	switch (route->name) {
-	case ROUTE_FIND_LISTS:
-	case ROUTE_FIND_LISTS_POST:
-	case ROUTE_READ_LIST:
-	case ROUTE_FIND_REFERENCES:
-	case ROUTE_FIND_REFERENCES_POST:
-	case ROUTE_READ_REFERENCE:
-	case ROUTE_RETRIEVE_DOCUMENT:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* True when the transaction asks the back-end: those are admitted one by one, so that a slow back-end costs only its own
- * requests. Nobody who revokes a Consent waits for one, and what is about patients alone asks identity sources, which
- * count by themselves. Of several back-ends, a reader enters each when it comes to it (transactions/legs.h). */
-static bool needs_backend(const struct gateway *gateway, const struct route *route)
-{
-	if (gateway->source_count > 1 && reads_sources(route))
-		return false;
-	return !route->need->is_open && !str_equal(route->resource, STR("Patient")) &&
-	       !str_equal(route->resource, STR("Consent")) && !str_equal(route->resource, STR("AuditEvent")) &&
-	       !str_equal(route->resource, STR("Task"));
-}
-
 static void let_go(struct fhir_server *server, struct held *held)
 {
-	if (held->has_backend)
-		backend_leave(&held->tenant->gateway->sources->backend);
 	if (held->is_stranger)
 		atomic_fetch_sub(&held->tenant->stranger_count, 1);
 	if (held->tenant)
@@ -134,11 +103,7 @@ static bool places_take(struct held *held, bool is_stranger, struct http_exchang
 	held->is_stranger = is_stranger;
 	if (is_stranger && atomic_fetch_add(&held->tenant->stranger_count, 1) >= strangers_max)
 		return refuse(exchange, ERR_BUSY, "Too many tokens are being looked up at once; try again later.");
-	if (!needs_backend(held->tenant->gateway, held->found.route))
-		return true;
-	held->has_backend = backend_enter(backend);
-	return held->has_backend ||
-	       refuse(exchange, ERR_BUSY, "The back-end has as many requests as it can take; try again later.");
+	return true;
 }
 
 /* Whose the path is, and which route: NULL without memory. */
@@ -180,6 +145,7 @@ static bool held_admit(struct held *held, struct http_exchange *exchange, struct
 	if (!route_admit(&held->found, exchange))
 		return false;
 	http->what = held->found.route->label;
+	http->tenant = held->tenant->name;
 	quick = door_quick(held->tenant->gateway->access, http, &held->found, &challenge);
 	if (quick == QUICK_REFUSED) {
 		if (challenge.header[0])
@@ -193,8 +159,12 @@ static bool held_admit(struct held *held, struct http_exchange *exchange, struct
 static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *http,
 			   struct http_admission *admission)
 {
-	struct held *held = held_take(ctx, http);
+	const struct fhir_server *server = ctx;
+	struct held *held;
 
+	if (operator_answer(exchange, http, tenants_process(server->tenants)->metrics_secret))
+		return false;
+	held = held_take(ctx, http);
 	if (!held)
 		return refuse(exchange, ERR_NO_MEMORY, "Try again later.");
 	http->tag = held; /* who is refused is recorded by it */

@@ -127,10 +127,9 @@ struct config {
 /* Which keys must be there depends on who reads the file; both sections may stand in one file. */
 enum config_role { CONFIG_GATEWAY = 1, CONFIG_DOMAIN = 2 };
 
-/* Reads and checks the file. Everything is in the arena. Every issue's path is "file:line: key" (a missing
- * key: the line where its section begins), its text says what to do; checking goes on after the first. Also done here:
- * what no single row can say (names of back-ends are unique, public_base gets its default from listen.*, or stays
- * empty when listen.port is 0). False with an error. */
+/* Reads and checks the file. Everything is in the arena. Every issue's path is "file:line: key" (a missing key: the line
+ * where its section begins), its text says what to do; checking goes on after the first. So is what no single row can say
+ * (public_base gets its default from listen.*, or stays empty when listen.port is 0). False with an error. */
 bool config_load(const char *path, enum config_role role, struct arena *arena, struct config *config,
 		 struct outcome *outcome) MUST_CHECK;
 

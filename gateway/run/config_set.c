@@ -23,6 +23,7 @@ static const char *const of_process[] = {
 	"listen.",
 	"tls.",
 	"log.",
+	"metrics.",
 	"public_base",
 	"spool_directory",
 	"state_directory",

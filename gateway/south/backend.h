@@ -50,7 +50,8 @@ struct breaker *breakers_of(struct breakers *breakers, const char *url);
 struct backend {
 	enum backend_kind kind;
 	struct str name;
-	struct str home; /* homeCommunityId, urn:oid:...; BACKEND_XCA: in every question, checked in every answer */
+	struct str tenant; /* whose it is, for what is counted; may be empty */
+	struct str home;   /* homeCommunityId, urn:oid:...; BACKEND_XCA: in every question, checked in every answer */
 	const char *registry_url; /* ITI-18 or ITI-38 */
 	const char *provide_url;  /* ITI-41; BACKEND_XDS only */
 	const char *update_url;   /* ITI-57; NULL: not offered */
@@ -63,7 +64,7 @@ struct backend {
 	long connect_timeout_ms;
 	long timeout_ms;        /* one exchange, if the request's deadline does not end it before */
 	size_t reply_bytes_max; /* the SOAP part of a reply; documents beside it are bounded by the caller */
-	unsigned requests_max;  /* admitted at the same time */
+	unsigned requests_max;  /* calls under way at the same time; 0: any number */
 	atomic_uint request_count;
 	struct breakers breakers;
 };
@@ -72,24 +73,11 @@ struct backend {
 bool backend_read(const struct config_back_end *row, struct arena *arena, struct backend *backend) MUST_CHECK;
 struct peer_tls backend_tls(const struct config_back_end *row);
 
+/* Of all its addresses. */
+enum breaker_state backend_worst_state(const struct backend *backend);
+
 /* Whether a call to this address would go out now, instead of being refused at once because the last ones failed. */
 bool backend_would_ask(const struct backend *backend, const char *url);
-
-/* Admission: counts one request in, or returns false when requests_max are inside. Any thread. Every true is paired
- * with one backend_leave. */
-bool backend_enter(struct backend *backend) MUST_CHECK;
-void backend_leave(struct backend *backend);
-
-/* Every call to an address of the back-end: begin, and if that was true, end. False with ERR_BACKEND_DOWN when the
- * address is not asked for now. */
-struct backend_call {
-	const char *url;
-	struct breaker *breaker; /* NULL: none */
-	struct breaker_call passed;
-};
-bool backend_call_begin(struct backend *backend, const char *url, struct backend_call *call,
-			struct outcome *outcome) MUST_CHECK;
-void backend_call_end(struct backend *backend, const struct backend_call *call, enum breaker_end end);
 
 /* Where documents of a repository are fetched; NULL for one that the configuration does not name. */
 const char *backend_repository_url(const struct backend *backend, struct str unique_id);

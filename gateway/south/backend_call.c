@@ -1,6 +1,8 @@
-#include "gateway/south/backend.h"
+#include "gateway/south/backend_call.h"
 
+#include "gateway/run/clock.h"
 #include "gateway/run/log.h"
+#include "gateway/run/metrics.h"
 
 static bool is_address(const char *url, const char *other)
 {
@@ -34,31 +36,80 @@ bool backend_would_ask(const struct backend *backend, const char *url)
 	return true;
 }
 
-bool backend_enter(struct backend *backend)
+enum breaker_state backend_worst_state(const struct backend *backend)
+{
+	enum breaker_state worst = BREAKER_IS_CLOSED;
+
+	for (size_t i = 0; i < BREAKERS_MAX && atomic_load(&backend->breakers.items[i].url); i++) {
+		enum breaker_state state = breaker_state(&backend->breakers.items[i].breaker);
+
+		worst = state > worst ? state : worst;
+	}
+	return worst;
+}
+
+/* Where this thread has a place: what is asked while a document comes in must not wait for itself. */
+static _Thread_local const struct backend *here;
+
+/* Counts a call in, or returns false when requests_max are inside. */
+static bool place_take(struct backend *backend, struct backend_call *call)
 {
 	unsigned count = atomic_load(&backend->request_count);
 
+	call->around = here;
+	if (here == backend)
+		return true;
 	while (count < backend->requests_max) {
-		if (atomic_compare_exchange_weak(&backend->request_count, &count, count + 1))
+		if (atomic_compare_exchange_weak(&backend->request_count, &count, count + 1)) {
+			here = backend;
 			return true;
+		}
 	}
-	return false;
+	return backend->requests_max == 0;
 }
 
-void backend_leave(struct backend *backend)
+static void place_give_back(struct backend *backend, const struct backend_call *call)
 {
-	atomic_fetch_sub(&backend->request_count, 1);
+	if (call->around != backend && backend->requests_max > 0)
+		atomic_fetch_sub(&backend->request_count, 1);
+	here = call->around;
 }
 
-bool backend_call_begin(struct backend *backend, const char *url, struct backend_call *call, struct outcome *outcome)
+/* The last part of a SOAP action: "RegistryStoredQuery" of "urn:ihe:iti:2007:RegistryStoredQuery". */
+static struct str action_name(struct str action)
 {
-	*call = (struct backend_call) { .url = url };
+	size_t colon = str_find(action, ':');
+
+	while (colon < action.size) {
+		action = str_from(action, colon + 1);
+		colon = str_find(action, ':');
+	}
+	return action;
+}
+
+static void count(const struct backend *backend, const struct backend_call *call, const char *end)
+{
+	METRIC_ADD(METRIC_CALLS, 1, backend->tenant, backend->name, action_name(call->action), str_from_c(end));
+}
+
+bool backend_call_begin(struct backend *backend, const char *url, struct str action, struct backend_call *call,
+			struct outcome *outcome)
+{
+	*call = (struct backend_call) { .url = url, .action = action, .began_us = clock_monotonic_us() };
 	if (backend->breakers.options.failures > 0)
 		call->breaker = breakers_of(&backend->breakers, url);
-	if (!call->breaker || breaker_pass(call->breaker, &call->passed))
+	if (call->breaker && !breaker_pass(call->breaker, &call->passed)) {
+		count(backend, call, "down");
+		return outcome_add(outcome, ERR_BACKEND_DOWN, "",
+				   "The back-end has not answered for a while and is not asked for now; try again "
+				   "later.");
+	}
+	if (place_take(backend, call))
 		return true;
-	return outcome_add(outcome, ERR_BACKEND_DOWN, "",
-			   "The back-end has not answered for a while and is not asked for now; try again later.");
+	if (call->breaker)
+		breaker_end(call->breaker, &backend->breakers.options, &call->passed, BREAKER_UNSAID);
+	count(backend, call, "busy");
+	return outcome_add(outcome, ERR_BUSY, "", "The back-end has as many requests as it can take; try again later.");
 }
 
 /* Host and port; an address as a whole is nothing for a log. */
@@ -72,9 +123,14 @@ static struct str host_of(const char *url)
 	return user < host.size ? str_from(host, user + 1) : host;
 }
 
-void backend_call_end(struct backend *backend, const struct backend_call *call, enum breaker_end end)
+void backend_call_end(struct backend *backend, const struct backend_call *call, enum breaker_end end, const char *how)
 {
 	enum breaker_change change = BREAKER_SAME;
+
+	place_give_back(backend, call);
+	count(backend, call, how);
+	METRIC_TOOK(METRIC_CALL_SECONDS, clock_monotonic_us() - call->began_us, backend->tenant, backend->name,
+		    action_name(call->action));
 
 	if (call->breaker)
 		change = breaker_end(call->breaker, &backend->breakers.options, &call->passed, end);

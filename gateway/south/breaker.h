@@ -49,8 +49,8 @@ bool breaker_pass(struct breaker *breaker, struct breaker_call *call);
 enum breaker_change breaker_end(struct breaker *breaker, const struct breaker_options *options,
 				const struct breaker_call *call, enum breaker_end end);
 
-/* Half-open: the next call is a probe, or a probe is under way. */
-enum breaker_state { BREAKER_IS_CLOSED, BREAKER_IS_OPEN, BREAKER_IS_HALF_OPEN };
+/* From good to bad. Half-open: the next call is a probe, or a probe is under way. */
+enum breaker_state { BREAKER_IS_CLOSED, BREAKER_IS_HALF_OPEN, BREAKER_IS_OPEN };
 enum breaker_state breaker_state(const struct breaker *breaker);
 
 /* Whether breaker_pass would say yes at this moment. */

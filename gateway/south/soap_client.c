@@ -4,6 +4,7 @@
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
 #include "gateway/run/spool.h"
+#include "gateway/south/backend_call.h"
 #include "gateway/south/curl_handle.h"
 #include "gateway/south/soap_failure.h"
 #include "mappers/base/uuid.h"
@@ -578,6 +579,9 @@ static enum soap_end exchange(const struct south *south, const struct soap_call 
 enum soap_end soap_exchange(const struct south *south, const struct soap_call *request, struct xds_message *message,
 			    struct outcome *outcome)
 {
+	static const char *const how[] = {
+		[SOAP_ANSWERED] = "answered", [SOAP_FAILED] = "failed", [SOAP_UNCLEAR] = "unclear"
+	};
 	struct backend_call call;
 	enum breaker_end breaker_end;
 	enum soap_end end;
@@ -587,9 +591,9 @@ enum soap_end soap_exchange(const struct south *south, const struct soap_call *r
 		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "There was no time left; try again later.");
 		return SOAP_FAILED;
 	}
-	if (!backend_call_begin(south->backend, request->url, &call, outcome))
+	if (!backend_call_begin(south->backend, request->url, request->action, &call, outcome))
 		return SOAP_FAILED;
 	end = exchange(south, request, message, &breaker_end, outcome);
-	backend_call_end(south->backend, &call, breaker_end);
+	backend_call_end(south->backend, &call, breaker_end, how[end]);
 	return end;
 }

@@ -6,6 +6,7 @@
 
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
+#include "gateway/run/metrics.h"
 #include "gateway/run/random.h"
 #include "gateway/state/bell.h"
 #include "gateway/state/cache_back.h"
@@ -117,7 +118,7 @@ static enum opened unseal(struct cache *cache, struct str place, struct str seal
 	return __builtin_bswap64(expires) > (uint64_t)clock_wall_ms() ? OPENED : OPENED_TOO_LATE;
 }
 
-enum cache_found cache_get(struct cache *cache, const struct cache_name *name, struct arena *arena, struct str *value)
+static enum cache_found get(struct cache *cache, const struct cache_name *name, struct arena *arena, struct str *value)
 {
 	struct cache_memory memory;
 	struct cache_keys keys;
@@ -135,6 +136,15 @@ enum cache_found cache_get(struct cache *cache, const struct cache_name *name, s
 		return CACHE_MISS;
 	*value = opened;
 	return CACHE_HIT;
+}
+
+enum cache_found cache_get(struct cache *cache, const struct cache_name *name, struct arena *arena, struct str *value)
+{
+	enum cache_found found = get(cache, name, arena, value);
+
+	METRIC_ADD(METRIC_CACHE, 1, name->tenant, str_from_c(name->kind),
+		   found == CACHE_HIT ? STR("hit") : STR("miss"));
+	return found;
 }
 
 void cache_put(struct cache *cache, const struct cache_name *name, struct str value, uint64_t ttl_ms)

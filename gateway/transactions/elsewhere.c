@@ -21,11 +21,7 @@ bool errand_begin(const struct transaction *t, struct source *source, struct err
 	errand->t.source = source;
 	errand->t.south.backend = &source->backend;
 	errand->t.visit = visit_part(t->visit, &errand->t.south, source->community);
-	if (!errand->t.visit)
-		return no_memory(t);
-	return backend_enter(&source->backend) ||
-	       outcome_add(t->outcome, ERR_BUSY, "", "%.*s: It has as many requests as it can take; try again later.",
-			   STR_ARG(source->backend.name));
+	return errand->t.visit || no_memory(t);
 }
 
 bool issue_is_of_source(const struct issue *issue)
@@ -61,7 +57,6 @@ bool errand_end(const struct errand *errand, bool ok)
 
 	if (is_alone(&errand->t))
 		return ok;
-	backend_leave(&errand->t.source->backend);
 	for (size_t i = errand->issue_count; i < outcome->count; i++)
 		outcome->issues[i] = issue_name(&outcome->issues[i], errand->t.source);
 	return ok;

@@ -10,7 +10,7 @@ struct errand {
 	size_t issue_count;   /* of its outcome, which is the one of the transaction that went, at the beginning */
 };
 
-/* Goes there: one of the source's places is taken. False, with ERR_BUSY or ERR_NO_MEMORY in t's outcome. */
+/* Goes there. False with ERR_NO_MEMORY in t's outcome. */
 bool errand_begin(const struct transaction *t, struct source *source, struct errand *errand) MUST_CHECK;
 
 /* Comes back: where there are several sources, issues that this one is to blame for get its name. Returns ok. */

@@ -36,6 +36,7 @@ static bool source_make(struct gateway *gateway, const struct config_back_end *r
 	*source = (struct source) { .config = row };
 	if (!backend_read(row, gateway->arena, &source->backend))
 		return out_of_memory(outcome);
+	source->backend.tenant = gateway->config->tenant;
 	source->home = source->backend.home;
 	return community_make(gateway, source, outcome);
 }
@@ -125,6 +126,44 @@ static bool parts_open(struct gateway *gateway, struct outcome *outcome)
 	       xua_make(gateway, outcome) && delivery_make(gateway, outcome);
 }
 
+static void gateway_measure(void *ctx, struct measures *measures)
+{
+	const struct gateway *gateway = ctx;
+	struct str tenant = gateway->config->tenant;
+	struct audit_fill fill;
+
+	for (size_t i = 0; i < gateway->source_count; i++) {
+		const struct backend *backend = &gateway->sources[i].backend;
+
+		MEASURE(measures, METRIC_BREAKER, backend_worst_state(backend), tenant, backend->name);
+		MEASURE(measures, METRIC_CALLS_UNDER_WAY, atomic_load(&backend->request_count), tenant, backend->name);
+	}
+	if (audit_fill(gateway->audit, &fill)) {
+		MEASURE(measures, METRIC_AUDIT_BACKLOG, fill.backlog_bytes, tenant);
+		MEASURE(measures, METRIC_AUDIT_BOUND, fill.bound_bytes, tenant);
+	}
+}
+
+/* A tenant is served when what is done can be recorded, and one of its sources can be asked. */
+static void gateway_judge(void *ctx, struct judgement *judgement)
+{
+	const struct gateway *gateway = ctx;
+	struct str tenant = gateway->config->tenant;
+	struct audit_fill fill;
+	bool records = !audit_fill(gateway->audit, &fill) || fill.is_open;
+	bool has_source = false;
+
+	for (size_t i = 0; i < gateway->source_count; i++) {
+		const struct backend *backend = &gateway->sources[i].backend;
+		bool is_asked = backend_would_ask(backend, backend->registry_url);
+
+		judge(judgement, PART_TOLD, tenant, backend->name, is_asked);
+		has_source = has_source || is_asked;
+	}
+	judge(judgement, PART_TOLD, tenant, STR("audit"), records);
+	judge(judgement, PART_ONE_OF_MANY, tenant, STR("gateway"), records && has_source);
+}
+
 bool gateway_open(const struct config *config, const struct gateway_means *means, struct gateway **gateway,
 		  struct outcome *outcome)
 {
@@ -147,6 +186,8 @@ bool gateway_open(const struct config *config, const struct gateway_means *means
 		gateway_close(opened);
 		return false;
 	}
+	opened->watch = (struct watch) { .ctx = opened, .measure = gateway_measure, .judge = gateway_judge };
+	watch_begin(&opened->watch);
 	*gateway = opened;
 	return true;
 }
@@ -155,6 +196,7 @@ void gateway_close(struct gateway *gateway)
 {
 	if (!gateway)
 		return;
+	watch_end(&gateway->watch);
 	delivery_close(gateway->delivery);
 	access_close(gateway->access);
 	seal_free(gateway->seal);

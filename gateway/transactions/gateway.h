@@ -13,6 +13,7 @@
 #include "gateway/run/config.h"
 #include "gateway/run/seal.h"
 #include "gateway/run/spool.h"
+#include "gateway/run/watch.h"
 #include "gateway/run/worker.h"
 #include "gateway/south/backend.h"
 #include "gateway/south/xua.h"
@@ -50,6 +51,7 @@ struct gateway {
 	struct str version;        /* of the program */
 	struct str started;        /* FHIR dateTime */
 	struct arena *arena;       /* of the gateway's life */
+	struct watch watch;
 };
 
 /* Makes the gateway of this configuration; everything is borrowed for its life. Errors: those of the parts,

@@ -87,20 +87,6 @@ struct search_sources legs_sources(const struct legs *legs)
 	return sources;
 }
 
-/* Every source has places of its own, so that one that is slow fills none of the others'. */
-static bool leg_ask(struct leg *leg)
-{
-	struct backend *backend = &leg->t.source->backend;
-	bool ok;
-
-	if (!backend_enter(backend))
-		return outcome_add(leg->t.outcome, ERR_BUSY, "",
-				   "It has as many requests as it can take; try again later.");
-	ok = leg->legs->read(leg, leg->legs->ctx);
-	backend_leave(backend);
-	return ok;
-}
-
 static void leg_run(struct worker_job *job, bool expired)
 {
 	struct leg *leg = (struct leg *)(void *)((char *)job - offsetof(struct leg, job));
@@ -108,7 +94,7 @@ static void leg_run(struct worker_job *job, bool expired)
 
 	leg->answered = expired ? outcome_add(leg->t.outcome, ERR_BACKEND_TIMEOUT, "",
 					      "There was no time left to ask it; try again later.")
-				: leg_ask(leg);
+				: legs->read(leg, legs->ctx);
 	pthread_mutex_lock(&legs->lock);
 	legs->running--;
 	pthread_cond_signal(&legs->ended);
@@ -161,7 +147,7 @@ static void legs_walk(struct legs *legs)
 			own = leg;
 	}
 	if (own)
-		own->answered = leg_ask(own);
+		own->answered = legs->read(own, legs->ctx);
 	pthread_mutex_lock(&legs->lock);
 	while (legs->running > 0)
 		pthread_cond_wait(&legs->ended, &legs->lock);

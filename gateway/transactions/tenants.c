@@ -289,6 +289,15 @@ static bool means_open(struct tenants *tenants, struct outcome *outcome)
 	return tenants->cache && closer_start(tenants, outcome);
 }
 
+static void tenants_measure(void *ctx, struct measures *measures)
+{
+	const struct tenants *tenants = ctx;
+
+	MEASURE(measures, METRIC_SPOOL, atomic_load(&tenants->spools.total_bytes), STR_NONE);
+	MEASURE(measures, METRIC_SPOOL_BOUND, tenants->spools.total_bytes_max, STR_NONE);
+	MEASURE(measures, METRIC_BUILD, 1, str_from_c(tenants->version));
+}
+
 bool tenants_open(struct config_set *configs, const char *version, const struct tenant_part *part,
 		  struct tenants **tenants, struct outcome *outcome)
 {
@@ -312,6 +321,8 @@ bool tenants_open(struct config_set *configs, const char *version, const struct 
 		tenants_close(opened);
 		return false;
 	}
+	opened->watch = (struct watch) { .ctx = opened, .measure = tenants_measure };
+	watch_begin(&opened->watch);
 	*tenants = opened;
 	return true;
 }
@@ -320,6 +331,7 @@ void tenants_close(struct tenants *tenants)
 {
 	if (!tenants)
 		return;
+	watch_end(&tenants->watch);
 	set_release(tenants, tenants->now);
 	closer_end(tenants);
 	if (tenants->legs)

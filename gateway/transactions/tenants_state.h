@@ -47,6 +47,7 @@ struct tenants {
 	struct kept_stores *stores;
 	struct kept_tenant *ended;
 	bool is_stopping;
+	struct watch watch;
 };
 
 /* tenants_keep.c: makes one of these settings, with the stores of its name, which are opened when they are not yet. It has

@@ -9,7 +9,7 @@
 
 #include "gateway/run/clock.h"
 #include "gateway/run/random.h"
-#include "gateway/south/backend.h"
+#include "gateway/south/backend_call.h"
 #include "gateway/south/soap_failure.h"
 
 #define OPEN_MS 1000
@@ -160,6 +160,40 @@ static void test_without_failures_it_never_opens(void **state)
 	}
 }
 
+static bool begin(struct backend *backend, const char *url, struct backend_call *call, struct outcome *outcome)
+{
+	return backend_call_begin(backend, url, STR("urn:ihe:iti:2007:RegistryStoredQuery"), call, outcome);
+}
+
+static void test_a_full_back_end_refuses(void **state)
+{
+	const char *url = "http://127.0.0.1/registry";
+	struct backend backend = { .requests_max = 1, .breakers.options = options };
+	struct backend other = { .requests_max = 1 };
+	struct backend_call call;
+	struct backend_call within;
+	struct backend_call elsewhere;
+	struct outcome outcome;
+
+	(void)state;
+	outcome_init(&outcome);
+	assert_true(begin(&backend, url, &call, &outcome));
+	/* What this thread asks while it has a place needs none of its own, also when it has asked elsewhere between. */
+	assert_true(begin(&backend, url, &within, &outcome));
+	assert_true(begin(&other, url, &elsewhere, &outcome));
+	backend_call_end(&other, &elsewhere, BREAKER_ANSWERED, "test");
+	backend_call_end(&backend, &within, BREAKER_ANSWERED, "test");
+	assert_int_equal(backend.request_count, 1);
+	backend_call_end(&backend, &call, BREAKER_ANSWERED, "test");
+	assert_int_equal(backend.request_count, 0);
+	backend.request_count = 1; /* another thread's */
+	assert_false(begin(&backend, url, &call, &outcome));
+	assert_int_equal(outcome.issues[0].code, ERR_BUSY);
+	backend.request_count = 0;
+	assert_true(begin(&backend, url, &call, &outcome));
+	backend_call_end(&backend, &call, BREAKER_ANSWERED, "test");
+}
+
 static void test_each_address_has_its_own(void **state)
 {
 	char registry[] = "http://127.0.0.1/registry";
@@ -171,15 +205,15 @@ static void test_each_address_has_its_own(void **state)
 	(void)state;
 	outcome_init(&outcome);
 	for (unsigned i = 0; i < options.failures; i++) {
-		assert_true(backend_call_begin(&backend, i % 2 ? same : registry, &call, &outcome));
-		backend_call_end(&backend, &call, BREAKER_FAILED);
+		assert_true(begin(&backend, i % 2 ? same : registry, &call, &outcome));
+		backend_call_end(&backend, &call, BREAKER_FAILED, "test");
 	}
-	assert_false(backend_call_begin(&backend, same, &call, &outcome));
+	assert_false(begin(&backend, same, &call, &outcome));
 	assert_int_equal(outcome.issues[0].code, ERR_BACKEND_DOWN);
 	assert_false(backend_would_ask(&backend, registry));
 	assert_true(backend_would_ask(&backend, "http://127.0.0.1/repository"));
-	assert_true(backend_call_begin(&backend, "http://127.0.0.1/repository", &call, &outcome));
-	backend_call_end(&backend, &call, BREAKER_ANSWERED);
+	assert_true(begin(&backend, "http://127.0.0.1/repository", &call, &outcome));
+	backend_call_end(&backend, &call, BREAKER_ANSWERED, "test");
 }
 
 static void test_what_an_end_says(void **state)
@@ -275,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_the_time_grows_and_is_bounded),
 		cmocka_unit_test(test_what_began_before_says_nothing),
 		cmocka_unit_test(test_without_failures_it_never_opens),
+		cmocka_unit_test(test_a_full_back_end_refuses),
 		cmocka_unit_test(test_each_address_has_its_own),
 		cmocka_unit_test(test_what_an_end_says),
 		cmocka_unit_test(test_many_threads_one_probe),

@@ -338,11 +338,6 @@ static void test_backend__admits_as_many_as_it_may(void **state)
 	struct backend_repository repository = { .unique_id = STR("1.2.3"), .url = "http://127.0.0.1/r" };
 	struct backend backend = { .requests_max = 2, .repositories = &repository, .repository_count = 1 };
 
-	assert_true(backend_enter(&backend));
-	assert_true(backend_enter(&backend));
-	assert_false(backend_enter(&backend));
-	backend_leave(&backend);
-	assert_true(backend_enter(&backend));
 	assert_string_equal(backend_repository_url(&backend, STR("1.2.3")), "http://127.0.0.1/r");
 	assert_null(backend_repository_url(&backend, STR("1.2.3.4")));
 }

@@ -379,7 +379,8 @@ static void test_config__sample_is_a_good_configuration(void **state)
 			   name.data);
 	}
 	assert_non_null(strstr(full.data, "\n  class_code: http"));
-	static const char *const named[] = { "codes.json", "consent.secret", "redis.password", "sentinel.password",
+	static const char *const named[] = { "codes.json",          "consent.secret", "metrics.secret",
+					     "postgresql.conninfo", "redis.password", "sentinel.password",
 					     "tokens.pem" };
 
 	for (size_t i = 0; i < COUNT_OF(named); i++)

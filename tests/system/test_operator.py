@@ -1,0 +1,170 @@
+"""What operators ask: /health/live, /health/ready and /metrics, also while every worker waits for a back-end."""
+import http.client
+import os
+import sys
+import threading
+import unittest
+
+import proxy
+import support
+
+QUERY = "RegistryStoredQuery"
+SECRET = "a secret of some length"
+DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
+HEALTH = ("/health/live", "/health/ready")
+FROM_ELSEWHERE = {"X-Forwarded-For": "192.0.2.7"}
+
+
+def parsed(text):
+    """{(name, labels as a sorted tuple): value}, as Prometheus' own parser reads it."""
+    if DEBIAN_PACKAGES not in sys.path:
+        sys.path.append(DEBIAN_PACKAGES)  # whichever python runs: the parser is pure
+    try:
+        from prometheus_client import parser  # pylint: disable=import-outside-toplevel
+    except ImportError:
+        support.absent("prometheus_client is not installed")
+    return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for family in parser.text_string_to_metric_families(text) for sample in family.samples}
+
+
+class Operator(support.Stand):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.secret = os.path.join(cls.directory, "metrics.secret")
+        with open(cls.secret, "w", encoding="ascii") as file:
+            file.write(SECRET + "\n")
+        os.chmod(cls.secret, 0o600)
+
+    def setUp(self):
+        self.proxy = proxy.Proxy("http://127.0.0.1:%d" % self.domain.port)
+        self.addCleanup(self.proxy.close)
+
+    def behind(self, **overrides):
+        gateway = support.Gateway(self.directory, [self.domain.back_end(
+            registry_url=self.proxy.url("/registry"), breaker_failures=2, breaker_open_ms=60000)],
+            name="behind-" + self._testMethodName, metrics={"secret_file": self.secret}, **overrides)
+        self.addCleanup(gateway.stop)
+        return gateway
+
+    @staticmethod
+    def ask(gateway, path, headers=None, method="GET"):
+        return support.request(method, "http://127.0.0.1:%d%s" % (gateway.port, path), headers)
+
+    def metrics(self, gateway):
+        answer = self.assertStatus(self.ask(gateway, "/metrics"), 200)
+        self.assertEqual(answer.header("Content-Type"), "text/plain; version=0.0.4; charset=utf-8")
+        return parsed(answer.body.decode())
+
+    def test_health(self):
+        gateway = self.behind()
+        for path in HEALTH:
+            self.assertEqual(self.assertStatus(self.ask(gateway, path), 200).json()["status"], "ok")
+            self.assertEqual(self.assertStatus(self.ask(gateway, path, method="HEAD"), 200).body, b"")
+            self.assertStatus(self.ask(gateway, path, method="POST"), 405)
+            self.assertEqual(self.ask(gateway, path, FROM_ELSEWHERE).json(), {"status": "ok"})
+        parts = {part["name"]: part["status"] for part in self.ask(gateway, "/health/ready").json()["parts"]}
+        self.assertEqual(parts, {"hcm": "ok", "audit": "ok", "gateway": "ok"})
+        self.assertStatus(self.ask(gateway, "/health"), 404)
+
+    def test_not_ready_while_nobody_can_be_asked(self):
+        gateway = self.behind()
+        self.proxy.script(QUERY, *[proxy.lost_request] * 4)
+        for _ in range(2):
+            self.assertStatus(gateway.find(), 502)
+        answer = self.assertStatus(self.ask(gateway, "/health/ready"), 503)
+        self.assertIn({"tenant": "default", "name": "hcm", "status": "not ok"}, answer.json()["parts"])
+        self.assertEqual(self.assertStatus(self.ask(gateway, "/health/ready", FROM_ELSEWHERE), 503).json(),
+                         {"status": "not ok"})
+        self.assertStatus(self.ask(gateway, "/health/live"), 200)
+        values = self.metrics(gateway)
+        self.assertEqual(values["passerelle_breaker_state", (("source", "hcm"), ("tenant", "default"))], 2)
+        calls = dict(action=QUERY, source="hcm", tenant="default")
+        self.assertEqual(values["passerelle_calls_total", tuple(sorted(dict(calls, end="failed").items()))], 2)
+        self.assertStatus(gateway.find(), 503)
+        self.assertEqual(self.metrics(gateway)["passerelle_calls_total",
+                                               tuple(sorted(dict(calls, end="down").items()))], 1)
+
+    def test_who_may_read_the_metrics(self):
+        gateway = self.behind()
+        for headers, status in (({}, 200), (FROM_ELSEWHERE, 401), ({"Via": "1.1 proxy"}, 401),
+                                ({"Authorization": "Bearer " + SECRET}, 200),
+                                (dict(FROM_ELSEWHERE, Authorization="Bearer " + SECRET), 200),
+                                (dict(FROM_ELSEWHERE, Authorization="Bearer " + SECRET[1:]), 401),
+                                (dict(FROM_ELSEWHERE, Authorization="Bearer "), 401),
+                                (dict(FROM_ELSEWHERE, Authorization=SECRET), 401)):
+            self.assertStatus(self.ask(gateway, "/metrics", headers), status)
+        # Without a secret nobody from elsewhere reads them.
+        for secret in ("", " "):
+            self.assertStatus(self.ask(self.gateway, "/metrics",
+                                       dict(FROM_ELSEWHERE, Authorization="Bearer " + secret)), 401)
+
+    def test_requests_are_counted(self):
+        gateway = self.behind()
+        bundle = support.demo_bundle(b"a letter", "text/plain")
+        self.assertStatus(gateway.publish(bundle), 200)
+        self.assertStatus(gateway.find(), 200)
+        self.assertStatus(gateway.find(nonsense="1", **{"patient.identifier": None}), 400)
+        self.assertStatus(self.ask(gateway, "/elsewhere"), 404)
+
+        def requests(**labels):
+            return sum(value for (name, pairs), value in self.metrics(gateway).items()
+                       if name == "passerelle_requests_total" and set(labels.items()) <= set(pairs))
+
+        # What is counted is over: the client may know before.
+        for labels in ({"transaction": "PROVIDE_BUNDLE", "class": "2xx"}, {"transaction": "FIND_REFERENCES", "class": "2xx"},
+                       {"transaction": "FIND_REFERENCES", "class": "4xx"}):
+            support.wait_until(lambda labels=labels: requests(server="gateway", tenant="default", **labels) == 1,
+                               "one request with %s" % labels)
+        support.wait_until(lambda: requests(transaction="unknown", **{"class": "4xx"}) == 1, "the unknown path")
+        values = self.metrics(gateway)
+        self.assertEqual(values["passerelle_refused_total", (("code", "ERR_NOT_FOUND"), ("server", "gateway"))], 1)
+        self.assertEqual(values["passerelle_request_seconds_count", (
+            ("server", "gateway"), ("tenant", "default"), ("transaction", "PROVIDE_BUNDLE"))], 1)
+        self.assertGreater(values["passerelle_spool_bound_bytes", ()], 0)
+        self.assertEqual([value for (name, _), value in values.items() if name == "passerelle_build_info"], [1])
+        text = self.ask(gateway, "/metrics").body.decode()
+        for word in support.PRIVATE_WORDS:
+            self.assertNotIn(word, text)
+
+    def test_every_name_is_of_the_table(self):
+        """Each family has its help and type, and no sample comes twice."""
+        gateway = self.behind()
+        self.assertStatus(gateway.find(), 200)
+        lines = self.ask(gateway, "/metrics").body.decode().splitlines()
+        samples = [line.rsplit(" ", 1)[0] for line in lines if not line.startswith("#")]
+        self.assertEqual(len(samples), len(set(samples)))
+        families = {line.split(" ")[2] for line in lines if line.startswith("# TYPE ")}
+        for sample in samples:
+            name = sample.split("{")[0]
+            self.assertTrue({name, name.rsplit("_", 1)[0]} & families, name)
+
+    def test_they_answer_while_all_workers_wait(self):
+        gateway = self.behind(limits={"workers": 1, "queue": 1})
+        go = threading.Event()
+        self.addCleanup(go.set)
+        self.proxy.script(QUERY, proxy.held(go))
+        waiting = [threading.Thread(target=gateway.find) for _ in range(2)]
+        waiting[0].start()
+        support.wait_until(lambda: self.proxy.count(QUERY) == 1, "the first search at the back-end")
+        waiting[1].start()
+        support.wait_until(lambda: self.metrics(gateway)["passerelle_requests_waiting", (("server", "gateway"),)] == 1,
+                           "the second to wait for a worker")
+        for path in HEALTH:
+            self.assertStatus(self.ask(gateway, path), 200)
+        values = self.metrics(gateway)
+        self.assertEqual(values["passerelle_workers", (("server", "gateway"), ("state", "busy"))], 1)
+        self.assertEqual(values["passerelle_calls_under_way", (("source", "hcm"), ("tenant", "default"))], 1)
+        go.set()
+        for thread in waiting:
+            thread.join(60)
+
+    def test_a_body_is_not_read(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=30)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/health/live", b"x" * 100000)
+        self.assertEqual(connection.getresponse().status, 200)
+
+
+if __name__ == "__main__":
+    unittest.main()
