@@ -126,10 +126,10 @@ static bool chunk_open(struct outbox_reader *reader, struct sql_rows *rows, stru
 				   "put.");
 	reader->revision = place.revision;
 	reader->is_last = place.is_last;
-	reader->chunk++;
 	return true;
 }
 
+/* Does not go on to the next chunk: a work may be run again, and finds what it did. */
 static bool chunk_read(void *context, struct sql_session *session, struct outcome *outcome)
 {
 	struct outbox_reader *reader = context;
@@ -156,6 +156,7 @@ bool outbox_reader_next(struct outbox_reader *reader, struct str *piece, struct 
 		return true;
 	if (!sql_read(&reader->outbox->shared->store, chunk_read, reader, outcome))
 		return false;
+	reader->chunk++;
 	piece->size = reader->size;
 	return true;
 }
