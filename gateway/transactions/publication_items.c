@@ -6,6 +6,8 @@
 #include "mappers/base/uuid.h"
 #include "mappers/caller_json.h"
 
+#define LOOKS_MAX 4 /* at an item that is settled or corrected at each look */
+
 bool publication_operator(const struct transaction *t)
 {
 	return t->caller->kind != CALLER_PATIENT &&
@@ -29,6 +31,12 @@ static bool unknown(const struct transaction *t)
 }
 
 /* What is settled has only its result; the parts of the others say more. */
+static bool part_missed(struct publication_item *opened, const struct outcome *reading)
+{
+	opened->has_moved = reading->count && reading->issues[0].code == ERR_NOT_FOUND;
+	return opened->has_moved;
+}
+
 static bool parts_read(const struct transaction *t, struct publication_item *opened)
 {
 	struct outbox *outbox = delivery_outbox(t->gateway->delivery);
@@ -39,13 +47,13 @@ static bool parts_read(const struct transaction *t, struct publication_item *ope
 
 	outcome_init(&reading);
 	if (!outbox_part(outbox, id, PUBLICATION_HEAD, PUBLICATION_HEAD_BYTES_MAX, t->south.arena, &text, &reading))
-		return reading.count && reading.issues[0].code == ERR_NOT_FOUND;
+		return part_missed(opened, &reading);
 	if (!publication_head_read(text, t->south.arena, &head))
 		return true;
 	opened->caller = head.caller;
 	if (!outbox_part(outbox, id, PUBLICATION_METADATA, PUBLICATION_METADATA_BYTES_MAX, t->south.arena, &text,
 			 &reading))
-		return reading.count && reading.issues[0].code == ERR_NOT_FOUND;
+		return part_missed(opened, &reading);
 	if (publication_metadata_read(text, t->south.arena, &opened->metadata, &reading))
 		opened->patient_id = opened->metadata.submission_sets[0].patient_id;
 	return true;
@@ -77,22 +85,28 @@ bool publication_item_read(const struct transaction *t, const struct outbox_item
 
 bool publication_item_open(const struct transaction *t, struct str sealed, struct publication_item *opened)
 {
-	struct outbox_item item;
-	struct str result = STR_NONE;
 	uint8_t uuid[16];
 	uint8_t source;
 	char urn[UUID_URN_SIZE];
-	struct outcome asking;
-	bool visible;
+	bool visible = false;
 
-	outcome_init(&asking);
 	if (!t->gateway->delivery || !seal_id_open(t->gateway->seal, SEAL_TASK, sealed, &source, uuid))
 		return unknown(t);
 	uuid_write(uuid, urn);
-	if (!outbox_get(delivery_outbox(t->gateway->delivery), str_from(str_from_c(urn), sizeof("urn:uuid:") - 1),
-			t->south.arena, &item, &result, &asking))
-		return asking.count && asking.issues[0].code != ERR_NOT_FOUND
-			       ? outcome_add(t->outcome, asking.issues[0].code, "", "%s", asking.issues[0].text)
-			       : unknown(t);
-	return publication_item_read(t, &item, result, opened, &visible) && (visible || unknown(t));
+	*opened = (struct publication_item) { .has_moved = true };
+	for (unsigned look = 0; look < LOOKS_MAX && opened->has_moved; look++) {
+		struct str id = str_from(str_from_c(urn), sizeof("urn:uuid:") - 1);
+		struct str result = STR_NONE;
+		struct outbox_item item;
+		struct outcome asking;
+
+		outcome_init(&asking);
+		if (!outbox_get(delivery_outbox(t->gateway->delivery), id, t->south.arena, &item, &result, &asking))
+			return asking.count && asking.issues[0].code != ERR_NOT_FOUND
+				       ? outcome_add(t->outcome, asking.issues[0].code, "", "%s", asking.issues[0].text)
+				       : unknown(t);
+		if (!publication_item_read(t, &item, result, opened, &visible))
+			return false;
+	}
+	return visible || unknown(t);
 }

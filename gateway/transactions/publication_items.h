@@ -13,6 +13,7 @@ struct publication_item {
 	struct metadata metadata;         /* while it is not settled, or a dead letter */
 	struct publication_result result; /* of a settled one or a dead letter; body.data NULL: none */
 	bool is_own;                      /* of who asks now, or they are an operator */
+	bool has_moved;                   /* its parts went while they were read: it is not what item says any more */
 };
 
 /* Reads it by its sealed id, if the caller may know of it. Errors: ERR_NOT_FOUND for everything else, those of the
