@@ -218,6 +218,17 @@ round_trip() { # base URL
 	cmp "$demo_directory/letter.xml" "$demo_directory/retrieved.xml" >&2 ||
 		die "the retrieved document is not the published one (letter.xml, retrieved.xml in $demo_directory)"
 	say "  byte for byte the letter that was published ($demo_directory/letter.xml)"
+
+	both_networks 4 "$1"
+}
+
+# The record as a whole: what the hospitals share, and what the DSP has.
+both_networks() { # number of the step, base URL, curl arguments...
+	step "$1. See the whole record of the patient: the hospitals' (hcm) and the national one (dsp) in one answer" \
+		200 "$demo_directory/both.json" "${@:3}" "$2/DocumentReference?patient.identifier=$patient_system%7C$patient_value&status=current&_count=200"
+	grep -q '"title" *: *"Vaccination record"' "$demo_directory/both.json" && grep -q '"title" *: *"Discharge letter' "$demo_directory/both.json" ||
+		die "the answer does not hold documents of both networks; it is $demo_directory/both.json"
+	say "  $(grep -o '#hcm"' "$demo_directory/both.json" | wc -l) of hcm, $(grep -o '"title" *: *"Vaccination record"' "$demo_directory/both.json" | wc -l) of dsp; each says where it comes from (meta.source)"
 }
 
 # Makes a token for one of the roles of the demo and keeps it in a file, to be used by hand too.
@@ -338,7 +349,7 @@ command_demo() {
 	say "What is published stays in $demo_directory; logs are in $demo_directory/*.log."
 	[[ $once ]] && return 0
 	say "Serving until Ctrl-C. What the gateway can do: curl http://127.0.0.1:${part_port[gateway]}/fhir/metadata"
-	say "Pull a plug in another terminal and watch: ./run demo stop hcm (or kill; then start); parts: ${demo_parts[*]}"
+	say "Pull a plug in another terminal and watch: ./run demo stop hcm (or kill; then start). Parts: ${demo_parts[*]}"
 	plugs_serve
 }
 
@@ -373,6 +384,8 @@ files_write() {
 	secrets_make
 	domain_configuration hcm >"$demo_directory/hcm.yaml"
 	gateway_configuration >"$demo_directory/gateway.yaml"
+	tenant_configuration 2.999.20.100 >"$demo_directory/hopital-nord.yaml"
+	tenant_configuration 2.999.20.200 >"$demo_directory/hopital-sud.yaml"
 }
 
 # Keys and secrets: made once, readable by their owner alone.
@@ -462,12 +475,27 @@ dsp_fill() {
 	: >"$demo_directory/dsp-data/filled"
 }
 
+# What differs from one hospital to the other; the rest stands in gateway.yaml.
+tenant_configuration() { # OID of the hospital
+	cat <<YAML
+# Written by ./run for the demo, again at each start. Keys here take the place of those in gateway.yaml.
+publication:
+  degraded: accept
+YAML
+}
+
 gateway_configuration() {
 	local hcm=http://127.0.0.1:${part_port[hcm]} dsp=http://127.0.0.1:${part_port[dsp]}
 	cat <<YAML
 # Written by ./run for the demo, again at each start. All keys: conf/passerelle.yaml
 listen:
   port: ${part_port[gateway]}
+tenants:
+  - name: hopital-nord
+    file: hopital-nord.yaml
+  - name: hopital-sud
+    file: hopital-sud.yaml
+default_tenant: hopital-nord
 keys:
   - id: 1
     file: seal.key
