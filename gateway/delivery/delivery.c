@@ -54,7 +54,7 @@ bool delivery_target_is_away(const struct delivery *delivery, struct str target)
 /* May one more item go to this back-end now? *wait_ms: when to look again. Under the lock. */
 static bool gate_is_open(const struct delivery_gate *gate, uint64_t now_ms, uint64_t *wait_ms)
 {
-	if (gate->in_flight >= (gate->failures ? 1 : DELIVERIES_MAX))
+	if (gate->in_flight >= (gate->failures ? 1 : DELIVERIES_MAX) || now_ms < gate->rests_until_ms)
 		return false;
 	if (gate->failures == 0 || now_ms >= gate->next_ms)
 		return true;
@@ -122,20 +122,33 @@ static void job_run(struct worker_job *base, bool expired)
 	outbox_wake(delivery->outbox);
 }
 
+/* The outbox itself is away: nobody who rings makes that any better. */
+static void gate_rest(struct delivery *delivery, struct delivery_gate *gate)
+{
+	pthread_mutex_lock(&delivery->lock);
+	gate->rests_until_ms = clock_monotonic_ms() + LOOK_MS_MAX;
+	pthread_mutex_unlock(&delivery->lock);
+}
+
 /* Claims one item and hands it to a thread. False: nothing more to do for this target now. */
 static bool job_begin(struct delivery *delivery, struct delivery_gate *gate, uint64_t *wait_ms)
 {
 	struct arena *arena = arena_new(JOB_BYTES_MAX);
 	struct delivery_job *job = arena ? arena_alloc(arena, sizeof(*job)) : NULL;
 	uint64_t due_ms = LOOK_MS_MAX;
+	enum outbox_claimed claimed = OUTBOX_CLAIM_FAILED;
 	struct outcome outcome;
 
 	outcome_init(&outcome);
-	if (!job || outbox_claim(delivery->outbox, gate->target.name, arena, &job->claim, &due_ms, &outcome) !=
-			    OUTBOX_CLAIMED) {
-		if (outcome.count)
+	if (job)
+		claimed = outbox_claim(delivery->outbox, gate->target.name, arena, &job->claim, &due_ms, &outcome);
+	if (claimed != OUTBOX_CLAIMED) {
+		if (claimed == OUTBOX_CLAIM_FAILED) {
+			due_ms = LOOK_MS_MAX;
+			gate_rest(delivery, gate);
 			LOG(WARN, LOG_DELIVERY, NULL, LOG_TEXT("target", gate->target.name),
-			    LOG_C("outbox", outcome.issues[0].text));
+			    LOG_C("outbox", outcome.count ? outcome.issues[0].text : "no memory"));
+		}
 		if (due_ms < *wait_ms)
 			*wait_ms = due_ms;
 		arena_free(arena);

@@ -14,9 +14,10 @@
 struct delivery_gate {
 	struct delivery_target target;
 	unsigned in_flight;
-	unsigned failures;     /* in a row, of the back-end itself; 0: it takes what is sent */
-	uint64_t next_ms;      /* monotonic: with failures, nobody tries before */
-	uint64_t succeeded_ms; /* monotonic: when it last took something; 0: never */
+	unsigned failures;       /* in a row, of the back-end itself; 0: it takes what is sent */
+	uint64_t next_ms;        /* monotonic: with failures, nobody tries before */
+	uint64_t succeeded_ms;   /* monotonic: when it last took something; 0: never */
+	uint64_t rests_until_ms; /* monotonic: the outbox gave nothing out because of its own trouble */
 };
 
 /* One item on its way. */

@@ -33,6 +33,10 @@ static struct outbox_shared *shared_new(const struct config *config, struct str 
 	*ok = false;
 	if (shared)
 		shared->name = strndup(name.data, name.size);
+	if (shared && shared->name)
+		shared->directory = config->outbox_store == CONFIG_OUTBOX_POSTGRESQL
+					    ? NULL
+					    : shared->name + name.size - directory.size;
 	if (!shared || !shared->name) {
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
 		free(shared);

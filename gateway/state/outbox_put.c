@@ -1,11 +1,13 @@
 /* Taking an item in: one transaction, in which the line is locked only when the bytes are there already. */
 #include <stdio.h>
+#include <sys/statvfs.h>
 
 #include "gateway/run/random.h"
 #include "gateway/state/outbox_line.h"
 
-#define ROW_BYTES 1024 /* what an item takes besides its parts, about */
-#define SLOTS     16   /* of the sum of bytes: so that puts do not wait for each other's commit */
+#define ROW_BYTES     1024 /* what an item takes besides its parts, about */
+#define RESERVE_BYTES (16u << 20)
+#define SLOTS         16 /* of the sum of bytes: so that puts do not wait for each other's commit */
 
 struct putting {
 	struct outbox *outbox;
@@ -35,6 +37,17 @@ bool outbox_usage(struct outbox *outbox, struct sql_session *session, uint64_t *
 	return true;
 }
 
+/* What waits must not take the room that its delivery needs, or a disk that it filled would never be free again. While it
+ * is written it is there twice: in the log and in the table. */
+static bool disk_has_room(const struct outbox *outbox, uint64_t wanted)
+{
+	struct statvfs disk;
+
+	if (!outbox->shared->directory || statvfs(outbox->shared->directory, &disk) != 0)
+		return true;
+	return (uint64_t)disk.f_bavail * disk.f_frsize >= RESERVE_BYTES + 2 * wanted;
+}
+
 bool outbox_room_check(struct outbox *outbox, struct sql_session *session, const struct str *parts, size_t part_count,
 		       struct outcome *outcome)
 {
@@ -45,6 +58,8 @@ bool outbox_room_check(struct outbox *outbox, struct sql_session *session, const
 		wanted += parts[i].size + VAULT_OVERHEAD;
 	if (!outbox_usage(outbox, session, &used, outcome))
 		return false;
+	if (!disk_has_room(outbox, wanted))
+		return outcome_add(outcome, ERR_STORAGE, "", "Free disk space under state_directory, then retry.");
 	if (used <= outbox->config->outbox_bytes_max && wanted <= outbox->config->outbox_bytes_max - used)
 		return true;
 	return outcome_add(outcome, ERR_STORAGE, "",

@@ -11,7 +11,8 @@
 /* A store, and the bell of this process's waiting threads; shared by the handles that name the same one. */
 struct outbox_shared {
 	struct sql_store store;
-	char *name; /* directory or connection */
+	char *name;            /* use, and directory or connection */
+	const char *directory; /* in name; NULL with PostgreSQL */
 	size_t users;
 	pthread_mutex_t lock;
 	pthread_cond_t rung;
