@@ -70,6 +70,27 @@ const struct command commands[] = {
 	  "  --scope SCOPES   with blanks between, instead of those of the role\n"
 	  "  --minutes N      until it expires: 1 to 1440, 60 by default\n"
 	  "  --help           this text\n" },
+	{ "queue", command_queue, "see and decide about what waits for a back-end",
+	  "Usage: passerelle queue list  --config FILE [--tenant NAME] [--all] [--json]\n"
+	  "       passerelle queue show  --config FILE [--tenant NAME] [--json] [--parts DIRECTORY] ID...\n"
+	  "       passerelle queue retry --config FILE [--tenant NAME] ID...\n"
+	  "       passerelle queue drop  --config FILE [--tenant NAME] ID...\n"
+	  "\n"
+	  "Publications that the gateway has accepted and their back-end has not taken yet, in the order they came.\n"
+	  "Run it as the user of the gateway, whether that is running or not. Nothing is printed about patients.\n"
+	  "States: waiting (for its turn or the back-end), sending, held (behind a refused one that it builds upon),\n"
+	  "refused (by the back-end: it stays until somebody decides), delivered, withdrawn.\n"
+	  "  retry            send what waits or was refused as soon as it can be\n"
+	  "  drop             never send it; its documents are deleted here\n"
+	  "\n" CONFIG_OPTION_USAGE
+	  "  --tenant NAME    of the gateway; by default the one that is served without a name\n"
+	  "  --all            also those delivered or withdrawn in the last outbox.keep_hours\n"
+	  "  --json           a JSON object a line; times are milliseconds since 1970\n"
+	  "  --parts DIRECTORY\n"
+	  "                   save what shall be sent, which is about patients, into files there\n"
+	  "  --help           this text\n"
+	  "\n"
+	  "Ends with 0 when it was done, 1 when anything could not be done, 2 for wrong usage.\n" },
 	{ "version", command_version, "print the version", "Usage: passerelle version\n" },
 	{ NULL, NULL, NULL, NULL },
 };

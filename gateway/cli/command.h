@@ -22,6 +22,7 @@ int command_domain(int argc, char **argv);
 int command_map(int argc, char **argv);
 int command_token(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_queue(int argc, char **argv);
 int command_version(int argc, char **argv);
 
 /* Finds the subcommand and runs it. */

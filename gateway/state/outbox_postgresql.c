@@ -13,8 +13,9 @@
 #include "gateway/state/pg_connection.h"
 
 #define CONNECTIONS_MAX 16
-#define RUNS_MAX        4
-#define AWAY_MS         500                   /* after a failed attempt to connect nobody tries for this long */
+#define RUNS_MAX        6
+#define FAILURES_MAX    3                     /* one may be a server that has just ended others' connections */
+#define AWAY_MS         500                   /* after as many failures to connect nobody tries for this long */
 #define SCHEMA_LOCK     "7236837463512871168" /* any number, the same for all */
 #define CLOCK           "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
@@ -24,6 +25,7 @@ struct postgresql {
 	pthread_cond_t freed;
 	struct pg_connection *idle;
 	size_t count;
+	unsigned failures;      /* to connect, since it last went well */
 	uint64_t away_until_ms; /* monotonic */
 	bool has_schema;
 };
@@ -92,7 +94,8 @@ static struct pg_connection *connection_new(struct postgresql *postgresql, struc
 	struct pg_connection *connection = pg_open(postgresql->conninfo, outcome);
 
 	pthread_mutex_lock(&postgresql->lock);
-	if (!connection)
+	postgresql->failures = connection ? 0 : postgresql->failures + 1;
+	if (postgresql->failures >= FAILURES_MAX)
 		postgresql->away_until_ms = clock_monotonic_ms() + AWAY_MS;
 	bool has_schema = postgresql->has_schema;
 
@@ -142,12 +145,15 @@ static bool place_take(struct postgresql *postgresql, struct pg_connection **idl
 	return !away || outcome_add(outcome, ERR_STORAGE, "", "Retry later: the PostgreSQL of the outbox is away.");
 }
 
-static struct pg_connection *connection_take(struct postgresql *postgresql, struct outcome *outcome)
+/* *again: none could be had, but another attempt may go better. */
+static struct pg_connection *connection_take(struct postgresql *postgresql, bool *again, struct outcome *outcome)
 {
 	struct pg_connection *connection;
 
+	*again = false;
 	if (!place_take(postgresql, &connection, outcome))
 		return NULL;
+	*again = true;
 	if (connection)
 		return connection;
 	connection = connection_new(postgresql, outcome);
@@ -204,12 +210,11 @@ static bool run_once(const struct sql_store *store, bool writes, sql_work work, 
 		     struct outcome *outcome)
 {
 	struct postgresql *postgresql = store->inner;
-	struct pg_connection *connection = connection_take(postgresql, outcome);
+	struct pg_connection *connection = connection_take(postgresql, again, outcome);
 	struct sql_session session = { .store = store, .inner = connection };
 	char now[32];
 	bool ok;
 
-	*again = false;
 	if (!connection)
 		return false;
 	connection->trouble = PG_FINE;

@@ -663,7 +663,7 @@ static void test_clock__a_jump_loses_and_sticks_nothing(void **state)
 	struct stand *stand = *state;
 
 	if (is_postgresql())
-		return; /* its clock is the server's: see test_outbox_postgresql.py */
+		return; /* its clock is the server's: see test_outbox_stores.py */
 	const char *a = put(stand, "a");
 
 	clock_shift_ms -= 24 * 60 * MINUTE_MS; /* put tomorrow, as it were */
