@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "mappers/base/error.h"
+#include "mappers/metadata.h"
 
 #define IHE_MHD_BASE        "https://profiles.ihe.net/ITI/MHD/"
 #define MHD_IDENTIFIER_TYPE IHE_MHD_BASE "CodeSystem/IHE.MHD.MHDIdentifierType"
@@ -38,6 +38,7 @@ struct fhir_links {
 	struct str attachment_url;             /* DocumentReference */
 	struct str last_updated;               /* meta.lastUpdated, instant; STR_NONE: left out */
 	struct str source;                     /* meta.source, a URI that tells where it is kept; STR_NONE: left out */
+	struct code tag;                       /* meta.tag, scheme a URI; code empty: left out */
 	const struct fhir_relation *relations; /* DocumentReference */
 	size_t relation_count;
 	const struct str *members; /* List.entry.item: "DocumentReference/{id}", "List/{id}" */

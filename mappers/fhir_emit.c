@@ -164,7 +164,7 @@ void emit_fail(struct fhir_emitter *emitter)
 void fhir_head_write(struct json_writer *writer, const struct fhir_links *links, struct str profile)
 {
 	json_member(writer, STR("id"), links->id);
-	if (!links->last_updated.size && !links->source.size && !profile.size)
+	if (!links->last_updated.size && !links->source.size && !profile.size && !links->tag.code.size)
 		return;
 	json_member_object(writer, STR("meta"));
 	json_member(writer, STR("lastUpdated"), links->last_updated);
@@ -172,6 +172,15 @@ void fhir_head_write(struct json_writer *writer, const struct fhir_links *links,
 	if (profile.size) {
 		json_member_array(writer, STR("profile"));
 		json_text(writer, profile);
+		json_end_array(writer);
+	}
+	if (links->tag.code.size) {
+		json_member_array(writer, STR("tag"));
+		json_begin_object(writer);
+		json_member(writer, STR("system"), links->tag.scheme);
+		json_member(writer, STR("code"), links->tag.code);
+		json_member(writer, STR("display"), links->tag.display);
+		json_end_object(writer);
 		json_end_array(writer);
 	}
 	json_end_object(writer);

@@ -25,11 +25,6 @@ enum config_audit_enabled { CONFIG_AUDIT_AUTO, CONFIG_AUDIT_ON, CONFIG_AUDIT_OFF
 enum config_outbox_store { CONFIG_OUTBOX_SQLITE, CONFIG_OUTBOX_POSTGRESQL };
 enum config_audit_kind { CONFIG_AUDIT_FHIR, CONFIG_AUDIT_SYSLOG, CONFIG_AUDIT_FILE };
 
-struct config_strs {
-	struct str *items;
-	size_t count;
-};
-
 /* A member per row: the type of the row decides what it is. */
 #define CONFIG_MEMBER_TEXT(field)               struct str field;
 #define CONFIG_MEMBER_URL(field)                struct str field; /* absolute http or https, as written */
@@ -62,6 +57,7 @@ struct config_strs {
 		struct item *items; \
 		size_t count;       \
 	}
+CONFIG_LIST(config_strs, str);
 struct config_key {
 #define KEY_ROW CONFIG_ROW
 #include "gateway/run/config.def"

@@ -141,8 +141,8 @@ static bool around_read(struct leg *leg, const void *ctx)
 	struct found *found = leg->found;
 
 	(void)ctx;
-	return associations_ask(&leg->t, found->page, found->page_count, &found->around) &&
-	       members_ask(&leg->t, &found->around);
+	return leg->is_away || (associations_ask(&leg->t, found->page, found->page_count, &found->around) &&
+				members_ask(&leg->t, &found->around));
 }
 
 static bool page_surroundings(struct legs *legs, const struct list_page *page)
@@ -161,6 +161,8 @@ static bool page_surroundings(struct legs *legs, const struct list_page *page)
 			if (page->entries[k].source == leg->t.source->config->source)
 				found->page[found->page_count++] = entry_uuid(&page->entries[k]);
 		}
+		if (!waiting_around(&leg->t, &leg->waiting, &found->around))
+			return false;
 		leg->found = found;
 		leg->wanted = leg->wanted && found->page_count > 0;
 	}
@@ -236,7 +238,7 @@ bool find_document_lists(const struct transaction *t, const struct search_reques
 	if (!search_links(t, "List", search.honoured, page.more ? &page.last : NULL, &sources, &set) ||
 	    (search.view.summary != SUMMARY_COUNT && !page_surroundings(&legs, &page)))
 		return false;
-	set.is_incomplete = legs.is_incomplete;
+	set.is_incomplete = legs.is_incomplete || legs.items[0].is_away;
 	json_writer_init(&writer, answer);
 	return page_write(&legs, &search, &page, &set, &writer);
 }

@@ -98,7 +98,9 @@ static bool times_read(struct leg *leg, const void *ctx)
 	struct found *found = leg->found;
 
 	(void)ctx;
-	for (size_t begin = 0; begin < found->count; begin += SEARCH_BATCH) {
+	for (size_t i = 0; i < leg->waiting.count; i++)
+		times_take(&leg->waiting.items[i].metadata, found->items, found->count);
+	for (size_t begin = 0; !leg->is_away && begin < found->count; begin += SEARCH_BATCH) {
 		size_t batch = found->count - begin < SEARCH_BATCH ? found->count - begin : SEARCH_BATCH;
 		struct str uuids[SEARCH_BATCH];
 		struct stored_query query;
@@ -163,7 +165,7 @@ static bool around_read(struct leg *leg, const void *ctx)
 	struct found *found = leg->found;
 
 	(void)ctx;
-	return associations_ask(&leg->t, found->page, found->page_count, &found->around);
+	return leg->is_away || associations_ask(&leg->t, found->page, found->page_count, &found->around);
 }
 
 static bool page_surroundings(struct legs *legs, const struct document_page *page)
@@ -187,6 +189,8 @@ static bool page_surroundings(struct legs *legs, const struct document_page *pag
 			found->around.entries = leg->answers[0].document_entries;
 			found->around.entry_count = leg->answers[0].document_entry_count;
 		}
+		if (!waiting_around(&leg->t, &leg->waiting, &found->around))
+			return false;
 		leg->wanted = found->page_count > 0;
 	}
 	if (!legs_run(legs, around_read, NULL))
@@ -285,7 +289,7 @@ bool find_document_references(const struct transaction *t, const struct search_r
 	if (!search_links(t, "DocumentReference", search.honoured, page.more ? &page.last : NULL, &sources, &set) ||
 	    (search.view.summary != SUMMARY_COUNT && !page_surroundings(&legs, &page)))
 		return false;
-	set.is_incomplete = legs.is_incomplete;
+	set.is_incomplete = legs.is_incomplete || legs.items[0].is_away;
 	twins_tell(&legs, &page);
 	json_writer_init(&writer, answer);
 	return page_write(&legs, &search, &page, &set, &writer);

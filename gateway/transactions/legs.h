@@ -9,6 +9,7 @@
 
 #include "gateway/run/worker.h"
 #include "gateway/transactions/transactions.h"
+#include "gateway/transactions/waiting.h"
 #include "mappers/search_cursor.h"
 
 struct legs;
@@ -22,7 +23,9 @@ struct leg {
 	 * it holds nothing that another source's copy hides. */
 	struct metadata *answers;
 	size_t answer_count;
-	void *found; /* whatever the caller makes of it */
+	void *found;            /* whatever the caller makes of it */
+	struct waiting waiting; /* what is not registered yet, of the first source */
+	bool is_away;           /* ... which does not answer: what waits is all that is shown of it */
 	/* Inside legs.c: */
 	struct legs *legs;
 	struct outcome outcome;

@@ -38,7 +38,7 @@ static bool is_own(const struct metadata *metadata, struct str urn)
 static bool names_find(const struct transaction *t, const struct metadata *metadata, struct strs *makes,
 		       struct strs *needs)
 {
-	size_t room = metadata->document_entry_count * 2 + metadata->folder_count + 1;
+	size_t room = metadata->document_entry_count * 2 + metadata->folder_count + 2;
 	const struct submission_set *set = &metadata->submission_sets[0];
 
 	makes->items = arena_array(t->south.arena, room, sizeof(struct str));
@@ -46,6 +46,7 @@ static bool names_find(const struct transaction *t, const struct metadata *metad
 	if (!makes->items || !needs->items)
 		return no_memory(t);
 	makes->items[makes->count++] = set->unique_id;
+	makes->items[makes->count++] = set->entry_uuid;
 	for (size_t i = 0; i < metadata->document_entry_count; i++) {
 		makes->items[makes->count++] = metadata->document_entries[i].entry_uuid;
 		makes->items[makes->count++] = metadata->document_entries[i].unique_id;

@@ -14,13 +14,16 @@ static bool reference_read(const struct transaction *t, struct str id, struct st
 {
 	const struct document_entry *entry;
 	struct neighbourhood around = { .asked_id = id };
+	struct waiting waiting;
 	struct json_writer writer;
 
-	if (!document_entry_shown(t, urn, &entry))
+	if (!document_entry_here(t, urn, &waiting, &entry))
 		return false;
 	if (!entry)
 		return not_there(t);
-	if (!associations_ask(t, &entry->entry_uuid, 1, &around) || !around_drop(t, &around, hidden_elsewhere_drop))
+	if (!waiting_around(t, &waiting, &around) ||
+	    (!waiting_entry(&waiting, entry->entry_uuid) &&
+	     (!associations_ask(t, &entry->entry_uuid, 1, &around) || !around_drop(t, &around, hidden_elsewhere_drop))))
 		return false;
 	*etag = version_etag(t, entry->entry_uuid, entry->version, entry->availability_status);
 	json_writer_init(&writer, answer);

@@ -43,6 +43,27 @@ static bool read_folder(const struct transaction *t, struct str id, struct str u
 	return folder_write(t, folder, &around, &writer) && json_writer_finish(&writer, t->outcome);
 }
 
+/* One that waits. */
+static bool waiting_read(const struct transaction *t, struct str id, struct str urn, const struct waiting *waiting,
+			 struct buf *answer, struct str *etag)
+{
+	const struct metadata *metadata = &waiting_list(waiting, urn)->metadata;
+	struct neighbourhood around = { .asked_id = id };
+	struct json_writer writer;
+
+	if (!waiting_around(t, waiting, &around))
+		return false;
+	json_writer_init(&writer, answer);
+	*etag = version_etag(t, urn, STR("0"), STR_NONE);
+	for (size_t i = 0; i < metadata->folder_count; i++) {
+		if (str_equal_nocase(metadata->folders[i].entry_uuid, urn))
+			return folder_write(t, &metadata->folders[i], &around, &writer) &&
+			       json_writer_finish(&writer, t->outcome);
+	}
+	return submission_set_write(t, &metadata->submission_sets[0], &around, &writer) &&
+	       json_writer_finish(&writer, t->outcome);
+}
+
 /* At its source. */
 static bool list_read(const struct transaction *t, struct str id, struct str urn, struct buf *answer, struct str *etag)
 {
@@ -51,7 +72,12 @@ static bool list_read(const struct transaction *t, struct str id, struct str urn
 	struct neighbourhood around;
 	struct json_writer writer;
 	const struct submission_set *set;
+	struct waiting waiting;
 
+	if (!waiting_here(t, urn, &waiting))
+		return false;
+	if (waiting_list(&waiting, urn))
+		return waiting_read(t, id, urn, &waiting, answer, etag);
 	if (!get_submission_set_and_contents(urn, registry_home(t), t->south.arena, &query))
 		return no_memory(t);
 	if (!registry_ask(t, &query, &found) || !hidden_elsewhere_drop(t, &found))

@@ -30,6 +30,21 @@ static bool append(const struct transaction *t, void *array_pointer, size_t *cou
 	return true;
 }
 
+bool neighbourhood_add(const struct transaction *t, struct neighbourhood *around, const struct metadata *metadata)
+{
+	return append(t, &around->associations, &around->association_count, metadata->associations,
+		      metadata->association_count, sizeof(struct association)) &&
+	       append(t, &around->entries, &around->entry_count, metadata->document_entries,
+		      metadata->document_entry_count, sizeof(struct document_entry)) &&
+	       append(t, &around->folders, &around->folder_count, metadata->folders, metadata->folder_count,
+		      sizeof(struct folder));
+}
+
+static struct code tag_of(const struct neighbourhood *around, struct str uuid)
+{
+	return around->waiting ? waiting_tag(around->waiting, uuid) : (struct code) { 0 };
+}
+
 typedef bool (*query_by_uuids)(const struct str *uuids, size_t count, struct str home, struct arena *arena,
 			       struct stored_query *query);
 
@@ -44,13 +59,7 @@ static bool around_ask(const struct transaction *t, query_by_uuids query_make, c
 
 		if (!query_make(uuids + begin, batch, registry_home(t), t->south.arena, &query))
 			return no_memory(t);
-		if (!registry_ask(t, &query, &found) ||
-		    !append(t, &around->associations, &around->association_count, found.associations,
-			    found.association_count, sizeof(struct association)) ||
-		    !append(t, &around->entries, &around->entry_count, found.document_entries,
-			    found.document_entry_count, sizeof(struct document_entry)) ||
-		    !append(t, &around->folders, &around->folder_count, found.folders, found.folder_count,
-			    sizeof(struct folder)))
+		if (!registry_ask(t, &query, &found) || !neighbourhood_add(t, around, &found))
 			return false;
 	}
 	return true;
@@ -204,6 +213,7 @@ bool document_reference_write(const struct transaction *t, const struct document
 	struct fhir_links links = { .id = id,
 				    .subject = patient_reference(t, entry->patient_id),
 				    .source = source_uri(t),
+				    .tag = tag_of(around, entry->entry_uuid),
 				    .relations = relations };
 
 	if (!relations)
@@ -271,7 +281,8 @@ bool submission_set_write(const struct transaction *t, const struct submission_s
 {
 	struct fhir_links links = { .id = own_id(t, SEAL_LIST, set->logical_id, set->entry_uuid, around),
 				    .subject = patient_reference(t, set->patient_id),
-				    .source = source_uri(t) };
+				    .source = source_uri(t),
+				    .tag = tag_of(around, set->entry_uuid) };
 	struct submission_set shown = *set;
 
 	if (!members_link(t, set->entry_uuid, around, &links))
@@ -286,7 +297,8 @@ bool folder_write(const struct transaction *t, const struct folder *folder, cons
 {
 	struct fhir_links links = { .id = own_id(t, SEAL_LIST, folder->logical_id, folder->entry_uuid, around),
 				    .subject = patient_reference(t, folder->patient_id),
-				    .source = source_uri(t) };
+				    .source = source_uri(t),
+				    .tag = tag_of(around, folder->entry_uuid) };
 	struct folder shown = *folder;
 
 	if (!members_link(t, folder->entry_uuid, around, &links))

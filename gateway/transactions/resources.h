@@ -3,6 +3,7 @@
 #define PASSERELLE_RESOURCES_H
 
 #include "gateway/transactions/entries.h"
+#include "gateway/transactions/waiting.h"
 
 struct json_writer;
 
@@ -14,9 +15,14 @@ struct neighbourhood {
 	size_t entry_count;
 	struct folder *folders;
 	size_t folder_count;
+	const struct waiting *waiting; /* what is not registered yet; NULL: nothing */
 	struct str
 		asked_id; /* by which the one resource was read: its id stays that after a change of keys; STR_NONE */
 };
+
+/* Adds what these objects are to what is at hand. */
+bool neighbourhood_add(const struct transaction *t, struct neighbourhood *around,
+		       const struct metadata *metadata) MUST_CHECK;
 
 /* Associations that begin or end at these objects, asked in batches and added to around, with the documents that relations
  * lead to: relations to others are not shown. */

@@ -8,6 +8,7 @@
 #include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/transactions.h"
+#include "gateway/transactions/waiting.h"
 #include "mappers/base/hex.h"
 #include "mappers/metadata_rim.h"
 
@@ -24,6 +25,7 @@ struct passage {
 	const struct transaction *t;
 	const struct document_entry *entry;
 	const struct document_receiver *receiver;
+	const struct waiting *waiting; /* it is not registered yet; NULL: it is */
 	struct document_head head;
 	bool assembled;  /* when it is retrieved: size and hash of the entry say nothing about the bytes */
 	bool verifiable; /* the size is known beforehand */
@@ -261,6 +263,22 @@ bool document_deliver(const struct transaction *t, const struct document_entry *
 	return head_read(&passage) && pass(&passage);
 }
 
+/* A document that waits comes out of the outbox. */
+static bool waiting_pass(struct passage *passage)
+{
+	const struct transaction *t = passage->t;
+	struct spool *spool = waiting_document(t, passage->waiting, passage->entry);
+
+	if (!spool)
+		return false;
+	if (!confirm(passage)) {
+		spool_free(spool);
+		return false;
+	}
+	passage->head.size = spool_size(spool);
+	return passage->receiver->whole(passage->receiver->ctx, &passage->head, spool) || client_gone(passage);
+}
+
 static bool not_there(const struct transaction *t)
 {
 	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such document; search for it anew.");
@@ -270,8 +288,13 @@ static bool not_there(const struct transaction *t)
 static bool document_retrieve(const struct transaction *t, struct str urn, const struct document_receiver *receiver)
 {
 	struct passage passage = { .t = t, .receiver = receiver };
+	struct waiting waiting;
 
-	if (!document_entry_shown(t, urn, &passage.entry))
+	if (!waiting_here(t, urn, &waiting))
+		return false;
+	passage.entry = waiting_entry(&waiting, urn);
+	passage.waiting = passage.entry ? &waiting : NULL;
+	if (!passage.entry && !document_entry_shown(t, urn, &passage.entry))
 		return false;
 	if (!passage.entry)
 		return not_there(t);
@@ -289,7 +312,7 @@ static bool document_retrieve(const struct transaction *t, struct str urn, const
 		return true;
 	if (receiver->head_only && passage.verifiable)
 		return receiver->described(receiver->ctx, &passage.head);
-	return pass(&passage);
+	return passage.waiting ? waiting_pass(&passage) : pass(&passage);
 }
 
 bool retrieve_document(const struct transaction *t, struct str id, const struct document_receiver *receiver)

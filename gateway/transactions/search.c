@@ -4,6 +4,7 @@
 #include "gateway/transactions/identify_patient.h"
 #include "mappers/document_search.h"
 #include "mappers/json_writer.h"
+#include "mappers/submission_match.h"
 
 #define CURSOR_BYTES_MAX 4096
 
@@ -171,7 +172,7 @@ bool search_at(struct leg *leg, const struct search_resolved *resolved, struct s
 		return false;
 	leg->t.south.patient_id = there->patient_id; /* for who is told about whom is asked */
 	*nobody = resolved->patient_id.data && !there->patient_id.data;
-	return true;
+	return waiting_find(t, resolved->patient_id, &there->uuids, &leg->waiting);
 }
 
 struct search search_widened(struct leg *leg, const struct search *search, const struct search_resolved *resolved)
@@ -274,7 +275,7 @@ static bool says_too_many(const struct outcome *outcome)
 	return false;
 }
 
-bool search_ask(struct leg *leg, const struct stored_query *queries, size_t count)
+static bool registry_search(struct leg *leg, const struct stored_query *queries, size_t count)
 {
 	const struct transaction *t = &leg->t;
 
@@ -297,6 +298,89 @@ bool search_ask(struct leg *leg, const struct stored_query *queries, size_t coun
 			return false;
 	}
 	return true;
+}
+
+static bool is_known(const struct leg *leg, size_t count, struct str uuid)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct metadata *answer = &leg->answers[i];
+
+		for (size_t k = 0; k < answer->document_entry_count; k++) {
+			if (str_equal_nocase(answer->document_entries[k].entry_uuid, uuid) ||
+			    str_equal_nocase(answer->document_entries[k].logical_id, uuid))
+				return true;
+		}
+		for (size_t k = 0; k < answer->submission_set_count; k++) {
+			if (str_equal_nocase(answer->submission_sets[k].entry_uuid, uuid))
+				return true;
+		}
+		for (size_t k = 0; k < answer->folder_count; k++) {
+			if (str_equal_nocase(answer->folders[k].entry_uuid, uuid))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What was delivered since it was read is the registry's: all of a submission or nothing. */
+static bool is_registered(const struct leg *leg, size_t count, const struct metadata *metadata)
+{
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		if (is_known(leg, count, metadata->document_entries[i].entry_uuid))
+			return true;
+	}
+	for (size_t i = 0; i < metadata->folder_count; i++) {
+		if (is_known(leg, count, metadata->folders[i].entry_uuid))
+			return true;
+	}
+	return metadata->submission_set_count > 0 && is_known(leg, count, metadata->submission_sets[0].entry_uuid);
+}
+
+static bool waiting_join(struct leg *leg)
+{
+	struct waiting *waiting = &leg->waiting;
+	size_t count = leg->answer_count;
+	struct metadata *joined = arena_array(leg->t.south.arena, count + waiting->count, sizeof(*joined));
+	size_t kept = 0;
+
+	if (!joined)
+		return no_memory(&leg->t);
+	if (count > 0)
+		memcpy(joined, leg->answers, count * sizeof(*joined));
+	for (size_t i = 0; i < waiting->count; i++) {
+		if (is_registered(leg, count, &waiting->items[i].metadata))
+			continue;
+		joined[leg->answer_count++] = waiting->items[i].metadata;
+		waiting->items[kept++] = waiting->items[i];
+	}
+	waiting->count = kept;
+	leg->answers = joined;
+	return true;
+}
+
+/* While the registry does not answer, what waits for it is what can be worked from. */
+static bool away(struct leg *leg, const struct outcome *before)
+{
+	const struct transaction *t = &leg->t;
+
+	if (leg->waiting.count == 0 || !submission_may_pass(t->outcome))
+		return false;
+	*t->outcome = *before;
+	leg->is_away = true;
+	leg->answers = NULL;
+	leg->answer_count = 0;
+	return outcome_warn(t->outcome, ERR_INCOMPLETE, "",
+			    "What %.*s has is missing here, but for what waits to be registered: it does not answer.",
+			    STR_ARG(t->source->backend.name));
+}
+
+bool search_ask(struct leg *leg, const struct stored_query *queries, size_t count)
+{
+	struct outcome before = *leg->t.outcome;
+
+	if (!registry_search(leg, queries, count) && !away(leg, &before))
+		return false;
+	return leg->waiting.count == 0 || waiting_join(leg);
 }
 
 bool search_links(const struct transaction *t, const char *type, struct str honoured, const struct search_key *last,

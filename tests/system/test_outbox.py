@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import tempfile
+import threading
 import unittest
 
 import proxy
@@ -209,6 +210,101 @@ class Outage(Case):
         found = self.assertStatus(self.gateway.find(), 200).json()
         self.assertEqual(found["total"], 1)
         self.assertStatus(support.request("GET", url[:-1] + ("b" if url[-1] == "a" else "a")), 404)
+
+
+def replacing(bundle, target):
+    """The Bundle as a replacement of a document (a DocumentReference of the gateway)."""
+    bundle["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": {"reference": target}}]
+    return bundle
+
+
+def tags(resource):
+    return [tag["code"] for tag in resource.get("meta", {}).get("tag", [])
+            if tag["system"] == "urn:passerelle:publication"]
+
+
+class Visible(Case):
+    """What waits is there for the gateway's readers, under the ids that it keeps."""
+
+    def found(self, kind="DocumentReference", **parameters):
+        bundle = self.assertStatus(self.gateway.find(kind, **parameters), 200).json()
+        return {entry["resource"]["id"]: entry["resource"] for entry in bundle.get("entry", [])
+                if entry["search"]["mode"] == "match"}, bundle
+
+    def test_found_read_and_retrieved_while_it_waits(self):
+        document = b"<a>waits</a>"
+        bundle = support.demo_bundle(document)
+        self.domain.kill()
+        url = self.accept(bundle)
+        found, whole = self.found()
+        self.assertEqual(len(found), 1)
+        self.assertIn("ERR_INCOMPLETE", json.dumps(whole))
+        (identifier, resource), = found.items()
+        self.assertEqual(tags(resource), ["not-registered"])
+        self.assertIn(support.document_oid(bundle), json.dumps(resource["masterIdentifier"]))
+        read = self.assertStatus(support.request("GET", self.gateway.base + "/DocumentReference/" + identifier), 200)
+        self.assertEqual(tags(read.json()), ["not-registered"])
+        attachment = resource["content"][0]["attachment"]["url"]
+        got = self.assertStatus(support.request("GET", attachment), 200)
+        self.assertEqual(got.body, document)
+        self.assertEqual(self.assertStatus(support.request("HEAD", attachment), 200).header("Content-Length"),
+                         str(len(document)))
+        lists, _ = self.found("List", code="submissionset")
+        (list_id, submission), = lists.items()
+        self.assertEqual(tags(submission), ["not-registered"])
+        self.assertEqual(submission["entry"][0]["item"]["reference"], "DocumentReference/" + identifier)
+        read = self.assertStatus(support.request("GET", self.gateway.base + "/List/" + list_id), 200)
+        self.assertEqual(tags(read.json()), ["not-registered"])
+        self.assertEqual(self.found(type="http://loinc.org|0-0")[0], {})
+        nobody = self.gateway.find(**{"patient.identifier": "urn:oid:%s|IHEBLUE-1002" % support.AUTHORITY})
+        self.assertIn(nobody.status, (502, 503), "nothing waits of this patient, and nobody knows what is registered")
+        self.domain_restart()
+        self.delivered(url)
+        after, whole = self.found()
+        self.assertEqual(list(after), [identifier])
+        self.assertEqual(tags(after[identifier]), [])
+        self.assertNotIn("ERR_INCOMPLETE", json.dumps(whole))
+        self.assertEqual(after[identifier]["content"][0]["attachment"]["url"], attachment)
+        self.assertEqual(list(self.found("List", code="submissionset")[0]), [list_id])
+        self.assertEqual(support.request("GET", attachment).body, document)
+
+    def test_replacement_stands_beside_what_it_replaces(self):
+        old = support.demo_bundle(b"<a>old</a>")
+        answer = self.assertStatus(self.gateway.publish(old), 200).json()
+        target = reference_location(answer)
+        new = replacing(support.demo_bundle(b"<a>new</a>"), target)
+        go_on = threading.Event()
+        self.proxy.script(PROVIDE, proxy.held(go_on))
+        url = self.accept(new, {"Prefer": "respond-async"})
+        found, _ = self.found()
+        self.assertEqual(sorted(tags(resource)[0] for resource in found.values()),
+                         ["not-registered", "to-be-superseded"])
+        waiting = next(resource for resource in found.values() if tags(resource) == ["not-registered"])
+        self.assertEqual(waiting["relatesTo"], [{"code": "replaces", "target": {"reference": target}}])
+        read = self.assertStatus(support.request("GET", self.gateway.base + "/" + target), 200).json()
+        self.assertEqual(tags(read), ["to-be-superseded"])
+        go_on.set()
+        self.delivered(url)
+        found, _ = self.found()
+        self.assertEqual([tags(resource) for resource in found.values()], [[]])
+        self.assertNotIn(target.split("/")[1], found)
+
+    def test_112_chain_of_replacements_in_an_outage(self):
+        old = self.assertStatus(self.gateway.publish(support.demo_bundle(b"<a>1</a>")), 200).json()
+        self.domain.kill()
+        first = replacing(support.demo_bundle(b"<a>2</a>"), reference_location(old))
+        url = self.accept(first)
+        oid = support.document_oid(first)
+        second = replacing(support.demo_bundle(b"<a>3</a>"),
+                           "DocumentReference/" + next(key for key, resource in self.found()[0].items()
+                                                       if oid in json.dumps(resource["masterIdentifier"])))
+        second_url = self.accept(second)
+        self.domain_restart()
+        self.delivered(url)
+        self.delivered(second_url)
+        found, _ = self.found()
+        self.assertEqual(len(found), 1)
+        self.assertIn(support.document_oid(second), json.dumps(found))
 
 
 if __name__ == "__main__":

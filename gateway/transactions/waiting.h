@@ -1,0 +1,53 @@
+/* What this gateway has accepted and its first source has not registered yet, as readers see it beside what is registered:
+ * under the ids that it keeps, marked by meta.tag. Consent decides about it as about everything (visible_waiting.h). It is
+ * read before the registry is asked: what is delivered in between is met twice, and then the registry's copy counts. */
+#ifndef PASSERELLE_WAITING_H
+#define PASSERELLE_WAITING_H
+
+#include "gateway/transactions/transactions.h"
+#include "mappers/metadata.h"
+
+struct neighbourhood;
+
+struct waiting_one {
+	struct str id; /* of the item */
+	struct metadata metadata;
+	struct str *documents; /* uniqueIds in the order of the item's documents, hidden ones as well */
+	size_t document_count;
+};
+
+struct waiting {
+	struct waiting_one *items;
+	size_t count;
+};
+
+/* What waits of this patient, or, without one, what brings these objects ("urn:uuid:") into being; as far as the caller
+ * may see it. Nothing at another source than the first, or where nothing ever waits. Errors: those of the outbox. */
+bool waiting_find(const struct transaction *t, struct str patient_id, const struct strs *uuids,
+		  struct waiting *waiting) MUST_CHECK;
+
+/* The waiting object with this entryUUID; NULL when it is none. */
+const struct document_entry *waiting_entry(const struct waiting *waiting, struct str uuid);
+const struct waiting_one *waiting_list(const struct waiting *waiting, struct str uuid);
+
+/* What brings this object into being, without what a patient hides in another source (elsewhere.h). */
+bool waiting_here(const struct transaction *t, struct str urn, struct waiting *waiting) MUST_CHECK;
+
+/* The document with this id, and what else waits of its patient: it waits itself, and nobody is asked, or it is what
+ * document_entry_shown finds (entries.h). */
+bool document_entry_here(const struct transaction *t, struct str urn, struct waiting *waiting,
+			 const struct document_entry **entry) MUST_CHECK;
+
+/* meta.tag of an object: it waits itself, or something that waits will supersede it; code empty: neither. */
+struct code waiting_tag(const struct waiting *waiting, struct str uuid);
+
+/* Adds what waits to what is at hand around a page. */
+bool waiting_around(const struct transaction *t, const struct waiting *waiting,
+		    struct neighbourhood *around) MUST_CHECK;
+
+/* The bytes of a waiting document: finished, verified, in a spool that the caller frees. NULL with an issue; ERR_NOT_FOUND
+ * when it was settled meanwhile. */
+struct spool *waiting_document(const struct transaction *t, const struct waiting *waiting,
+			       const struct document_entry *entry) MUST_CHECK;
+
+#endif
