@@ -174,6 +174,7 @@ static void south_begin(struct attempt *attempt, const char *request_id, const c
 					  .deadline = deadline_in(ASK_MS),
 					  .spools = options->spools,
 					  .request_id = request_id,
+					  .insists = true,
 					  .traceparent = traceparent,
 					  .recorder = audit_recorder(attempt->trail),
 					  .xua = options->xua,

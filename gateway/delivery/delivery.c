@@ -6,11 +6,11 @@
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
-#include "gateway/state/outbox_manage.h"
 
 #define JOB_BYTES_MAX   ((size_t)256 * 1024 * 1024)
 #define LOOK_MS_MAX     1000 /* what other gateways put rings no bell here */
 #define PURGE_MS        60000
+#define COUNT_MS        1000
 #define BACKOFF_MS      250
 #define BACKOFF_DOUBLES 12
 #define LATELY_FACTOR   2 /* of the greatest wait: since then a back-end that works has been seen to */
@@ -212,6 +212,7 @@ static void *look(void *ctx)
 {
 	struct delivery *delivery = ctx;
 	uint64_t purged_ms = clock_monotonic_ms();
+	uint64_t counted_ms = 0;
 	uint64_t seen = 0;
 
 	while (!is_stopping(delivery)) {
@@ -223,6 +224,10 @@ static void *look(void *ctx)
 				continue;
 		}
 		leases_extend(delivery);
+		if (clock_monotonic_ms() - counted_ms > COUNT_MS) {
+			counted_ms = clock_monotonic_ms();
+			delivery_counts_read(delivery);
+		}
 		if (clock_monotonic_ms() - purged_ms > PURGE_MS) {
 			struct outcome ignored;
 			bool more;
@@ -286,6 +291,7 @@ bool delivery_open(const struct delivery_options *options, struct delivery **del
 		opened->gates[i].target = options->targets[i];
 	if ((opened->gates || out_of_memory(outcome)) && outbox_begin(opened, outcome) &&
 	    threads_begin(opened, outcome)) {
+		delivery_watch_begin(opened);
 		*delivery = opened;
 		return true;
 	}
@@ -299,6 +305,7 @@ void delivery_close(struct delivery *delivery)
 {
 	if (!delivery)
 		return;
+	watch_end(&delivery->watch);
 	pthread_mutex_lock(&delivery->lock);
 	delivery->stopping = true;
 	pthread_mutex_unlock(&delivery->lock);

@@ -6,7 +6,9 @@
 
 #include "gateway/delivery/delivery.h"
 #include "gateway/run/worker.h"
+#include "gateway/run/watch.h"
 #include "gateway/state/outbox_lease.h"
+#include "gateway/state/outbox_manage.h"
 
 #define DELIVERIES_MAX 4 /* under way at once for one target */
 
@@ -31,6 +33,16 @@ struct delivery_job {
 	struct delivery_job *next;
 };
 
+/* What the outbox held a moment ago. */
+struct delivery_counts {
+	bool read;  /* it was asked */
+	bool works; /* and answered */
+	struct delivery_count {
+		uint64_t count;
+		int64_t oldest_ms; /* wall clock; 0: none */
+	} states[OUTBOX_STATES];
+};
+
 struct delivery {
 	struct delivery_options options;
 	struct outbox *outbox;
@@ -41,6 +53,8 @@ struct delivery {
 	struct delivery_gate *gates;
 	size_t gate_count;
 	struct delivery_job *jobs; /* under way */
+	struct delivery_counts counts;
+	struct watch watch;
 };
 
 /* How an attempt ended, for the gate of its back-end. */
@@ -52,6 +66,10 @@ enum delivery_end {
 
 /* Delivers the claimed item and settles it, or puts it off. works: the back-end has lately taken other items. */
 enum delivery_end delivery_attempt(struct delivery *delivery, const struct delivery_job *job, bool works);
+
+/* Asks the outbox how much it holds, for operators; and shows them. */
+void delivery_counts_read(struct delivery *delivery);
+void delivery_watch_begin(struct delivery *delivery);
 
 /* The wait before attempt number n + 1, in milliseconds: doubled each time up to the configured end, a part of it by
  * chance so that not all come at once. */

@@ -92,13 +92,15 @@ static void count(const struct backend *backend, const struct backend_call *call
 	METRIC_ADD(METRIC_CALLS, 1, backend->tenant, backend->name, action_name(call->action), str_from_c(end));
 }
 
-bool backend_call_begin(struct backend *backend, const char *url, struct str action, struct backend_call *call,
-			struct outcome *outcome)
+bool backend_call_begin(struct backend *backend, const char *url, struct str action, bool insists,
+			struct backend_call *call, struct outcome *outcome)
 {
 	*call = (struct backend_call) { .url = url, .action = action, .began_us = clock_monotonic_us() };
 	if (backend->breakers.options.failures > 0)
 		call->breaker = breakers_of(&backend->breakers, url);
-	if (call->breaker && !breaker_pass(call->breaker, &call->passed)) {
+	if (call->breaker && insists)
+		breaker_insist(call->breaker, &call->passed);
+	else if (call->breaker && !breaker_pass(call->breaker, &call->passed)) {
 		count(backend, call, "down");
 		return outcome_add(outcome, ERR_BACKEND_DOWN, "",
 				   "The back-end has not answered for a while and is not asked for now; try again "

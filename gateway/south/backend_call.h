@@ -6,7 +6,8 @@
 
 /* Every call to an address of the back-end: begin, and if that was true, end. False with ERR_BACKEND_DOWN when the
  * address is not asked for now, and with ERR_BUSY when requests_max calls are under way: so a full back-end costs nobody
- * but those who ask it. how: the word for the end, a literal, for what is counted. */
+ * but those who ask it. insists: an address that does not answer
+ * is asked all the same. how: the word for the end, a literal, for what is counted. */
 struct backend_call {
 	const char *url;
 	struct str action; /* of SOAP; borrowed */
@@ -15,8 +16,8 @@ struct backend_call {
 	struct breaker_call passed;
 	const struct backend *around; /* at which this thread has a place already: a call within a call needs none */
 };
-bool backend_call_begin(struct backend *backend, const char *url, struct str action, struct backend_call *call,
-			struct outcome *outcome) MUST_CHECK;
+bool backend_call_begin(struct backend *backend, const char *url, struct str action, bool insists,
+			struct backend_call *call, struct outcome *outcome) MUST_CHECK;
 void backend_call_end(struct backend *backend, const struct backend_call *call, enum breaker_end end, const char *how);
 
 #endif

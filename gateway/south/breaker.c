@@ -30,6 +30,17 @@ bool breaker_pass(struct breaker *breaker, struct breaker_call *call)
 	return passes;
 }
 
+void breaker_insist(struct breaker *breaker, struct breaker_call *call)
+{
+	pthread_mutex_lock(&turning);
+	*call = (struct breaker_call) { .period = atomic_load(&breaker->period),
+					.is_probe = atomic_load(&breaker->probe_at_ms) != 0 &&
+						    !atomic_load(&breaker->is_probed) };
+	if (call->is_probe)
+		atomic_store(&breaker->is_probed, true);
+	pthread_mutex_unlock(&turning);
+}
+
 /* Between three and five quarters of the time that it is the turn of: gateways that saw the same end do not all come
  * back at the same moment. */
 static uint64_t open_ms(const struct breaker *breaker, const struct breaker_options *options)

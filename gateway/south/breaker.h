@@ -45,6 +45,9 @@ enum breaker_change { BREAKER_SAME, BREAKER_OPENED, BREAKER_CLOSED };
 /* True when the call may go out; then breaker_end follows, always. */
 bool breaker_pass(struct breaker *breaker, struct breaker_call *call);
 
+/* Lets a call out in any case: for those who try seldom, of their own accord. It is the probe when there is none. */
+void breaker_insist(struct breaker *breaker, struct breaker_call *call);
+
 /* A call that began before the breaker last opened or closed says nothing of now. */
 enum breaker_change breaker_end(struct breaker *breaker, const struct breaker_options *options,
 				const struct breaker_call *call, enum breaker_end end);

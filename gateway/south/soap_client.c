@@ -591,7 +591,7 @@ enum soap_end soap_exchange(const struct south *south, const struct soap_call *r
 		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "There was no time left; try again later.");
 		return SOAP_FAILED;
 	}
-	if (!backend_call_begin(south->backend, request->url, request->action, &call, outcome))
+	if (!backend_call_begin(south->backend, request->url, request->action, south->insists, &call, outcome))
 		return SOAP_FAILED;
 	end = exchange(south, request, message, &breaker_end, outcome);
 	backend_call_end(south->backend, &call, breaker_end, how[end]);

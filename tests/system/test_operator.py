@@ -127,6 +127,28 @@ class Operator(support.Stand):
         for word in support.PRIVATE_WORDS:
             self.assertNotIn(word, text)
 
+    def test_what_waits_is_counted_and_leaves_although_the_breaker_is_open(self):
+        """Who delivers what waits asks a back-end that does not answer, and is the first to know that it does."""
+        back = self.domain.back_end(provide_url=self.proxy.url("/repository"), breaker_failures=1, breaker_open_ms=60000)
+        gateway = support.Gateway(self.directory, [back], name="accepting", publication={
+            "degraded": "accept", "deadline_ms": 1000, "retry_seconds_max": 1})
+        self.addCleanup(gateway.stop)
+        self.proxy.script("ProvideAndRegisterDocumentSet-b", *[proxy.lost_request] * 500)
+        self.assertStatus(gateway.publish(support.demo_bundle(b"a letter", "text/plain")), 202)
+
+        def outbox(state, name="entries"):
+            return self.metrics(gateway)["passerelle_outbox_" + name, (("state", state), ("tenant", "default"))]
+
+        support.wait_until(lambda: outbox("waiting") + outbox("sending") == 1, "the publication to be counted")
+        self.assertGreaterEqual(outbox("waiting", "oldest_seconds"), 0)
+        support.wait_until(lambda: self.metrics(gateway)["passerelle_breaker_state", (
+            ("source", "hcm"), ("tenant", "default"))] == 2, "the breaker to open")
+        self.proxy.clear()
+        support.wait_until(lambda: outbox("delivered") == 1, "the publication to be delivered")
+        self.assertEqual(outbox("waiting"), 0)
+        self.assertIn({"tenant": "default", "name": "outbox", "status": "ok"},
+                      self.ask(gateway, "/health/ready").json()["parts"])
+
     def test_every_name_is_of_the_table(self):
         """Each family has its help and type, and no sample comes twice."""
         gateway = self.behind()

@@ -147,6 +147,24 @@ static void test_what_began_before_says_nothing(void **state)
 	assert_int_equal(breaker_state(&breaker), BREAKER_IS_CLOSED);
 }
 
+static void test_who_insists_is_the_probe(void **state)
+{
+	struct breaker breaker = { 0 };
+	struct breaker_call call;
+	struct breaker_call other;
+
+	(void)state;
+	open_it(&breaker);
+	breaker_insist(&breaker, &call);
+	breaker_insist(&breaker, &other);
+	assert_true(call.is_probe);
+	assert_false(other.is_probe);
+	assert_int_equal(breaker_end(&breaker, &options, &other, BREAKER_ANSWERED), BREAKER_SAME);
+	assert_int_equal(breaker_end(&breaker, &options, &call, BREAKER_ANSWERED), BREAKER_CLOSED);
+	breaker_insist(&breaker, &call);
+	assert_false(call.is_probe);
+}
+
 static void test_without_failures_it_never_opens(void **state)
 {
 	const struct breaker_options never = { 0 };
@@ -162,7 +180,7 @@ static void test_without_failures_it_never_opens(void **state)
 
 static bool begin(struct backend *backend, const char *url, struct backend_call *call, struct outcome *outcome)
 {
-	return backend_call_begin(backend, url, STR("urn:ihe:iti:2007:RegistryStoredQuery"), call, outcome);
+	return backend_call_begin(backend, url, STR("urn:ihe:iti:2007:RegistryStoredQuery"), false, call, outcome);
 }
 
 static void test_a_full_back_end_refuses(void **state)
@@ -308,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_one_probe_closes_it),
 		cmocka_unit_test(test_the_time_grows_and_is_bounded),
 		cmocka_unit_test(test_what_began_before_says_nothing),
+		cmocka_unit_test(test_who_insists_is_the_probe),
 		cmocka_unit_test(test_without_failures_it_never_opens),
 		cmocka_unit_test(test_a_full_back_end_refuses),
 		cmocka_unit_test(test_each_address_has_its_own),

@@ -1,0 +1,74 @@
+#include "gateway/delivery/delivery_state.h"
+
+#include "gateway/run/clock.h"
+
+#define COUNTS_BYTES_MAX ((size_t)4 * 1024 * 1024)
+#define MS_PER_S         1000
+
+static const struct str state_names[OUTBOX_STATES] = { STR_INIT("waiting"), STR_INIT("sending"), STR_INIT("delivered"),
+						       STR_INIT("refused"), STR_INIT("withdrawn") };
+
+void delivery_counts_read(struct delivery *delivery)
+{
+	struct arena *arena = arena_new(COUNTS_BYTES_MAX);
+	struct delivery_counts fresh = { .read = true };
+	struct outbox_count *counts = NULL;
+	struct outcome ignored;
+	size_t count = 0;
+
+	outcome_init(&ignored);
+	fresh.works = arena && outbox_counts(delivery->outbox, arena, &counts, &count, &ignored);
+	for (size_t i = 0; fresh.works && i < count; i++) {
+		struct delivery_count *of_state = &fresh.states[counts[i].state];
+
+		of_state->count += counts[i].count;
+		if (!of_state->oldest_ms || counts[i].oldest_ms < of_state->oldest_ms)
+			of_state->oldest_ms = counts[i].oldest_ms;
+	}
+	arena_free(arena);
+	pthread_mutex_lock(&delivery->lock);
+	delivery->counts = fresh;
+	pthread_mutex_unlock(&delivery->lock);
+}
+
+static struct delivery_counts counts_now(struct delivery *delivery)
+{
+	struct delivery_counts counts;
+
+	pthread_mutex_lock(&delivery->lock);
+	counts = delivery->counts;
+	pthread_mutex_unlock(&delivery->lock);
+	return counts;
+}
+
+static void delivery_measure(void *ctx, struct measures *measures)
+{
+	struct delivery *delivery = ctx;
+	struct delivery_counts counts = counts_now(delivery);
+	struct str tenant = delivery->options.config->tenant;
+	int64_t now_ms = clock_wall_ms();
+
+	for (size_t i = 0; i < OUTBOX_STATES && counts.works; i++) {
+		int64_t age_ms = counts.states[i].oldest_ms ? now_ms - counts.states[i].oldest_ms : 0;
+
+		MEASURE(measures, METRIC_OUTBOX, counts.states[i].count, tenant, state_names[i]);
+		if (i == OUTBOX_WAITING || i == OUTBOX_SENDING || i == OUTBOX_REFUSED)
+			MEASURE(measures, METRIC_OUTBOX_OLDEST, age_ms > 0 ? (uint64_t)age_ms / MS_PER_S : 0, tenant,
+				state_names[i]);
+	}
+}
+
+/* Without it documents are read all the same. */
+static void delivery_judge(void *ctx, struct judgement *judgement)
+{
+	struct delivery *delivery = ctx;
+	struct delivery_counts counts = counts_now(delivery);
+
+	judge(judgement, PART_TOLD, delivery->options.config->tenant, STR("outbox"), counts.works || !counts.read);
+}
+
+void delivery_watch_begin(struct delivery *delivery)
+{
+	delivery->watch = (struct watch) { .ctx = delivery, .measure = delivery_measure, .judge = delivery_judge };
+	watch_begin(&delivery->watch);
+}
