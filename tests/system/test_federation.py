@@ -261,6 +261,26 @@ class Missing(Networks):
         self.assertEqual([oid_of(each) for each in matches(found)], [self.here])
         self.assertMissing(found, "dsp")
 
+    def test_one_is_full(self):
+        narrow = support.Gateway(self.directory, [self.hcm_entry(self.hcm.port),
+                                                  self.xds_entry(self.dsp_proxy.port, connections_max=1)], name="narrow")
+        self.addCleanup(narrow.stop)
+        held = threading.Event()
+        self.addCleanup(held.set)
+        self.dsp_proxy.script(QUERY, proxy.held(held))
+        wide, self.gateway = self.gateway, narrow
+        try:
+            first = threading.Thread(target=self.find)
+            first.start()
+            support.wait_until(lambda: self.dsp_proxy.count(QUERY) == 1, "the first search to reach the DSP")
+            found = self.find()
+            self.assertEqual([oid_of(each) for each in matches(found)], [self.here])
+            self.assertMissing(found, "dsp")
+            held.set()
+            first.join()
+        finally:
+            self.gateway = wide
+
     def test_both_are_dead(self):
         self.hcm_proxy.script(QUERY, proxy.answering(503, "text/plain", b""))
         self.dsp_proxy.script(QUERY, proxy.answering(503, "text/plain", b""))
