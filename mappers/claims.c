@@ -18,6 +18,7 @@ struct reader {
 	const struct claim_rules *rules;
 	struct arena *arena;
 	bool wrong;
+	bool elsewhere; /* not wrong, but not for this tenant */
 	bool expired;
 };
 
@@ -92,11 +93,24 @@ static const json_t *array_read(struct reader *reader, const json_t *object, con
 	return json_is_array(value) ? value : NULL;
 }
 
+/* The base of another tenant, or the one that stands for one of them without its name. */
+static bool is_of_others(const struct claim_rules *rules, struct str audience)
+{
+	struct str shared = rules->others_below;
+	struct str name = str_from(audience, shared.size);
+
+	if (str_is_empty(shared) || !str_starts_with(audience, shared))
+		return false;
+	return name.size == 0 ||
+	       (name.size > 1 && name.data[0] == '/' && str_find(str_from(name, 1), '/') == name.size - 1);
+}
+
 static void audience_check(struct reader *reader, const json_t *object)
 {
 	const json_t *value = json_object_get(object, "aud");
 	size_t count = json_is_array(value) ? json_array_size(value) : value ? 1 : 0;
 	bool found = false;
+	bool is_elsewhere = false;
 
 	reader->wrong |= count == 0 || count > AUDIENCES_MAX;
 	for (size_t i = 0; i < count && count <= AUDIENCES_MAX; i++) {
@@ -104,8 +118,10 @@ static void audience_check(struct reader *reader, const json_t *object)
 
 		found |= text.data && (str_equal(text, reader->rules->audience) ||
 				       (text.size && str_equal(text, reader->rules->audience_too)));
+		is_elsewhere |= is_of_others(reader->rules, text);
 	}
-	reader->wrong |= !found;
+	reader->elsewhere |= !found && is_elsewhere;
+	reader->wrong |= !found && !is_elsewhere;
 }
 
 static void times_check(struct reader *reader, const json_t *object, struct caller *caller)
@@ -219,7 +235,7 @@ static void own_read(struct reader *reader, const json_t *own, struct caller *ca
 	struct str tenant = text_read(reader, own, "tenant");
 	const json_t *care_of = array_read(reader, own, "care_of", CARE_OF_MAX);
 
-	reader->wrong |= tenant.data && !str_equal(tenant, reader->rules->tenant);
+	reader->elsewhere |= tenant.data && !str_equal(tenant, reader->rules->tenant);
 	caller->reason = text_keep(reader, json_object_get(own, "reason"), REASON_BYTES_MAX);
 	caller->care_of.items = arena_array(reader->arena, json_array_size(care_of), sizeof(struct str));
 	for (size_t i = 0; caller->care_of.items && i < json_array_size(care_of); i++) {
@@ -342,5 +358,7 @@ enum claims_end claims_read(const json_t *object, const struct claim_rules *rule
 		return CLAIMS_WRONG;
 	if (reader.expired)
 		return CLAIMS_EXPIRED;
+	if (reader.elsewhere)
+		return CLAIMS_ELSEWHERE;
 	return is_complete(caller) ? CLAIMS_GOOD : CLAIMS_LACKING;
 }

@@ -12,6 +12,7 @@ struct claim_rules {
 	struct str issuer;       /* whose keys verified it, or who was asked: iss must equal it */
 	struct str audience;     /* our name: aud must hold it, or the other one */
 	struct str audience_too; /* STR_NONE: there is no other */
+	struct str others_below; /* base URL below which others like us have theirs; STR_NONE: there are none */
 	struct str base;         /* of this gateway's Patient resources, for SMART's "patient" */
 	struct str tenant;       /* a token that names a tenant must name this one */
 	int64_t now_s;           /* seconds since 1970 */
@@ -22,7 +23,8 @@ struct claim_rules {
 
 enum claims_end {
 	CLAIMS_GOOD,
-	CLAIMS_WRONG, /* malformed, or not for us */
+	CLAIMS_WRONG,     /* malformed, or not for us */
+	CLAIMS_ELSEWHERE, /* good, but for another tenant */
 	CLAIMS_EXPIRED,
 	CLAIMS_LACKING, /* well-formed, but it does not say what must be known of such a caller */
 	CLAIMS_NO_MEMORY

@@ -5,7 +5,7 @@
 #include "gateway/access/consents.h"
 #include "gateway/access/cross_reference.h"
 #include "gateway/access/identity_source.h"
-#include "gateway/access/search_limit.h"
+#include "gateway/access/rate_limit.h"
 #include "gateway/run/log.h"
 #include "gateway/state/cache.h"
 #include "gateway/state/last_known.h"
@@ -39,8 +39,8 @@ struct access_stores *access_stores_open(const struct config *config, struct cac
 	}
 	stores->config = config;
 	stores->cache = cache;
-	if (last_known_open(config, &stores->last_known, outcome) &&
-	    search_limit_open(&stores->search_limit, outcome) && cross_references_listen(stores, outcome))
+	if (last_known_open(config, &stores->last_known, outcome) && rate_limit_open(&stores->limit, outcome) &&
+	    cross_references_listen(stores, outcome))
 		return stores;
 	access_stores_close(stores);
 	return NULL;
@@ -52,7 +52,7 @@ void access_stores_close(struct access_stores *stores)
 		return;
 	cache_unlisten(stores->cache, stores);
 	last_known_close(stores->last_known);
-	search_limit_close(stores->search_limit);
+	rate_limit_close(stores->limit);
 	free(stores);
 }
 

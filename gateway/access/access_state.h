@@ -10,7 +10,7 @@ struct access_stores {
 	const struct config *config;
 	struct cache *cache;
 	struct last_known *last_known; /* NULL without state_directory */
-	struct search_limit *search_limit;
+	struct rate_limit *limit;
 };
 
 struct access {

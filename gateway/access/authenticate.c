@@ -75,6 +75,7 @@ static enum quick claims_admit(const struct visitor *visitor, const struct issue
 	struct claim_rules rules = { .issuer = issuer->name,
 				     .audience = issuer->audience,
 				     .audience_too = issuer->audience_too,
+				     .others_below = config->shared_base,
 				     .base = config->public_base,
 				     .tenant = config->tenant,
 				     .now_s = visitor->now_s,
@@ -87,6 +88,9 @@ static enum quick claims_admit(const struct visitor *visitor, const struct issue
 	switch (claims_read(object, &rules, visitor->arena, claims)) {
 	case CLAIMS_GOOD:
 		break;
+	case CLAIMS_ELSEWHERE:
+		return refuse(visitor, ERR_OTHER_TENANT,
+			      "Get an access token for this tenant: this one is for another.");
 	case CLAIMS_EXPIRED:
 		return refuse(visitor, ERR_TOKEN_EXPIRED, "Get a new access token: this one has expired.");
 	case CLAIMS_LACKING:

@@ -9,6 +9,7 @@
 #include "gateway/community/community_server.h"
 #include "gateway/http/server.h"
 #include "gateway/north/fhir_server.h"
+#include "gateway/run/config_document.h"
 #include "gateway/run/log.h"
 #include "gateway/run/signatures.h"
 #include "gateway/run/spool.h"

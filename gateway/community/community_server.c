@@ -77,7 +77,12 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 	}
 	request->tag = tenant->part;
 	request->tenant = tenant->name;
-	return true;
+	if (stores_enter(tenant->stores, tenant->gateway->config->limits_requests_at_once))
+		return true;
+	http_refuse(exchange, ERR_BUSY, "This tenant has as many requests under way as it may; try again later.");
+	request->tag = NULL;
+	tenant_give_back(server->tenants, tenant);
+	return false;
 }
 
 static void finished_request(void *ctx, struct http_request *request)
@@ -85,6 +90,7 @@ static void finished_request(void *ctx, struct http_request *request)
 	const struct community_server *server = ctx;
 	const struct community *community = request->tag;
 
+	stores_leave(community->tenant->stores);
 	tenant_give_back(server->tenants, community->tenant);
 }
 

@@ -1,4 +1,5 @@
 #include "gateway/access/asserted.h"
+#include "gateway/access/rate_limit.h"
 #include "gateway/community/community.h"
 #include "gateway/run/clock.h"
 #include "gateway/transactions/decisions.h"
@@ -76,6 +77,7 @@ static bool caller_admit(struct inward *inward)
 	struct gateway *gateway = inward->community->gateway;
 
 	return asserted_admit(gateway->access, inward->request->patient_id, &inward->caller, &inward->outcome) &&
+	       request_limit_admit(gateway->access, &inward->caller, inward->t.now_s, &inward->outcome) &&
 	       own_patient_resolve(&inward->t);
 }
 

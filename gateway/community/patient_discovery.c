@@ -2,7 +2,7 @@
  * several fit the asker says more, and who lets nothing be seen is not there. Source: ITI TF-2 3.55. */
 #include "mappers/patient_discovery.h"
 
-#include "gateway/access/search_limit.h"
+#include "gateway/access/rate_limit.h"
 #include "gateway/community/community.h"
 #include "gateway/run/random.h"
 #include "gateway/transactions/demographics.h"

@@ -132,6 +132,7 @@ static const struct step corridor[] = {
 	{ "negotiate", negotiate },
 	{ "authenticate", door_authenticate },
 	{ "name", record_caller },
+	{ "throttle", door_throttle },
 	{ "authorize", door_authorize },
 	{ "read", read_request },
 	{ "exchange", exchange },

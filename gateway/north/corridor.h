@@ -33,6 +33,7 @@ struct fhir_request {
 	const char *media_type; /* of an answer that is no FHIR and goes out as it is; NULL: FHIR */
 	unsigned cacheable_s;   /* for which anybody may keep an answer that is no FHIR */
 	struct str etag;        /* weak, of the answer; data NULL when it has none */
+	unsigned retry_after_s; /* of who is throttled; 0: as is usual for the status */
 	int status;             /* of a good answer; 0: 200 */
 	struct str location;    /* of what was written, relative to the base ("Patient/{id}"); STR_NONE: nothing was */
 	struct str status_url;  /* of what goes on after the answer (202): Content-Location; STR_NONE: nothing does */

@@ -1,6 +1,7 @@
 #include "gateway/north/door.h"
 
 #include "gateway/access/authorize.h"
+#include "gateway/access/rate_limit.h"
 #include "gateway/north/negotiate.h"
 #include "gateway/run/clock.h"
 
@@ -56,6 +57,17 @@ bool door_authenticate(struct fhir_request *request)
 	t->caller = caller;
 	t->south.caller = caller;
 	return true;
+}
+
+bool door_throttle(struct fhir_request *request)
+{
+	const struct transaction *t = &request->transaction;
+
+	if (request->route->need->is_open ||
+	    request_limit_admit(request->gateway->access, t->caller, t->now_s, &request->outcome))
+		return true;
+	request->retry_after_s = request_limit_wait_s(t->now_s);
+	return false;
 }
 
 bool door_authorize(struct fhir_request *request)

@@ -12,6 +12,7 @@ enum quick door_quick(struct access *access, const struct http_request *http, co
 
 /* Steps of the corridor. request->challenge and outcome say why not. */
 bool door_authenticate(struct fhir_request *request) MUST_CHECK;
+bool door_throttle(struct fhir_request *request) MUST_CHECK;
 bool door_authorize(struct fhir_request *request) MUST_CHECK;
 
 #endif

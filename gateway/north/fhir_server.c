@@ -27,6 +27,7 @@ struct fhir_server {
 struct held {
 	struct tenant *tenant; /* NULL: nobody's */
 	struct route_found found;
+	bool has_place; /* among the requests of the tenant */
 	bool is_stranger;
 };
 
@@ -86,6 +87,8 @@ static bool body_admit(const struct config *config, const struct route *route, s
 
 static void let_go(struct fhir_server *server, struct held *held)
 {
+	if (held->has_place)
+		stores_leave(held->tenant->stores);
 	if (held->is_stranger)
 		atomic_fetch_sub(&held->tenant->stranger_count, 1);
 	if (held->tenant)
@@ -97,9 +100,17 @@ static void let_go(struct fhir_server *server, struct held *held)
  * back-end, however long their bodies and that system keep them waiting. */
 static bool places_take(struct held *held, bool is_stranger, struct http_exchange *exchange)
 {
+	uint64_t at_once = held->tenant->gateway->config->limits_requests_at_once;
 	struct backend *backend = &held->tenant->gateway->sources->backend;
 	unsigned strangers_max = (backend->requests_max + 1) / 2;
 
+	/* Nobody who revokes a Consent waits for others. */
+	if (!str_equal(held->found.route->resource, STR("Consent"))) {
+		held->has_place = stores_enter(held->tenant->stores, at_once);
+		if (!held->has_place)
+			return refuse(exchange, ERR_BUSY,
+				      "This tenant has as many requests under way as it may; try again later.");
+	}
 	held->is_stranger = is_stranger;
 	if (is_stranger && atomic_fetch_add(&held->tenant->stranger_count, 1) >= strangers_max)
 		return refuse(exchange, ERR_BUSY, "Too many tokens are being looked up at once; try again later.");
@@ -203,8 +214,7 @@ static void refusal_record(const struct held *held, const struct http_request *h
 
 	if (!route || !audit)
 		return;
-	if (code == ERR_UNAUTHENTICATED || code == ERR_TOKEN_EXPIRED || code == ERR_FORBIDDEN ||
-	    code == ERR_CREDENTIALS)
+	if (error_info(code)->http_status == 401 || code == ERR_FORBIDDEN || code == ERR_CREDENTIALS)
 		audit_refused(audit, code, http->peer, &http->trace);
 	else
 		audit_transaction_refused(audit, audit_kind_of(route->transaction, route->interaction), code,

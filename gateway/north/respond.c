@@ -150,6 +150,14 @@ static void send_outcome(struct http_exchange *exchange, const struct http_reque
 	buf_free(&json);
 }
 
+static void retry_header(const struct fhir_request *request, unsigned usual_s)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", request->retry_after_s ? request->retry_after_s : usual_s);
+	http_response_header(request->exchange, "Retry-After", str_from_c(text));
+}
+
 void respond_error(struct fhir_request *request)
 {
 	const struct outcome *outcome = &request->outcome;
@@ -170,7 +178,7 @@ void respond_error(struct fhir_request *request)
 		status = error_info(ERR_INTERNAL)->http_status;
 	http_response_header(request->exchange, "Cache-Control", STR("no-store"));
 	if (status == 503 || status == 429)
-		http_response_header(request->exchange, "Retry-After", status == 503 ? STR("5") : STR("600"));
+		retry_header(request, status == 503 ? 5 : 600);
 	if (request->challenge.header[0])
 		http_response_header(request->exchange, "WWW-Authenticate", str_from_c(request->challenge.header));
 	send_outcome(request->exchange, request->http, request->answer_format, status, outcome);

@@ -115,9 +115,10 @@ CONFIG_LIST(config_audit_repositories, config_audit_repository);
 struct config {
 #define ROOT_ROW CONFIG_ROW
 #include "gateway/run/config.def"
-	const char *file;     /* where it was read from, for messages; borrowed */
-	uint64_t files_mark;  /* changes with the files that the settings name (config_change.h) */
-	struct str bare_base; /* another base URL that serves the same (config_set.h); STR_NONE: none */
+	const char *file;       /* where it was read from, for messages; borrowed */
+	uint64_t files_mark;    /* changes with the files that the settings name (config_change.h) */
+	struct str shared_base; /* below which all tenants are; STR_NONE: there is one, without a name */
+	struct str bare_base;   /* another base URL that serves the same (config_set.h); STR_NONE: none */
 };
 
 /* Which keys must be there depends on who reads the file; both sections may stand in one file. */
@@ -128,9 +129,5 @@ enum config_role { CONFIG_GATEWAY = 1, CONFIG_DOMAIN = 2 };
  * (public_base gets its default from listen.*, or stays empty when listen.port is 0). False with an error. */
 bool config_load(const char *path, enum config_role role, struct arena *arena, struct config *config,
 		 struct outcome *outcome) MUST_CHECK;
-
-/* All keys as a Markdown table, and as an annotated YAML file with every key: generated from config.def. */
-void config_reference_write(struct buf *out);
-void config_sample_write(struct buf *out);
 
 #endif

@@ -3,6 +3,7 @@
 #define PASSERELLE_CONFIG_CHANGE_H
 
 #include "gateway/run/config_set.h"
+#include "mappers/base/buf.h"
 
 /* Puts the keys of the process (listen, tls, log, redis, state_directory ...) back to what they were in process, in the
  * main file's and in all tenants' configurations. Names of those that differ are added to kept, comma-separated. Texts are

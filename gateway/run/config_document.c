@@ -1,4 +1,6 @@
 /* The reference and the sample file, made from the same table that checks the configuration. */
+#include "gateway/run/config_document.h"
+
 #include <inttypes.h>
 
 #include "gateway/run/config_table.h"

@@ -195,6 +195,7 @@ static bool tenant_derive(const struct config_set *set, size_t index)
 	if (process->state_directory.size)
 		tenant->state_directory = arena_printf(set->arena, "%.*s/tenants/%.*s",
 						       STR_ARG(process->state_directory), STR_ARG(tenant->tenant));
+	tenant->shared_base = process->public_base;
 	tenant->bare_base = index == set->bare_index ? process->public_base : STR_NONE;
 	return back_ends_own(tenant, set->arena) && (!process->public_base.size || tenant->public_base.data) &&
 	       (!process->state_directory.size || tenant->state_directory.data);

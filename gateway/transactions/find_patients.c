@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "gateway/access/search_limit.h"
+#include "gateway/access/rate_limit.h"
 #include "gateway/transactions/demographics.h"
 #include "gateway/transactions/search.h"
 #include "mappers/base/xds_time.h"

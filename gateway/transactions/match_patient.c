@@ -1,7 +1,7 @@
 /* Patient Demographics Match [ITI-119] over ITI-47 with a degree of match. Source: PDQm 3.119, FHIR R4 Patient/$match. */
 #include <stdlib.h>
 
-#include "gateway/access/search_limit.h"
+#include "gateway/access/rate_limit.h"
 #include "gateway/transactions/demographics.h"
 #include "mappers/base/xds_time.h"
 #include "mappers/fhir_validate.h"

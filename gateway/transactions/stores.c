@@ -26,3 +26,16 @@ void stores_close(struct stores *stores)
 	access_stores_close(stores->access);
 	free(stores);
 }
+
+bool stores_enter(struct stores *stores, uint64_t max)
+{
+	if (atomic_fetch_add(&stores->request_count, 1) < max || max == 0)
+		return true;
+	stores_leave(stores);
+	return false;
+}
+
+void stores_leave(struct stores *stores)
+{
+	atomic_fetch_sub(&stores->request_count, 1);
+}

@@ -5,6 +5,8 @@
 #ifndef PASSERELLE_STORES_H
 #define PASSERELLE_STORES_H
 
+#include <stdatomic.h>
+
 #include "gateway/access/access.h"
 #include "gateway/audit/audit.h"
 #include "gateway/run/config.h"
@@ -13,11 +15,16 @@ struct stores {
 	const struct config *config; /* of when they were opened: what a reload does not change is this for good */
 	struct access_stores *access;
 	struct audit *audit; /* NULL: off */
+	atomic_uint request_count;
 };
 
 /* config and cache are borrowed. Errors: those of the parts, ERR_NO_MEMORY. */
 bool stores_open(const struct config *config, struct cache *cache, struct stores **stores,
 		 struct outcome *outcome) MUST_CHECK;
 void stores_close(struct stores *stores); /* NULL is allowed */
+
+/* A request is under way: false when there are max already (0: as many as there come). It leaves when it is over. */
+bool stores_enter(struct stores *stores, uint64_t max) MUST_CHECK;
+void stores_leave(struct stores *stores);
 
 #endif

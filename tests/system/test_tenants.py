@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
-from support import (AUTHORITY, BINARY, PATIENT, Domain, Gateway, bearer, demo_bundle, demo_letter, document_oid,
+from support import (AUTHORITY, BINARY, PATIENT, REPOSITORY, Domain, Gateway, bearer, demo_bundle, demo_letter, document_oid,
                      request, wait_until, write_configuration)
 
 NORD, SUD = "hopital-nord", "hopital-sud"
@@ -118,6 +120,9 @@ class Routing(TenantStand):
 
 
 class Tokens(TenantStand):
+    tenants = {name: {"audit": {"repositories": [{"name": "file", "kind": "file", "path": name + ".ndjson"}]}}
+               for name in (NORD, SUD)}
+
     def test_066_token_of_one_tenant_opens_nothing_of_another(self):
         for own, other in ((NORD, SUD), (SUD, NORD)):
             token = self.token("doctor", own)
@@ -126,11 +131,106 @@ class Tokens(TenantStand):
             self.assertStatus(self.ask(other, "/DocumentReference?patient.identifier=urn:oid:%s%%7C%s&status=current"
                                        % (AUTHORITY, PATIENT), token), 401)
 
+    def test_066_it_is_recorded_that_the_token_was_anothers(self):
+        doctor = self.token("doctor", NORD)
+        before = {tenant: len(self.refusals(tenant)) for tenant in (NORD, SUD)}
+        refused = self.assertStatus(self.ask(SUD, "/List", doctor), 401)
+        self.assertIn("ERR_OTHER_TENANT", refused.body.decode())
+        self.assertIn('error="invalid_token"', refused.header("WWW-Authenticate"))
+        # What is no token of anybody's here says no more than that.
+        for name, value in (("Authorization", "Bearer " + doctor[:-3] + "AAA"), ("Authorization", "Bearer x.y.z")):
+            self.assertNotIn("ERR_OTHER_TENANT", request("GET", self.base(SUD) + "/List", {name: value}).body.decode())
+        wait_until(lambda: len(self.refusals(SUD)) > before[SUD], "the refusal to be recorded")
+        self.assertEqual(len(self.refusals(SUD)), before[SUD] + 1)
+        self.assertEqual(len(self.refusals(NORD)), before[NORD])
+
+    def refusals(self, tenant):
+        """What this tenant's audit repository has of tokens that were another's."""
+        path = os.path.join(self.directory, tenant + ".ndjson")
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="utf-8") as file:
+            return [line for line in file if "ERR_OTHER_TENANT" in line]
+
     def test_token_of_a_tenant_that_is_not_there_is_not_made(self):
         done = subprocess.run([BINARY, "token", "--config", self.gateway.configuration_path, "--role", "doctor",
                                "--tenant", "hopital-est"], capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("no tenant of this name", done.stderr)
+
+
+class Quotas(TenantStand):
+    """What one tenant's callers do costs only that tenant; a slow back-end stands for much work."""
+    tenants = {NORD: {"limits": {"requests_per_minute": 5}}, SUD: {}}
+
+    def test_requests_per_minute_are_each_callers_own(self):
+        wait_until(lambda: time.time() % 60 < 40, "a minute with enough left of it", 60)
+        one, other = self.token("doctor", NORD, user="one"), self.token("doctor", NORD, user="other")
+        sud = self.token("doctor", SUD, user="one")
+        path = "/DocumentReference?status=current&patient.identifier=urn:oid:%s%%7C%s" % (AUTHORITY, PATIENT)
+        statuses = [self.ask(NORD, path, one).status for _ in range(8)]
+        self.assertEqual(statuses, [200] * 5 + [429] * 3)
+        refused = self.assertStatus(self.ask(NORD, path, one), 429)
+        self.assertIn("ERR_THROTTLED", refused.body.decode())
+        self.assertTrue(1 <= int(refused.header("Retry-After")) <= 60, refused)
+        self.assertStatus(self.ask(NORD, "/metadata", one), 200)
+        self.assertStatus(self.ask(NORD, path, other), 200)
+        self.assertEqual([self.ask(SUD, path, sud).status for _ in range(8)], [200] * 8)
+
+
+class Bulkheads(TenantStand):
+    overrides = {"limits": {"workers": 16}}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.slow = Silent()
+        cls.addClassCleanup(cls.slow.close)
+        url = "http://127.0.0.1:%d/" % cls.slow.port
+        cls.tenants = {NORD: {"limits": {"requests_at_once": 3},
+                              "back_ends": [{"name": "slow", "registry_url": url, "provide_url": url, "timeout_ms": 30000,
+                                             "repositories": [{"unique_id": REPOSITORY, "url": url}]}]}, SUD: {}}
+        super().setUpClass()
+
+    def test_requests_at_once_are_each_tenants_own(self):
+        path = "/DocumentReference?status=current&patient.identifier=urn:oid:%s%%7C%s" % (AUTHORITY, PATIENT)
+        nord, sud = self.token("doctor", NORD), self.token("doctor", SUD)
+        waiting = [threading.Thread(target=self.ask, args=(NORD, path, nord)) for _ in range(3)]
+        for thread in waiting:
+            thread.start()
+        wait_until(lambda: self.slow.count() == 3, "three requests to wait for the back-end")
+        refused = self.assertStatus(self.ask(NORD, path, nord), 503)
+        self.assertIn("ERR_BUSY", refused.body.decode())
+        self.assertTrue(refused.header("Retry-After"), refused)
+        self.assertStatus(self.ask(SUD, path, sud), 200)
+        self.slow.close()
+        for thread in waiting:
+            thread.join()
+        self.assertNotEqual(self.ask(NORD, "/metadata", None).status, 503)
+
+
+class Silent:
+    """Takes connections and never answers, until it is closed."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.taken = []
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        try:
+            while True:
+                self.taken.append(self.listener.accept()[0])
+        except OSError:
+            pass
+
+    def count(self):
+        return len(self.taken)
+
+    def close(self):
+        self.listener.close()
+        for connection in self.taken:
+            connection.close()
 
 
 class Reload(TenantStand):

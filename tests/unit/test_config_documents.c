@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/run/config_document.h"
 #include "gateway/run/config.h"
 
 #define TEXT_BYTES_MAX ((size_t)4 << 20)

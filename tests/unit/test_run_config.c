@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "gateway/run/config.h"
+#include "gateway/run/config_document.h"
 #include "gateway/run/file.h"
 
 static char directory[64];
