@@ -196,7 +196,9 @@ static void write_operations(const struct capability_facts *facts, struct str re
 		struct str name;
 		struct str definition;
 	} definitions[] = { { TEXT("ihe-pix"), TEXT(PIXM "OperationDefinition/IHE.PIXm.pix") },
-			    { TEXT("match"), TEXT(PDQM "OperationDefinition/PDQmMatch") } };
+			    { TEXT("match"), TEXT(PDQM "OperationDefinition/PDQmMatch") },
+			    { TEXT("retry"), TEXT("urn:passerelle:operation:retry") },
+			    { TEXT("resubmit"), TEXT("urn:passerelle:operation:resubmit") } };
 	bool open = false;
 
 	for (size_t i = 0; i < COUNT_OF(routes); i++) {
@@ -219,6 +221,14 @@ static void write_operations(const struct capability_facts *facts, struct str re
 	}
 	if (open)
 		json_end_array(writer);
+}
+
+static void write_task_params(struct json_writer *writer)
+{
+	json_member_array(writer, STR("searchParam"));
+	write_search_param(STR("status"), STR("http://hl7.org/fhir/SearchParameter/Task-status"), SEARCH_TOKEN,
+			   STR("How the publication stands."), writer);
+	json_end_array(writer);
 }
 
 static void write_resource(const struct capability_facts *facts, struct str resource, struct json_writer *writer)
@@ -247,6 +257,8 @@ static void write_resource(const struct capability_facts *facts, struct str reso
 	}
 	if (searched && str_equal(resource, STR("AuditEvent")))
 		write_audit_params(writer);
+	else if (searched && str_equal(resource, STR("Task")))
+		write_task_params(writer);
 	else if (searched)
 		write_search_params(resource, writer);
 	write_operations(facts, resource, writer);

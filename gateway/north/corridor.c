@@ -62,6 +62,17 @@ static bool exchange(struct fhir_request *request)
 		return exchange_provide(request);
 	case ROUTE_PUBLICATION_STATUS:
 		return exchange_publication_status(request);
+	case ROUTE_FIND_TASKS:
+		return find_tasks(t, &request->search, &request->answer);
+	case ROUTE_READ_TASK:
+		return read_task(t, request->id, &request->answer);
+	case ROUTE_UPDATE_TASK:
+		return update_task(t, request->id, request->resource, &request->answer);
+	case ROUTE_RETRY_TASK:
+		return retry_task(t, request->id, &request->answer);
+	case ROUTE_RESUBMIT_TASK:
+		return exchange_provide(request);
+	case ROUTE_DELETE_TASK:
 	case ROUTE_PUBLICATION_WITHDRAW:
 		return exchange_publication_withdraw(request);
 	case ROUTE_FIND_LISTS:

@@ -7,6 +7,8 @@ bool exchange_provide(struct fhir_request *request)
 	struct provided provided;
 
 	request->provide.respond_async = prefers(request->http, STR("respond-async"));
+	if (request->route->name == ROUTE_RESUBMIT_TASK)
+		request->provide.task = request->id;
 	if (!provide_bundle(&request->transaction, &request->provide, &provided, &request->answer))
 		return false;
 	if (!provided.status_url.data)

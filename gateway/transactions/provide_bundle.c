@@ -258,6 +258,7 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 	struct provide_resolved *resolved = &publication->resolved;
 	struct metadata *metadata = &publication->metadata;
 	struct provide_document *documents;
+	struct outcome read;
 
 	if (!bundle)
 		return no_memory(t);
@@ -269,8 +270,16 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 	if (!externals_fetch(t, bundle) || !patients_resolve(t, bundle, resolved) ||
 	    !targets_resolve(t, bundle, resolved, &publication->unverified) || !identifiers_fix(t, bundle, resolved))
 		return false;
-	return provide_bundle_map(bundle, &rules, resolved, t->south.arena, metadata, &documents, t->outcome) &&
-	       documents_verify(t, request, documents, metadata, &publication->documents) &&
+	read = *t->outcome;
+	if (!provide_bundle_map(bundle, &rules, resolved, t->south.arena, metadata, &documents, t->outcome))
+		return false;
+	if (publication->task.data) {
+		*t->outcome = read;
+		if (!publication_ids_keep(t, publication) ||
+		    !provide_bundle_map(bundle, &rules, resolved, t->south.arena, metadata, &documents, t->outcome))
+			return false;
+	}
+	return documents_verify(t, request, documents, metadata, &publication->documents) &&
 	       visible_may_publish(t->visit, metadata->submission_sets[0].patient_id, metadata->document_entries,
 				   metadata->document_entry_count, t->outcome);
 }
@@ -282,6 +291,8 @@ static bool publish(const struct transaction *t, struct publication *publication
 	struct outcome validated = *t->outcome;
 	bool must_wait;
 
+	if (publication->task.data)
+		return publication_correct(t, publication, provided, answer);
 	if (!publication_must_wait(t, publication, &must_wait))
 		return false;
 	if (!must_wait && publication_send(t, publication)) {
@@ -299,7 +310,7 @@ static bool publish(const struct transaction *t, struct publication *publication
 static bool provide(const struct transaction *t, const struct provide_request *request, struct provided *provided,
 		    struct buf *answer)
 {
-	struct publication publication = { .respond_async = request->respond_async };
+	struct publication publication = { .respond_async = request->respond_async, .task = request->task };
 	bool ok;
 
 	if (!publication_make(t, request, &publication))

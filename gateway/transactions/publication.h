@@ -13,6 +13,7 @@ struct publication {
 	struct xds_document *documents; /* parallel to metadata.document_entries */
 	struct strs unverified; /* urn:uuid: of targets that nobody could look up now; with one it can only wait */
 	bool respond_async;
+	struct str task; /* of the dead letter that it corrects; STR_NONE: none */
 	bool is_unclear; /* it was sent, and nobody said how that ended */
 };
 
@@ -32,6 +33,15 @@ bool publication_may_wait(const struct transaction *t, const struct publication 
  * this SubmissionSet), ERR_PATIENT_UNKNOWN, those of the outbox and of who was asked about the patient. */
 bool publication_accept(const struct transaction *t, struct publication *publication, struct provided *provided,
 			struct buf *answer) MUST_CHECK;
+
+/* Gives it the identifiers of the dead letter that it corrects, as far as it has the same documents; it must be mapped
+ * again. Errors as of publication_correct. */
+bool publication_ids_keep(const struct transaction *t, struct publication *publication) MUST_CHECK;
+
+/* Puts it in the place of the dead letter that it corrects, under whose ids it stays as far as it has the same documents.
+ * Errors: ERR_NOT_FOUND, ERR_FORBIDDEN (somebody else's), ERR_CONFLICT (no dead letter), ERR_RULE (another patient). */
+bool publication_correct(const struct transaction *t, struct publication *publication, struct provided *provided,
+			 struct buf *answer) MUST_CHECK;
 
 /* The transaction-response for a publication that is registered as its metadata says; warnings in t->outcome go in. */
 bool publication_answer_write(const struct transaction *t, const struct publication *publication,

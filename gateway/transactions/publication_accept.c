@@ -5,6 +5,7 @@
 #include "gateway/transactions/identities.h"
 #include "gateway/transactions/publication.h"
 #include "gateway/transactions/publication_items.h"
+#include "gateway/transactions/publication_store.h"
 #include "gateway/transactions/resources.h"
 #include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
@@ -21,47 +22,6 @@ static struct str target_of(const struct transaction *t)
 	return t->gateway->sources[0].backend.name;
 }
 
-/* What it builds upon, beyond itself. */
-static bool is_own(const struct metadata *metadata, struct str urn)
-{
-	for (size_t i = 0; i < metadata->document_entry_count; i++) {
-		if (str_equal_nocase(metadata->document_entries[i].entry_uuid, urn))
-			return true;
-	}
-	for (size_t i = 0; i < metadata->folder_count; i++) {
-		if (str_equal_nocase(metadata->folders[i].entry_uuid, urn))
-			return true;
-	}
-	return false;
-}
-
-static bool names_find(const struct transaction *t, const struct metadata *metadata, struct strs *makes,
-		       struct strs *needs)
-{
-	size_t room = metadata->document_entry_count * 2 + metadata->folder_count + 2;
-	const struct submission_set *set = &metadata->submission_sets[0];
-
-	makes->items = arena_array(t->south.arena, room, sizeof(struct str));
-	needs->items = arena_array(t->south.arena, metadata->association_count, sizeof(struct str));
-	if (!makes->items || !needs->items)
-		return no_memory(t);
-	makes->items[makes->count++] = set->unique_id;
-	makes->items[makes->count++] = set->entry_uuid;
-	for (size_t i = 0; i < metadata->document_entry_count; i++) {
-		makes->items[makes->count++] = metadata->document_entries[i].entry_uuid;
-		makes->items[makes->count++] = metadata->document_entries[i].unique_id;
-	}
-	for (size_t i = 0; i < metadata->folder_count; i++)
-		makes->items[makes->count++] = metadata->folders[i].entry_uuid;
-	for (size_t i = 0; i < metadata->association_count; i++) {
-		struct str target = metadata->associations[i].target;
-
-		if (uuid_valid(target) && !is_own(metadata, target))
-			needs->items[needs->count++] = target;
-	}
-	return true;
-}
-
 bool publication_must_wait(const struct transaction *t, const struct publication *publication, bool *must_wait)
 {
 	const struct delivery *delivery = t->gateway->delivery;
@@ -76,7 +36,7 @@ bool publication_must_wait(const struct transaction *t, const struct publication
 		*must_wait = true;
 		return true;
 	}
-	return names_find(t, &publication->metadata, &makes, &needs) &&
+	return publication_names(t, &publication->metadata, &makes, &needs) &&
 	       outbox_must_wait(delivery_outbox(delivery), publication->metadata.submission_sets[0].patient_id,
 				target_of(t), needs.items, needs.count, must_wait, t->outcome);
 }
@@ -168,58 +128,14 @@ static bool is_taken(const struct transaction *t, const struct publication *publ
 	return true;
 }
 
-struct parts {
-	struct buf head;
-	struct buf metadata;
-	struct buf answer;
-	struct str *items;
-	size_t count;
-};
-
-static bool parts_make(const struct transaction *t, const struct publication *publication, struct parts *parts)
-{
-	const struct metadata *metadata = &publication->metadata;
-	const struct publication_head head = { .caller = *t->caller,
-					       .unverified = publication->unverified,
-					       .is_unclear = publication->is_unclear };
-
-	buf_init(&parts->head, PUBLICATION_HEAD_BYTES_MAX);
-	buf_init(&parts->metadata, PUBLICATION_METADATA_BYTES_MAX);
-	buf_init(&parts->answer, PUBLICATION_METADATA_BYTES_MAX);
-	parts->count = PUBLICATION_DOCUMENTS + metadata->document_entry_count;
-	parts->items = arena_array(t->south.arena, parts->count, sizeof(struct str));
-	if (!parts->items)
-		return no_memory(t);
-	if (parts->count > OUTBOX_PARTS_MAX)
-		return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");
-	publication_head_write(&head, &parts->head);
-	if (!publication_metadata_write(metadata, t->south.arena, &parts->metadata, t->outcome) ||
-	    !publication_answer_write(t, publication, &parts->answer))
-		return false;
-	if (parts->head.failed || parts->metadata.failed)
-		return outcome_add(t->outcome, ERR_TOO_LONG, "", "Send less metadata in one submission.");
-	parts->items[PUBLICATION_HEAD] = buf_str(&parts->head);
-	parts->items[PUBLICATION_METADATA] = buf_str(&parts->metadata);
-	parts->items[PUBLICATION_ANSWER] = buf_str(&parts->answer);
-	for (size_t i = 0; i < metadata->document_entry_count; i++)
-		parts->items[PUBLICATION_DOCUMENTS + i] = spool_view(publication->documents[i].spool);
-	return true;
-}
-
-static void parts_free(struct parts *parts)
-{
-	buf_free(&parts->head);
-	buf_free(&parts->metadata);
-	buf_free(&parts->answer);
-}
-
 static bool item_put(const struct transaction *t, const struct publication *publication, const char *id)
 {
-	struct parts parts = { 0 };
+	struct publication_kept parts = { 0 };
 	struct strs makes = { 0 };
 	struct strs needs = { 0 };
 	char stored[OUTBOX_ID_SIZE];
-	bool ok = names_find(t, &publication->metadata, &makes, &needs) && parts_make(t, publication, &parts);
+	bool ok = publication_names(t, &publication->metadata, &makes, &needs) &&
+		  publication_keep(t, publication, &parts);
 
 	if (ok && (makes.count > OUTBOX_NAMES_MAX || needs.count > OUTBOX_NAMES_MAX))
 		ok = outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");
@@ -237,30 +153,8 @@ static bool item_put(const struct transaction *t, const struct publication *publ
 
 		ok = outbox_put(delivery_outbox(t->gateway->delivery), &item, stored, t->outcome);
 	}
-	parts_free(&parts);
+	publication_kept_free(&parts);
 	return ok;
-}
-
-static bool status_url_make(const struct transaction *t, const char *id, struct provided *provided)
-{
-	struct str sealed = publication_item_id(t, id);
-
-	if (sealed.data)
-		provided->status_url =
-			arena_printf(t->south.arena, "%.*s/_async/%.*s", STR_ARG(t->gateway->base), STR_ARG(sealed));
-	return provided->status_url.data || no_memory(t);
-}
-
-static bool accepted_write(const struct transaction *t, struct buf *answer)
-{
-	struct json_writer writer;
-
-	outcome_inform(t->outcome, ERR_NONE, "",
-		       "The publication is accepted and kept durably; it is not registered yet. Content-Location says "
-		       "where its end can be asked.");
-	json_writer_init(&writer, answer);
-	operation_outcome_write(t->outcome, &writer);
-	return json_writer_finish(&writer, t->outcome);
 }
 
 /* What was delivered while it waited is answered as if it had been now. */
@@ -304,5 +198,5 @@ bool publication_accept(const struct transaction *t, struct publication *publica
 		return false;
 	if (state == -1 && !accept_anew(t, publication, id))
 		return false;
-	return status_url_make(t, id, provided) && accepted_write(t, answer);
+	return publication_accepted(t, id, provided, answer);
 }

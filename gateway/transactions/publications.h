@@ -12,6 +12,7 @@ struct provide_request {
 	struct spool **documents; /* finished, with SHA-1 */
 	size_t document_count;
 	bool respond_async; /* Prefer: respond-async */
+	struct str task;    /* {id} of the Task of a dead letter, which this corrects; STR_NONE: it is a new one */
 };
 
 /* A publication that is not registered yet and will be: status_url says where its end can be asked, and the answer is an
@@ -34,5 +35,12 @@ bool publication_status(const struct transaction *t, struct str id, struct publi
 
 /* Takes it back, for who sent it or an operator: ERR_CONFLICT when it is being sent or settled. */
 bool publication_withdraw(const struct transaction *t, struct str id) MUST_CHECK;
+
+/* The same as Tasks. A search finds the caller's own, or all for an operator (publication.operators). An update may set
+ * status to cancelled (withdraw) or requested (retry). */
+bool find_tasks(const struct transaction *t, const struct search_request *request, struct buf *answer) MUST_CHECK;
+bool read_task(const struct transaction *t, struct str id, struct buf *answer) MUST_CHECK;
+bool update_task(const struct transaction *t, struct str id, const json_t *task, struct buf *answer) MUST_CHECK;
+bool retry_task(const struct transaction *t, struct str id, struct buf *answer) MUST_CHECK;
 
 #endif

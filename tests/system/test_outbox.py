@@ -13,9 +13,14 @@ import support
 PROVIDE = "ProvideAndRegisterDocumentSet-b"
 
 
-def binary_location(answer):
-    return next(entry["response"]["location"] for entry in answer["entry"]
-                if entry["response"]["location"].startswith("Binary/"))
+RESPONSE = (
+    '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><r:RegistryResponse '
+    'xmlns:r="urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0" '
+    'status="urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"><r:RegistryErrorList>'
+    '<r:RegistryError errorCode="%s" codeContext="as said" '
+    'severity="urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"/></r:RegistryErrorList>'
+    '</r:RegistryResponse></s:Body></s:Envelope>')
+REFUSAL = (RESPONSE % "XDSRegistryMetadataError").encode()
 
 
 def reference_location(answer):
@@ -141,18 +146,12 @@ class Outage(Case):
         self.assertOnce(bundle, document)
 
     def test_garbage_faults_and_errors_pass(self):
-        error = ('<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><r:RegistryResponse '
-                 'xmlns:r="urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0" '
-                 'status="urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"><r:RegistryErrorList>'
-                 '<r:RegistryError errorCode="%s" codeContext="full" '
-                 'severity="urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"/></r:RegistryErrorList>'
-                 '</r:RegistryResponse></s:Body></s:Envelope>')
         for status, media_type, body in (
                 (502, "text/html", b"<html>bad gateway</html>"), (500, "text/plain", b""),
                 (200, "application/soap+xml", b"<garbage"),
-                (200, "application/soap+xml", (error % "XDSRepositoryError").encode()),
-                (200, "application/soap+xml", (error % "XDSRegistryBusy").encode()),
-                (200, "application/soap+xml", (error % "XDSRegistryNotAvailable").encode())):
+                (200, "application/soap+xml", (RESPONSE % "XDSRepositoryError").encode()),
+                (200, "application/soap+xml", (RESPONSE % "XDSRegistryBusy").encode()),
+                (200, "application/soap+xml", (RESPONSE % "XDSRegistryNotAvailable").encode())):
             with self.subTest(body=body):
                 document = hashlib.sha256(body).hexdigest().encode()
                 bundle = support.demo_bundle(document)
@@ -305,6 +304,96 @@ class Visible(Case):
         found, _ = self.found()
         self.assertEqual(len(found), 1)
         self.assertIn(support.document_oid(second), json.dumps(found))
+
+
+class Tasks(Case):
+    """What waits and what was refused, as FHIR Tasks."""
+
+    def tasks(self, query=""):
+        bundle = self.assertStatus(support.request("GET", self.gateway.base + "/Task" + query), 200).json()
+        return [entry["resource"] for entry in bundle.get("entry", []) if entry["search"]["mode"] == "match"], bundle
+
+    def refused(self):
+        """A publication that the registry refuses once; its Bundle, status URL and Task."""
+        answer = self.assertStatus(self.gateway.publish(support.demo_bundle(b"<a>old</a>")), 200).json()
+        target = reference_location(answer)
+        bundle = replacing(support.demo_bundle(b"<a>late</a>"), target)
+        self.proxy.script(PROVIDE, proxy.answering(200, "application/soap+xml", REFUSAL))
+        url = self.accept(bundle, {"Prefer": "respond-async"})
+        self.assertEqual(self.settled(url)["resourceType"], "OperationOutcome")
+        (task,), _ = self.tasks("?status=failed")
+        return bundle, url, task
+
+    def test_failed_is_told_and_tried_again(self):
+        bundle, url, task = self.refused()
+        self.assertEqual(task["resourceType"], "Task")
+        self.assertEqual(task["intent"], "order")
+        self.assertEqual(task["statusReason"]["text"], "XDSRegistryMetadataError")
+        self.assertTrue(task["for"]["reference"].startswith("Patient/"))
+        self.assertEqual(task["output"][0]["valueUrl"], url)
+        read = self.assertStatus(support.request("GET", self.gateway.base + "/Task/" + task["id"]), 200).json()
+        self.assertEqual(read, task)
+        again = self.assertStatus(
+            support.request("POST", "%s/Task/%s/$retry" % (self.gateway.base, task["id"])), 200).json()
+        self.assertEqual(again["status"], "requested")
+        self.delivered(url)
+        self.assertEqual(self.tasks("?status=failed")[0], [])
+        self.assertEqual([each["id"] for each in self.tasks("?status=completed")[0]], [task["id"]])
+        self.assertStatus(support.request("POST", "%s/Task/%s/$retry" % (self.gateway.base, task["id"])), 409)
+        self.assertOnce(bundle, b"<a>late</a>")
+
+    def test_cancelled_by_update(self):
+        _, url, task = self.refused()
+        task["status"] = "cancelled"
+        body = json.dumps(task).encode()
+        headers = {"Content-Type": "application/fhir+json"}
+        location = self.gateway.base + "/Task/" + task["id"]
+        self.assertStatus(support.request("PUT", location, headers, body.replace(b"cancelled", b"accepted")), 422)
+        self.assertEqual(self.assertStatus(support.request("PUT", location, headers, body), 200).json()["status"],
+                         "cancelled")
+        self.assertStatus(support.request("GET", url), 404)
+        self.assertStatus(support.request("PUT", location, headers, body), 200)
+
+    def test_corrected_takes_its_place(self):
+        bundle, url, task = self.refused()
+        oid = support.document_oid(bundle)
+        following = replacing(support.demo_bundle(b"<a>next</a>"), "DocumentReference/" + next(
+            entry["resource"]["id"] for entry in self.gateway.find().json()["entry"]
+            if oid in json.dumps(entry["resource"].get("masterIdentifier", ""))))
+        other = support.demo_bundle(b"<a>passes</a>")
+        following_url = self.accept(following)
+        self.assertStatus(self.gateway.publish(other), 200)
+        held, = self.tasks("?status=on-hold")[0]
+        self.assertEqual(held["output"][0]["valueUrl"], following_url)
+        bundle["entry"][1]["resource"]["description"] = "corrected"
+        answer = support.request("POST", "%s/Task/%s/$resubmit" % (self.gateway.base, task["id"]),
+                                 {"Content-Type": "application/fhir+json"}, json.dumps(bundle).encode())
+        self.assertStatus(answer, 202)
+        self.assertEqual(answer.header("Content-Location"), url)
+        self.delivered(url)
+        self.delivered(following_url)
+        found = self.assertStatus(self.gateway.find(), 200).json()
+        self.assertIn(support.document_oid(following), json.dumps(found))
+        self.assertNotIn(oid, json.dumps([entry["resource"].get("masterIdentifier") for entry in found["entry"]]))
+
+    def test_pages(self):
+        self.domain.kill()
+        urls = {self.accept(support.demo_bundle(b"<a>%d</a>" % number)) for number in range(5)}
+        seen = []
+        query = "?status=requested,in-progress&_count=2"
+        while True:
+            tasks, bundle = self.tasks(query)
+            self.assertLessEqual(len(tasks), 2)
+            seen += [task["output"][0]["valueUrl"] for task in tasks]
+            links = {link["relation"]: link["url"] for link in bundle["link"]}
+            if "next" not in links:
+                break
+            query = links["next"][len(self.gateway.base + "/Task"):]
+        self.assertEqual(sorted(seen), sorted(urls))
+        self.assertStatus(support.request("GET", self.gateway.base + "/Task?status=nonsense"), 400)
+        self.domain_restart()
+        for url in urls:
+            self.delivered(url)
 
 
 if __name__ == "__main__":
