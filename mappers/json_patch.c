@@ -40,24 +40,33 @@ bool json_spot_remove(const struct json_spot *spot)
 	return json_object_deln(spot->holder, spot->name.data, spot->name.size) == 0;
 }
 
-static bool count_values(const json_t *value, size_t depth, size_t *count)
+/* How large a tree is. */
+struct extent {
+	size_t values;
+	size_t bytes; /* of texts and names */
+};
+
+static bool extent_add(const json_t *value, size_t depth, struct extent *extent)
 {
 	const char *name;
+	size_t name_size;
 	json_t *item;
 	size_t i;
 
-	if (depth > PATCH_DEPTH_MAX || ++*count > PATCH_VALUES_MAX)
+	extent->bytes += json_string_length(value);
+	if (depth > PATCH_DEPTH_MAX || ++extent->values > PATCH_VALUES_MAX || extent->bytes > PATCH_BYTES_MAX)
 		return false;
 	if (json_is_array(value)) {
 		json_array_foreach(value, i, item)
 		{
-			if (!count_values(item, depth + 1, count))
+			if (!extent_add(item, depth + 1, extent))
 				return false;
 		}
 	} else if (json_is_object(value)) {
-		json_object_foreach((json_t *)value, name, item)
+		json_object_keylen_foreach((json_t *)value, name, name_size, item)
 		{
-			if (!count_values(item, depth + 1, count))
+			extent->bytes += name_size;
+			if (!extent_add(item, depth + 1, extent))
 				return false;
 		}
 	}
@@ -66,9 +75,9 @@ static bool count_values(const json_t *value, size_t depth, size_t *count)
 
 bool json_patch_bounded(const json_t *tree)
 {
-	size_t count = 0;
+	struct extent extent = { 0 };
 
-	return count_values(tree, 0, &count);
+	return extent_add(tree, 0, &extent);
 }
 
 /* One operation on its way. */

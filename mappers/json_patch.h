@@ -7,7 +7,8 @@
 #include "mappers/base/error.h"
 
 #define PATCH_OPERATIONS_MAX 100
-#define PATCH_VALUES_MAX     20000 /* of the tree after each operation: copies of copies grow fast */
+#define PATCH_VALUES_MAX     20000              /* of the tree after each operation: copies of copies grow fast */
+#define PATCH_BYTES_MAX      (4u * 1024 * 1024) /* of its texts and names, for the same reason */
 #define PATCH_DEPTH_MAX      64
 
 /* Applies the operations to the tree, in their order; after a failure the tree is of no use. The root stays the object

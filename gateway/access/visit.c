@@ -3,6 +3,8 @@
 
 #include "mappers/base/hl7v2.h"
 
+#define STRANGERS_MAX 64 /* patients whom one source may name in one request: about each of them somebody is asked */
+
 static struct visit *visit_make(const struct visit *from, const struct south *south)
 {
 	struct visit *visit = arena_alloc(south->arena, sizeof(*visit));
@@ -99,6 +101,9 @@ bool visit_patient_here(struct visit *visit, struct str there, struct str *here,
 		if (visit_same_patient(visit, visit->known[i].there, there))
 			return true;
 	}
+	if (visit->known_count >= STRANGERS_MAX)
+		return outcome_add(outcome, ERR_BACKEND_ANSWER, "",
+				   "The community's answers name too many patients; tell its operator.");
 	switch (community_patient(visit->access, &visit->south, visit->community, there, visit->now_s, here, outcome)) {
 	case COMMUNITY_FOUND:
 		return known_add(visit, *here, there, outcome);

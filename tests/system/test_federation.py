@@ -512,7 +512,7 @@ class Paged(Networks):
             self.assertEqual([issue["code"] for issue in issues(page)], ["incomplete"])
 
 
-class Communities(Networks):
+class CommunityStand(Networks):
     """The DSP as another community: reached by XCA, with patient identifiers of its own, found by XCPD."""
     dsp_authority = "2.999.20.45"
     KNOWN = range(1, 150)  # numbers of the patients whom both know
@@ -560,6 +560,8 @@ class Communities(Networks):
         self.own_token = self.gateway.token("patient", user="patient", patient="%s|%s" % (trust.PATIENT_SYSTEM,
                                                                                          self.patient))
 
+
+class Communities(CommunityStand):
     def test_the_patient_is_found_there(self):
         here = self.publish(self.gateway, b"of the hospital")
         there = self.publish(self.feeder, b"of the nation")

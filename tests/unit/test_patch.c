@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -124,6 +126,31 @@ static void test_json_patch(void **state)
 
 		check(&row, json_patch_apply);
 	}
+}
+
+/* Few values, and long ones. */
+static void test_copies_of_long_texts_are_bounded(void **state)
+{
+	json_t *patch = json_array();
+	json_t *tree = json_object();
+	char *text = malloc(1000001);
+	struct outcome outcome;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, 'x', 1000000);
+	text[1000000] = '\0';
+	json_object_set_new(tree, "a", json_pack("[s]", text));
+	for (int i = 0; i < 10; i++) {
+		json_array_append_new(patch, load("{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/b\"}"));
+		json_array_append_new(patch, load("{\"op\":\"move\",\"from\":\"/b\",\"path\":\"/a/-\"}"));
+	}
+	outcome_init(&outcome);
+	assert_false(json_patch_apply(tree, patch, &outcome));
+	assert_int_equal(outcome.issues[0].code, ERR_TOO_COSTLY);
+	free(text);
+	json_decref(patch);
+	json_decref(tree);
 }
 
 static void test_a_patch_makes_no_monsters(void **state)
@@ -253,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json_patch),
 		cmocka_unit_test(test_a_patch_makes_no_monsters),
+		cmocka_unit_test(test_copies_of_long_texts_are_bounded),
 		cmocka_unit_test(test_fhirpath_patch),
 	};
 

@@ -1,0 +1,73 @@
+"""Attacks on what several networks and hospitals share: a community that lies, patches that grow."""
+import json
+import re
+import unittest
+import uuid
+
+import proxy
+import support
+from test_federation import CommunityStand, issues, matches, oid_of
+
+OBJECT = re.compile(rb"<rim:ExtrinsicObject.*?</rim:ExtrinsicObject>", re.DOTALL)
+JSON_PATCH = {"Content-Type": "application/json-patch+json"}
+PIX = "PRPA_IN201309UV02"
+
+
+def more_entries(count, edit):
+    """An answer with that many entries more, each edited by edit(entry, number)."""
+    def change(body):
+        found = OBJECT.search(body)
+        assert found, body[:300]
+        own = re.search(rb' id="(urn:uuid:[^"]+)"', found.group()).group(1)
+        more = b"".join(edit(found.group().replace(own, b"urn:uuid:%s" % str(uuid.uuid4()).encode()), number)
+                        for number in range(count))
+        return body[:found.end()] + more + body[found.end():]
+    return proxy.changed(change)
+
+
+class HostileCommunity(CommunityStand):
+    """What another community says costs the hospital nothing, and hides nothing of its own."""
+
+    def test_047_strangers_in_an_answer_are_not_looked_up_one_by_one(self):
+        here = self.publish(self.gateway, b"of the hospital")
+        self.publish(self.feeder, b"of the nation")
+        self.find()
+        self.hcm_proxy.clear()
+        self.dsp_proxy.script("CrossGatewayQuery", more_entries(
+            1000, lambda entry, number: re.sub(rb"DSP-1\d{3}", b"DSP-9%05d" % number, entry)))
+        found = self.find()
+        self.assertEqual([oid_of(each) for each in matches(found)], [here])
+        self.assertEqual([each["code"] for each in issues(found)], ["incomplete"])
+        self.assertLess(self.hcm_proxy.count(PIX), 100)
+
+    def test_047_a_stranger_in_an_answer_is_not_shown(self):
+        there = self.publish(self.feeder, b"of the nation")
+        self.dsp_proxy.script("CrossGatewayQuery", more_entries(
+            1, lambda entry, number: re.sub(rb"DSP-1\d{3}", b"DSP-1148", entry)))
+        found = self.find()
+        self.assertEqual([oid_of(each) for each in matches(found)], [there])
+
+
+class Patches(support.Stand):
+    def test_a_patch_of_long_texts_does_not_grow(self):
+        bundle = support.demo_bundle(b"a letter", "text/plain")
+        self.publish(bundle)
+        name = self.find_one(support.document_oid(bundle))["id"]
+        operations = [{"op": "add", "path": "/a", "value": ["x" * 1000000]}]
+        for _ in range(12):  # each pair doubles it: 4 GB
+            operations += [{"op": "copy", "from": "/a", "path": "/b"}, {"op": "move", "from": "/b", "path": "/a/-"}]
+        before = self.memory()
+        answer = support.request("PATCH", self.gateway.base + "/DocumentReference/" + name, JSON_PATCH,
+                                 json.dumps(operations).encode())
+        self.assertStatus(answer, 400)
+        self.assertIn("ERR_TOO_COSTLY", json.dumps(answer.json()))
+        self.assertLess(self.memory() - before, 200 * 1024)
+
+    def memory(self):
+        """The most that the gateway has ever had, in KiB."""
+        with open("/proc/%d/status" % self.gateway.process.pid, encoding="ascii") as status:
+            return int(re.search(r"VmHWM:\s+(\d+)", status.read()).group(1))
+
+
+if __name__ == "__main__":
+    unittest.main()
