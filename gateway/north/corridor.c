@@ -59,22 +59,15 @@ static bool exchange(struct fhir_request *request)
 	case ROUTE_CAPABILITIES:
 		return capability(t, &request->answer);
 	case ROUTE_PROVIDE_BUNDLE:
-		return exchange_provide(request);
 	case ROUTE_PUBLICATION_STATUS:
-		return exchange_publication_status(request);
-	case ROUTE_FIND_TASKS:
-		return find_tasks(t, &request->search, &request->answer);
-	case ROUTE_READ_TASK:
-		return read_task(t, request->id, &request->answer);
-	case ROUTE_UPDATE_TASK:
-		return update_task(t, request->id, request->resource, &request->answer);
-	case ROUTE_RETRY_TASK:
-		return retry_task(t, request->id, &request->answer);
-	case ROUTE_RESUBMIT_TASK:
-		return exchange_provide(request);
-	case ROUTE_DELETE_TASK:
 	case ROUTE_PUBLICATION_WITHDRAW:
-		return exchange_publication_withdraw(request);
+	case ROUTE_FIND_TASKS:
+	case ROUTE_READ_TASK:
+	case ROUTE_UPDATE_TASK:
+	case ROUTE_DELETE_TASK:
+	case ROUTE_RETRY_TASK:
+	case ROUTE_RESUBMIT_TASK:
+		return exchange_publication(request);
 	case ROUTE_FIND_LISTS:
 	case ROUTE_FIND_LISTS_POST:
 		return find_document_lists(t, &request->search, &request->answer);
@@ -96,16 +89,12 @@ static bool exchange(struct fhir_request *request)
 		return read_patient(t, request->id, &request->answer);
 	case ROUTE_FIND_CONSENTS:
 	case ROUTE_FIND_CONSENTS_POST:
-		return find_consents(t, &request->search, &request->answer);
 	case ROUTE_CREATE_CONSENT:
-		return exchange_consent_create(request);
 	case ROUTE_READ_CONSENT:
 	case ROUTE_READ_CONSENT_VERSION:
-		return exchange_consent_read(request);
 	case ROUTE_UPDATE_CONSENT:
-		return exchange_consent_update(request);
 	case ROUTE_DELETE_CONSENT:
-		return exchange_consent_delete(request);
+		return exchange_consent(request);
 	case ROUTE_FIND_PATIENTS:
 	case ROUTE_FIND_PATIENTS_POST:
 		return find_patients(t, &request->search, &request->answer);

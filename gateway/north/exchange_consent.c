@@ -12,7 +12,7 @@ static bool answer_take(struct fhir_request *request, const struct consent_answe
 	return good;
 }
 
-bool exchange_consent_create(struct fhir_request *request)
+static bool exchange_consent_create(struct fhir_request *request)
 {
 	struct consent_answer answer = { .resource = &request->answer };
 
@@ -24,7 +24,7 @@ bool exchange_consent_create(struct fhir_request *request)
 	return answer_take(request, &answer, consent_create(&request->transaction, request->resource, &answer));
 }
 
-bool exchange_consent_read(struct fhir_request *request)
+static bool exchange_consent_read(struct fhir_request *request)
 {
 	struct consent_answer answer = { .resource = &request->answer };
 
@@ -32,7 +32,7 @@ bool exchange_consent_read(struct fhir_request *request)
 			   consent_read(&request->transaction, request->id, request->version, &answer));
 }
 
-bool exchange_consent_update(struct fhir_request *request)
+static bool exchange_consent_update(struct fhir_request *request)
 {
 	struct consent_answer answer = { .resource = &request->answer };
 	struct str if_match = http_request_header(request->http, STR("If-Match"));
@@ -42,9 +42,26 @@ bool exchange_consent_update(struct fhir_request *request)
 			   consent_update(&request->transaction, request->id, if_match, request->resource, &answer));
 }
 
-bool exchange_consent_delete(struct fhir_request *request)
+static bool exchange_consent_delete(struct fhir_request *request)
 {
 	request->status = 204;
 	return read_may_change(request) &&
 	       consent_delete(&request->transaction, request->id, http_request_header(request->http, STR("If-Match")));
+}
+
+bool exchange_consent(struct fhir_request *request)
+{
+	switch (request->route->name) {
+	case ROUTE_CREATE_CONSENT:
+		return exchange_consent_create(request);
+	case ROUTE_READ_CONSENT:
+	case ROUTE_READ_CONSENT_VERSION:
+		return exchange_consent_read(request);
+	case ROUTE_UPDATE_CONSENT:
+		return exchange_consent_update(request);
+	case ROUTE_DELETE_CONSENT:
+		return exchange_consent_delete(request);
+	default:
+		return find_consents(&request->transaction, &request->search, &request->answer);
+	}
 }

@@ -5,9 +5,7 @@
 #include "gateway/north/corridor.h"
 
 /* Source: FHIR R4 http 3.1.0 (create, read and vread, update, delete). */
-bool exchange_consent_create(struct fhir_request *request) MUST_CHECK;
-bool exchange_consent_read(struct fhir_request *request) MUST_CHECK;
-bool exchange_consent_update(struct fhir_request *request) MUST_CHECK;
-bool exchange_consent_delete(struct fhir_request *request) MUST_CHECK;
+/* All routes about Consents. */
+bool exchange_consent(struct fhir_request *request) MUST_CHECK;
 
 #endif

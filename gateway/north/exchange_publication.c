@@ -2,7 +2,7 @@
 
 #include "gateway/north/read.h"
 
-bool exchange_provide(struct fhir_request *request)
+static bool provide(struct fhir_request *request)
 {
 	struct provided provided;
 
@@ -18,7 +18,7 @@ bool exchange_provide(struct fhir_request *request)
 	return true;
 }
 
-bool exchange_publication_status(struct fhir_request *request)
+static bool status(struct fhir_request *request)
 {
 	struct publication_state state;
 
@@ -29,10 +29,33 @@ bool exchange_publication_status(struct fhir_request *request)
 	return true;
 }
 
-bool exchange_publication_withdraw(struct fhir_request *request)
+static bool withdraw(struct fhir_request *request)
 {
 	if (!publication_withdraw(&request->transaction, request->id))
 		return false;
 	request->status = 202;
 	return true;
+}
+
+bool exchange_publication(struct fhir_request *request)
+{
+	const struct transaction *t = &request->transaction;
+
+	switch (request->route->name) {
+	case ROUTE_PUBLICATION_STATUS:
+		return status(request);
+	case ROUTE_PUBLICATION_WITHDRAW:
+	case ROUTE_DELETE_TASK:
+		return withdraw(request);
+	case ROUTE_FIND_TASKS:
+		return find_tasks(t, &request->search, &request->answer);
+	case ROUTE_READ_TASK:
+		return read_task(t, request->id, &request->answer);
+	case ROUTE_UPDATE_TASK:
+		return update_task(t, request->id, request->resource, &request->answer);
+	case ROUTE_RETRY_TASK:
+		return retry_task(t, request->id, &request->answer);
+	default:
+		return provide(request);
+	}
 }

@@ -4,8 +4,7 @@
 
 #include "gateway/north/corridor.h"
 
-bool exchange_provide(struct fhir_request *request) MUST_CHECK;
-bool exchange_publication_status(struct fhir_request *request) MUST_CHECK;
-bool exchange_publication_withdraw(struct fhir_request *request) MUST_CHECK;
+/* ITI-65, and all routes about what it accepted. */
+bool exchange_publication(struct fhir_request *request) MUST_CHECK;
 
 #endif

@@ -3,6 +3,8 @@
  * Source: MHD 4.2.4 3.65.4.1, ITI TF-2 3.41. */
 #include "mappers/provide_bundle.h"
 
+#include <assert.h>
+
 #include "gateway/run/random.h"
 #include "gateway/run/spool.h"
 #include "gateway/south/fhir_fetch.h"
@@ -229,7 +231,7 @@ static bool documents_verify(const struct transaction *t, const struct provide_r
 /* Who and what the submission is about: under the ids that it has now. */
 static void submission_record(const struct transaction *t, const struct metadata *metadata)
 {
-	const struct submission_set *set = &metadata->submission_sets[0];
+	const struct submission_set *set = metadata->submission_sets;
 	struct audit_object object = { .type = STR("List"),
 				       .reference = resource_reference(t, SEAL_LIST, STR_NONE, set->entry_uuid),
 				       .unique_id = set->unique_id,
@@ -315,6 +317,7 @@ static bool provide(const struct transaction *t, const struct provide_request *r
 
 	if (!publication_make(t, request, &publication))
 		return false;
+	assert(publication.metadata.submission_set_count == 1);
 	ok = publish(t, &publication, provided, answer);
 	submission_record(t, &publication.metadata);
 	return ok;
