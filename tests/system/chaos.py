@@ -2,7 +2,7 @@
 ledger that says at the end what became of every single publication. test_chaos.py runs it within the suite, ./run chaos
 for as long as one wants:
 
-    tests/system/chaos.py [--publications N] [--faults N] [--gateways N] [--seed N]
+    tests/system/chaos.py [--publications N] [--faults N] [--gateways N] [--store sqlite|postgresql] [--seed N]
 
 What is claimed: every document that was acknowledged (200, or 202) is in the registry exactly once and byte for byte;
 every one that was not is there whole or not at all; of two versions the newer one is the one that is valid."""
@@ -10,6 +10,7 @@ import argparse
 import base64
 import collections
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ import tempfile
 import threading
 import time
 
+import postgres_stand
 import support
 import xds
 
@@ -31,11 +33,12 @@ REPLACING = 0.15  # share of publications that replace an earlier one of the sam
 AGAIN = 0.7       # chance that a client sends again what was not acknowledged
 FAULT_SECONDS = 1.5  # that one takes on average
 STATE_BYTES = 48 << 20
+LEASE_SECONDS = 2
 
 
 class Wire:
     """Bytes between a gateway and a back-end, both ways, while `mode` lets them."""
-    MODES = ("answers lost", "answers cut in half", "answers spoilt", "bytes one by one", "nothing passes")
+    MODES = ("answers lost", "answers held back", "answers cut in half", "answers spoilt", "bytes one by one", "nothing passes")
 
     def __init__(self, address):
         self.address = address
@@ -67,9 +70,10 @@ class Wire:
                 data = source.recv(65536)
                 if not data:
                     break
-                if self.mode == "nothing passes":
-                    while self.mode == "nothing passes":
-                        time.sleep(0.05)
+                if self.mode == "nothing passes" or (is_answer and self.mode == "answers held back"):
+                    held = self.mode
+                    while self.mode == held:
+                        time.sleep(0.02)
                     break
                 if not is_answer or not self.mode:
                     target.sendall(data)
@@ -154,10 +158,48 @@ class SmallDisk:
             subprocess.run(["umount", "-l", self.path], capture_output=True, check=False)
 
 
-class Parts:
-    """The processes: a domain behind a wire, gateways that share what gateways share, Redis."""
+class Clock:
+    """The wall clock of one process, which jumps when one says so; unless libfaketime is not there. What measures time
+    by the monotonic clock is left alone, as it is when a real clock is set."""
 
-    def __init__(self, directory, publications, gateway_count, more):
+    def __init__(self, path):
+        self.path = path
+        libraries = sorted(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1"))
+        self.exists = bool(libraries)
+        self.jump(0)
+        if self.exists:
+            self.environment = dict(
+                os.environ, FAKETIME_TIMESTAMP_FILE=path, FAKETIME_DONT_FAKE_MONOTONIC="1", FAKETIME_CACHE_DURATION="1",
+                LD_PRELOAD=":".join(self.sanitizer() + libraries[:1]))
+        else:
+            self.environment = None
+
+    @staticmethod
+    def sanitizer():
+        """The address sanitizer wants to be the first library of all."""
+        linked = subprocess.run(["ldd", support.BINARY], capture_output=True, text=True, check=False).stdout
+        return [line.split()[0] for line in linked.split("\n") if "libasan.so" in line]
+
+    def jump(self, seconds):
+        with open(self.path + ".new", "w", encoding="ascii") as file:
+            file.write("%+d" % seconds)
+        os.replace(self.path + ".new", self.path)
+
+
+def ask(url, action, body):
+    """SOAP straight to the domain, past every gateway and wire."""
+    content_type = 'application/soap+xml; charset=UTF-8; action="%s"' % action
+    text = xds.envelope(action, body).encode()
+    if action == xds.RETRIEVE:
+        text, content_type = xds.package(text.decode()), xds.package_type(action)
+    return xds.Answer(support.request("POST", url, {"Content-Type": content_type}, text))
+
+
+class Parts:
+    """The processes: a domain behind a wire, gateways that share what gateways share, Redis, and with the store
+    "postgresql" a PostgreSQL behind a wire, too."""
+
+    def __init__(self, directory, publications, gateway_count, more, store="sqlite"):
         self.directory = directory
         self.gateway_count = gateway_count
         self.lock = threading.Lock()
@@ -170,8 +212,12 @@ class Parts:
         self.hcm_disk = SmallDisk(os.path.join(directory, "hcm"), (64 << 20) + 100000 * publications)
         self.hcm = None
         self.hcm_start()
-        self.more = more
+        self.more = dict(more)
+        self.postgres = None
+        if store == "postgresql":
+            self.postgres_start()
         self.disks = [SmallDisk(os.path.join(directory, "state%d" % number), STATE_BYTES) for number in range(gateway_count)]
+        self.clocks = [Clock(os.path.join(directory, "clock%d" % number)) for number in range(gateway_count)]
         self.ports = [support.free_port() for _ in range(gateway_count)]
         self.gateways = [None] * gateway_count
         for number in range(gateway_count):
@@ -184,6 +230,15 @@ class Parts:
 
     def redis_cli(self, *words):
         subprocess.run(["redis-cli", "-s", self.redis_path, *words], capture_output=True, check=False, timeout=20)
+
+    def postgres_start(self):
+        self.postgres = postgres_stand.PostgreSQL()
+        self.postgres_wire = Wire(("127.0.0.1", self.postgres.port))
+        path = os.path.join(self.directory, "postgresql.conninfo")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(self.postgres.conninfo(self.postgres_wire.port))
+        self.more["outbox"] = {"store": "postgresql", "postgresql": {"connection_file": path},
+                               "lease_seconds": LEASE_SECONDS}
 
     def hcm_start(self):
         path = os.path.join(self.directory, "hcm.yaml")
@@ -212,19 +267,14 @@ class Parts:
         self.gateways[number] = support.Gateway(
             self.directory, [back_end], port=self.ports[number], name="gateway%d" % number,
             state_directory=self.disks[number].path, redis={"address": self.redis_path},
-            state_keys=[{"id": 1, "file": os.path.join(self.directory, "seal.key")}], **self.more)
+            state_keys=[{"id": 1, "file": os.path.join(self.directory, "seal.key")}],
+            environment=self.clocks[number].environment, **self.more)
 
     def url(self, path):
         return "http://127.0.0.1:%d%s" % (self.wire.port, path)
 
     def ask(self, path, action, body):
-        """SOAP straight to the domain, past every gateway and wire."""
-        content_type = 'application/soap+xml; charset=UTF-8; action="%s"' % action
-        text = xds.envelope(action, body).encode()
-        if action == xds.RETRIEVE:
-            text, content_type = xds.package(text.decode()), xds.package_type(action)
-        return xds.Answer(support.request("POST", "http://%s:%d%s" % (self.network.address, self.hcm_port, path),
-                                          {"Content-Type": content_type}, text))
+        return ask("http://%s:%d%s" % (self.network.address, self.hcm_port, path), action, body)
 
     def close(self):
         for gateway in self.gateways:
@@ -233,6 +283,8 @@ class Parts:
         for process in (self.hcm, self.redis):
             process.kill()
             process.wait()
+        if self.postgres:
+            self.postgres.close()
         for each in self.disks + [self.hcm_disk, self.network]:
             each.close()
 
@@ -316,12 +368,38 @@ def domain_disk_full(parts, chance):
     parts.hcm_disk.free()
 
 
+def clock_jumps(parts, chance):
+    """One gateway's clock is an hour off for a while; those of the others are not."""
+    clock = chance.choice(parts.clocks)
+    clock.jump(chance.choice((-3600, 3600)))
+    hold(chance, 1.5, 3)
+    clock.jump(0)
+
+
+def postgres_killed(parts, chance):
+    parts.postgres.kill()
+    hold(chance, 0, 1)
+    parts.postgres.start()
+
+
+def postgres_connections_cut(parts, _chance):
+    parts.postgres.cut()
+
+
+def postgres_wire_spoilt(parts, chance):
+    parts.postgres_wire.mode = chance.choice(("answers lost", "answers cut in half", "nothing passes"))
+    hold(chance)
+    parts.postgres_wire.mode = ""
+
+
 def faults_possible(parts):
     faults = [gateway_killed, gateway_paused, domain_killed, domain_paused, both_killed, wire_spoilt, wire_spoilt,
               redis_killed, redis_emptied]
     faults += [cable_pulled] if parts.network.exists else []
     faults += [gateway_disk_full] if parts.disks[0].exists else []
     faults += [domain_disk_full] if parts.hcm_disk.exists else []
+    faults += [clock_jumps] if parts.clocks[0].exists else []
+    faults += [postgres_killed, postgres_connections_cut, postgres_wire_spoilt] if parts.postgres else []
     return faults
 
 
@@ -348,9 +426,9 @@ class Publication:
         self.statuses = []
         self.when = None
 
-    def send(self, base):
+    def send(self, base, **headers):
         try:
-            answer = support.request("POST", base, {"Content-Type": "application/fhir+json"},
+            answer = support.request("POST", base, {"Content-Type": "application/fhir+json", **headers},
                                      json.dumps(self.bundle).encode(), 30)
         except (OSError, support.http.client.HTTPException):
             self.statuses.append("no answer")
@@ -362,16 +440,104 @@ class Publication:
             self.when = time.monotonic()
 
 
-class Run:
-    def __init__(self, publications, faults, gateways, seed, more):
+class Ledger:
+    """What became of every publication, as its client, the gateways and the registry tell it."""
+
+    def __init__(self, domain_ask, **headers):
+        """domain_ask: of (path, action, body) at the domain; headers: by which a client asks after a publication."""
+        self.ask = domain_ask
+        self.headers = headers
+        self.made = []
+
+    def settled(self, publication):
+        """What the status URL says: None while it is under way."""
+        try:
+            answer = support.request("GET", publication.status_url, self.headers, seconds=30)
+        except OSError:
+            return None
+        return None if answer.status in (202, 503) else answer
+
+    def await_delivery(self, seconds=90):
+        waiting = [each for each in self.made if each.acknowledged == "202"]
+        end = time.monotonic() + seconds
+        refused = []
+        while waiting:
+            assert time.monotonic() < end, "%d accepted publications are still under way" % len(waiting)
+            for publication in list(waiting):
+                answer = self.settled(publication)
+                if answer is None:
+                    break
+                waiting.remove(publication)
+                if answer.status != 200 or answer.json()["resourceType"] != "Bundle":
+                    refused.append((publication, answer))
+            time.sleep(0.1 if waiting else 0)
+        self.drained = time.monotonic()
+        return refused
+
+    def entries_of(self, publications):
+        """uniqueId: the entries that the registry has of it, as (status, hash)."""
+        found = collections.defaultdict(list)
+        batches = [group[begin:begin + 50] for group in (
+            [each for each in publications if each.patient == patient]
+            for patient in sorted({each.patient for each in publications})) for begin in range(0, len(group), 50)]
+        for batch in batches:  # one question is about one patient (ITI TF-2 3.18.4.1.2.3.8)
+            ids = ",".join("'%s'" % each.oid for each in batch)
+            answer = self.ask("/registry", xds.STORED_QUERY, xds.stored_query(
+                xds.GET_DOCUMENTS, [("XDSDocumentEntryUniqueId", "(%s)" % ids)]))
+            for entry in answer.objects:
+                unique_id = [each.get("value") for each in entry.iter("{%s}ExternalIdentifier" % xds.RIM)
+                             if each.get("identificationScheme") == "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"]
+                hashes = [each.findtext(".//{%s}Value" % xds.RIM) for each in entry.iter("{%s}Slot" % xds.RIM)
+                          if each.get("name") == "hash"]
+                for each in unique_id:
+                    found[each].append((entry.get("status"), hashes))
+        return found
+
+    def is_whole(self, publication):
+        """The repository gives this very document, and nothing before or after it."""
+        answer = self.ask("/repository", xds.RETRIEVE, xds.retrieve((support.REPOSITORY, publication.oid)))
+        boundary = b"\r\n--" + answer.content_type.split("boundary=")[1].split(";")[0].strip('"').encode()
+        return b"\r\n\r\n" + publication.document + boundary in answer.response.body
+
+    def judge(self):
+        """Every publication in its row: returns (how many are in each, what is wrong)."""
+        wrong = ["%d was accepted and then refused: %r" % (each.number, answer)
+                 for each, answer in self.await_delivery()]
+        found = self.entries_of(self.made)
+        rows = collections.Counter()
+        replaced = {each.replaces.oid for each in self.made if each.replaces and found[each.oid]}
+        for each in self.made:
+            entries = found[each.oid]
+            if each.acknowledged:
+                rows["acknowledged " + each.acknowledged] += 1
+            else:
+                rows["unacknowledged, " + ("whole" if entries else "not at all")] += 1
+            if not entries and not each.acknowledged:
+                continue
+            if len(entries) != 1:
+                wrong.append("%d (%s) is there %d times" % (each.number, ", ".join(each.statuses), len(entries)))
+                continue
+            if not self.is_whole(each):
+                wrong.append("%d is not byte for byte what was published" % each.number)
+            status, hashes = entries[0]
+            if hashes != [hashlib.sha1(each.document).hexdigest()]:
+                wrong.append("%d has another hash in the registry" % each.number)
+            if status != (xds.DEPRECATED if each.oid in replaced else xds.APPROVED):
+                wrong.append("%d is %s" % (each.number, status))
+            rows["exactly once and byte for byte"] += each.acknowledged != ""
+        return rows, wrong
+
+
+class Run(Ledger):
+    def __init__(self, publications, faults, gateways, seed, more, store="sqlite"):
         self.wanted = publications
         self.fault_count = faults
         self.seed = seed
         self.directory = tempfile.mkdtemp(prefix="passerelle-chaos-")
-        self.parts = Parts(self.directory, publications, gateways, more)
+        self.parts = Parts(self.directory, publications, gateways, more, store)
+        super().__init__(self.parts.ask)
         self.faults = faults_possible(self.parts)
         self.harm = collections.Counter()
-        self.made = []
         self.lock = threading.Lock()
         self.ends = threading.Event()
 
@@ -417,96 +583,18 @@ class Run:
             self.ends.set()
         self.ended = time.monotonic()
 
-    # ---- what became of them
-
-    def settled(self, publication):
-        """What the status URL says: None while it is under way."""
-        try:
-            answer = support.request("GET", publication.status_url, seconds=30)
-        except OSError:
-            return None
-        return None if answer.status in (202, 503) else answer
-
-    def await_delivery(self, seconds=90):
-        waiting = [each for each in self.made if each.acknowledged == "202"]
-        end = time.monotonic() + seconds
-        refused = []
-        while waiting:
-            assert time.monotonic() < end, "%d accepted publications are still under way" % len(waiting)
-            for publication in list(waiting):
-                answer = self.settled(publication)
-                if answer is None:
-                    break
-                waiting.remove(publication)
-                if answer.status != 200 or answer.json()["resourceType"] != "Bundle":
-                    refused.append((publication, answer))
-            time.sleep(0.1 if waiting else 0)
-        self.drained = time.monotonic()
-        return refused
-
-    def entries_of(self, publications):
-        """uniqueId: the entries that the registry has of it, as (status, hash)."""
-        found = collections.defaultdict(list)
-        batches = [group[begin:begin + 50] for group in (
-            [each for each in publications if each.patient == patient]
-            for patient in sorted({each.patient for each in publications})) for begin in range(0, len(group), 50)]
-        for batch in batches:  # one question is about one patient (ITI TF-2 3.18.4.1.2.3.8)
-            ids = ",".join("'%s'" % each.oid for each in batch)
-            answer = self.parts.ask("/registry", xds.STORED_QUERY, xds.stored_query(
-                xds.GET_DOCUMENTS, [("XDSDocumentEntryUniqueId", "(%s)" % ids)]))
-            for entry in answer.objects:
-                unique_id = [each.get("value") for each in entry.iter("{%s}ExternalIdentifier" % xds.RIM)
-                             if each.get("identificationScheme") == "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"]
-                hashes = [each.findtext(".//{%s}Value" % xds.RIM) for each in entry.iter("{%s}Slot" % xds.RIM)
-                          if each.get("name") == "hash"]
-                for each in unique_id:
-                    found[each].append((entry.get("status"), hashes))
-        return found
-
-    def is_whole(self, publication):
-        """The repository gives this very document, and nothing before or after it."""
-        answer = self.parts.ask("/repository", xds.RETRIEVE, xds.retrieve((support.REPOSITORY, publication.oid)))
-        boundary = b"\r\n--" + answer.content_type.split("boundary=")[1].split(";")[0].strip('"').encode()
-        return b"\r\n\r\n" + publication.document + boundary in answer.response.body
-
-    def judge(self):
-        """Every publication in its row of the ledger; returns (ledger text, what is wrong)."""
-        wrong = ["%d was accepted and then refused: %r" % (each.number, answer)
-                 for each, answer in self.await_delivery()]
-        found = self.entries_of(self.made)
-        rows = collections.Counter()
-        replaced = {each.replaces.oid for each in self.made if each.replaces and found[each.oid]}
-        for each in self.made:
-            entries = found[each.oid]
-            if each.acknowledged:
-                rows["acknowledged " + each.acknowledged] += 1
-            else:
-                rows["unacknowledged, " + ("whole" if entries else "not at all")] += 1
-            if not entries and not each.acknowledged:
-                continue
-            if len(entries) != 1:
-                wrong.append("%d (%s) is there %d times" % (each.number, ", ".join(each.statuses), len(entries)))
-                continue
-            if not self.is_whole(each):
-                wrong.append("%d is not byte for byte what was published" % each.number)
-            status, hashes = entries[0]
-            if hashes != [hashlib.sha1(each.document).hexdigest()]:
-                wrong.append("%d has another hash in the registry" % each.number)
-            if status != (xds.DEPRECATED if each.oid in replaced else xds.APPROVED):
-                wrong.append("%d is %s" % (each.number, status))
-            rows["exactly once and byte for byte"] += each.acknowledged != ""
-        return self.ledger(rows), wrong
-
-    def ledger(self, rows):
+    def ledger(self):
+        """(What is printed, what is wrong.)"""
+        rows, wrong = self.judge()
         lines = ["seed %s: %d publications, %d faults in %.0f s; the last accepted one was delivered %.1f s after the "
                  "last fault" % (self.seed, len(self.made), self.harm.total(), self.ended - self.began,
                                  max(0, self.drained - self.ended))]
         lines += ["  %-42s %5d" % row for row in sorted(rows.items())]
         lines += ["  fault: %-35s %5d" % row for row in sorted(self.harm.items())]
         lines += ["  not permitted on this machine: %s" % what for what, there in (
-            ("network namespaces", self.parts.network.exists), ("mounting a small disk", self.parts.disks[0].exists))
-                  if not there]
-        return "\n".join(lines)
+            ("network namespaces", self.parts.network.exists), ("mounting a small disk", self.parts.disks[0].exists),
+            ("setting a clock (libfaketime)", self.parts.clocks[0].exists)) if not there]
+        return "\n".join(lines), wrong
 
     def close(self, keep=False):
         self.parts.close()
@@ -521,13 +609,14 @@ def main():
     parser.add_argument("--publications", type=int, default=5000)
     parser.add_argument("--faults", type=int, default=300)
     parser.add_argument("--gateways", type=int, default=1)
+    parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--seed", default=str(int(time.time())))
     options = parser.parse_args()
-    run = Run(options.publications, options.faults, options.gateways, options.seed, MORE)
+    run = Run(options.publications, options.faults, options.gateways, options.seed, MORE, options.store)
     wrong = ["the run did not end"]
     try:
         run.run()
-        ledger, wrong = run.judge()
+        ledger, wrong = run.ledger()
         print(ledger)
         for each in wrong[:50]:
             print("WRONG: " + each)

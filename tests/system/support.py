@@ -60,7 +60,7 @@ def wait_until(true, what, seconds=START_SECONDS):
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
-            raise AssertionError("still waiting after %d s: %s" % (seconds, what))
+            raise AssertionError("still waiting after %d s: %s" % (seconds, what() if callable(what) else what))
         time.sleep(0.02)
 
 
@@ -155,7 +155,7 @@ class Domain(Process):
 class Gateway(Process):
     """The gateway on a free port in front of the given back-ends (entries of back_ends)."""
 
-    def __init__(self, directory, back_ends, port=None, name="gateway", **overrides):
+    def __init__(self, directory, back_ends, port=None, name="gateway", environment=None, **overrides):
         port = port or free_port()
         key = os.path.join(directory, "seal.key")
         if not os.path.exists(key):
@@ -192,7 +192,7 @@ class Gateway(Process):
         path = os.path.join(directory, name + ".yaml")
         write_configuration(path, configuration)
         self.configuration_path = path
-        super().__init__(name, [BINARY, "serve", "--config", path], directory, port)
+        super().__init__(name, [BINARY, "serve", "--config", path], directory, port, env=environment)
         self.base = "http://127.0.0.1:%d/fhir" % port
 
     def token(self, role, **options):

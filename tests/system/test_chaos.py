@@ -9,7 +9,7 @@ class Chaos(unittest.TestCase):
         run = chaos.Run(publications, faults, seed="suite", **more)
         self.addCleanup(run.close)
         run.run()
-        ledger, wrong = run.judge()
+        ledger, wrong = run.ledger()
         print("\n" + ledger)
         self.assertEqual(wrong[:20], [], ledger)
         self.assertGreaterEqual(len(run.made), publications)
@@ -17,6 +17,9 @@ class Chaos(unittest.TestCase):
 
     def test_one_gateway(self):
         self.withstand(1000, 50, gateways=1, more=chaos.MORE)
+
+    def test_two_gateways_on_one_postgresql(self):
+        self.withstand(300, 20, gateways=2, more=chaos.MORE, store="postgresql")
 
 
 if __name__ == "__main__":
