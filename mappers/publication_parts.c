@@ -12,6 +12,31 @@ static json_t *object_load(struct str text)
 	return json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES, &error);
 }
 
+static void change_write(const struct publication_change *change, struct json_writer *writer)
+{
+	json_member_object(writer, STR("change"));
+	json_key(writer, STR("removal"));
+	json_bool(writer, change->is_removal);
+	json_key(writer, STR("version"));
+	json_bool(writer, change->is_new_version);
+	json_member(writer, STR("status"), change->new_status);
+	json_member(writer, STR("base"), change->base);
+	json_end_object(writer);
+}
+
+static struct publication_change change_read(const json_t *object)
+{
+	const json_t *status = json_object_get(object, "status");
+	const json_t *base = json_object_get(object, "base");
+
+	return (struct publication_change) {
+		.is_removal = json_is_true(json_object_get(object, "removal")),
+		.is_new_version = json_is_true(json_object_get(object, "version")),
+		.new_status = { json_string_value(status), json_string_length(status) },
+		.base = { json_string_value(base), json_string_length(base) },
+	};
+}
+
 void publication_head_write(const struct publication_head *head, struct buf *text)
 {
 	struct json_writer writer;
@@ -26,6 +51,7 @@ void publication_head_write(const struct publication_head *head, struct buf *tex
 	json_end_array(&writer);
 	json_key(&writer, STR("unclear"));
 	json_bool(&writer, head->is_unclear);
+	change_write(&head->change, &writer);
 	json_end_object(&writer);
 }
 
@@ -39,6 +65,7 @@ bool publication_head_read(struct str text, struct arena *arena, struct publicat
 	    !caller_json_read(json_object_get(object, "caller"), arena, &head->caller))
 		return false;
 	head->is_unclear = json_is_true(json_object_get(object, "unclear"));
+	head->change = change_read(json_object_get(object, "change"));
 	head->unverified.count = json_array_size(unverified);
 	head->unverified.items = arena_array(arena, head->unverified.count, sizeof(struct str));
 	for (size_t i = 0; head->unverified.items && i < head->unverified.count; i++) {

@@ -9,11 +9,25 @@
 
 enum { PUBLICATION_HEAD, PUBLICATION_METADATA, PUBLICATION_ANSWER, PUBLICATION_DOCUMENTS };
 
+/* Kinds of items. An update has the same parts, without documents: its metadata are the submission set of the change and
+ * the document's one entry, as it shall be. */
+#define PUBLICATION_PROVIDE "provide"
+#define PUBLICATION_UPDATE  "update"
+
 #define PUBLICATION_HEAD_BYTES_MAX     ((size_t)1024 * 1024)
 #define PUBLICATION_METADATA_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
+/* What an update does to the document of its entry. */
+struct publication_change {
+	bool is_removal;       /* of all versions, and of the bytes where that is offered */
+	bool is_new_version;   /* the entry is one, under its own entryUUID */
+	struct str new_status; /* availabilityStatus, whole URN; STR_NONE: it stays */
+	struct str base; /* entryUUID of the version that was changed; STR_NONE: whichever there is, if there is one */
+};
+
 struct publication_head {
 	struct caller caller;
+	struct publication_change change; /* of an update */
 	struct strs unverified; /* urn:uuid: of objects it builds upon that nobody could look up when it was accepted */
 	bool is_unclear;        /* it was sent once, and may be registered */
 };

@@ -23,10 +23,11 @@ struct str task_status_word(enum task_status status);
 struct task_facts {
 	struct str id;
 	enum task_status status;
-	struct str reason;     /* of the last failure, without patient data; or empty */
-	struct str kind;       /* "provide" ...; code of urn:passerelle:publication */
-	struct str target;     /* name of the back-end */
-	struct str focus;      /* "List/{id}": the SubmissionSet; or empty */
+	struct str reason; /* of the last failure, without patient data; or empty */
+	struct str kind;   /* "provide" ...; code of urn:passerelle:publication */
+	struct str target; /* name of the back-end */
+	struct str
+		focus; /* "List/{id}": the SubmissionSet; "DocumentReference/{id}": what an update changes; or empty */
 	struct str patient;    /* "Patient/{id}"; or empty */
 	struct str status_url; /* where its answer can be asked */
 	uint64_t attempts;

@@ -15,6 +15,23 @@ struct str update_version_number(struct str version)
 	return digits ? (struct str) { version.data, digits } : STR("1");
 }
 
+static uint64_t version_of(const struct document_entry *entry)
+{
+	uint64_t version = 1;
+
+	return str_to_u64(entry->version, &version) ? version : 1;
+}
+
+bool update_version_is_newer(const struct document_entry *a, const struct document_entry *b)
+{
+	bool a_deprecated = status_is_deprecated(a->availability_status);
+	bool b_deprecated = status_is_deprecated(b->availability_status);
+
+	if (a_deprecated != b_deprecated)
+		return b_deprecated;
+	return version_of(a) > version_of(b);
+}
+
 static bool no_memory(struct outcome *outcome)
 {
 	return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
@@ -161,6 +178,26 @@ bool update_plan_change(const struct update_change *change, struct arena *arena,
 	return rim_write(&metadata, arena, &body, outcome) && step_add(plan, UPDATE_METADATA, body, STR_NONE);
 }
 
+static bool bytes_step(const struct document_request *document, struct arena *arena, struct update_plan *plan,
+		       struct outcome *outcome)
+{
+	struct xml_writer writer;
+	struct buf text;
+
+	buf_init(&text, MESSAGE_BYTES_MAX);
+	xml_writer_init(&writer, &text);
+	remove_documents_write(&writer, document, 1);
+	return step_add(plan, REMOVE_DOCUMENTS, text_take(&text, &writer, arena, outcome),
+			document->repository_unique_id);
+}
+
+bool update_plan_bytes(struct str patient_id, const struct document_request *document, struct arena *arena,
+		       struct update_plan *plan, struct outcome *outcome)
+{
+	*plan = (struct update_plan) { .patient_id = patient_id };
+	return bytes_step(document, arena, plan, outcome);
+}
+
 bool update_plan_removal(struct str patient_id, const struct strs *object_ids, const struct document_request *document,
 			 struct arena *arena, struct update_plan *plan, struct outcome *outcome)
 {
@@ -171,13 +208,6 @@ bool update_plan_removal(struct str patient_id, const struct strs *object_ids, c
 	buf_init(&text, MESSAGE_BYTES_MAX);
 	xml_writer_init(&writer, &text);
 	remove_objects_write(&writer, object_ids);
-	if (!step_add(plan, REMOVE_METADATA, text_take(&text, &writer, arena, outcome), STR_NONE))
-		return false;
-	if (!document)
-		return true;
-	buf_init(&text, MESSAGE_BYTES_MAX);
-	xml_writer_init(&writer, &text);
-	remove_documents_write(&writer, document, 1);
-	return step_add(plan, REMOVE_DOCUMENTS, text_take(&text, &writer, arena, outcome),
-			document->repository_unique_id);
+	return step_add(plan, REMOVE_METADATA, text_take(&text, &writer, arena, outcome), STR_NONE) &&
+	       (!document || bytes_step(document, arena, plan, outcome));
 }

@@ -54,8 +54,15 @@ bool update_plan_is_empty(const struct document_entry *current, const struct doc
 bool update_plan_removal(struct str patient_id, const struct strs *object_ids, const struct document_request *document,
 			 struct arena *arena, struct update_plan *plan, struct outcome *outcome) MUST_CHECK;
 
+/* ITI-86 of the bytes alone: what was left of a removal. */
+bool update_plan_bytes(struct str patient_id, const struct document_request *document, struct arena *arena,
+		       struct update_plan *plan, struct outcome *outcome) MUST_CHECK;
+
 /* The number that PreviousVersion must have for a version as a registry writes it: "2" of "2", "1" of "1.1" or nothing.
  * Points into version or is static. TF-3 4.2.3.2.32 */
 struct str update_version_number(struct str version);
+
+/* Of two versions of a document: is a the one that counts? Approved before Deprecated, then the highest number. */
+bool update_version_is_newer(const struct document_entry *a, const struct document_entry *b);
 
 #endif

@@ -1,12 +1,13 @@
 #include "gateway/access/registered.h"
 
+#include "gateway/access/registered_ask.h"
 #include "gateway/south/unchecked.h"
 #include "mappers/document_search.h"
 #include "mappers/list_search.h"
 #include "mappers/metadata_rim.h"
 
-static bool ask(const struct south *south, const struct stored_query *query, struct metadata *found,
-		struct outcome *outcome)
+bool registered_ask(const struct south *south, const struct stored_query *query, struct metadata *found,
+		    struct outcome *outcome)
 {
 	struct rim_list objects;
 	struct strs refs;
@@ -24,7 +25,7 @@ enum submission_found registered_submission(const struct south *south, struct st
 
 	outcome_init(&ignored);
 	if (!submission_query(submitted->submission_sets[0].unique_id, home, south->arena, &query) ||
-	    !ask(south, &query, &found, &ignored))
+	    !registered_ask(south, &query, &found, &ignored))
 		return SUBMISSION_UNKNOWN;
 	end = submission_match(&found, submitted, south->arena);
 	if (end == SUBMISSION_SAME)
@@ -59,12 +60,12 @@ bool registered_object(const struct south *south, struct str home, struct str ur
 	    !get_documents_by_logical_id(&urn, 1, home, south->arena, &queries[2]))
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	for (size_t i = 0; i < 2 && !uuid->data; i++) {
-		if (!ask(south, &queries[i], &found, outcome))
+		if (!registered_ask(south, &queries[i], &found, outcome))
 			return false;
 		entry_choose(&found, uuid);
 	}
 	/* Only a registry with metadata update knows this parameter. */
-	if (!uuid->data && ask(south, &queries[2], &found, &ignored))
+	if (!uuid->data && registered_ask(south, &queries[2], &found, &ignored))
 		entry_choose(&found, uuid);
 	return true;
 }

@@ -1,52 +1,20 @@
 /* One attempt to deliver one publication. Whatever ends it, a kill as well: the item is settled when it is known how it
  * ended, and until then the registry is asked before it is sent again. */
 #include "gateway/access/registered.h"
-#include "gateway/audit/trail.h"
-#include "gateway/delivery/delivery_state.h"
+#include "gateway/delivery/attempt.h"
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
 #include "gateway/run/trace.h"
-#include "gateway/south/xds_client.h"
 #include "gateway/state/outbox_reader.h"
 #include "mappers/base/hex.h"
 #include "mappers/base/uuid.h"
 #include "mappers/json_writer.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/operation_outcome.h"
-#include "mappers/publication_parts.h"
 
-#define ASK_MS       5000
 #define BYTES_PER_MS 256 /* of documents, as in soap_client.h */
-#define ATTEMPTS_MAX 20  /* of one that a back-end fails on which takes others */
 #define RESULT_MAX   (OUTBOX_RESULT_MAX)
-
-/* How it stands with the item. */
-enum stand {
-	STAND_DELIVERED,
-	STAND_REFUSED, /* for good: the outcome says why */
-	STAND_LATER,   /* nothing of it is registered */
-	STAND_UNCLEAR, /* nobody can tell now whether it is */
-	STAND_LOST     /* somebody else has it */
-};
-
-struct attempt {
-	struct delivery *delivery;
-	const struct delivery_target *target;
-	const struct outbox_claim *claim;
-	struct arena *arena;
-	struct publication_head head;
-	struct metadata metadata;
-	struct metadata planned; /* with the ids that the answer was prepared with */
-	struct str answer;
-	struct xds_document *documents;
-	uint64_t bytes; /* of all documents */
-	struct south south;
-	struct audit_trail *trail;
-	struct outcome outcome;
-	enum delivery_end end;
-	bool is_unclear; /* an earlier attempt may have reached it */
-};
 
 static bool unreadable(struct attempt *attempt)
 {
@@ -148,7 +116,7 @@ static bool trail_begin(struct attempt *attempt, const char *request_id, const c
 					   .request_id = str_from_c(request_id),
 					   .traceparent = str_from_c(traceparent),
 					   .arena = attempt->arena,
-					   .deadline = deadline_in(ASK_MS) };
+					   .deadline = deadline_in(ATTEMPT_ASK_MS) };
 	const struct submission_set *set = &attempt->metadata.submission_sets[0];
 	struct audit_object object = { .type = STR("List"), .unique_id = set->unique_id, .is_main = true };
 
@@ -171,7 +139,7 @@ static void south_begin(struct attempt *attempt, const char *request_id, const c
 
 	attempt->south = (struct south) { .backend = attempt->target->backend,
 					  .arena = attempt->arena,
-					  .deadline = deadline_in(ASK_MS),
+					  .deadline = deadline_in(ATTEMPT_ASK_MS),
 					  .spools = options->spools,
 					  .request_id = request_id,
 					  .insists = true,
@@ -187,7 +155,7 @@ static enum submission_found ask(struct attempt *attempt)
 	static const char *const words[] = { "has it", "has another one", "has it not", "is silent" };
 	enum submission_found found;
 
-	attempt->south.deadline = deadline_in(ASK_MS);
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 	found = registered_submission(&attempt->south, attempt->target->home, &attempt->metadata);
 	LOG(INFO, LOG_PUBLISH_UNCLEAR, attempt->south.request_id,
 	    LOG_TEXT("submission_set", attempt->metadata.submission_sets[0].unique_id),
@@ -207,7 +175,7 @@ static enum stand targets_verify(struct attempt *attempt)
 		struct str urn = attempt->head.unverified.items[i];
 		struct str uuid;
 
-		attempt->south.deadline = deadline_in(ASK_MS);
+		attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 		if (!registered_object(&attempt->south, attempt->target->home, urn, &uuid, &attempt->outcome)) {
 			attempt->end = DELIVERY_AWAY;
 			return STAND_LATER;
@@ -257,6 +225,32 @@ static bool answer_adjust(struct attempt *attempt)
 	return ok;
 }
 
+enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending, bool is_unclear, bool works)
+{
+	attempt->outcome = *sending;
+	if (!is_unclear && !submission_may_pass(sending)) {
+		attempt->end = DELIVERY_TAKEN;
+		return STAND_REFUSED;
+	}
+	attempt->end = DELIVERY_AWAY;
+	if (works && attempt->claim->item.attempts >= ATTEMPTS_MAX)
+		return STAND_REFUSED;
+	return is_unclear ? STAND_UNCLEAR : STAND_LATER;
+}
+
+enum stand attempt_mark(struct attempt *attempt)
+{
+	switch (outbox_extend(attempt->delivery->outbox, attempt->claim, true, &attempt->outcome)) {
+	case OUTBOX_DONE:
+		return STAND_DELIVERED;
+	case OUTBOX_STALE:
+		return STAND_LOST;
+	case OUTBOX_DONE_FAILED:
+		break;
+	}
+	return STAND_LATER;
+}
+
 /* A refusal: perhaps because it is registered already, perhaps for reasons of the back-end's own. */
 static enum stand refused(struct attempt *attempt, struct outcome *sending, bool works)
 {
@@ -271,13 +265,7 @@ static enum stand refused(struct attempt *attempt, struct outcome *sending, bool
 			break;
 		}
 	}
-	attempt->outcome = *sending;
-	if (!submission_may_pass(sending)) {
-		attempt->end = DELIVERY_TAKEN;
-		return STAND_REFUSED;
-	}
-	attempt->end = DELIVERY_AWAY;
-	return works && attempt->claim->item.attempts >= ATTEMPTS_MAX ? STAND_REFUSED : STAND_LATER;
+	return attempt_failed(attempt, sending, false, works);
 }
 
 static enum stand unclear(struct attempt *attempt, const struct outcome *sending, bool works)
@@ -291,15 +279,14 @@ static enum stand unclear(struct attempt *attempt, const struct outcome *sending
 	case SUBMISSION_UNKNOWN:
 		break;
 	}
-	attempt->outcome = *sending;
-	attempt->end = DELIVERY_AWAY;
-	return works && attempt->claim->item.attempts >= ATTEMPTS_MAX ? STAND_REFUSED : STAND_UNCLEAR;
+	return attempt_failed(attempt, sending, true, works);
 }
 
 static enum stand send(struct attempt *attempt, bool works)
 {
 	struct outcome sending;
 	struct rim_list objects;
+	enum stand stand;
 
 	outcome_init(&sending);
 	if (!documents_read(attempt))
@@ -309,14 +296,9 @@ static enum stand send(struct attempt *attempt, bool works)
 			       : STAND_LATER;
 	if (!metadata_to_rim(&attempt->metadata, attempt->arena, &objects, &attempt->outcome))
 		return STAND_LATER;
-	switch (outbox_extend(attempt->delivery->outbox, attempt->claim, true, &attempt->outcome)) {
-	case OUTBOX_DONE:
-		break;
-	case OUTBOX_STALE:
-		return STAND_LOST;
-	case OUTBOX_DONE_FAILED:
-		return STAND_LATER;
-	}
+	stand = attempt_mark(attempt);
+	if (stand != STAND_DELIVERED)
+		return stand;
 	attempt->south.deadline =
 		deadline_in((uint64_t)attempt->target->backend->timeout_ms + attempt->bytes / BYTES_PER_MS);
 	switch (xds_provide(&attempt->south, &objects, attempt->documents, attempt->metadata.document_entry_count,
@@ -337,6 +319,8 @@ static enum stand deliver(struct attempt *attempt, bool works)
 {
 	enum stand stand;
 
+	if (str_equal(attempt->claim->item.kind, STR(PUBLICATION_UPDATE)))
+		return attempt_change(attempt, works);
 	if (attempt->is_unclear) {
 		switch (ask(attempt)) {
 		case SUBMISSION_SAME:

@@ -2,6 +2,14 @@
 
 #include "gateway/north/read.h"
 
+void exchange_accepted(struct fhir_request *request, const struct provided *provided)
+{
+	if (!provided->status_url.data)
+		return;
+	request->status = 202;
+	request->status_url = provided->status_url;
+}
+
 static bool provide(struct fhir_request *request)
 {
 	struct provided provided;
@@ -11,10 +19,7 @@ static bool provide(struct fhir_request *request)
 		request->provide.task = request->id;
 	if (!provide_bundle(&request->transaction, &request->provide, &provided, &request->answer))
 		return false;
-	if (!provided.status_url.data)
-		return true;
-	request->status = 202;
-	request->status_url = provided.status_url;
+	exchange_accepted(request, &provided);
 	return true;
 }
 

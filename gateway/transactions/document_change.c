@@ -1,6 +1,8 @@
 #include "gateway/transactions/document_change.h"
 
+#include "gateway/access/registered_document.h"
 #include "gateway/run/random.h"
+#include "gateway/transactions/change_accept.h"
 #include "gateway/transactions/identify_patient.h"
 #include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
@@ -40,6 +42,41 @@ static bool not_there(const struct transaction *t)
 	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such DocumentReference; search for it.");
 }
 
+/* What waits, and else what is registered. */
+static bool present_find(const struct transaction *t, struct str urn, struct present_document *present)
+{
+	const struct document_waiting *waiting = &present->waiting;
+
+	if (!document_waiting_find(t, urn, &present->waiting))
+		return false;
+	present->entry = waiting->entry;
+	if (!present->entry && !document_entry_current(t, urn, &present->entry))
+		return false;
+	return (present->entry && !waiting->is_removed) || not_there(t);
+}
+
+/* Of what is registered itself, the registry says what it relates to; in an outage nobody does. */
+static bool around_find(const struct transaction *t, struct present_document *present)
+{
+	const struct document_waiting *waiting = &present->waiting;
+	struct transaction quiet = *t;
+	struct outcome ignored;
+
+	if (waiting->is_publication) {
+		present->around.associations = waiting->metadata.associations;
+		present->around.association_count = waiting->metadata.association_count;
+		present->around.entries = waiting->metadata.document_entries;
+		present->around.entry_count = waiting->metadata.document_entry_count;
+		return true;
+	}
+	if (!waiting->entry)
+		return associations_ask(t, &present->entry->entry_uuid, 1, &present->around);
+	outcome_init(&ignored);
+	quiet.outcome = &ignored;
+	return associations_ask(&quiet, &present->entry->entry_uuid, 1, &present->around) ||
+	       !arena_failed(t->south.arena) || no_memory(t);
+}
+
 bool document_change_begin(const struct transaction *t, struct str id, struct str if_match,
 			   struct present_document *present)
 {
@@ -53,24 +90,22 @@ bool document_change_begin(const struct transaction *t, struct str id, struct st
 	if (source != t->source)
 		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
 				   "This document is in %.*s, which changes its own.", STR_ARG(source->backend.name));
-	if (!document_entry_current(t, urn, &entry))
+	if (!present_find(t, urn, present))
 		return false;
-	if (!entry)
-		return not_there(t);
+	entry = present->entry;
 	audit_patient(t->audit, entry->patient_id, patient_reference(t, entry->patient_id));
 	if (!visible_may_publish(t->visit, entry->patient_id, entry, 1, t->outcome))
 		return false;
 	if (!update_offered(&t->source->backend, UPDATE_METADATA, STR_NONE))
 		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
 				   "This document is another community's: it is changed there.");
-	present->entry = entry;
 	present->etag = version_etag(t, entry->entry_uuid, entry->version, entry->availability_status);
 	if (!present->etag.data)
 		return no_memory(t);
 	if (if_match.data && !match_names(if_match, present->etag))
 		return outcome_add(t->outcome, ERR_VERSION, "If-Match",
 				   "The document has changed: read it again, and send the ETag of what you read.");
-	return associations_ask(t, &entry->entry_uuid, 1, &present->around);
+	return around_find(t, present);
 }
 
 /* --- the submission set of a change --- */
@@ -117,91 +152,151 @@ static bool set_find(const struct transaction *t, const struct document_entry *e
 	return true;
 }
 
-/* A change is a submission too. It takes over what the one said that brought the document; the gateway itself is no source
- * of documents. */
+/* A change is a submission too. */
 static bool set_make(const struct transaction *t, const struct document_entry *entry, struct submission_set *set)
 {
 	struct author *author = arena_alloc(t->south.arena, sizeof(*author));
-	const struct submission_set *first;
 	char now[XDS_TIME_SIZE];
 	char oid[UUID_OID_SIZE];
 
+	*set = (struct submission_set) { .patient_id = entry->patient_id };
 	if (!author || !author_make(t, author, &set->authors.count))
 		return no_memory(t);
-	if (!set_find(t, entry, &first))
-		return false;
-	if (!first)
-		return outcome_add(t->outcome, ERR_BACKEND_ANSWER, "",
-				   "The registry does not show with which submission the document came; tell its "
-				   "operator.");
 	xds_time_from_unix(t->now_s, now);
 	set->entry_uuid = fresh_uuid(t);
 	if (!set->entry_uuid.data || !uuid_to_oid(fresh_uuid(t), oid))
 		return no_memory(t);
 	set->unique_id = arena_copy(t->south.arena, str_from_c(oid));
 	set->submission_time = arena_copy(t->south.arena, str_from_c(now));
-	set->patient_id = entry->patient_id;
 	set->authors.items = author;
+	return (set->unique_id.data && set->submission_time.data) || no_memory(t);
+}
+
+/* It takes over what the one said that brought the document; the gateway itself is no source of documents. */
+static bool set_complete(const struct transaction *t, const struct document_entry *entry, struct submission_set *set)
+{
+	const struct submission_set *first;
+
+	if (!set_find(t, entry, &first))
+		return false;
+	if (!first)
+		return outcome_add(t->outcome, ERR_BACKEND_ANSWER, "",
+				   "The registry does not show with which submission the document came; tell its "
+				   "operator.");
 	set->content_type_code = first->content_type_code;
 	set->source_id = first->source_id;
-	return (set->unique_id.data && set->submission_time.data) || no_memory(t);
+	return true;
+}
+
+/* --- what is intended --- */
+
+/* The entry as the registry will have it. */
+static bool entry_after(const struct transaction *t, const struct document_entry *current,
+			const struct document_entry *changed, struct str new_status, struct document_entry *entry)
+{
+	uint64_t version = 1;
+
+	*entry = changed ? *changed : *current;
+	if (new_status.size)
+		entry->availability_status = new_status;
+	if (!changed)
+		return true;
+	if (!str_to_u64(update_version_number(current->version), &version))
+		version = 1;
+	entry->logical_id = current->logical_id.size ? current->logical_id : current->entry_uuid;
+	entry->entry_uuid = fresh_uuid(t);
+	entry->version = arena_printf(t->south.arena, "%llu", (unsigned long long)version + 1);
+	return (entry->entry_uuid.data && entry->version.data) || no_memory(t);
+}
+
+bool document_change_make(const struct transaction *t, const struct present_document *present,
+			  const struct document_entry *changed, struct str new_status, struct intended_change *intended)
+{
+	struct document_entry *entry = &intended->entry;
+
+	*intended = (struct intended_change) { .change = { .is_new_version = changed != NULL,
+							   .new_status = new_status,
+							   .base = present->entry->entry_uuid } };
+	if (!entry_after(t, present->entry, changed, new_status, entry) || !set_make(t, entry, &intended->set))
+		return false;
+	intended->etag = version_etag(t, entry->entry_uuid, entry->version, entry->availability_status);
+	return intended->etag.data || no_memory(t);
+}
+
+bool document_removal_make(const struct transaction *t, const struct present_document *present,
+			   struct intended_change *intended)
+{
+	*intended = (struct intended_change) { .change = { .is_removal = true, .base = present->entry->entry_uuid },
+					       .entry = *present->entry };
+	return set_make(t, present->entry, &intended->set);
 }
 
 /* --- sending --- */
 
-bool document_change_apply(const struct transaction *t, const struct update_plan *plan, size_t *done)
+static bool plan_make(const struct transaction *t, const struct present_document *present,
+		      struct intended_change *intended, struct update_plan *plan)
 {
-	switch (update_send(plan, &t->south, done, t->outcome)) {
+	struct update_change change = { .current = present->entry,
+					.changed = intended->change.is_new_version ? &intended->entry : NULL,
+					.new_status = intended->change.new_status,
+					.set = &intended->set,
+					.entry_uuid = intended->entry.entry_uuid,
+					.association_uuids = { fresh_uuid(t), fresh_uuid(t) } };
+
+	if (intended->change.is_removal)
+		return registered_removal(&t->south, registry_home(t), present->entry, plan, t->outcome);
+	if (!change.association_uuids[0].data || !change.association_uuids[1].data)
+		return no_memory(t);
+	return set_complete(t, present->entry, &intended->set) &&
+	       update_plan_change(&change, t->south.arena, plan, t->outcome);
+}
+
+/* Once. Where changes may wait, it takes no longer than publications may. */
+static bool change_send(const struct transaction *t, const struct present_document *present,
+			struct intended_change *intended, size_t *done)
+{
+	struct transaction sending = *t;
+	struct update_plan plan;
+
+	if (t->gateway->delivery)
+		sending.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
+	if (!plan_make(&sending, present, intended, &plan))
+		return false;
+	switch (update_send(&plan, &sending.south, done, t->outcome)) {
 	case SOAP_ANSWERED:
 		return true;
 	case SOAP_FAILED:
 		break;
 	case SOAP_UNCLEAR:
-		outcome_inform(t->outcome, ERR_BACKEND_ANSWER, "",
-			       "It is not certain whether the change was made: read the document again.");
+		intended->is_unclear = true;
 		break;
 	}
 	return false;
 }
 
-/* The entry as the registry has it now. */
-static bool entry_after(const struct transaction *t, const struct update_change *change, struct document_entry *entry)
+bool document_change_do(const struct transaction *t, const struct present_document *present,
+			struct intended_change *intended, struct provided *provided, struct buf *answer)
 {
-	uint64_t version = 1;
-
-	*entry = change->changed ? *change->changed : *change->current;
-	if (change->new_status.size)
-		entry->availability_status = change->new_status;
-	if (!change->changed)
-		return true;
-	if (!str_to_u64(update_version_number(change->current->version), &version))
-		version = 1;
-	entry->logical_id =
-		change->current->logical_id.size ? change->current->logical_id : change->current->entry_uuid;
-	entry->entry_uuid = change->entry_uuid;
-	entry->version = arena_printf(t->south.arena, "%llu", (unsigned long long)version + 1);
-	return entry->version.data || no_memory(t);
-}
-
-bool document_change_send(const struct transaction *t, const struct present_document *present,
-			  const struct document_entry *changed, struct str new_status, struct document_entry *entry,
-			  struct str *etag)
-{
-	struct submission_set set = { .entry_uuid = STR_NONE };
-	struct update_change change = { .current = present->entry,
-					.changed = changed,
-					.new_status = new_status,
-					.set = &set,
-					.entry_uuid = fresh_uuid(t),
-					.association_uuids = { fresh_uuid(t), fresh_uuid(t) } };
-	struct update_plan plan;
+	struct outcome before = *t->outcome;
 	size_t done = 0;
+	bool must_wait;
 
-	if (!change.entry_uuid.data || !change.association_uuids[0].data || !change.association_uuids[1].data)
-		return no_memory(t);
-	if (!set_make(t, present->entry, &set) || !update_plan_change(&change, t->south.arena, &plan, t->outcome) ||
-	    !document_change_apply(t, &plan, &done) || !entry_after(t, &change, entry))
+	if (!change_must_wait(t, present, intended, &must_wait))
 		return false;
-	*etag = version_etag(t, entry->entry_uuid, entry->version, entry->availability_status);
-	return etag->data || no_memory(t);
+	if (!must_wait) {
+		if (change_send(t, present, intended, &done))
+			return true;
+		/* Nobody finds the document any more; its bytes are still there. */
+		if (intended->change.is_removal && done > 0)
+			return change_rest(t, intended, &before);
+		if (!change_may_wait(t, intended)) {
+			if (intended->is_unclear)
+				outcome_inform(t->outcome, ERR_BACKEND_ANSWER, "",
+					       "It is not certain whether the change was made: read the document "
+					       "again.");
+			return false;
+		}
+	}
+	*t->outcome = before;
+	return change_accept(t, intended, provided, answer);
 }

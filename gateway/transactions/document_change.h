@@ -3,13 +3,17 @@
 #define PASSERELLE_DOCUMENT_CHANGE_H
 
 #include "gateway/south/update_client.h"
+#include "gateway/transactions/document_waiting.h"
+#include "gateway/transactions/publications.h"
 #include "gateway/transactions/resources.h"
+#include "mappers/publication_parts.h"
 
-/* A document that somebody wants to change, as it is registered and as it is read. */
+/* A document that somebody wants to change, as it is registered, or as it will be when all that waits is. */
 struct present_document {
 	const struct document_entry *entry;
 	struct neighbourhood around; /* its associations */
 	struct str etag;
+	struct document_waiting waiting; /* what of it waits */
 };
 
 /* Reads it, and sees to it that the caller may change it and means this version of it (If-Match; STR_NONE: whichever it is).
@@ -17,16 +21,26 @@ struct present_document {
 bool document_change_begin(const struct transaction *t, struct str id, struct str if_match,
 			   struct present_document *present) MUST_CHECK;
 
-/* A fresh urn:uuid:, in the arena; data is NULL without memory. */
-struct str fresh_uuid(const struct transaction *t);
+/* A change that is worked out. */
+struct intended_change {
+	struct publication_change change;
+	struct document_entry entry; /* as it shall be; of a removal: as it is */
+	struct str etag;             /* of it */
+	struct submission_set set;   /* of the change; what the registry must be asked for is not in there yet */
+	bool respond_async;
+	bool is_unclear; /* it was sent, and nobody said how that ended */
+};
 
-/* Sends a new version (changed; NULL: none) or a new status (STR_NONE: none) or both, as one ITI-57. On success *entry is
- * the entry as it is then, and etag its tag. */
-bool document_change_send(const struct transaction *t, const struct present_document *present,
-			  const struct document_entry *changed, struct str new_status, struct document_entry *entry,
-			  struct str *etag) MUST_CHECK;
+/* A new version (changed; NULL: none) or a new status (STR_NONE: none) or both. */
+bool document_change_make(const struct transaction *t, const struct present_document *present,
+			  const struct document_entry *changed, struct str new_status,
+			  struct intended_change *intended) MUST_CHECK;
+bool document_removal_make(const struct transaction *t, const struct present_document *present,
+			   struct intended_change *intended) MUST_CHECK;
 
-/* Sends a plan from its first step on; *done as in update_send. False with the issues of what was not done. */
-bool document_change_apply(const struct transaction *t, const struct update_plan *plan, size_t *done) MUST_CHECK;
+/* Does it: at once where nothing stands before it and the back-end takes it, otherwise, where that is allowed, later.
+ * answer: in, what the client gets when it is done, also then; out, for what waits: what it gets now. */
+bool document_change_do(const struct transaction *t, const struct present_document *present,
+			struct intended_change *intended, struct provided *provided, struct buf *answer) MUST_CHECK;
 
 #endif

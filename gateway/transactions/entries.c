@@ -7,6 +7,7 @@
 #include "mappers/base/uuid.h"
 #include "mappers/document_search.h"
 #include "mappers/metadata_rim.h"
+#include "mappers/update_plan.h"
 
 bool no_memory(const struct transaction *t)
 {
@@ -80,24 +81,6 @@ bool resource_id_find(const struct transaction *t, enum seal_kind kind, struct s
 	return *source && urn->data;
 }
 
-static uint64_t version_of(const struct document_entry *entry)
-{
-	uint64_t version = 1;
-
-	return str_to_u64(entry->version, &version) ? version : 1;
-}
-
-/* Approved before Deprecated, then the highest version. */
-static bool is_newer(const struct document_entry *a, const struct document_entry *b)
-{
-	bool a_deprecated = status_is_deprecated(a->availability_status);
-	bool b_deprecated = status_is_deprecated(b->availability_status);
-
-	if (a_deprecated != b_deprecated)
-		return b_deprecated;
-	return version_of(a) > version_of(b);
-}
-
 static void entry_choose(const struct metadata *metadata, struct str urn, const struct document_entry **best)
 {
 	for (size_t i = 0; i < metadata->document_entry_count; i++) {
@@ -105,7 +88,7 @@ static void entry_choose(const struct metadata *metadata, struct str urn, const 
 
 		if (!str_equal_nocase(entry->entry_uuid, urn) && !str_equal_nocase(entry->logical_id, urn))
 			continue;
-		if (!*best || is_newer(entry, *best))
+		if (!*best || update_version_is_newer(entry, *best))
 			*best = entry;
 	}
 }

@@ -141,7 +141,7 @@ static bool item_put(const struct transaction *t, const struct publication *publ
 		ok = outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");
 	if (ok) {
 		const struct outbox_new item = { .id = str_from_c(id),
-						 .kind = STR("provide"),
+						 .kind = STR(PUBLICATION_PROVIDE),
 						 .target = target_of(t),
 						 .patient = publication->metadata.submission_sets[0].patient_id,
 						 .makes = makes.items,

@@ -51,6 +51,7 @@ static bool parts_read(const struct transaction *t, struct publication_item *ope
 	if (!publication_head_read(text, t->south.arena, &head))
 		return true;
 	opened->caller = head.caller;
+	opened->change = head.change;
 	if (!outbox_part(outbox, id, PUBLICATION_METADATA, PUBLICATION_METADATA_BYTES_MAX, t->south.arena, &text,
 			 &reading))
 		return part_missed(opened, &reading);

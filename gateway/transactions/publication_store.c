@@ -101,8 +101,8 @@ static bool accepted_write(const struct transaction *t, struct buf *answer)
 	struct json_writer writer;
 
 	outcome_inform(t->outcome, ERR_NONE, "",
-		       "The publication is accepted and kept durably; it is not registered yet. Content-Location says "
-		       "where its end can be asked.");
+		       "This is accepted and kept durably; it is not registered yet. Content-Location says where its "
+		       "end can be asked.");
 	json_writer_init(&writer, answer);
 	operation_outcome_write(t->outcome, &writer);
 	return json_writer_finish(&writer, t->outcome);

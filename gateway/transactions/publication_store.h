@@ -20,7 +20,7 @@ bool publication_keep(const struct transaction *t, const struct publication *pub
 		      struct publication_kept *parts) MUST_CHECK;
 void publication_kept_free(struct publication_kept *parts);
 
-/* The answer for what is in the outbox under this id. */
+/* The answer for what is in the outbox under this id: an OperationOutcome with what t->outcome informs of. */
 bool publication_accepted(const struct transaction *t, const char *id, struct provided *provided,
 			  struct buf *answer) MUST_CHECK;
 

@@ -44,6 +44,19 @@ static unsigned states_of(enum task_status status)
 	return states[status];
 }
 
+/* The submission, or the document that is changed. */
+static struct str focus_of(const struct transaction *t, const struct publication_item *opened)
+{
+	const struct metadata *metadata = &opened->metadata;
+
+	if (metadata->submission_set_count == 0)
+		return STR_NONE;
+	if (!str_equal(opened->item.kind, STR(PUBLICATION_UPDATE)) || metadata->document_entry_count == 0)
+		return resource_reference(t, SEAL_LIST, STR_NONE, metadata->submission_sets[0].entry_uuid);
+	return resource_reference(t, SEAL_DOCUMENT_REFERENCE, metadata->document_entries[0].logical_id,
+				  metadata->document_entries[0].entry_uuid);
+}
+
 static bool task_put(const struct transaction *t, const struct publication_item *opened, struct json_writer *writer)
 {
 	const struct outbox_item *item = &opened->item;
@@ -60,9 +73,7 @@ static bool task_put(const struct transaction *t, const struct publication_item 
 		audit_patient(t->audit, opened->patient_id, STR_NONE);
 		facts.patient = patient_reference(t, opened->patient_id);
 	}
-	if (opened->metadata.submission_set_count > 0)
-		facts.focus =
-			resource_reference(t, SEAL_LIST, STR_NONE, opened->metadata.submission_sets[0].entry_uuid);
+	facts.focus = focus_of(t, opened);
 	facts.status_url =
 		arena_printf(t->south.arena, "%.*s/_async/%.*s", STR_ARG(t->gateway->base), STR_ARG(facts.id));
 	if (!facts.id.data || !facts.status_url.data)

@@ -3,6 +3,7 @@
 #include "gateway/transactions/change_document.h"
 #include "gateway/transactions/document_change.h"
 #include "gateway/transactions/identify_patient.h"
+#include "gateway/transactions/publication_store.h"
 #include "mappers/document_update.h"
 #include "mappers/fhir_patch.h"
 #include "mappers/fhir_validate.h"
@@ -96,31 +97,50 @@ static bool answer_write(const struct transaction *t, const struct present_docum
 	return document_reference_write(t, entry, &around, &writer) && json_writer_finish(&writer, t->outcome);
 }
 
-bool update_document_reference(const struct transaction *t, struct str id, struct str if_match,
-			       const struct document_change *change, struct buf *answer, struct str *etag)
+/* Nothing is changed; what it says may wait itself. */
+static bool answer_unchanged(const struct transaction *t, const struct present_document *present,
+			     struct provided *provided, struct buf *answer, struct str *etag)
+{
+	const struct document_waiting *waiting = &present->waiting;
+
+	if (waiting->entry)
+		return publication_accepted(t, waiting->ids[waiting->count - 1], provided, answer);
+	*etag = present->etag;
+	return answer_write(t, present, present->entry, answer);
+}
+
+bool update_document_reference(const struct transaction *t, struct str id, const struct document_wish *wish,
+			       const struct document_change *change, struct provided *provided, struct buf *answer,
+			       struct str *etag)
 {
 	struct present_document present;
 	struct document_update *update = arena_alloc(t->south.arena, sizeof(*update));
-	struct document_entry entry;
+	struct intended_change intended;
 	json_t *shown;
 	json_t *sent;
 
+	*provided = (struct provided) { 0 };
 	if (!update)
 		return no_memory(t);
-	if (!document_change_begin(t, id, if_match, &present) || !shown_read(t, &present, &shown) ||
+	if (!document_change_begin(t, id, wish->if_match, &present) || !shown_read(t, &present, &shown) ||
 	    !sent_make(t, change, shown, &sent) || !sent_check(t, sent, shown) ||
 	    !subject_check(t, present.entry, sent, shown) ||
 	    !document_update_read(present.entry, shown, sent, t->gateway->config->default_timezone, t->south.arena,
 				  update, t->outcome))
 		return false;
-	entry = *present.entry;
-	*etag = present.etag;
+	if (!update->is_new_version && str_is_empty(update->new_status))
+		return answer_unchanged(t, &present, provided, answer, etag);
 	/* Who may publish this for the patient now? */
-	if (update->is_new_version && !visible_may_publish(t->visit, entry.patient_id, &update->changed, 1, t->outcome))
+	if (update->is_new_version &&
+	    !visible_may_publish(t->visit, present.entry->patient_id, &update->changed, 1, t->outcome))
 		return false;
-	if ((update->is_new_version || update->new_status.size) &&
-	    !document_change_send(t, &present, update->is_new_version ? &update->changed : NULL, update->new_status,
-				  &entry, etag))
+	if (!document_change_make(t, &present, update->is_new_version ? &update->changed : NULL, update->new_status,
+				  &intended) ||
+	    !answer_write(t, &present, &intended.entry, answer))
 		return false;
-	return answer_write(t, &present, &entry, answer);
+	intended.respond_async = wish->respond_async;
+	if (!document_change_do(t, &present, &intended, provided, answer))
+		return false;
+	*etag = provided->status_url.data ? STR_NONE : intended.etag;
+	return true;
 }

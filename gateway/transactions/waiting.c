@@ -75,6 +75,9 @@ static bool items_read(const struct transaction *t, const struct outbox_filter *
 		if (waiting->count + count > t->gateway->config->search_results_max)
 			return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Narrow the search: too much waits.");
 		for (size_t i = 0; i < count; i++) {
+			/* What changes a document brings none into being. */
+			if (str_equal(items[i].kind, STR(PUBLICATION_UPDATE)))
+				continue;
 			if (!arena_grow(t->south.arena, &waiting->items, waiting->count, &capacity,
 					sizeof(*waiting->items)))
 				return no_memory(t);

@@ -44,12 +44,14 @@ class Case(unittest.TestCase):
         self.gateway = self.gateway_start()
         self.addCleanup(lambda: self.gateway.kill())
 
-    def gateway_start(self, port=None):
-        back_end = self.domain.back_end(
+    def back_end_make(self):
+        return self.domain.back_end(
             registry_url=self.proxy.url("/registry"), provide_url=self.proxy.url("/repository"),
             repositories=[{"unique_id": support.REPOSITORY, "url": self.proxy.url("/repository")}], timeout_ms=3000)
+
+    def gateway_start(self, port=None):
         publication = dict({"degraded": "accept", "deadline_ms": 2000, "retry_seconds_max": 1}, **self.publication)
-        return support.Gateway(self.directory, [back_end], port=port, publication=publication, **self.overrides)
+        return support.Gateway(self.directory, [self.back_end_make()], port=port, publication=publication, **self.overrides)
 
     def gateway_restart(self):
         self.gateway = self.gateway_start(self.gateway.port)

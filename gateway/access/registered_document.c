@@ -1,0 +1,80 @@
+#include "gateway/access/registered_document.h"
+
+#include "gateway/access/registered_ask.h"
+#include "mappers/base/uuid.h"
+#include "mappers/document_search.h"
+#include "mappers/list_search.h"
+#include "mappers/metadata_rim.h"
+#include "mappers/search_query.h"
+
+static bool no_memory(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+}
+
+static void version_choose(const struct metadata *found, const struct document_entry **best)
+{
+	for (size_t i = 0; i < found->document_entry_count; i++) {
+		const struct document_entry *entry = &found->document_entries[i];
+
+		if (!*best || update_version_is_newer(entry, *best))
+			*best = entry;
+	}
+}
+
+bool registered_document(const struct south *south, struct str home, struct str id, const struct document_entry **entry,
+			 struct outcome *outcome)
+{
+	bool by_uuid = uuid_valid(id);
+	struct stored_query query;
+	struct metadata found;
+	struct outcome ignored;
+
+	*entry = NULL;
+	outcome_init(&ignored);
+	if (!get_query(STR(QUERY_GET_DOCUMENTS),
+		       by_uuid ? STR("$XDSDocumentEntryEntryUUID") : STR("$XDSDocumentEntryUniqueId"), true, &id, 1,
+		       home, south->arena, &query))
+		return no_memory(outcome);
+	if (!registered_ask(south, &query, &found, outcome))
+		return false;
+	version_choose(&found, entry);
+	if (!by_uuid || (*entry && !status_is_deprecated((*entry)->availability_status)))
+		return true;
+	/* Only a registry with metadata update knows this parameter. */
+	if (!get_documents_by_logical_id(&id, 1, home, south->arena, &query))
+		return no_memory(outcome);
+	if (registered_ask(south, &query, &found, &ignored))
+		version_choose(&found, entry);
+	return true;
+}
+
+bool registered_set_of(const struct south *south, struct str home, const struct document_entry *entry,
+		       const struct submission_set **set, struct outcome *outcome)
+{
+	struct stored_query query;
+	struct metadata found;
+
+	*set = NULL;
+	if (!get_submission_sets(&entry->entry_uuid, 1, home, south->arena, &query))
+		return no_memory(outcome);
+	if (!registered_ask(south, &query, &found, outcome))
+		return false;
+	if (found.submission_set_count > 0)
+		*set = &found.submission_sets[0];
+	return true;
+}
+
+bool registered_set(const struct south *south, struct str home, struct str entry_uuid, bool *is_there,
+		    struct outcome *outcome)
+{
+	struct stored_query query;
+	struct metadata found;
+
+	if (!get_submission_set_and_contents(entry_uuid, home, south->arena, &query))
+		return no_memory(outcome);
+	if (!registered_ask(south, &query, &found, outcome))
+		return false;
+	*is_there = found.submission_set_count > 0;
+	return true;
+}

@@ -1,0 +1,51 @@
+/* Inside gateway/delivery only: one attempt, and the ways in which kinds of items are delivered. */
+#ifndef PASSERELLE_DELIVERY_ATTEMPT_H
+#define PASSERELLE_DELIVERY_ATTEMPT_H
+
+#include "gateway/audit/trail.h"
+#include "gateway/delivery/delivery_state.h"
+#include "gateway/south/xds_client.h"
+#include "mappers/publication_parts.h"
+
+#define ATTEMPT_ASK_MS 5000
+#define ATTEMPTS_MAX   20 /* of one that a back-end fails on which takes others */
+
+/* How it stands with the item. */
+enum stand {
+	STAND_DELIVERED,
+	STAND_REFUSED, /* for good: the outcome says why */
+	STAND_LATER,   /* nothing of it is registered */
+	STAND_UNCLEAR, /* nobody can tell now whether it is */
+	STAND_LOST     /* somebody else has it */
+};
+
+struct attempt {
+	struct delivery *delivery;
+	const struct delivery_target *target;
+	const struct outbox_claim *claim;
+	struct arena *arena;
+	struct publication_head head;
+	struct metadata metadata;
+	struct metadata planned; /* with the ids that the answer was prepared with */
+	struct str answer;
+	struct xds_document *documents;
+	uint64_t bytes; /* of all documents */
+	struct south south;
+	struct audit_trail *trail;
+	struct outcome outcome;
+	enum delivery_end end;
+	bool is_unclear; /* an earlier attempt may have reached it */
+};
+
+/* Delivers an update: the registry is asked what there is now, and gets what is left to do. works: the back-end has
+ * lately taken other items. */
+enum stand attempt_change(struct attempt *attempt, bool works) MUST_CHECK;
+
+/* Before bytes go out: the lease begins anew, and from now on nobody knows how it ends. STAND_DELIVERED: go on. */
+enum stand attempt_mark(struct attempt *attempt) MUST_CHECK;
+
+/* What a failed exchange makes of the item. */
+enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending, bool is_unclear,
+			  bool works) MUST_CHECK;
+
+#endif

@@ -1,0 +1,206 @@
+/* Delivers an update or a removal. What is sent is made from what the registry has now, so that an attempt that follows
+ * another one, or a registry with other ids for the same document, gets what is left to do and no more.
+ * Source: ITI TF-2 3.57, 3.62, 3.86. */
+#include "gateway/access/registered_document.h"
+#include "gateway/delivery/attempt.h"
+#include "gateway/run/random.h"
+#include "gateway/south/update_client.h"
+#include "mappers/base/hl7v2.h"
+#include "mappers/base/uuid.h"
+#include "mappers/metadata_rim.h"
+
+static bool fresh_uuid(struct attempt *attempt, struct str *uuid, struct outcome *outcome)
+{
+	unsigned char random[16];
+	char urn[UUID_URN_SIZE];
+
+	random_bytes(random, sizeof(random));
+	uuid_format(random, urn);
+	*uuid = arena_copy(attempt->arena, str_from_c(urn));
+	return uuid->data || outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+}
+
+static const struct document_entry *wanted(const struct attempt *attempt)
+{
+	return &attempt->metadata.document_entries[0];
+}
+
+static enum stand refuse(struct attempt *attempt, enum error_code code, const char *text)
+{
+	outcome_add(&attempt->outcome, code, "", "%s", text);
+	return STAND_REFUSED;
+}
+
+/* The registry did not say what it has. */
+static enum stand silent(struct attempt *attempt, const struct outcome *asking, bool works)
+{
+	enum stand stand = attempt_failed(attempt, asking, true, works);
+
+	return stand == STAND_UNCLEAR && !attempt->is_unclear ? STAND_LATER : stand;
+}
+
+/* The document as it is registered. STAND_DELIVERED: it is known, or that there is none. */
+static enum stand present_find(struct attempt *attempt, bool works, const struct document_entry **present)
+{
+	struct str id = wanted(attempt)->unique_id;
+	struct outcome asking;
+
+	outcome_init(&asking);
+	if (attempt->head.change.base.size)
+		id = wanted(attempt)->logical_id.size ? wanted(attempt)->logical_id : attempt->head.change.base;
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	if (!registered_document(&attempt->south, attempt->target->home, id, present, &asking))
+		return silent(attempt, &asking, works);
+	attempt->end = DELIVERY_TAKEN;
+	if (*present && !hl7_cx_same((*present)->patient_id, wanted(attempt)->patient_id, attempt->arena))
+		return refuse(attempt, ERR_CONFLICT, "The document is registered for another patient.");
+	return STAND_DELIVERED;
+}
+
+/* True when an update must still be sent; otherwise *stand says how it is. */
+static bool is_left(struct attempt *attempt, const struct document_entry *present, bool works, enum stand *stand)
+{
+	const struct publication_change *change = &attempt->head.change;
+	struct outcome asking;
+	bool is_there = false;
+
+	*stand = STAND_DELIVERED;
+	if (change->is_new_version ? str_equal_nocase(present->entry_uuid, wanted(attempt)->entry_uuid)
+				   : str_equal(present->availability_status, change->new_status))
+		return false;
+	if (str_is_empty(change->base) || str_equal_nocase(present->entry_uuid, change->base))
+		return true;
+	/* Somebody has changed it: before this change, or after an earlier attempt had made it. */
+	outcome_init(&asking);
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	if (!registered_set(&attempt->south, attempt->target->home, attempt->metadata.submission_sets[0].entry_uuid,
+			    &is_there, &asking))
+		*stand = silent(attempt, &asking, works);
+	else if (!is_there)
+		*stand = refuse(attempt, ERR_VERSION,
+				"Somebody else has changed the document meanwhile: read it again, and change what "
+				"there is now.");
+	return false;
+}
+
+/* The set of the change takes over what the one said that brought the document. */
+static bool set_complete(struct attempt *attempt, const struct document_entry *present, struct submission_set *set,
+			 struct outcome *asking)
+{
+	const struct submission_set *first;
+
+	*set = attempt->metadata.submission_sets[0];
+	set->patient_id = present->patient_id;
+	set->origin = NULL;
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	if (!registered_set_of(&attempt->south, attempt->target->home, present, &first, asking))
+		return false;
+	if (first) {
+		set->content_type_code = first->content_type_code;
+		set->source_id = first->source_id;
+	}
+	return true;
+}
+
+static bool update_make(struct attempt *attempt, const struct document_entry *present, struct update_plan *plan,
+			struct outcome *outcome)
+{
+	struct submission_set set;
+	struct update_change change = { .current = present,
+					.changed = attempt->head.change.is_new_version ? wanted(attempt) : NULL,
+					.new_status = attempt->head.change.new_status,
+					.set = &set,
+					.entry_uuid = wanted(attempt)->entry_uuid };
+
+	return fresh_uuid(attempt, &change.association_uuids[0], outcome) &&
+	       fresh_uuid(attempt, &change.association_uuids[1], outcome) &&
+	       set_complete(attempt, present, &set, outcome) &&
+	       update_plan_change(&change, attempt->arena, plan, outcome);
+}
+
+static enum stand plan_send(struct attempt *attempt, const struct update_plan *plan, bool works)
+{
+	enum stand stand = attempt_mark(attempt);
+	struct outcome sending;
+	size_t done = 0;
+
+	outcome_init(&sending);
+	if (stand != STAND_DELIVERED)
+		return stand;
+	attempt->south.deadline = deadline_in((uint64_t)attempt->target->backend->timeout_ms + ATTEMPT_ASK_MS);
+	switch (update_send(plan, &attempt->south, &done, &sending)) {
+	case SOAP_ANSWERED:
+		attempt->end = DELIVERY_TAKEN;
+		return STAND_DELIVERED;
+	case SOAP_FAILED:
+		return attempt_failed(attempt, &sending, false, works);
+	case SOAP_UNCLEAR:
+		break;
+	}
+	return attempt_failed(attempt, &sending, true, works);
+}
+
+/* Where the metadata are gone, an earlier attempt has removed them, and the bytes may still be there; or it was somebody
+ * else. */
+static enum stand bytes_remove(struct attempt *attempt, bool works)
+{
+	const struct document_request document = { .home = attempt->target->home,
+						   .repository_unique_id = wanted(attempt)->repository_unique_id,
+						   .document_unique_id = wanted(attempt)->unique_id };
+	const struct document_entry *other;
+	struct update_plan plan;
+	struct outcome making;
+
+	outcome_init(&making);
+	if (!attempt->is_unclear || str_is_empty(document.repository_unique_id) ||
+	    !update_offered(attempt->target->backend, REMOVE_DOCUMENTS, document.repository_unique_id))
+		return STAND_DELIVERED;
+	if (!registered_document(&attempt->south, attempt->target->home, document.document_unique_id, &other, &making))
+		return silent(attempt, &making, works);
+	if (other)
+		return STAND_DELIVERED;
+	if (!update_plan_bytes(wanted(attempt)->patient_id, &document, attempt->arena, &plan, &making))
+		return attempt_failed(attempt, &making, false, works);
+	return plan_send(attempt, &plan, works);
+}
+
+static enum stand remove_it(struct attempt *attempt, const struct document_entry *present, bool works)
+{
+	struct update_plan plan;
+	struct outcome making;
+
+	outcome_init(&making);
+	if (!present)
+		return bytes_remove(attempt, works);
+	if (!registered_removal(&attempt->south, attempt->target->home, present, &plan, &making))
+		return attempt_failed(attempt, &making, false, works);
+	return plan_send(attempt, &plan, works);
+}
+
+enum stand attempt_change(struct attempt *attempt, bool works)
+{
+	const struct document_entry *present = NULL;
+	struct update_plan plan;
+	struct outcome making;
+	enum stand stand;
+
+	outcome_init(&making);
+	if (attempt->metadata.document_entry_count != 1)
+		return refuse(attempt, ERR_INTERNAL, "What was kept of the change cannot be read.");
+	stand = present_find(attempt, works, &present);
+	if (stand != STAND_DELIVERED)
+		return stand;
+	if (attempt->head.change.is_removal && update_offered(attempt->target->backend, REMOVE_METADATA, STR_NONE))
+		return remove_it(attempt, present, works);
+	if (attempt->head.change.is_removal)
+		attempt->head.change.new_status = STR(STATUS_DEPRECATED);
+	if (!present)
+		return str_is_empty(attempt->head.change.base)
+			       ? STAND_DELIVERED
+			       : refuse(attempt, ERR_NOT_FOUND, "The document is not registered any more.");
+	if (!is_left(attempt, present, works, &stand))
+		return stand;
+	if (!update_make(attempt, present, &plan, &making))
+		return attempt_failed(attempt, &making, false, works);
+	return plan_send(attempt, &plan, works);
+}

@@ -1,0 +1,105 @@
+#include "gateway/transactions/change_accept.h"
+
+#include "gateway/run/log.h"
+#include "gateway/transactions/publication_store.h"
+#include "mappers/submission_match.h"
+
+bool change_must_wait(const struct transaction *t, const struct present_document *present,
+		      const struct intended_change *intended, bool *must_wait)
+{
+	const struct delivery *delivery = t->gateway->delivery;
+	struct str target = t->source->backend.name;
+
+	*must_wait = false;
+	if (!delivery)
+		return true;
+	if (present->waiting.entry || intended->respond_async || delivery_target_is_away(delivery, target)) {
+		*must_wait = true;
+		return true;
+	}
+	return outbox_must_wait(delivery_outbox(delivery), present->entry->patient_id, target, &intended->change.base,
+				1, must_wait, t->outcome);
+}
+
+bool change_may_wait(const struct transaction *t, const struct intended_change *intended)
+{
+	return t->gateway->delivery && (intended->is_unclear || submission_may_pass(t->outcome));
+}
+
+static bool parts_write(const struct transaction *t, const struct intended_change *intended, struct buf *head,
+			struct buf *text)
+{
+	const struct publication_head one = { .caller = *t->caller,
+					      .change = intended->change,
+					      .is_unclear = intended->is_unclear };
+	struct submission_set set = intended->set;
+	struct document_entry entry = intended->entry;
+	const struct metadata metadata = { .submission_sets = &set,
+					   .submission_set_count = 1,
+					   .document_entries = &entry,
+					   .document_entry_count = 1 };
+
+	publication_head_write(&one, head);
+	if (!publication_metadata_write(&metadata, t->south.arena, text, t->outcome))
+		return false;
+	return !(head->failed || text->failed) || no_memory(t);
+}
+
+/* A change builds upon the version that it was made from, and makes the next one. */
+static bool item_put(const struct transaction *t, const struct intended_change *intended, struct str answer,
+		     char id[OUTBOX_ID_SIZE])
+{
+	const struct str makes[] = { document_waiting_name(t, &intended->entry), intended->entry.entry_uuid };
+	struct str parts[PUBLICATION_DOCUMENTS];
+	struct buf head;
+	struct buf metadata;
+	bool ok;
+
+	buf_init(&head, PUBLICATION_HEAD_BYTES_MAX);
+	buf_init(&metadata, PUBLICATION_METADATA_BYTES_MAX);
+	ok = (makes[0].data || no_memory(t)) && parts_write(t, intended, &head, &metadata);
+	if (ok) {
+		parts[PUBLICATION_HEAD] = buf_str(&head);
+		parts[PUBLICATION_METADATA] = buf_str(&metadata);
+		parts[PUBLICATION_ANSWER] = answer;
+		const struct outbox_new item = { .kind = STR(PUBLICATION_UPDATE),
+						 .target = t->source->backend.name,
+						 .patient = intended->entry.patient_id,
+						 .makes = makes,
+						 .make_count = intended->change.is_new_version ? 2 : 1,
+						 .needs = &intended->change.base,
+						 .need_count = 1,
+						 .parts = parts,
+						 .part_count = PUBLICATION_DOCUMENTS };
+
+		ok = outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome);
+	}
+	buf_free(&head);
+	buf_free(&metadata);
+	return ok;
+}
+
+bool change_accept(const struct transaction *t, const struct intended_change *intended, struct provided *provided,
+		   struct buf *answer)
+{
+	char id[OUTBOX_ID_SIZE];
+
+	if (!item_put(t, intended, buf_str(answer), id))
+		return false;
+	buf_clear(answer);
+	return publication_accepted(t, id, provided, answer);
+}
+
+bool change_rest(const struct transaction *t, struct intended_change *intended, const struct outcome *before)
+{
+	char id[OUTBOX_ID_SIZE];
+
+	*t->outcome = *before;
+	intended->is_unclear = true;
+	if (t->gateway->delivery && item_put(t, intended, STR_NONE, id))
+		return true;
+	LOG(ERROR, LOG_REQUEST_ERROR, t->south.request_id, LOG_C("document", "bytes are not removed"),
+	    LOG_TEXT("repository", intended->entry.repository_unique_id));
+	*t->outcome = *before;
+	return true;
+}

@@ -1,0 +1,21 @@
+/* A change of a document that cannot be made now, and waits like a publication. */
+#ifndef PASSERELLE_CHANGE_ACCEPT_H
+#define PASSERELLE_CHANGE_ACCEPT_H
+
+#include "gateway/transactions/document_change.h"
+
+/* Whether it must go into the outbox, and why an attempt that failed (with t->outcome) need not be its end. */
+bool change_must_wait(const struct transaction *t, const struct present_document *present,
+		      const struct intended_change *intended, bool *must_wait) MUST_CHECK;
+bool change_may_wait(const struct transaction *t, const struct intended_change *intended);
+
+/* Puts it into the outbox: durable when this returns true. answer as for document_change_do. Errors: those of the
+ * outbox. */
+bool change_accept(const struct transaction *t, const struct intended_change *intended, struct provided *provided,
+		   struct buf *answer) MUST_CHECK;
+
+/* For a removal of which the metadata are gone and the bytes are not: what is left is done later where that may be, and
+ * else is for the operator to know. t->outcome becomes before. Always true. */
+bool change_rest(const struct transaction *t, struct intended_change *intended, const struct outcome *before);
+
+#endif

@@ -1,0 +1,122 @@
+#include "gateway/transactions/document_waiting.h"
+
+#include "gateway/state/outbox_manage.h"
+#include "gateway/transactions/publication_items.h"
+#include "gateway/transactions/transactions.h"
+#include "mappers/metadata_rim.h"
+
+static struct str name_of(const struct transaction *t, struct str urn)
+{
+	return arena_printf(t->south.arena, "changes of %.*s", STR_ARG(urn));
+}
+
+struct str document_waiting_name(const struct transaction *t, const struct document_entry *entry)
+{
+	return name_of(t, entry->logical_id.size ? entry->logical_id : entry->entry_uuid);
+}
+
+/* The entry of the document in an item; NULL when it has none, or the caller may not see it. */
+static bool entry_read(const struct transaction *t, const struct outbox_item *item, struct str urn,
+		       struct publication_item *opened, struct document_entry **entry)
+{
+	bool visible;
+
+	*entry = NULL;
+	if (!publication_item_read(t, item, STR_NONE, opened, &visible))
+		return false;
+	for (size_t i = 0; visible && i < opened->metadata.document_entry_count; i++) {
+		struct document_entry *one = &opened->metadata.document_entries[i];
+
+		if (str_equal_nocase(one->entry_uuid, urn) || str_equal_nocase(one->logical_id, urn))
+			*entry = one;
+	}
+	return true;
+}
+
+static bool item_take(const struct transaction *t, const struct outbox_item *item, struct str urn,
+		      struct document_waiting *waiting)
+{
+	bool is_update = str_equal(item->kind, STR(PUBLICATION_UPDATE));
+	struct publication_item opened;
+	struct document_entry *entry;
+
+	if (!entry_read(t, item, urn, &opened, &entry))
+		return false;
+	if (!entry)
+		return true;
+	if (!is_update) {
+		waiting->is_publication = true;
+		waiting->metadata = opened.metadata;
+	}
+	if (str_is_empty(entry->availability_status))
+		entry->availability_status = STR(STATUS_APPROVED);
+	waiting->entry = entry;
+	waiting->is_removed = opened.change.is_removal;
+	memcpy(waiting->ids[waiting->count++], item->id, OUTBOX_ID_SIZE);
+	return true;
+}
+
+static bool items_take(const struct transaction *t, struct str name, struct str kind, unsigned states, struct str urn,
+		       struct document_waiting *waiting)
+{
+	struct outbox_filter filter = {
+		.target = t->source->backend.name, .makes = name, .states = states, .limit = OUTBOX_NAMES_MAX / 4
+	};
+
+	do {
+		struct outbox_item *items;
+		char(*ids)[OUTBOX_ID_SIZE];
+		size_t count = 0;
+
+		if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count,
+				 &filter.after, t->outcome))
+			return false;
+		ids = arena_array(t->south.arena, waiting->count + count, sizeof(*ids));
+		if (!ids)
+			return no_memory(t);
+		if (waiting->count)
+			memcpy(ids, waiting->ids, waiting->count * sizeof(*ids));
+		waiting->ids = ids;
+		for (size_t i = 0; i < count; i++) {
+			if (str_equal(items[i].kind, kind) && !item_take(t, &items[i], urn, waiting))
+				return false;
+		}
+	} while (filter.after);
+	return true;
+}
+
+bool document_waiting_find(const struct transaction *t, struct str urn, struct document_waiting *waiting)
+{
+	struct str name = name_of(t, urn);
+
+	*waiting = (struct document_waiting) { 0 };
+	if (!t->gateway->delivery)
+		return true;
+	if (!name.data)
+		return no_memory(t);
+	/* A change that was refused is none: who changes the document anew, changes what is registered. */
+	return items_take(t, urn, STR(PUBLICATION_PROVIDE), OUTBOX_UNDELIVERED, urn, waiting) &&
+	       items_take(t, name, STR(PUBLICATION_UPDATE),
+			  OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING), urn, waiting);
+}
+
+bool document_waiting_withdraw(const struct transaction *t, const struct document_waiting *waiting)
+{
+	const struct str reason = STR("Its document was deleted.");
+	struct outcome ignored;
+	struct outbox *outbox;
+
+	outcome_init(&ignored);
+	if (!waiting->is_publication || waiting->metadata.document_entry_count != 1 ||
+	    waiting->metadata.folder_count > 0)
+		return false;
+	outbox = delivery_outbox(t->gateway->delivery);
+	/* The publication first: once it is not to be sent any more, what builds upon it is not either. */
+	if (!outbox_drop(outbox, str_from_c(waiting->ids[0]), reason, &ignored))
+		return false;
+	for (size_t i = 1; i < waiting->count; i++) {
+		if (!outbox_drop(outbox, str_from_c(waiting->ids[i]), reason, &ignored))
+			break;
+	}
+	return true;
+}

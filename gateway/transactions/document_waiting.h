@@ -1,0 +1,29 @@
+/* What waits of one document: its publication, and changes of it. */
+#ifndef PASSERELLE_DOCUMENT_WAITING_H
+#define PASSERELLE_DOCUMENT_WAITING_H
+
+#include "gateway/state/outbox.h"
+#include "gateway/transactions/publications.h"
+#include "mappers/metadata.h"
+
+struct document_waiting {
+	const struct document_entry *entry; /* as it will be; NULL: nothing waits */
+	bool is_removed;                    /* the last that waits is its removal */
+	bool is_publication;                /* it is not registered at all */
+	struct metadata metadata;           /* of its publication: its relations are in there */
+	char (*ids)[OUTBOX_ID_SIZE];        /* of the items, in their order */
+	size_t count;
+};
+
+/* What waits of the document with this id ("urn:uuid:", logicalID) at t's source, if the caller may see it. Errors: those
+ * of the outbox. */
+bool document_waiting_find(const struct transaction *t, struct str urn, struct document_waiting *waiting) MUST_CHECK;
+
+/* Takes everything back that waits of a document that is not registered. False, without an issue, when it must be removed
+ * in its turn: it is being sent, or was published together with others. */
+bool document_waiting_withdraw(const struct transaction *t, const struct document_waiting *waiting) MUST_CHECK;
+
+/* The name under which the changes of a document are found in the outbox; NULL data without memory. */
+struct str document_waiting_name(const struct transaction *t, const struct document_entry *entry);
+
+#endif

@@ -1,0 +1,213 @@
+"""Updates and deletions of documents while the back-end is down, slow, or wrong: they wait like publications."""
+import json
+import threading
+import unittest
+
+import proxy
+import support
+import xds
+from test_outbox import Case, reference_location
+from test_update import JSON_PATCH
+
+UPDATE = "UpdateDocumentSet"
+REMOVE = "DeleteDocumentSet"
+
+
+def description(text):
+    return [{"op": "add", "path": "/description", "value": text}]
+
+
+class Stand(Case):
+    publication = {"delete": "remove"}
+
+    def back_end_make(self):
+        entry = super().back_end_make()
+        repositories = [dict(entry["repositories"][0], remove_url=self.proxy.url("/repository"))]
+        return dict(entry, update_url=self.proxy.url("/registry"), delete_url=self.proxy.url("/registry"),
+                    repositories=repositories)
+
+    def published(self, content=b"a letter"):
+        """A registered document: its bundle, its id, and its ETag."""
+        bundle = support.demo_bundle(content)
+        answer = self.assertStatus(self.gateway.publish(bundle), 200).json()
+        name = reference_location(answer).split("/")[1]
+        return bundle, name, self.read(name)[1]
+
+    def url(self, name):
+        return self.gateway.base + "/DocumentReference/" + name
+
+    def read(self, name, status=200):
+        answer = self.assertStatus(support.request("GET", self.url(name)), status)
+        return answer.json(), answer.header("ETag")
+
+    def patch(self, name, text, **headers):
+        return support.request("PATCH", self.url(name), dict({"Content-Type": JSON_PATCH}, **headers),
+                               json.dumps(description(text)).encode())
+
+    def delete(self, name, **headers):
+        return support.request("DELETE", self.url(name), headers)
+
+    def waits(self, answer):
+        self.assertStatus(answer, 202)
+        self.assertEqual(answer.json()["resourceType"], "OperationOutcome")
+        return answer.header("Content-Location")
+
+    def versions(self, bundle):
+        """What the registry has of the document, in its own words."""
+        answer = xds.Answer(support.request(
+            "POST", self.domain.registry_url,
+            {"Content-Type": 'application/soap+xml; charset=UTF-8; action="%s"' % xds.STORED_QUERY},
+            xds.envelope(xds.STORED_QUERY, xds.stored_query(
+                xds.GET_DOCUMENTS, [("XDSDocumentEntryUniqueId", "('%s')" % support.document_oid(bundle)),
+                                    ("MetadataLevel", "2")])).encode()))
+        self.assertEqual(answer.outcome, "Success", repr(answer))
+        return answer.objects
+
+
+class Updates(Stand):
+    def test_104_a_lost_update_is_made_once(self):
+        """Whether the registry has done it or not: it is asked, and the update is made once."""
+        for behaviours in ((proxy.lost_request,), (proxy.lost_answer,), (proxy.half_answer,),
+                           (proxy.lost_request, proxy.lost_answer),
+                           (proxy.answering(503, "text/html", b"<html>busy"),)):
+            with self.subTest(behaviours=behaviours):
+                bundle, name, etag = self.published()
+                self.proxy.script(UPDATE, *behaviours)
+                # The gateway looks a lost answer up itself, when the registry says so at once.
+                answer = self.patch(name, "changed", **{"If-Match": etag})
+                self.assertIn(answer.status, (200, 202), repr(answer))
+                if answer.status == 202:
+                    after = self.settled(answer.header("Content-Location"))
+                    self.assertEqual(after["resourceType"], "DocumentReference", after)
+                    self.assertEqual(after["description"], "changed")
+                resource, new_etag = self.read(name)
+                self.assertEqual(resource["description"], "changed")
+                self.assertNotEqual(new_etag, etag)
+                self.assertEqual(len(self.versions(bundle)), 2)
+
+    def test_slow_registry(self):
+        bundle, name, _ = self.published()
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.proxy.script(UPDATE, proxy.held(gate))
+        url = self.waits(self.patch(name, "slow"))
+        gate.set()
+        self.assertEqual(self.settled(url)["description"], "slow")
+        self.assertEqual(self.read(name)[0]["description"], "slow")
+        self.assertEqual(len(self.versions(bundle)), 2)
+
+    def test_down_registry_is_told(self):
+        """Nobody knows the document then: neither its patient, nor what would be changed."""
+        bundle, name, etag = self.published()
+        self.domain.kill()
+        self.assertIn(self.patch(name, "down", **{"If-Match": etag}).status, (502, 503))
+        self.assertIn(self.delete(name).status, (502, 503))
+        self.domain_restart()
+        self.assertEqual(len(self.versions(bundle)), 1)
+
+    def test_109_gateway_killed_in_between(self):
+        bundle, name, _ = self.published()
+        self.proxy.script(UPDATE, *[proxy.lost_request] * 3)
+        url = self.waits(self.patch(name, "first"))
+        self.gateway.kill()
+        self.gateway_restart()
+        after = self.settled(url)
+        self.assertEqual(after["description"], "first")
+        self.assertEqual(len(self.versions(bundle)), 2)
+
+    def test_conflict_is_a_dead_letter(self):
+        """What somebody else has changed meanwhile is not overwritten."""
+        bundle, name, _ = self.published()
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.proxy.script(UPDATE, proxy.lost_request, *[proxy.held(gate, proxy.lost_request)])
+        url = self.waits(self.patch(name, "mine"))
+        other = support.Gateway(self.directory, [self.domain.back_end()], name="other")
+        self.addCleanup(other.kill)
+        self.assertStatus(support.request("PATCH", other.base + "/DocumentReference/" + name,
+                                          {"Content-Type": JSON_PATCH},
+                                          json.dumps(description("theirs")).encode()), 200)
+        gate.set()
+        answer = self.settled(url)
+        self.assertEqual(answer["resourceType"], "OperationOutcome", answer)
+        self.assertEqual(answer["issue"][0]["code"], "conflict")
+        resource, etag = self.read(name)
+        self.assertEqual(resource["description"], "theirs")
+        self.assertEqual(len(self.versions(bundle)), 2)
+        # The dead letter does not stand in the way of who has read anew.
+        self.assertStatus(self.patch(name, "mine again", **{"If-Match": etag}), 200)
+
+    def test_respond_async(self):
+        bundle, name, _ = self.published()
+        first = self.waits(self.patch(name, "first", Prefer="respond-async"))
+        second = self.patch(name, "second")
+        if second.status == 202:
+            self.assertEqual(self.settled(second.header("Content-Location"))["description"], "second")
+        self.assertEqual(self.settled(first)["description"], "first")
+        self.assertEqual(self.read(name)[0]["description"], "second")
+        self.assertEqual(len(self.versions(bundle)), 3)
+
+    def test_removal_waits(self):
+        bundle, name, _ = self.published()
+        self.proxy.script(REMOVE, proxy.lost_request)
+        url = self.waits(self.delete(name))
+        self.assertStatus(self.patch(name, "too late"), 404)
+        self.assertEqual(self.settled(url)["resourceType"], "OperationOutcome")
+        self.assertEqual(self.versions(bundle), [])
+        self.read(name, 404)
+
+    def test_bytes_are_removed_later(self):
+        bundle, name, _ = self.published()
+        resource, _ = self.read(name)
+        self.proxy.script("RemoveDocuments", proxy.lost_request)
+        self.assertStatus(self.delete(name), 204)
+        support.wait_until(lambda: self.proxy.count("RemoveDocuments") == 2, "the bytes to be removed")
+        self.assertEqual(self.versions(bundle), [])
+        self.assertTrue(resource)
+
+
+class Waiting(Stand):
+    """Documents that are not registered themselves."""
+
+    def waiting(self, content):
+        """A document that waits: its bundle, the status URL of its publication, and its id."""
+        bundle = support.demo_bundle(content)
+        self.domain.kill()
+        url = self.accept(bundle)
+        found = self.assertStatus(self.gateway.find(), 200).json()
+        oid = support.document_oid(bundle)
+        names = [entry["resource"]["id"] for entry in found["entry"] if oid in json.dumps(entry["resource"])]
+        return bundle, url, names[0]
+
+    def test_change_follows_its_document(self):
+        bundle, url, name = self.waiting(b"<a>patched</a>")
+        _, etag = self.read(name)
+        first = self.waits(self.patch(name, "first", **{"If-Match": etag}))
+        self.assertStatus(self.patch(name, "stale", **{"If-Match": etag}), 412)
+        second = self.waits(self.patch(name, "second"))
+        self.assertNotEqual(first, second)
+        self.assertEqual(self.waits(self.patch(name, "second")), second, "it says that already")
+        self.gateway.kill()
+        self.gateway_restart()
+        self.domain_restart()
+        self.delivered(url)
+        self.assertEqual(self.settled(first)["description"], "first")
+        self.assertEqual(self.settled(second)["description"], "second")
+        self.assertEqual(self.read(name)[0]["description"], "second")
+        self.assertEqual(len(self.versions(bundle)), 3)
+        self.assertOnce(bundle, b"<a>patched</a>")
+
+    def test_delete_withdraws(self):
+        bundle, url, name = self.waiting(b"<a>gone</a>")
+        change = self.waits(self.patch(name, "in vain"))
+        self.assertStatus(self.delete(name), 204)
+        self.domain_restart()
+        for each in (url, change):
+            self.assertStatus(support.request("GET", each), 404)
+        self.read(name, 404)
+        self.assertEqual(self.versions(bundle), [])
+        self.assertEqual(self.proxy.count("ProvideAndRegisterDocumentSet-b"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
