@@ -70,13 +70,15 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 	const struct community_server *server = ctx;
 	enum service service;
 	struct tenant *tenant = tenant_of(server, request->path, &service);
+	struct worker_share share;
 
 	if (!tenant) {
 		http_refuse(exchange, ERR_NOT_FOUND, "Send SOAP messages to /xca or /xcpd.");
 		return false;
 	}
 	request->tag = tenant->part;
-	request->tenant = tenant->name;
+	share = tenant_share(tenant, service == SERVICE_XCA);
+	http_share(exchange, &share);
 	if (stores_enter(tenant->stores, tenant->gateway->config->limits_requests_at_once))
 		return true;
 	http_refuse(exchange, ERR_BUSY, "This tenant has as many requests under way as it may; try again later.");

@@ -77,9 +77,10 @@ static void count_request(const struct http_exchange *exchange)
 	struct str server = str_from_c(exchange->server->options.name);
 	struct str what = str_from_c(request->what ? request->what : "unknown");
 
-	METRIC_ADD(METRIC_REQUESTS, 1, server, request->tenant, what,
+	METRIC_ADD(METRIC_REQUESTS, 1, server, request->share.name, what,
 		   str_from_c(classes[class < (int)COUNT_OF(classes) ? class : 0]));
-	METRIC_TOOK(METRIC_REQUEST_SECONDS, clock_monotonic_us() - exchange->began_us, server, request->tenant, what);
+	METRIC_TOOK(METRIC_REQUEST_SECONDS, clock_monotonic_us() - exchange->began_us, server, request->share.name,
+		    what);
 }
 
 void exchange_release(struct http_exchange *exchange)

@@ -75,6 +75,7 @@ struct http_exchange {
 	bool is_raw;      /* the answer went straight to the socket */
 	bool was_cut;     /* the answer did not reach the client whole */
 	char peer[PEER_SIZE];
+	char share_name[PEER_SIZE];
 	char *target;                        /* copy of the raw target */
 	const char *target_at;               /* where libmicrohttpd had it */
 	char *head;                          /* copies of method and headers */
@@ -123,8 +124,7 @@ void connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_cont
 void connection_peer(struct MHD_Connection *mhd, char peer[PEER_SIZE]);
 /* The connection enters a phase. False when the watcher has closed it: give up then. */
 bool connection_enter(struct connection *connection, enum connection_phase phase);
-/* A request line has arrived: the connection is no longer idle. */
-void connection_mark_request(struct connection *connection);
+void connection_mark_request(struct connection *connection); /* a request line has arrived: it is no longer idle */
 bool connection_count_bytes(struct connection *connection, size_t size);
 bool watcher_start(struct http_server *server);
 void watcher_end(struct http_server *server);

@@ -136,6 +136,18 @@ static void refuse_plainly(struct http_exchange *exchange, int status, const cha
 	}
 }
 
+void http_share(struct http_exchange *exchange, const struct worker_share *share)
+{
+	struct str name = share->name;
+
+	if (name.size > sizeof(exchange->share_name))
+		name.size = sizeof(exchange->share_name);
+	if (name.size > 0)
+		memcpy(exchange->share_name, name.data, name.size);
+	exchange->request.share = *share;
+	exchange->request.share.name = (struct str) { exchange->share_name, name.size };
+}
+
 /* Clients that were turned away together must not come back together. */
 static void add_retry_after(struct http_exchange *exchange)
 {

@@ -5,6 +5,7 @@
 #include "gateway/run/deadline.h"
 #include "gateway/run/spool.h"
 #include "gateway/run/trace.h"
+#include "gateway/run/worker.h"
 #include "mappers/base/arena.h"
 #include "mappers/base/buf.h"
 #include "mappers/base/error.h"
@@ -41,10 +42,10 @@ struct http_request {
 	bool is_head;            /* the answer's body is dropped, its Content-Length kept */
 	struct spool *body;      /* finished; NULL in accept, and when there is no body */
 	struct deadline deadline;
-	struct arena *arena; /* freed when handle returns; NULL in accept and finished */
-	void *tag;           /* the owner's, set in accept */
-	struct str tenant; /* set by the owner in accept, for what is counted; valid until finished; empty: nobody's */
-	const char *what;  /* the owner's name of the operation for the log line, a literal; set in accept or handle */
+	struct arena *arena;       /* freed when handle returns; NULL in accept and finished */
+	void *tag;                 /* the owner's, set in accept */
+	struct worker_share share; /* set by http_share */
+	const char *what; /* the owner's name of the operation for the log line, a literal; set in accept or handle */
 };
 
 /* Value of the first header with that name (any case); STR_NONE when there is none. */
@@ -52,6 +53,9 @@ struct str http_request_header(const struct http_request *request, struct str na
 
 /* How many headers have that name. */
 size_t http_request_header_count(const struct http_request *request, struct str name);
+
+/* In accept: whose request it is, for the workers and what is counted. Copied. */
+void http_share(struct http_exchange *exchange, const struct worker_share *share);
 
 /* The answer. First the headers, then exactly one http_respond_* or http_stream_*. All return false, and change
  * nothing, when the request has already been answered. Content-Length, Date and Connection are the server's. */

@@ -151,6 +151,7 @@ static enum MHD_Result body_complete(struct http_exchange *exchange)
 	request->deadline = deadline_in(exchange->admission.request_ms);
 	exchange->job.run = work;
 	exchange->job.deadline = request->deadline;
+	exchange->job.share = request->share;
 	atomic_fetch_add(&server->work_count, 1);
 	if (server->closing) {
 		atomic_fetch_sub(&server->work_count, 1);

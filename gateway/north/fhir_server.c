@@ -85,6 +85,14 @@ static bool body_admit(const struct config *config, const struct route *route, s
 	return false;
 }
 
+/* True when the transaction is about documents: it waits for back-ends. */
+static bool asks_back_ends(const struct route *route)
+{
+	return !route->need->is_open && !str_equal(route->resource, STR("Patient")) &&
+	       !str_equal(route->resource, STR("Consent")) && !str_equal(route->resource, STR("AuditEvent")) &&
+	       !str_equal(route->resource, STR("Task"));
+}
+
 static void let_go(struct fhir_server *server, struct held *held)
 {
 	if (held->has_place)
@@ -151,12 +159,14 @@ static bool held_admit(struct held *held, struct http_exchange *exchange, struct
 		       struct http_admission *admission)
 {
 	struct challenge challenge;
+	struct worker_share share;
 	enum quick quick;
 
 	if (!route_admit(&held->found, exchange))
 		return false;
 	http->what = held->found.route->label;
-	http->tenant = held->tenant->name;
+	share = tenant_share(held->tenant, asks_back_ends(held->found.route));
+	http_share(exchange, &share);
 	quick = door_quick(held->tenant->gateway->access, http, &held->found, &challenge);
 	if (quick == QUICK_REFUSED) {
 		if (challenge.header[0])

@@ -7,6 +7,7 @@
 
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
+#include "gateway/run/worker_lines.h"
 
 /* libxml2 and OpenSSL are at home in this; sanitizers put red zones around every local. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -22,8 +23,10 @@ struct worker {
 	struct worker_pool *pool;
 	pthread_t thread;
 	pthread_cond_t wake;
-	struct worker_job *job; /* handed over by worker_submit */
-	struct worker *below;   /* in the stack of idle workers, or in the list of ended ones */
+	struct worker_job *job;   /* handed over by worker_submit */
+	struct worker_line *line; /* of the job; a job may be gone when it has run */
+	bool asks;
+	struct worker *below; /* in the stack of idle workers, or in the list of ended ones */
 };
 
 struct worker_pool {
@@ -33,9 +36,7 @@ struct worker_pool {
 	pthread_t manager;
 	struct worker *idle;  /* the last one that became idle on top */
 	struct worker *ended; /* to be joined */
-	struct worker_job *first;
-	struct worker_job **last;
-	size_t waiting;
+	struct worker_lines lines;
 	size_t thread_count;
 	size_t idle_count;
 	size_t starting_count; /* threads that have not asked for a job yet */
@@ -68,17 +69,13 @@ static bool cond_wait_us(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t w
 	return pthread_cond_timedwait(cond, lock, &until) != ETIMEDOUT;
 }
 
-static struct worker_job *queue_take(struct worker_pool *pool)
+/* Takes the next job that may run, for this worker. */
+static struct worker_job *take(struct worker *self)
 {
-	struct worker_job *job = pool->first;
+	struct worker_job *job = worker_lines_take(&self->pool->lines, &self->line);
 
-	if (!job)
-		return NULL;
-	pool->first = job->next;
-	if (!pool->first)
-		pool->last = &pool->first;
-	pool->waiting--;
-	job->next = NULL;
+	if (job)
+		self->asks = job->share.asks;
 	return job;
 }
 
@@ -97,8 +94,9 @@ static void idle_remove(struct worker_pool *pool, struct worker *worker)
 /* The next job, or NULL when this worker should end. Called and returns with the lock held. */
 static struct worker_job *next_job(struct worker_pool *pool, struct worker *self)
 {
-	struct worker_job *job = queue_take(pool);
+	struct worker_job *job = take(self);
 
+	/* What waits for its share to be free is taken up by the one who makes it free: here. */
 	if (job || pool->stopping)
 		return job;
 	self->below = pool->idle;
@@ -113,7 +111,7 @@ static struct worker_job *next_job(struct worker_pool *pool, struct worker *self
 	if (!job) {
 		idle_remove(pool, self);
 		/* Stopping: what is still queued has been accepted and must run. */
-		job = queue_take(pool);
+		job = take(self);
 	}
 	return job;
 }
@@ -133,6 +131,7 @@ static void *worker_main(void *argument)
 		pthread_mutex_unlock(&pool->lock);
 		job->run(job, deadline_passed(job->deadline));
 		pthread_mutex_lock(&pool->lock);
+		worker_line_leave(self->line, self->asks);
 	}
 	pool->thread_count--;
 	self->below = pool->ended;
@@ -183,16 +182,33 @@ static void join_ended(struct worker_pool *pool)
 	}
 }
 
-/* Starts a thread for each job that has waited longer than the growth time. Called with the lock held. */
+/* A job that has entered its line goes to the worker who became idle last. Called with the lock held. */
+static void hand_over(struct worker_pool *pool, struct worker_job *job, struct worker_line *line)
+{
+	struct worker *worker = pool->idle;
+
+	pool->idle = worker->below;
+	pool->idle_count--;
+	worker->job = job;
+	worker->line = line;
+	worker->asks = job->share.asks;
+	pthread_cond_signal(&worker->wake);
+}
+
+/* Starts a thread for each job that may run and has waited longer than the growth time. When shares have become larger,
+ * there may be idle ones too. Called with the lock held. */
 static void grow(struct worker_pool *pool)
 {
-	uint64_t now_us = clock_monotonic_us();
-	size_t late = 0;
+	size_t late = worker_lines_late(&pool->lines, pool->options.growth_us, pool->options.threads_max);
 
-	for (struct worker_job *job = pool->first; job; job = job->next) {
-		if (now_us - job->queued_us < pool->options.growth_us)
-			break;
-		late++;
+	while (late > 0 && pool->idle) {
+		struct worker_line *line = NULL;
+		struct worker_job *job = worker_lines_take(&pool->lines, &line);
+
+		if (!job)
+			return;
+		hand_over(pool, job, line);
+		late--;
 	}
 	while (late > pool->starting_count && pool->thread_count < pool->options.threads_max) {
 		if (worker_start(pool))
@@ -204,12 +220,12 @@ static void grow(struct worker_pool *pool)
 }
 
 /* Jobs whose deadline passed while every thread is busy are refused here, so that their clients do not wait in vain.
- * The queue is in order of arrival; the first one that still has time ends the walk. Called with the lock held. */
+ * Called with the lock held. */
 static void expire(struct worker_pool *pool)
 {
-	while (pool->first && deadline_passed(pool->first->deadline)) {
-		struct worker_job *job = queue_take(pool);
+	struct worker_job *job;
 
+	while ((job = worker_lines_expired(&pool->lines)) != NULL) {
 		pthread_mutex_unlock(&pool->lock);
 		job->run(job, true);
 		pthread_mutex_lock(&pool->lock);
@@ -225,13 +241,13 @@ static void *manager_main(void *argument)
 		join_ended(pool);
 		expire(pool);
 		grow(pool);
-		if (pool->stopping && pool->thread_count == 0 && !pool->first && !pool->ended)
+		if (pool->stopping && pool->thread_count == 0 && pool->lines.waiting == 0 && !pool->ended)
 			break;
 		if (pool->ended)
 			continue;
-		if (!pool->first)
+		if (pool->lines.waiting == 0)
 			pthread_cond_wait(&pool->manage, &pool->lock);
-		else if (pool->thread_count < pool->options.threads_max)
+		else if (pool->thread_count < pool->options.threads_max && worker_lines_late(&pool->lines, 0, 1) > 0)
 			cond_wait_us(&pool->manage, &pool->lock, pool->options.growth_us);
 		else
 			cond_wait_us(&pool->manage, &pool->lock, 20000);
@@ -251,7 +267,6 @@ struct worker_pool *worker_pool_new(const struct worker_options *options)
 		pool->options.idle_ms = IDLE_MS_DEFAULT;
 	if (!pool->options.growth_us)
 		pool->options.growth_us = GROWTH_US_DEFAULT;
-	pool->last = &pool->first;
 	pthread_mutex_init(&pool->lock, NULL);
 	cond_init(&pool->manage);
 	if (pthread_create(&pool->manager, NULL, manager_main, pool) != 0) {
@@ -264,32 +279,47 @@ struct worker_pool *worker_pool_new(const struct worker_options *options)
 	return pool;
 }
 
+/* Room for one more that waits: a share has as much of the queue as it has of the threads. */
+static bool has_queue_room(const struct worker_pool *pool, const struct worker_line *line)
+{
+	size_t of_line = pool->options.queue_max;
+
+	if (line->max > 0 && line->max < pool->options.threads_max)
+		of_line = (of_line * line->max + pool->options.threads_max - 1) / pool->options.threads_max;
+	return pool->lines.waiting < pool->options.queue_max && line->waiting < of_line;
+}
+
+/* Called with the lock held. */
+static bool submit(struct worker_pool *pool, struct worker_job *job)
+{
+	struct worker_line *line = worker_line_of(&pool->lines, &job->share);
+
+	if (pool->stopping || !line)
+		return false;
+	if (pool->idle && worker_line_has_room(line, job->share.asks)) {
+		worker_line_enter(line, job->share.asks);
+		hand_over(pool, job, line);
+		return true;
+	}
+	if (!has_queue_room(pool, line))
+		return false;
+	worker_lines_put(&pool->lines, line, job);
+	/* The first thread is needed at once; for more, the manager looks whether the job really waits. */
+	if (pool->thread_count == 0)
+		worker_start(pool);
+	if (pool->lines.waiting == 1)
+		pthread_cond_signal(&pool->manage);
+	return true;
+}
+
 bool worker_submit(struct worker_pool *pool, struct worker_job *job)
 {
-	bool taken = false;
+	bool taken;
 
 	job->next = NULL;
 	job->queued_us = clock_monotonic_us();
 	pthread_mutex_lock(&pool->lock);
-	if (!pool->stopping && pool->idle) {
-		struct worker *worker = pool->idle;
-
-		pool->idle = worker->below;
-		pool->idle_count--;
-		worker->job = job;
-		pthread_cond_signal(&worker->wake);
-		taken = true;
-	} else if (!pool->stopping && pool->waiting < pool->options.queue_max) {
-		*pool->last = job;
-		pool->last = &job->next;
-		pool->waiting++;
-		/* The first thread is needed at once; for more, the manager looks whether the job really waits. */
-		if (pool->thread_count == 0)
-			worker_start(pool);
-		if (pool->waiting == 1)
-			pthread_cond_signal(&pool->manage);
-		taken = true;
-	}
+	taken = submit(pool, job);
 	pthread_mutex_unlock(&pool->lock);
 	return taken;
 }
@@ -307,13 +337,14 @@ void worker_pool_free(struct worker_pool *pool)
 	pthread_join(pool->manager, NULL);
 	pthread_cond_destroy(&pool->manage);
 	pthread_mutex_destroy(&pool->lock);
+	worker_lines_free(&pool->lines);
 	free(pool);
 }
 
 struct worker_counts worker_pool_counts(struct worker_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	struct worker_counts counts = { pool->thread_count, pool->idle_count, pool->waiting };
+	struct worker_counts counts = { pool->thread_count, pool->idle_count, pool->lines.waiting };
 
 	pthread_mutex_unlock(&pool->lock);
 	return counts;

@@ -16,12 +16,22 @@ struct worker_options {
 	uint64_t growth_us; /* a job that waits longer than this gets a new thread; 0 means 1000 */
 };
 
+/* Whose job it is: everybody has a share of the pool, so that one whose jobs take long leaves threads, and room in the
+ * queue, to the others. Of a share, jobs that ask others may take a part only. Zeroed: the share of all who have none. */
+struct worker_share {
+	struct str name;
+	size_t max;        /* jobs of this name that may run at once; 0: any number */
+	size_t asking_max; /* of them, those that ask; 0: any number */
+	bool asks;         /* this job waits for other systems */
+};
+
 /* Embedded in whatever is to be done; belongs to the pool from worker_submit until run is called. */
 struct worker_job {
 	/* expired: the deadline passed while the job waited; it must then only be refused, quickly. Called exactly
 	 * once; may free the job. */
 	void (*run)(struct worker_job *job, bool expired);
 	struct deadline deadline;
+	struct worker_share share; /* the name must be valid until run is called */
 	uint64_t queued_us;
 	struct worker_job *next;
 };
@@ -29,7 +39,7 @@ struct worker_job {
 /* Starts the pool with no thread but its manager. Returns NULL when that cannot be started. */
 struct worker_pool *worker_pool_new(const struct worker_options *options) MUST_CHECK;
 
-/* Hands a job over. False when the queue is full or the pool is stopping: the job is still the caller's. Never blocks.
+/* Hands a job over. False when the queue, or its share's part of it, is full, or the pool is stopping: the job is still the caller's. Never blocks.
  */
 bool worker_submit(struct worker_pool *pool, struct worker_job *job) MUST_CHECK;
 

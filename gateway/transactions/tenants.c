@@ -17,6 +17,15 @@ static bool out_of_memory(struct outcome *outcome)
 	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
 }
 
+struct worker_share tenant_share(const struct tenant *tenant, bool asks)
+{
+	/* A quarter is kept for who asks no back-end: patients, consents, tokens. */
+	return (struct worker_share) { .name = tenant->name,
+				       .max = tenant->workers,
+				       .asking_max = tenant->workers - tenant->workers / 4,
+				       .asks = asks };
+}
+
 const struct config *tenants_process(const struct tenants *tenants)
 {
 	return &tenants->configs->process;

@@ -16,8 +16,12 @@ struct tenant {
 	struct stores *stores; /* the gateway's */
 	struct str name;
 	atomic_uint stranger_count; /* requests whose sender only another system can name */
+	size_t workers;             /* of the process's, that its requests may have at once */
 	void *part;                 /* another room's, see struct tenant_part; NULL: it has none */
 };
+
+/* What its requests may have of the threads of a server. asks: back-ends, for which a part of them may wait. */
+struct worker_share tenant_share(const struct tenant *tenant, bool asks);
 
 /* What another room makes of each tenant: after its gateway, which it may borrow, and until before that is closed. */
 struct tenant_part {

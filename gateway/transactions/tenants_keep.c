@@ -107,6 +107,12 @@ static void tenant_close(struct tenants *tenants, struct kept_tenant *tenant)
 	free(tenant);
 }
 
+/* Of several tenants none takes more than half, however slow its back-ends are. */
+static size_t workers_of(const struct config_set *configs, const struct config *config)
+{
+	return configs->is_single ? config->limits_workers : (config->limits_workers + 1) / 2;
+}
+
 bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struct config *config,
 		      struct kept_tenant **tenant, struct outcome *outcome)
 {
@@ -120,6 +126,7 @@ bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struc
 	opened->config = config;
 	opened->owners = 1;
 	opened->public.name = config->tenant;
+	opened->public.workers = workers_of(configs, config);
 	if (stores_take(tenants, configs, config, &opened->kept, outcome)) {
 		opened->public.stores = opened->kept->stores;
 		means.stores = opened->kept->stores;

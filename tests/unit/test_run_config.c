@@ -111,7 +111,7 @@ static void test_config__reads_all_kinds_of_values(void **state)
 
 	assert_true(str_equal(back_end->registry_url, STR("http://127.0.0.1:8081/registry/")));
 	assert_int_equal(back_end->timeout_ms, 250);
-	assert_int_equal(back_end->connections_max, 128);
+	assert_int_equal(back_end->connections_max, 256);
 	assert_int_equal(back_end->metadata_level, CONFIG_LEVEL_COMPREHENSIVE);
 	assert_int_equal(back_end->repositories.count, 2);
 	assert_true(str_equal(back_end->repositories.items[1].unique_id, STR("1.2.4")));

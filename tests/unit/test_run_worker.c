@@ -192,6 +192,97 @@ static void test_worker__every_job_runs_once(void **state)
 	assert_int_equal(gate.inside, 0);
 }
 
+static struct job share_job(struct gate *gate, const char *name, size_t max, size_t asking_max, bool asks)
+{
+	return (struct job) { { .run = gate_job,
+				.deadline = deadline_in(60000),
+				.share = { str_from_c(name), max, asking_max, asks } },
+			      gate };
+}
+
+static void test_worker__one_share_leaves_threads_to_others(void **state)
+{
+	struct worker_options options = { .threads_max = 8, .queue_max = 100 };
+	struct worker_pool *pool = worker_pool_new(&options);
+	struct gate slow = GATE;
+	struct gate quick = GATE;
+	struct job jobs[40];
+
+	(void)state;
+	gate_open(&quick);
+	/* All of them want to run; four may, and of those that ask three. */
+	for (size_t i = 0; i < 30; i++) {
+		jobs[i] = share_job(&slow, "slow", 4, 3, true);
+		assert_true(worker_submit(pool, &jobs[i].job));
+	}
+	gate_wait(&slow, &slow.inside, 3);
+	/* What does not ask still finds one of that share, others find all the rest. */
+	for (unsigned i = 30; i < 35; i++) {
+		jobs[i] = share_job(&quick, "slow", 4, 3, false);
+		assert_true(worker_submit(pool, &jobs[i].job));
+		gate_wait(&quick, &quick.done, i - 29);
+	}
+	for (unsigned i = 35; i < 40; i++) {
+		jobs[i] = share_job(&quick, "other", 4, 3, true);
+		assert_true(worker_submit(pool, &jobs[i].job));
+		gate_wait(&quick, &quick.done, i - 29);
+	}
+	assert_int_equal(slow.done, 0);
+	assert_int_equal(worker_pool_counts(pool).waiting, 27);
+	gate_open(&slow);
+	gate_wait(&slow, &slow.done, 30);
+	assert_int_equal(slow.inside_max, 3);
+	worker_pool_free(pool);
+}
+
+static void test_worker__one_share_leaves_room_in_the_queue(void **state)
+{
+	struct worker_options options = { .threads_max = 4, .queue_max = 8 };
+	struct worker_pool *pool = worker_pool_new(&options);
+	struct gate gate = GATE;
+	struct job jobs[16];
+	unsigned taken = 0;
+	unsigned of_other = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 10; i++) {
+		jobs[i] = share_job(&gate, "one", 2, 2, true);
+		taken += worker_submit(pool, &jobs[i].job);
+	}
+	gate_wait(&gate, &gate.inside, 2);
+	assert_in_range(taken, 4, 6); /* half of the queue, and those that had already left it for a thread */
+	for (size_t i = 10; i < 16; i++) {
+		jobs[i] = share_job(&gate, "other", 2, 2, true);
+		of_other += worker_submit(pool, &jobs[i].job);
+	}
+	assert_in_range(of_other, 4, 6);
+	gate_open(&gate);
+	worker_pool_free(pool);
+	assert_int_equal(gate.done, taken + of_other);
+}
+
+static void test_worker__a_larger_share_is_taken_up(void **state)
+{
+	struct worker_options options = { .threads_max = 8, .queue_max = 100 };
+	struct worker_pool *pool = worker_pool_new(&options);
+	struct gate gate = GATE;
+	struct job jobs[10];
+
+	(void)state;
+	for (size_t i = 0; i < 9; i++) {
+		jobs[i] = share_job(&gate, "one", 2, 0, true);
+		assert_true(worker_submit(pool, &jobs[i].job));
+	}
+	gate_wait(&gate, &gate.inside, 2);
+	jobs[9] = share_job(&gate, "one", 5, 0, true);
+	assert_true(worker_submit(pool, &jobs[9].job));
+	gate_wait(&gate, &gate.inside, 5);
+	gate_open(&gate);
+	gate_wait(&gate, &gate.done, 10);
+	assert_int_equal(gate.inside_max, 5);
+	worker_pool_free(pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +291,9 @@ int main(void)
 		cmocka_unit_test(test_worker__queue_is_bounded),
 		cmocka_unit_test(test_worker__expired_jobs_do_not_wait_for_a_thread),
 		cmocka_unit_test(test_worker__every_job_runs_once),
+		cmocka_unit_test(test_worker__one_share_leaves_threads_to_others),
+		cmocka_unit_test(test_worker__one_share_leaves_room_in_the_queue),
+		cmocka_unit_test(test_worker__a_larger_share_is_taken_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
