@@ -96,6 +96,9 @@ static void subtype_write(struct audit_writing *writing)
 	struct audit_coding rest = { STR("http://hl7.org/fhir/restful-interaction"), row->interaction,
 				     row->interaction };
 
+	if (str_is_empty(row->transaction) && str_is_empty(row->interaction) &&
+	    str_is_empty(own[writing->record->kind].code))
+		return; /* an empty array is no FHIR */
 	json_member_array(writing->writer, STR("subtype"));
 	audit_coding_item(writing->writer, &iti);
 	audit_coding_item(writing->writer, &rest);
