@@ -40,7 +40,7 @@ def shape(event):
     """The codes that make an event what it is."""
     return {
         "type": code(event["type"]),
-        "subtype": sorted(code(one) for one in event["subtype"]),
+        "subtype": sorted(code(one) for one in event.get("subtype", [])),
         "action": event["action"],
         "agents": {code(coding) for agent in event["agent"] for coding in agent["type"]["coding"]},
         "entities": {code(one["type"]) + (one.get("role", {}).get("code"),) for one in event.get("entity", [])},
@@ -80,7 +80,7 @@ class AuditEvents(unittest.TestCase):
                 self.assertLessEqual(theirs["entities"], mine["entities"])
 
     def test_events_are_valid_by_their_profiles(self):
-        named = {"%02d-%s" % (number, "-".join(one["code"] for one in event["subtype"])): event
+        named = {"%02d-%s" % (number, "-".join(one["code"] for one in event.get("subtype", []))): event
                  for number, event in enumerate(self.events)}
         profiles = [os.path.join(self.directory, package, "package") for package in PACKAGES]
         self.assertEqual(validator.errors(named, self.directory, profiles), [])
