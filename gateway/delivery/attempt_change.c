@@ -3,6 +3,7 @@
  * Source: ITI TF-2 3.57, 3.62, 3.86. */
 #include "gateway/access/registered_document.h"
 #include "gateway/delivery/attempt.h"
+#include "gateway/delivery/change_share.h"
 #include "gateway/run/random.h"
 #include "gateway/south/update_client.h"
 #include "mappers/base/hl7v2.h"
@@ -39,6 +40,14 @@ static enum stand silent(struct attempt *attempt, const struct outcome *asking, 
 	return stand == STAND_UNCLEAR && !attempt->is_unclear ? STAND_LATER : stand;
 }
 
+/* Elsewhere patients may have other identifiers: there, the same bytes are the same document. */
+static bool is_meant(const struct attempt *attempt, const struct document_entry *present)
+{
+	if (str_is_empty(attempt->head.change.base))
+		return str_equal_nocase(present->hash, wanted(attempt)->hash);
+	return hl7_cx_same(present->patient_id, wanted(attempt)->patient_id, attempt->arena);
+}
+
 /* The document as it is registered. STAND_DELIVERED: it is known, or that there is none. */
 static enum stand present_find(struct attempt *attempt, bool works, const struct document_entry **present)
 {
@@ -52,9 +61,15 @@ static enum stand present_find(struct attempt *attempt, bool works, const struct
 	if (!registered_document(&attempt->south, attempt->target->home, id, present, &asking))
 		return silent(attempt, &asking, works);
 	attempt->end = DELIVERY_TAKEN;
-	if (*present && !hl7_cx_same((*present)->patient_id, wanted(attempt)->patient_id, attempt->arena))
-		return refuse(attempt, ERR_CONFLICT, "The document is registered for another patient.");
-	return STAND_DELIVERED;
+	return !*present || is_meant(attempt, *present)
+		       ? STAND_DELIVERED
+		       : refuse(attempt, ERR_CONFLICT,
+				"Another document or patient is registered under this identifier.");
+}
+
+static bool status_changes(const struct document_entry *present, const struct publication_change *change)
+{
+	return change->new_status.size && !str_equal(present->availability_status, change->new_status);
 }
 
 /* True when an update must still be sent; otherwise *stand says how it is. */
@@ -66,9 +81,12 @@ static bool is_left(struct attempt *attempt, const struct document_entry *presen
 
 	*stand = STAND_DELIVERED;
 	if (change->is_new_version ? str_equal_nocase(present->entry_uuid, wanted(attempt)->entry_uuid)
-				   : str_equal(present->availability_status, change->new_status))
+				   : !status_changes(present, change))
 		return false;
-	if (str_is_empty(change->base) || str_equal_nocase(present->entry_uuid, change->base))
+	if (str_is_empty(change->base))
+		return status_changes(present, change) ||
+		       !update_plan_is_empty(present, wanted(attempt), attempt->arena);
+	if (str_equal_nocase(present->entry_uuid, change->base))
 		return true;
 	/* Somebody has changed it: before this change, or after an earlier attempt had made it. */
 	outcome_init(&asking);
@@ -108,7 +126,9 @@ static bool update_make(struct attempt *attempt, const struct document_entry *pr
 	struct submission_set set;
 	struct update_change change = { .current = present,
 					.changed = attempt->head.change.is_new_version ? wanted(attempt) : NULL,
-					.new_status = attempt->head.change.new_status,
+					.new_status = status_changes(present, &attempt->head.change)
+							      ? attempt->head.change.new_status
+							      : STR_NONE,
 					.set = &set,
 					.entry_uuid = wanted(attempt)->entry_uuid };
 
@@ -177,7 +197,7 @@ static enum stand remove_it(struct attempt *attempt, const struct document_entry
 	return plan_send(attempt, &plan, works);
 }
 
-enum stand attempt_change(struct attempt *attempt, bool works)
+static enum stand change_make(struct attempt *attempt, bool works)
 {
 	const struct document_entry *present = NULL;
 	struct update_plan plan;
@@ -203,4 +223,16 @@ enum stand attempt_change(struct attempt *attempt, bool works)
 	if (!update_make(attempt, present, &plan, &making))
 		return attempt_failed(attempt, &making, false, works);
 	return plan_send(attempt, &plan, works);
+}
+
+enum stand attempt_change(struct attempt *attempt, bool works)
+{
+	enum stand stand = change_make(attempt, works);
+
+	/* What is made here is passed on before it is settled: after a kill, both are done again, and change nothing. */
+	if (stand == STAND_DELIVERED && attempt->head.change.base.size &&
+	    !change_share(attempt->delivery, &attempt->head, &attempt->metadata, attempt->answer, attempt->arena,
+			  &attempt->outcome))
+		return STAND_UNCLEAR;
+	return stand;
 }

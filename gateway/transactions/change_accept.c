@@ -1,5 +1,6 @@
 #include "gateway/transactions/change_accept.h"
 
+#include "gateway/delivery/change_share.h"
 #include "gateway/run/log.h"
 #include "gateway/transactions/publication_store.h"
 #include "mappers/submission_match.h"
@@ -26,23 +27,46 @@ bool change_may_wait(const struct transaction *t, const struct intended_change *
 	return t->gateway->delivery && (intended->is_unclear || submission_may_pass(t->outcome));
 }
 
+/* The same struct for what is kept and what is passed on; the copies in it are for metadata's pointers. */
+struct kept_change {
+	struct publication_head head;
+	struct metadata metadata;
+	struct submission_set set;
+	struct document_entry entry;
+};
+
+static void kept_make(const struct transaction *t, const struct intended_change *intended, struct kept_change *kept)
+{
+	*kept = (struct kept_change) {
+		.head = { .caller = *t->caller, .change = intended->change, .is_unclear = intended->is_unclear },
+		.set = intended->set,
+		.entry = intended->entry
+	};
+	kept->metadata = (struct metadata) { .submission_sets = &kept->set,
+					     .submission_set_count = 1,
+					     .document_entries = &kept->entry,
+					     .document_entry_count = 1 };
+}
+
 static bool parts_write(const struct transaction *t, const struct intended_change *intended, struct buf *head,
 			struct buf *text)
 {
-	const struct publication_head one = { .caller = *t->caller,
-					      .change = intended->change,
-					      .is_unclear = intended->is_unclear };
-	struct submission_set set = intended->set;
-	struct document_entry entry = intended->entry;
-	const struct metadata metadata = { .submission_sets = &set,
-					   .submission_set_count = 1,
-					   .document_entries = &entry,
-					   .document_entry_count = 1 };
+	struct kept_change kept;
 
-	publication_head_write(&one, head);
-	if (!publication_metadata_write(&metadata, t->south.arena, text, t->outcome))
+	kept_make(t, intended, &kept);
+	publication_head_write(&kept.head, head);
+	if (!publication_metadata_write(&kept.metadata, t->south.arena, text, t->outcome))
 		return false;
 	return !(head->failed || text->failed) || no_memory(t);
+}
+
+bool change_pass_on(const struct transaction *t, const struct intended_change *intended, struct str answer)
+{
+	struct kept_change kept;
+
+	kept_make(t, intended, &kept);
+	return !t->gateway->delivery ||
+	       change_share(t->gateway->delivery, &kept.head, &kept.metadata, answer, t->south.arena, t->outcome);
 }
 
 /* A change builds upon the version that it was made from, and makes the next one. */

@@ -285,10 +285,10 @@ bool document_change_do(const struct transaction *t, const struct present_docume
 		return false;
 	if (!must_wait) {
 		if (change_send(t, present, intended, &done))
-			return true;
+			return change_pass_on(t, intended, buf_str(answer));
 		/* Nobody finds the document any more; its bytes are still there. */
 		if (intended->change.is_removal && done > 0)
-			return change_rest(t, intended, &before);
+			return change_rest(t, intended, &before) && change_pass_on(t, intended, buf_str(answer));
 		if (!change_may_wait(t, intended)) {
 			if (intended->is_unclear)
 				outcome_inform(t->outcome, ERR_BACKEND_ANSWER, "",

@@ -1,5 +1,6 @@
 /* Update and patch of a DocumentReference: Update Document Set [ITI-57] behind FHIR. Source: FHIR R4 http update and patch,
  * ITI TF-2 3.57. */
+#include "gateway/transactions/change_accept.h"
 #include "gateway/transactions/change_document.h"
 #include "gateway/transactions/document_change.h"
 #include "gateway/transactions/identify_patient.h"
@@ -102,11 +103,15 @@ static bool answer_unchanged(const struct transaction *t, const struct present_d
 			     struct provided *provided, struct buf *answer, struct str *etag)
 {
 	const struct document_waiting *waiting = &present->waiting;
+	struct intended_change intended;
 
 	if (waiting->entry)
 		return publication_accepted(t, waiting->ids[waiting->count - 1], provided, answer);
 	*etag = present->etag;
-	return answer_write(t, present, present->entry, answer);
+	/* Who repeats a change whose answer was lost may have lost more with it. */
+	return answer_write(t, present, present->entry, answer) &&
+	       document_change_make(t, present, present->entry, STR_NONE, &intended) &&
+	       change_pass_on(t, &intended, buf_str(answer));
 }
 
 bool update_document_reference(const struct transaction *t, struct str id, const struct document_wish *wish,

@@ -49,9 +49,12 @@ class Case(unittest.TestCase):
             registry_url=self.proxy.url("/registry"), provide_url=self.proxy.url("/repository"),
             repositories=[{"unique_id": support.REPOSITORY, "url": self.proxy.url("/repository")}], timeout_ms=3000)
 
+    def back_ends(self):
+        return [self.back_end_make()]
+
     def gateway_start(self, port=None):
         publication = dict({"degraded": "accept", "deadline_ms": 2000, "retry_seconds_max": 1}, **self.publication)
-        return support.Gateway(self.directory, [self.back_end_make()], port=port, publication=publication, **self.overrides)
+        return support.Gateway(self.directory, self.back_ends(), port=port, publication=publication, **self.overrides)
 
     def gateway_restart(self):
         self.gateway = self.gateway_start(self.gateway.port)

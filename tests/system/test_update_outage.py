@@ -1,5 +1,7 @@
 """Updates and deletions of documents while the back-end is down, slow, or wrong: they wait like publications."""
 import json
+import shutil
+import tempfile
 import threading
 import unittest
 
@@ -52,10 +54,10 @@ class Stand(Case):
         self.assertEqual(answer.json()["resourceType"], "OperationOutcome")
         return answer.header("Content-Location")
 
-    def versions(self, bundle):
+    def versions(self, bundle, domain=None):
         """What the registry has of the document, in its own words."""
         answer = xds.Answer(support.request(
-            "POST", self.domain.registry_url,
+            "POST", (domain or self.domain).registry_url,
             {"Content-Type": 'application/soap+xml; charset=UTF-8; action="%s"' % xds.STORED_QUERY},
             xds.envelope(xds.STORED_QUERY, xds.stored_query(
                 xds.GET_DOCUMENTS, [("XDSDocumentEntryUniqueId", "('%s')" % support.document_oid(bundle)),
@@ -207,6 +209,69 @@ class Waiting(Stand):
         self.read(name, 404)
         self.assertEqual(self.versions(bundle), [])
         self.assertEqual(self.proxy.count("ProvideAndRegisterDocumentSet-b"), 1)
+
+
+class Shared(Stand):
+    """The document is in a second domain too, under ids of that domain's own."""
+
+    def setUp(self):
+        self.second_directory = tempfile.mkdtemp(prefix="passerelle-")
+        self.addCleanup(shutil.rmtree, self.second_directory, True)
+        self.second = support.Domain(self.second_directory, name="dsp")
+        self.addCleanup(lambda: self.second.kill())
+        super().setUp()
+        self.there = support.Gateway(self.directory, [self.second.back_end()], name="there")
+        self.addCleanup(self.there.kill)
+
+    def back_ends(self):
+        second = self.second.back_end(source=2, timeout_ms=3000)
+        return super().back_ends() + [dict(second, delete_url=second["registry_url"])]
+
+    publication = dict(Stand.publication, share=["any = dsp provide"])
+
+    def shared(self, content):
+        bundle, name, etag = self.published(content)
+        self.assertStatus(self.there.publish(bundle), 200)
+        return bundle, name, etag
+
+    def second_has(self, bundle, count, text=None):
+        def is_so():
+            objects = self.versions(bundle, self.second)
+            return len(objects) == count and (text is None or text in repr([vars(each) for each in objects]))
+        support.wait_until(is_so, "the second domain to have %d versions" % count)
+
+    def test_update_and_delete_are_passed_on(self):
+        bundle, name, etag = self.shared(b"<a>shared</a>")
+        self.assertStatus(self.patch(name, "for both", **{"If-Match": etag}), 200)
+        self.second_has(bundle, 2)
+        self.assertStatus(self.patch(name, "for both"), 200)
+        tasks = self.assertStatus(support.request("GET", self.gateway.base + "/Task"), 200).json()
+        self.assertIn("dsp", json.dumps(tasks))
+        self.assertStatus(self.delete(name), 204)
+        self.second_has(bundle, 0)
+        self.assertEqual(self.versions(bundle), [])
+
+    def test_what_is_not_there_is_left_alone(self):
+        bundle, name, _ = self.published(b"<a>here alone</a>")
+        self.assertStatus(self.patch(name, "here"), 200)
+
+        def is_done():
+            tasks = support.request("GET", self.gateway.base + "/Task").json()
+            return [entry["resource"]["status"] for entry in tasks.get("entry", [])] == ["completed"]
+        support.wait_until(is_done, "nothing to do to be done")
+        self.assertEqual(self.versions(bundle, self.second), [])
+
+    def test_109_both_down_and_the_gateway_killed(self):
+        bundle, name, _ = self.shared(b"<a>killed between</a>")
+        self.proxy.script(UPDATE, *[proxy.lost_request] * 2)
+        self.second.kill()
+        url = self.waits(self.patch(name, "in the end"))
+        self.settled(url)
+        self.gateway.kill()
+        self.second = support.Domain(self.second_directory, name="dsp", port=self.second.port)
+        self.gateway_restart()
+        self.second_has(bundle, 2)
+        self.assertEqual(len(self.versions(bundle)), 2)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,82 @@
+#include "gateway/delivery/change_share.h"
+
+#include "gateway/delivery/delivery_state.h"
+#include "gateway/south/update_client.h"
+#include "mappers/submission_match.h"
+
+/* "CLASS = NAME provide" of the configuration: whatever the class is, it may have been another one when the document was
+ * shared. */
+static bool is_shared_with(const struct config *config, struct str name)
+{
+	for (size_t i = 0; i < config->publication_share.count; i++) {
+		struct str rule = config->publication_share.items[i];
+		struct str what = STR_NONE;
+
+		while (str_next(&rule, '=', &what))
+			continue;
+		what = str_trim(what);
+		if (str_equal((struct str) { what.data, str_find(what, ' ') }, name))
+			return true;
+	}
+	return false;
+}
+
+static bool parts_write(const struct publication_head *head, const struct metadata *metadata, struct arena *arena,
+			struct buf *head_text, struct buf *text, struct outcome *outcome)
+{
+	struct publication_head there = *head;
+
+	there.change.base = STR_NONE;
+	there.is_unclear = false;
+	publication_head_write(&there, head_text);
+	return publication_metadata_write(metadata, arena, text, outcome) &&
+	       ((!head_text->failed && !text->failed) || outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later."));
+}
+
+static bool item_put(const struct delivery *delivery, struct str target, const struct metadata *metadata,
+		     const struct str *parts, struct outcome *outcome)
+{
+	const struct document_entry *entry = &metadata->document_entries[0];
+	struct outbox_new item = { .kind = STR(PUBLICATION_UPDATE),
+				   .target = target,
+				   .patient = entry->patient_id,
+				   .needs = &entry->unique_id,
+				   .need_count = 1,
+				   .parts = parts,
+				   .part_count = PUBLICATION_DOCUMENTS };
+	char id[SUBMISSION_NAME_SIZE];
+	char stored[OUTBOX_ID_SIZE];
+
+	if (!submission_name(metadata, delivery->options.config->tenant, target, 0, id))
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	item.id = str_from_c(id);
+	return outbox_put(delivery->outbox, &item, stored, outcome);
+}
+
+bool change_share(const struct delivery *delivery, const struct publication_head *head, const struct metadata *metadata,
+		  struct str answer, struct arena *arena, struct outcome *outcome)
+{
+	struct str parts[PUBLICATION_DOCUMENTS] = { [PUBLICATION_ANSWER] = answer };
+	struct buf head_text;
+	struct buf text;
+	bool ok = true;
+
+	buf_init(&head_text, PUBLICATION_HEAD_BYTES_MAX);
+	buf_init(&text, PUBLICATION_METADATA_BYTES_MAX);
+	for (size_t i = 1; ok && i < delivery->gate_count; i++) {
+		const struct delivery_target *target = &delivery->gates[i].target;
+
+		if (!is_shared_with(delivery->options.config, target->name) ||
+		    !update_offered(target->backend, UPDATE_METADATA, STR_NONE))
+			continue;
+		if (!parts[PUBLICATION_METADATA].data) {
+			ok = parts_write(head, metadata, arena, &head_text, &text, outcome);
+			parts[PUBLICATION_HEAD] = buf_str(&head_text);
+			parts[PUBLICATION_METADATA] = buf_str(&text);
+		}
+		ok = ok && item_put(delivery, target->name, metadata, parts, outcome);
+	}
+	buf_free(&head_text);
+	buf_free(&text);
+	return ok;
+}
