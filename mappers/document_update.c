@@ -175,6 +175,30 @@ static bool entry_read(const struct updating *updating, const json_t *resource, 
 	return !arena_failed(updating->arena);
 }
 
+/* What Consents tell documents apart by. */
+static bool is_of_consent(const struct attribute *row)
+{
+	static const size_t offsets[] = {
+		offsetof(struct document_entry, authors),
+		offsetof(struct document_entry, confidentiality_codes),
+		offsetof(struct document_entry, class_code),
+		offsetof(struct document_entry, type_code),
+		offsetof(struct document_entry, format_code),
+		offsetof(struct document_entry, practice_setting_code),
+		offsetof(struct document_entry, event_codes),
+		offsetof(struct document_entry, creation_time),
+		offsetof(struct document_entry, service_start_time),
+		offsetof(struct document_entry, service_stop_time),
+		offsetof(struct document_entry, reference_ids),
+	};
+
+	for (size_t i = 0; i < COUNT_OF(offsets); i++) {
+		if (row->offset == offsets[i])
+			return true;
+	}
+	return false;
+}
+
 static size_t member_size(const struct attribute *row)
 {
 	switch (row->shape) {
@@ -194,7 +218,7 @@ static size_t member_size(const struct attribute *row)
 
 /* The registered entry with what the client has changed, its authorities shown as they are in FHIR and then hidden
  * again, all of them. */
-static bool merge(const struct updating *updating, struct document_entry *changed)
+static bool merge(const struct updating *updating, struct document_entry *changed, bool *moves_consent)
 {
 	struct rim_slot *extra = arena_array(updating->arena, updating->current->extra.count, sizeof *extra);
 	size_t count = 0;
@@ -207,9 +231,11 @@ static bool merge(const struct updating *updating, struct document_entry *change
 
 		if (rule_of(row) == RULE_FREE && row->form != FORM_NONE && row->form != FORM_URL &&
 		    row->form != FORM_STATUS && row->form != FORM_SUBJECT &&
-		    !attribute_equal(row, &updating->before, &updating->after))
+		    !attribute_equal(row, &updating->before, &updating->after)) {
 			memcpy((char *)changed + row->offset, (const char *)&updating->after + row->offset,
 			       member_size(row));
+			*moves_consent = *moves_consent || is_of_consent(row);
+		}
 	}
 	for (size_t i = 0; i < updating->current->extra.count; i++) {
 		if (!str_equal(updating->current->extra.items[i].name, STR(URI_AUTHORITY_SLOT)))
@@ -258,7 +284,8 @@ bool document_update_read(const struct document_entry *current, const json_t *sh
 		return no_memory(&updating);
 	ok = errors_take(&updating, &known, &found) && ok;
 	ok = fixed_check(&updating) && ok;
-	if (!ok || !merge(&updating, &update->changed) || !changed_validate(&updating, &update->changed))
+	if (!ok || !merge(&updating, &update->changed, &update->moves_consent) ||
+	    !changed_validate(&updating, &update->changed))
 		return false;
 	update->is_new_version = !update_plan_is_empty(current, &update->changed, arena);
 	return true;

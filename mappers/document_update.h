@@ -10,6 +10,7 @@
 struct document_update {
 	struct document_entry changed; /* whole, as it shall be registered */
 	bool is_new_version;           /* changed says something else than what is registered */
+	bool moves_consent;            /* of that, something by which Consents tell documents apart (consent_match.h) */
 	struct str new_status;         /* availabilityStatus; STR_NONE: it stays */
 };
 

@@ -5,6 +5,7 @@
 #include "gateway/access/consents.h"
 #include "gateway/access/directory_source.h"
 #include "mappers/base/hl7v2.h"
+#include "mappers/consent_match.h"
 
 /* The order of the names of consent.source and consent.default. */
 enum { SOURCE_AUTO, SOURCE_DIRECTORY, SOURCE_NONE };
@@ -104,6 +105,14 @@ void consent_decide_entry(const struct consent *consent, const struct document_e
 		if (!decision->permit)
 			return;
 	}
+}
+
+bool consent_is_makers(const struct access *access, const struct caller *caller, const struct document_entry *entry)
+{
+	const struct consent_request request = { .caller = caller };
+	const struct consent_facts facts = { &access->consents->policy, &request, entry, OUTLOOK_DOCUMENT };
+
+	return access->consents->source_count == 0 || caller->kind == CALLER_PATIENT || consent_is_producer(&facts);
 }
 
 const struct consent_client *consent_directory(const struct access *access)

@@ -27,6 +27,9 @@ enum consent_extent consent_extent_of(const struct consent *consent, struct cons
 void consent_decide_entry(const struct consent *consent, const struct document_entry *entry,
 			  struct consent_decision *decision);
 
+/* True for the patient, and for who is of an organization that made the document; for everybody when nobody is asked. */
+bool consent_is_makers(const struct access *access, const struct caller *caller, const struct document_entry *entry);
+
 /* The directory that holds the Consents, to read and list them (directory_read, directory_list); NULL when this
  * deployment has none (consent.source none). */
 const struct consent_client *consent_directory(const struct access *access);

@@ -481,3 +481,21 @@ bool visible_may_publish(struct visit *visit, struct str patient_id, const struc
 					 "The patient's consent or this organisation's policy does not allow you to "
 					 "publish this for the patient."));
 }
+
+bool visible_may_change(struct visit *visit, const struct document_entry *current, const struct document_entry *changed,
+			bool moves_consent, struct outcome *outcome)
+{
+	if (moves_consent && !consent_is_makers(visit->access, visit->caller, current))
+		return outcome_add(outcome, ERR_FORBIDDEN, "",
+				   "Leave authors, confidentiality, codes, times and references as they were read: "
+				   "consents go by them. Only the patient, and the organization that made the "
+				   "document, "
+				   "may change those.");
+	if (visit_permits(visit, current, CONSENT_UPDATE) &&
+	    (!changed || visit_permits(visit, changed, CONSENT_UPDATE)))
+		return true;
+	return visit_known(visit, outcome) &&
+	       outcome_add(outcome, ERR_FORBIDDEN, "",
+			   "The patient's consent or this organisation's policy does not allow you to change this "
+			   "document.");
+}

@@ -53,4 +53,9 @@ bool visible_confirm(struct visit *visit, const struct south *south, const struc
 bool visible_may_publish(struct visit *visit, struct str patient_id, const struct document_entry *entries, size_t count,
 			 struct outcome *outcome) MUST_CHECK;
 
+/* May the caller change this document, or (changed) make that of it? moves_consent: so that Consents mean it by other rules
+ * than before, which is for the patient, and for the organization that made it. ERR_FORBIDDEN when not. */
+bool visible_may_change(struct visit *visit, const struct document_entry *current, const struct document_entry *changed,
+			bool moves_consent, struct outcome *outcome) MUST_CHECK;
+
 #endif

@@ -50,7 +50,7 @@ static bool present_find(const struct transaction *t, struct str urn, struct pre
 	if (!document_waiting_find(t, urn, &present->waiting))
 		return false;
 	present->entry = waiting->entry;
-	if (!present->entry && !document_entry_current(t, urn, &present->entry))
+	if (!present->entry && !document_entry_shown(t, urn, &present->entry))
 		return false;
 	return (present->entry && !waiting->is_removed) || not_there(t);
 }
@@ -94,7 +94,7 @@ bool document_change_begin(const struct transaction *t, struct str id, struct st
 		return false;
 	entry = present->entry;
 	audit_patient(t->audit, entry->patient_id, patient_reference(t, entry->patient_id));
-	if (!visible_may_publish(t->visit, entry->patient_id, entry, 1, t->outcome))
+	if (!visible_may_change(t->visit, entry, NULL, false, t->outcome))
 		return false;
 	if (!update_offered(&t->source->backend, UPDATE_METADATA, STR_NONE))
 		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",

@@ -135,9 +135,9 @@ bool update_document_reference(const struct transaction *t, struct str id, const
 		return false;
 	if (!update->is_new_version && str_is_empty(update->new_status))
 		return answer_unchanged(t, &present, provided, answer, etag);
-	/* Who may publish this for the patient now? */
+	/* Who may make this of it now? */
 	if (update->is_new_version &&
-	    !visible_may_publish(t->visit, present.entry->patient_id, &update->changed, 1, t->outcome))
+	    !visible_may_change(t->visit, present.entry, &update->changed, update->moves_consent, t->outcome))
 		return false;
 	if (!document_change_make(t, &present, update->is_new_version ? &update->changed : NULL, update->new_status,
 				  &intended) ||

@@ -6,10 +6,13 @@ import uuid
 
 import proxy
 import support
+import trust
 from test_federation import CommunityStand, issues, matches, oid_of
 
 OBJECT = re.compile(rb"<rim:ExtrinsicObject.*?</rim:ExtrinsicObject>", re.DOTALL)
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
+LABELS = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"
 PIX = "PRPA_IN201309UV02"
 
 
@@ -46,6 +49,65 @@ class HostileCommunity(CommunityStand):
             1, lambda entry, number: re.sub(rb"DSP-1\d{3}", b"DSP-1148", entry)))
         found = self.find()
         self.assertEqual([oid_of(each) for each in matches(found)], [there])
+
+
+class WhoSaysWhatIsSecret(trust.TrustStand):
+    """What consents go by is not for those whom they keep out."""
+    PATIENT = "IHEBLUE-1004"
+    SCOPE = "user/DocumentReference.cruds user/Binary.cr user/List.crs"
+    OWN = "2.999.20.2"  # the organization that the letter is of
+
+    def setUp(self):
+        self.own = self.patient(self.PATIENT)
+        self.bundle = support.demo_bundle(b"a secret", "text/plain", patient=self.PATIENT)
+        self.oid = support.document_oid(self.bundle)
+        reference = self.bundle["entry"][1]["resource"]
+        self.label(reference, "R")
+        for each in reference["contained"]:
+            if each["resourceType"] == "Organization":
+                each["identifier"] = [{"system": "urn:ietf:rfc:3986", "value": "urn:oid:" + self.OWN}]
+        self.publish(self.doctor, self.bundle)
+        consent = self.consent({"type": "permit", "securityLabel": [{"system": LABELS, "code": "R"}]}, self.PATIENT)
+        self.addCleanup(self.revoke, consent, self.PATIENT)
+
+    @staticmethod
+    def label(resource, code):
+        resource["securityLabel"] = [{"coding": [{"system": LABELS, "code": code}]}]
+
+    def who(self, *more):
+        return self.token("--role", "doctor", "--user", "doctor-1", "--scope", self.SCOPE, *more)
+
+    def change(self, token, status, change):
+        resource = trust.matches(self.search(self.own, patient=self.PATIENT, identifier="urn:oid:" + self.oid))[0]
+        change(resource)
+        return self.assertStatus(self.send("PUT", "/DocumentReference/" + resource["id"], token, resource), status)
+
+    def test_095_a_reader_does_not_open_it_to_others(self):
+        writer = self.who()
+        organization = {"resourceType": "Organization", "id": "mine",
+                        "identifier": [{"system": "urn:ietf:rfc:3986", "value": "urn:oid:2.999.20.100"}]}
+        for change in (lambda each: self.label(each, "N"), lambda each: self.label(each, "V"),
+                       lambda each: each.update(author=[{"reference": "#mine"}],
+                                                contained=each["contained"] + [organization]),
+                       lambda each: each["category"][0].update(coding=[{"system": "http://loinc.org",
+                                                                        "code": "11503-0", "display": "Records"}]),
+                       lambda each: each["context"].update(period={"start": "1999-01-01T00:00:00Z"})):
+            outcome = self.change(writer, 403, change).json()
+            self.assertEqual(outcome["issue"][0]["code"], "forbidden")
+        self.change(writer, 200, lambda each: each.update(description="A word more"))
+        self.change(self.token("--role", "patient", "--user", "p", "--patient", "%s|%s" % (
+            trust.PATIENT_SYSTEM, self.PATIENT), "--scope", "patient/DocumentReference.cruds"), 200,
+            lambda each: self.label(each, "V"))
+
+    def test_095_its_organization_may(self):
+        self.change(self.who("--organization", self.OWN), 200, lambda each: self.label(each, "N"))
+        self.assertIn(self.oid, self.found(self.doctor, patient=self.PATIENT))
+
+    def test_095_a_consent_may_forbid_corrections(self):
+        consent = self.consent({"type": "permit", "securityLabel": [{"system": LABELS, "code": "R"}], "provision": [
+            {"type": "deny", "action": [{"coding": [{"system": ACTIONS, "code": "correct"}]}]}]}, self.PATIENT)
+        self.addCleanup(self.revoke, consent, self.PATIENT)
+        self.change(self.who(), 403, lambda each: each.update(description="A word more"))
 
 
 class Patches(support.Stand):

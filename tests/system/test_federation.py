@@ -408,6 +408,17 @@ class Hidden(Networks):
         self.get("DocumentReference/" + self.before[self.open]["id"])
         self.assertEqual(self.get(self.before[self.open]["content"][0]["attachment"]["url"]).body, b"open")
 
+    def test_092_a_hidden_copy_is_not_changed(self):
+        self.token = self.gateway.token("doctor", user="doctor-1", scope="user/DocumentReference.cruds")
+        name = matches(self.find(identifier="urn:oid:" + self.secret,
+                                 targetCommunityIdList="urn:oid:" + HOME_HCM))[0]["id"]
+        self.consent({"type": "permit", "provision": [{"type": "deny", "code": [{"coding": [
+            {"system": "http://loinc.org", "code": "11503-0"}]}]}]})
+        self.get("DocumentReference/" + name, 404)
+        answer = support.request("PATCH", self.gateway.base + "/DocumentReference/" + name, dict(
+            support.bearer(self.token), **{"Content-Type": "application/json-patch+json"}), b"[]")
+        self.assertStatus(answer, 404)
+
     def test_lists_that_hold_nothing_else(self):
         self.hide_by_class()
         shown = self.lists[self.before[self.open]["id"]]["id"]
