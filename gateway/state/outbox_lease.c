@@ -92,7 +92,7 @@ static bool lease_expire(const struct claiming *claiming, struct sql_session *se
 	enum step step = sql_first(
 		session,
 		"SELECT id, fence FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND turn = 1 AND state = 1 AND "
-		"(lease_ms <= ?3 OR lease_ms > ?4) ORDER BY seq LIMIT 1",
+		"(lease_ms <= ?3 OR lease_ms > ?4) LIMIT 1",
 		SQL(SQL_TEXT(claiming->outbox->tenant), SQL_TEXT(claiming->target), SQL_NUMBER(session->lease_now_ms),
 		    SQL_NUMBER(session->lease_now_ms + (int64_t)OUTBOX_DELAY_MAX_MS)),
 		&rows, outcome);

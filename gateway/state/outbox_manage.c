@@ -132,7 +132,9 @@ static bool list_write(struct listing *listing, const struct outbox_filter *filt
 			   one, other);
 	}
 	states_add(listing, filter->states);
-	buf_printf(sql, " ORDER BY seq LIMIT ?%zu", value_add(listing, SQL_NUMBER(listing->limit + 1)));
+	/* + 0: what is of one patient or name is few, and found by its index; not by going through all in their order. */
+	buf_printf(sql, " ORDER BY seq%s LIMIT ?%zu", filter->patient.size || filter->makes.size ? " + 0" : "",
+		   value_add(listing, SQL_NUMBER(listing->limit + 1)));
 	return !sql->failed || outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
 }
 
