@@ -17,6 +17,7 @@
 #include "gateway/south/probe.h"
 #include "gateway/south/xcpd_client.h"
 #include "gateway/state/cache.h"
+#include "gateway/state/outbox_manage.h"
 
 #define CHECK_BYTES_MAX  (64u * 1024 * 1024)
 #define OUTPUT_BYTES_MAX (4u * 1024 * 1024)
@@ -242,6 +243,25 @@ static bool cache_check(const struct config *config)
 	return false;
 }
 
+/* Whether the PostgreSQL in which gateways share what waits can be used; makes its tables. */
+static bool outbox_check(const struct config *config)
+{
+	struct outbox *outbox = NULL;
+	struct outcome outcome;
+	uint64_t bytes;
+
+	outcome_init(&outcome);
+	if (config->publication_degraded != CONFIG_DEGRADED_ACCEPT || config->outbox_store != CONFIG_OUTBOX_POSTGRESQL)
+		return true;
+	bool ok = outbox_open(config, config->tenant, config->state_directory, OUTBOX_VISITOR, &outbox, &outcome) &&
+		  outbox_bytes(outbox, &bytes, &outcome);
+
+	printf("%s outbox: the PostgreSQL%s%s\n", ok ? "ok  " : "FAIL", ok ? "" : ": ",
+	       ok ? "" : outcome.issues[0].text);
+	outbox_close(outbox);
+	return ok;
+}
+
 /* Whether anything serves HTTP at an address that is asked only later: by a patient, a token, an event. */
 static bool address_check(const char *what, struct str url, const struct peer_tls *tls, struct arena *arena)
 {
@@ -373,6 +393,7 @@ static bool tenant_check(const struct config *config, struct arena *arena)
 	ok = directory_check(config, arena) && ok;
 	ok = issuers_check(config, arena) && ok;
 	ok = audit_repositories_check(config, arena) && ok;
+	ok = outbox_check(config) && ok;
 	xua_close(xua);
 	return ok;
 }

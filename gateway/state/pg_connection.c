@@ -49,8 +49,10 @@ static void trouble_set(struct pg_connection *connection, const PGresult *result
 		connection->trouble = PG_AGAIN;
 	else
 		connection->trouble = PG_REFUSED;
-	LOG(WARN, LOG_STORAGE_ERROR, NULL, LOG_C("what", what), LOG_C("state", state ? state : ""),
-	    LOG_C("text", line));
+	log_write(state ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, LOG_STORAGE_ERROR, NULL,
+		  (const struct log_field[]) { LOG_C("what", what), LOG_C("state", state ? state : ""),
+					       LOG_C("text", line) },
+		  3);
 	outcome_add(outcome, ERR_STORAGE, "",
 		    "Retry later: the PostgreSQL of the outbox did not do what it was asked%s%s.",
 		    state ? ": SQLSTATE " : "", state ? state : "");

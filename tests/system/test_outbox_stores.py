@@ -1,5 +1,6 @@
 """What waits for a back-end, whatever dies meanwhile: the same cases on SQLite and on PostgreSQL."""
 import collections
+import json
 import os
 import random
 import stat
@@ -8,7 +9,7 @@ import unittest
 
 import chaos
 from outbox_stand import DELIVERED, WAITING, WITHDRAWN, Driver, PostgreSQLStore, SQLiteStore
-from support import BUILD, wait_until
+from support import BINARY, BUILD, wait_until, write_configuration
 
 
 class Cases:
@@ -376,6 +377,26 @@ class OnPostgreSQL(Cases, unittest.TestCase):
         wait_until(lambda: driver("put", "a", 10).startswith("put "), "the store to be there")
         self.assertEqual(self.store.sql("SELECT state FROM outbox_item"), str(WAITING))
         self.assertEqual(self.store.sql("SELECT version FROM outbox_schema"), "1")
+        driver.stop()
+
+    def test_check_tells_what_is_wrong(self):
+        driver = self.driver()
+        with open(driver.config_path, encoding="utf-8") as file:
+            configuration = json.load(file)
+        configuration["publication"] = {"degraded": "accept"}
+        write_configuration(driver.config_path, configuration)
+
+        def check():
+            done = subprocess.run([BINARY, "check", "--config", driver.config_path], capture_output=True, text=True,
+                                  stdin=subprocess.DEVNULL, check=False)
+            return done.stdout + done.stderr
+        self.assertIn("ok   outbox: the PostgreSQL\n", check())
+        with open(os.path.join(self.store.directory, "gateway.conninfo"), "a", encoding="ascii") as file:
+            file.write(" password=wrong")
+        text = check()
+        self.assertIn("FAIL outbox: the PostgreSQL", text)
+        self.assertIn("password authentication failed", text)
+        self.assertNotIn("password=", text)
         driver.stop()
 
     def test_foreign_schema_is_left_alone(self):
