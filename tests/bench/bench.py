@@ -4,7 +4,8 @@
       libcurl that makes the same number of back-end calls with the same answers.
   (d) CPU per request of a search with trust on (token, cross-reference, consent) against the same search with all of it
       off: cached in process, in Redis by socket, and with the audit journal beside it.
-  (c) 2,000 clients at once before a back-end that takes 500 ms: answers, and memory per waiting request.
+  (c) 2,000 clients at once before a back-end that takes 500 ms: answers, and memory per waiting request. By default
+      three quarters of the workers wait for the back-end, and the others for them; with limits.workers of 2,700 all do.
   (e) A question to the cache: in process, and in Redis by unix socket, TCP and TLS.
 
 Run by ./run bench after (a), the mapper alone (build/bench/bench_mapper). Needs wrk."""
@@ -21,6 +22,7 @@ import urllib.request
 
 os.environ.setdefault("PASSERELLE_BUILD", "build")
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
+import bench_sources  # pylint: disable=wrong-import-position
 import certificates  # pylint: disable=wrong-import-position
 import redis_stand  # pylint: disable=wrong-import-position
 import support  # pylint: disable=wrong-import-position
@@ -118,8 +120,16 @@ class Bench:
         return support.Process("stub", [os.path.join(support.BUILD, "bench/stub_back_end"), str(port), str(delay_ms),
                                         *arguments], self.directory, port)
 
+    @staticmethod
+    def url(stub):
+        return "http://127.0.0.1:%d/" % stub.port
+
+    def before(self, back_ends, name, **more):
+        """A gateway with its default limits."""
+        return support.Gateway(self.directory, back_ends, name=name, log={"level": "error"}, **more)
+
     def gateway(self, stub, name="gateway", trusted=None, **limits):
-        url = "http://127.0.0.1:%d/" % stub.port
+        url = self.url(stub)
         return support.Gateway(self.directory, [{
             "name": "stub", "source": 1, "registry_url": url, "provide_url": url, "connections_max": 4096,
             "repositories": [{"unique_id": support.REPOSITORY, "url": url}]}],
@@ -207,16 +217,17 @@ class Bench:
             process.stop()
         redis.kill()
 
-    def crowd(self, clients):
+    def crowd(self, clients, title, **limits):
         stub = self.stub(500, 1)
-        gateway = self.gateway(stub, workers=clients, connections=8192, connections_per_address=0)
+        gateway = self.before([bench_sources.entry("stub", 1, self.url(stub), support.REPOSITORY)], "crowded",
+                              limits=dict(limits, connections_per_address=0))
         path = search_path()
         self.wrk(gateway.port, path, clients=8, seconds=1)
         quiet = memory_kib(gateway.process.pid, "VmRSS")
-        requests, refused, errors = self.wrk(gateway.port, path, clients=clients, seconds=max(SECONDS, 8))
+        requests, refused, errors = self.wrk(gateway.port, path, clients=clients, seconds=max(SECONDS, 15))
         peak = memory_kib(gateway.process.pid, "VmHWM")
-        print("%d clients, back-end takes 500 ms a call: %d answered, %d of them not 200, %d broken; "
-              "%.1f KiB per waiting request" % (clients, requests, refused, errors, (peak - quiet) / clients), flush=True)
+        print("%d clients, back-end takes 500 ms a call, %s: %d answered, %d of them not 200, %d broken; %.1f KiB per "
+              "waiting request" % (clients, title, requests, refused, errors, (peak - quiet) / clients), flush=True)
         for process in (gateway, stub):
             process.stop()
 
@@ -289,7 +300,9 @@ def main():
         bench.compare("ITI-65, one 50 KB document", 1, "/fhir", post_script(directory))
         print("%-44s %11s %11s %7s" % ("CPU per request, ITI-67, 100 entries", "trust on", "trust off", "ratio"))
         bench.trust()
-        bench.crowd(2000)
+        bench.crowd(2000, "default limits")
+        bench.crowd(2000, "a worker for each", workers=2700)
+        bench_sources.run(bench, search_path())
         if shutil.which("redis-server"):
             caches(directory)
     finally:

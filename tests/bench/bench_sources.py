@@ -1,0 +1,104 @@
+"""Several sources, some of them slow or dead, side by side in one run. Prints ratios and asserts no time.
+
+  (f) Two sources against the slower one alone: how much longer a search takes.
+  (g) A dead source (nobody listens; somebody who takes connections and never answers) beside a living one: how much of
+      the living one's throughput is left.
+
+bench.py runs this; it has what both need."""
+import contextlib
+import socket
+import statistics
+import threading
+import time
+import urllib.request
+
+import support
+
+OTHER = "2.999.20.11"
+PAIRS = 5
+
+
+def entry(name, number, url, repository, **more):
+    return dict({"name": name, "source": number, "registry_url": url, "provide_url": url, "connections_max": 4096,
+                 "repositories": [{"unique_id": repository, "url": url}]}, **more)
+
+
+@contextlib.contextmanager
+def nobody():
+    """An address where connections are refused."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield "http://127.0.0.1:%d/" % closed.getsockname()[1]
+
+
+@contextlib.contextmanager
+def black_hole():
+    """An address that takes every connection and all that is sent, and says nothing."""
+    kept = []
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
+        def take():
+            with contextlib.suppress(OSError):
+                while True:
+                    kept.append(listener.accept()[0])
+
+        threading.Thread(target=take, daemon=True).start()
+        yield "http://127.0.0.1:%d/" % listener.getsockname()[1]
+        for connection in kept:
+            connection.close()
+
+
+def seconds_of(gateway, path, count=20):
+    """The median of so many searches, one after the other."""
+    url = "http://127.0.0.1:%d%s" % (gateway.port, path)
+    took = []
+    for _ in range(count):
+        began = time.monotonic()
+        with urllib.request.urlopen(url) as answer:
+            answer.read()
+        took.append(time.monotonic() - began)
+    return statistics.median(took)
+
+
+def fan_out(bench, path):
+    quick, slow = bench.stub(100, 10), bench.stub(120, 10)
+    both = bench.before([entry("quick", 1, bench.url(quick), support.REPOSITORY),
+                         entry("slow", 2, bench.url(slow), OTHER)], "both")
+    alone = bench.before([entry("slow", 1, bench.url(slow), OTHER)], "alone")
+    for gateway in (both, alone):
+        seconds_of(gateway, path, 3)
+    together, slower = seconds_of(both, path), seconds_of(alone, path)
+    print("%-60s %5.0f ms %5.0f ms %7.3f" % ("search in two sources (100, 120 ms a call), the slower alone",
+                                             together * 1000, slower * 1000, together / slower), flush=True)
+    for process in (both, alone, quick, slow):
+        process.stop()
+
+
+def dead_source(bench, path, title, dead_url):
+    stub = bench.stub(5, 10)
+    living = entry("living", 1, bench.url(stub), support.REPOSITORY)
+    alone = bench.before([living], "alone")
+    beside = bench.before([living, entry("dead", 2, dead_url, OTHER)], "beside")
+    for gateway in (alone, beside):
+        bench.wrk(gateway.port, path, seconds=1)
+    pairs = []
+    for _ in range(PAIRS):
+        counts = []
+        for gateway in (beside, alone):
+            requests, refused, errors = bench.wrk(gateway.port, path)
+            if refused or errors:
+                raise SystemExit("%s: %d refused, %d broken: %s" % (title, refused, errors, gateway.log()[-2000:]))
+            counts.append(requests)
+        pairs.append((counts[0] / counts[1], *counts))
+    ratio, with_dead, without = sorted(pairs)[PAIRS // 2]
+    print("%-60s %8d %8d %7.3f" % (title, with_dead, without, ratio), flush=True)
+    for process in (alone, beside, stub):
+        process.stop()
+
+
+def run(bench, path):
+    print("%-60s %8s %8s %7s" % ("Several sources", "this", "that", "ratio"))
+    fan_out(bench, path)
+    for title, dead in (("searches, a source beside that refuses connections", nobody),
+                        ("searches, a source beside that never answers", black_hole)):
+        with dead() as url:
+            dead_source(bench, path, title, url)
