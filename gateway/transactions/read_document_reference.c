@@ -3,10 +3,7 @@
 #include "gateway/transactions/resources.h"
 #include "mappers/json_writer.h"
 
-static bool not_there(const struct transaction *t)
-{
-	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such DocumentReference; search for it.");
-}
+#define NOT_THERE "There is no such DocumentReference; search for it."
 
 /* At its source. */
 static bool reference_read(const struct transaction *t, struct str id, struct str urn, struct buf *answer,
@@ -20,7 +17,7 @@ static bool reference_read(const struct transaction *t, struct str id, struct st
 	if (!document_entry_here(t, urn, &waiting, &entry))
 		return false;
 	if (!entry)
-		return not_there(t);
+		return waiting_not_there(t, &waiting, NOT_THERE);
 	if (!waiting_around(t, &waiting, &around) ||
 	    (!waiting_entry(&waiting, entry->entry_uuid) &&
 	     (!associations_ask(t, &entry->entry_uuid, 1, &around) || !around_drop(t, &around, hidden_elsewhere_drop))))
@@ -37,7 +34,7 @@ bool read_document_reference(const struct transaction *t, struct str id, struct 
 	struct str urn;
 
 	if (!resource_id_find(t, SEAL_DOCUMENT_REFERENCE, id, &source, &urn))
-		return not_there(t);
+		return outcome_add(t->outcome, ERR_NOT_FOUND, "", NOT_THERE);
 	return errand_begin(t, source, &errand) &&
 	       errand_end(&errand, reference_read(&errand.t, id, urn, answer, etag));
 }

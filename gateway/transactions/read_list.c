@@ -4,10 +4,7 @@
 #include "mappers/json_writer.h"
 #include "mappers/list_search.h"
 
-static bool not_there(const struct transaction *t)
-{
-	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such List; search for it.");
-}
+#define NOT_THERE "There is no such List; search for it."
 
 /* A query by id answers with the contents too: all that a List refers to is at hand. */
 static struct neighbourhood contents(const struct metadata *found, struct str id)
@@ -21,8 +18,8 @@ static struct neighbourhood contents(const struct metadata *found, struct str id
 					.asked_id = id };
 }
 
-static bool read_folder(const struct transaction *t, struct str id, struct str urn, struct buf *answer,
-			struct str *etag)
+static bool read_folder(const struct transaction *t, struct str id, struct str urn, const struct waiting *waiting,
+			struct buf *answer, struct str *etag)
 {
 	struct stored_query query;
 	struct metadata found;
@@ -35,7 +32,7 @@ static bool read_folder(const struct transaction *t, struct str id, struct str u
 	if (!registry_ask(t, &query, &found) || !hidden_elsewhere_drop(t, &found))
 		return false;
 	if (found.folder_count != 1)
-		return not_there(t);
+		return waiting_not_there(t, waiting, NOT_THERE);
 	folder = &found.folders[0];
 	around = contents(&found, id);
 	*etag = version_etag(t, folder->entry_uuid, folder->last_update_time, folder->availability_status);
@@ -83,7 +80,7 @@ static bool list_read(const struct transaction *t, struct str id, struct str urn
 	if (!registry_ask(t, &query, &found) || !hidden_elsewhere_drop(t, &found))
 		return false;
 	if (found.submission_set_count != 1)
-		return read_folder(t, id, urn, answer, etag);
+		return read_folder(t, id, urn, &waiting, answer, etag);
 	set = &found.submission_sets[0];
 	around = contents(&found, id);
 	/* Of a document that was updated since, the answer has neither the version that came with the set nor its link. */
@@ -103,6 +100,6 @@ bool read_list(const struct transaction *t, struct str id, struct buf *answer, s
 	struct str urn;
 
 	if (!resource_id_find(t, SEAL_LIST, id, &source, &urn))
-		return not_there(t);
+		return outcome_add(t->outcome, ERR_NOT_FOUND, "", NOT_THERE);
 	return errand_begin(t, source, &errand) && errand_end(&errand, list_read(&errand.t, id, urn, answer, etag));
 }

@@ -12,6 +12,7 @@
 #include "mappers/base/hex.h"
 #include "mappers/metadata_rim.h"
 
+#define NOT_THERE "There is no such document; search for it anew."
 #define SHA1_SIZE 20
 /* Hash of no bytes at all: with size 0 it marks an entry whose document is assembled when it is retrieved. */
 #define SHA1_OF_NOTHING "da39a3ee5e6b4b0d3255bfef95601890afd80709"
@@ -279,11 +280,6 @@ static bool waiting_pass(struct passage *passage)
 	return passage->receiver->whole(passage->receiver->ctx, &passage->head, spool) || client_gone(passage);
 }
 
-static bool not_there(const struct transaction *t)
-{
-	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such document; search for it anew.");
-}
-
 /* At its source. */
 static bool document_retrieve(const struct transaction *t, struct str urn, const struct document_receiver *receiver)
 {
@@ -297,7 +293,7 @@ static bool document_retrieve(const struct transaction *t, struct str urn, const
 	if (!passage.entry && !document_entry_shown(t, urn, &passage.entry))
 		return false;
 	if (!passage.entry)
-		return not_there(t);
+		return waiting_not_there(t, &waiting, NOT_THERE);
 	document_record(&passage);
 	if (status_is_deprecated(passage.entry->availability_status))
 		return outcome_add(t->outcome, ERR_GONE, "",
@@ -322,6 +318,6 @@ bool retrieve_document(const struct transaction *t, struct str id, const struct 
 	struct str urn;
 
 	if (!resource_id_find(t, SEAL_BINARY, id, &source, &urn))
-		return not_there(t);
+		return outcome_add(t->outcome, ERR_NOT_FOUND, "", NOT_THERE);
 	return errand_begin(t, source, &errand) && errand_end(&errand, document_retrieve(&errand.t, urn, receiver));
 }

@@ -172,7 +172,10 @@ bool search_at(struct leg *leg, const struct search_resolved *resolved, struct s
 		return false;
 	leg->t.south.patient_id = there->patient_id; /* for who is told about whom is asked */
 	*nobody = resolved->patient_id.data && !there->patient_id.data;
-	return waiting_find(t, resolved->patient_id, &there->uuids, &leg->waiting);
+	return waiting_find(t, resolved->patient_id, &there->uuids, &leg->waiting) &&
+	       (!leg->waiting.is_unknown ||
+		outcome_warn(t->outcome, ERR_INCOMPLETE, "",
+			     "What waits to be registered is missing here: it cannot be read now."));
 }
 
 struct search search_widened(struct leg *leg, const struct search *search, const struct search_resolved *resolved)

@@ -33,6 +33,16 @@ static bool documents_keep(const struct transaction *t, struct waiting_one *one)
 	return one->documents || no_memory(t);
 }
 
+/* An outbox on another machine may be away while all else is there. */
+static bool missed(const struct transaction *t, const struct outcome *reading, struct waiting *waiting)
+{
+	enum error_code code = reading->count ? reading->issues[0].code : ERR_NO_MEMORY;
+
+	waiting->is_unknown = code == ERR_STORAGE || code == ERR_BUSY;
+	return waiting->is_unknown ||
+	       outcome_add(t->outcome, code, "", "What waits cannot be read now; try again later.");
+}
+
 /* One that was settled since it was listed is with the registry, or nowhere: it does not wait. */
 static bool one_read(const struct transaction *t, const struct outbox_item *item, struct waiting *waiting)
 {
@@ -46,9 +56,7 @@ static bool one_read(const struct transaction *t, const struct outbox_item *item
 		return no_memory(t);
 	if (!outbox_part(delivery_outbox(t->gateway->delivery), one->id, PUBLICATION_METADATA,
 			 PUBLICATION_METADATA_BYTES_MAX, t->south.arena, &text, &reading)) {
-		if (reading.count && reading.issues[0].code == ERR_NOT_FOUND)
-			return true;
-		return outcome_add(t->outcome, ERR_STORAGE, "", "What waits cannot be read now; try again later.");
+		return (reading.count && reading.issues[0].code == ERR_NOT_FOUND) || missed(t, &reading, waiting);
 	}
 	if (!publication_metadata_read(text, t->south.arena, &one->metadata, t->outcome) || !documents_keep(t, one))
 		return false;
@@ -67,11 +75,13 @@ static bool items_read(const struct transaction *t, const struct outbox_filter *
 
 	do {
 		struct outbox_item *items;
+		struct outcome reading;
 		size_t count;
 
+		outcome_init(&reading);
 		if (!outbox_list(delivery_outbox(t->gateway->delivery), &page, t->south.arena, &items, &count,
-				 &page.after, t->outcome))
-			return false;
+				 &page.after, &reading))
+			return missed(t, &reading, waiting);
 		if (waiting->count + count > t->gateway->config->search_results_max)
 			return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Narrow the search: too much waits.");
 		for (size_t i = 0; i < count; i++) {
@@ -84,8 +94,16 @@ static bool items_read(const struct transaction *t, const struct outbox_filter *
 			if (!one_read(t, &items[i], waiting))
 				return false;
 		}
-	} while (page.after);
+	} while (page.after && !waiting->is_unknown);
 	return true;
+}
+
+bool waiting_not_there(const struct transaction *t, const struct waiting *waiting, const char *text)
+{
+	if (waiting->is_unknown)
+		return outcome_add(t->outcome, ERR_STORAGE, "",
+				   "It is not registered, and what waits cannot be read now; try again later.");
+	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "%s", text);
 }
 
 bool waiting_find(const struct transaction *t, struct str patient_id, const struct strs *uuids, struct waiting *waiting)

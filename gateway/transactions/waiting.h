@@ -19,16 +19,21 @@ struct waiting_one {
 struct waiting {
 	struct waiting_one *items;
 	size_t count;
+	bool is_unknown; /* the outbox could not be read: what waits is missing, and what is registered is as good as ever */
 };
 
 /* What waits of this patient, or, without one, what brings these objects ("urn:uuid:") into being; as far as the caller
- * may see it. Nothing at another source than the first, or where nothing ever waits. Errors: those of the outbox. */
+ * may see it. Nothing at another source than the first, or where nothing ever waits. An outbox that is away is no error:
+ * see is_unknown. */
 bool waiting_find(const struct transaction *t, struct str patient_id, const struct strs *uuids,
 		  struct waiting *waiting) MUST_CHECK;
 
 /* The waiting object with this entryUUID; NULL when it is none. */
 const struct document_entry *waiting_entry(const struct waiting *waiting, struct str uuid);
 const struct waiting_one *waiting_list(const struct waiting *waiting, struct str uuid);
+
+/* ERR_NOT_FOUND with this text for what is not registered; ERR_STORAGE when it may wait. Returns false. */
+bool waiting_not_there(const struct transaction *t, const struct waiting *waiting, const char *text);
 
 /* What brings this object into being, without what a patient hides in another source (elsewhere.h). */
 bool waiting_here(const struct transaction *t, struct str urn, struct waiting *waiting) MUST_CHECK;

@@ -1,13 +1,11 @@
 """The stand of docker/compose.yaml under load and harm: two gateways behind HAProxy on one PostgreSQL and one Redis. Any
 gateway answers anything and finishes what a dead one began; an emptied Redis loses nothing and permits nothing."""
-import contextlib
 import json
 import random
 import threading
 import time
 import unittest
 import urllib.parse
-import uuid
 
 import chaos
 import cluster
@@ -20,7 +18,7 @@ LOAD = 160        # publications
 PUBLISHERS = 4
 FHIR = {"Content-Type": "application/fhir+json"}
 # As it is shipped, but with less patience than among real networks.
-IMPATIENT = (("publication: {degraded: accept}", "publication: {degraded: accept, deadline_ms: 1000}"),
+IMPATIENT = (("publication: {degraded: accept}", "publication: {degraded: accept, deadline_ms: 1000, retry_seconds_max: 3}"),
              ("outbox:\n", "outbox:\n  lease_seconds: %d\n" % LEASE_SECONDS),
              ("    source: 1\n", "    source: 1\n    timeout_ms: 1500\n"))
 
@@ -167,6 +165,37 @@ class AnyGateway(Case):
         # Both are awake; a publication after it is not held up by what gateway1 believed.
         self.assertEqual(self.publish(self.base, patient)[1].status, 200)
         self.assertEqual(self.in_registry(bundle, patient), 1)
+
+    def test_what_is_registered_is_there_without_postgresql(self):
+        patient = "IHEBLUE-1006"
+        _, answer = self.publish(self.base, patient)
+        self.assertEqual(answer.status, 200, repr(answer))
+        location = {entry["response"]["location"].split("/")[0]: entry["response"]["location"]
+                    for entry in answer.json()["entry"]}
+        self.cluster.hcm_wire.mode = "nothing passes"
+        waiting = self.accepted(self.base, patient, b"one that waits")[1]
+        self.cluster.postgres.kill()
+        self.cluster.hcm_wire.mode = ""
+        for name in cluster.GATEWAYS:
+            def there():
+                return len(self.found(self.of(name), patient)) == 1
+
+            support.wait_until(there, "the gateway to ask its back-end again")  # which it left alone for a while
+            query = urllib.parse.urlencode({"patient.identifier": SYSTEM + "|" + patient, "status": "current"})
+            found = support.request("GET", self.of(name) + "/DocumentReference?" + query, self.doctor).json()
+            self.assertIn("What waits to be registered is missing here", json.dumps(found))
+            self.assertNotIn("total", found)
+            for kind in ("DocumentReference", "List"):
+                read = support.request("GET", self.of(name) + "/" + location[kind], self.doctor)
+                self.assertEqual(read.status, 200, repr(read))
+            url = found["entry"][0]["resource"]["content"][0]["attachment"]["url"]
+            self.assertEqual(support.request("GET", self.past(name, url), self.doctor).body, b"a letter")
+            # Nobody knows what waits: neither whether this one is settled, nor what a publication has to wait for.
+            self.assertEqual(support.request("GET", self.past(name, waiting), self.doctor).status, 503)
+            self.assertEqual(self.publish(self.of(name), patient)[1].status, 503)
+        self.cluster.postgres.start()
+        self.settled(waiting)
+        self.assertEqual(len(self.found(self.base, patient)), 2)
 
     def test_a_flush_revives_no_consent(self):
         patient = "IHEBLUE-1005"
