@@ -22,6 +22,17 @@ static struct str target_of(const struct transaction *t)
 	return t->gateway->sources[0].backend.name;
 }
 
+/* Who need not wait leaves half of the room to those who will have to. */
+static bool waits_by_wish(const struct transaction *t, const struct publication *publication)
+{
+	struct outcome ignored;
+	uint64_t bytes;
+
+	outcome_init(&ignored);
+	return publication->respond_async && outbox_bytes(delivery_outbox(t->gateway->delivery), &bytes, &ignored) &&
+	       bytes <= t->gateway->config->outbox_bytes_max / 2;
+}
+
 bool publication_must_wait(const struct transaction *t, const struct publication *publication, bool *must_wait)
 {
 	const struct delivery *delivery = t->gateway->delivery;
@@ -31,7 +42,7 @@ bool publication_must_wait(const struct transaction *t, const struct publication
 	*must_wait = false;
 	if (!delivery)
 		return true;
-	if (publication->respond_async || publication->unverified.count > 0 ||
+	if (waits_by_wish(t, publication) || publication->unverified.count > 0 ||
 	    delivery_target_is_away(delivery, target_of(t))) {
 		*must_wait = true;
 		return true;

@@ -1,11 +1,13 @@
 """Attacks on what several networks and hospitals share: a community that lies, patches that grow."""
 import json
 import re
+import threading
 import unittest
 import uuid
 
 import proxy
 import support
+import test_outbox
 import trust
 from test_federation import CommunityStand, issues, matches, oid_of
 
@@ -111,7 +113,7 @@ class WhoSaysWhatIsSecret(trust.TrustStand):
 
 
 class Patches(support.Stand):
-    def test_a_patch_of_long_texts_does_not_grow(self):
+    def test_029_a_patch_of_long_texts_does_not_grow(self):
         bundle = support.demo_bundle(b"a letter", "text/plain")
         self.publish(bundle)
         name = self.find_one(support.document_oid(bundle))["id"]
@@ -129,6 +131,26 @@ class Patches(support.Stand):
         """The most that the gateway has ever had, in KiB."""
         with open("/proc/%d/status" % self.gateway.process.pid, encoding="ascii") as status:
             return int(re.search(r"VmHWM:\s+(\d+)", status.read()).group(1))
+
+
+class WhatWaits(test_outbox.Case):
+    overrides = {"outbox": {"bytes_max": 1024 * 1024}}
+
+    def send(self, patient, size, status):
+        bundle = support.demo_bundle(b"x" * size, "text/plain", patient=patient)
+        self.assertStatus(support.request("POST", self.gateway.base, {
+            "Content-Type": "application/fhir+json", "Prefer": "respond-async"}, json.dumps(bundle).encode()), status)
+
+    def test_114_who_need_not_wait_leaves_room_to_those_who_must(self):
+        held = threading.Event()
+        self.addCleanup(held.set)
+        self.proxy.script(test_outbox.PROVIDE, proxy.held(held), proxy.held(held))
+        self.send("IHEBLUE-1001", 300000, 202)
+        self.send("IHEBLUE-1002", 300000, 202)
+        support.wait_until(lambda: self.proxy.count(test_outbox.PROVIDE) == 2, "both to be on their way")
+        self.send("IHEBLUE-1003", 300000, 200)
+        self.domain.kill()
+        self.send("IHEBLUE-1004", 300000, 202)
 
 
 if __name__ == "__main__":
