@@ -172,22 +172,25 @@ static bool tenant_renew(struct tenants *tenants, struct config_set *configs, si
 			 struct tenants_change *change, struct outcome *outcome)
 {
 	struct config *config = &configs->tenants[index];
-	const struct config *state = kept_state_of(tenants, config);
+	struct kept_stores *kept = kept_stores_take(tenants, config);
 	struct kept_tenant *before = predecessor_of(tenants, config);
 	struct kept_tenant *tenant = before;
 	size_t issue_count = outcome->count;
 	struct buf keys;
 	bool ok = true;
 
-	if (state)
-		config_state_keep(config, state, &change->kept);
+	if (kept)
+		config_state_keep(config, kept->stores->config, &change->kept);
 	buf_init(&keys, NAMES_BYTES_MAX);
 	if (before && !config_differs(before->config, config, &keys)) {
 		atomic_fetch_add(&before->owners, 1);
 		change->unchanged_count++;
+		kept_stores_release(tenants, kept);
+	} else if (tenants->now && !gateway_check(config, outcome)) {
+		ok = false;
+		kept_stores_release(tenants, kept);
 	} else {
-		ok = (!tenants->now || gateway_check(config, outcome)) &&
-		     kept_tenant_open(tenants, configs, config, &tenant, outcome);
+		ok = kept_tenant_open(tenants, configs, config, kept, &tenant, outcome);
 		name_add(before ? &change->changed : &change->added, config->tenant, buf_str(&keys));
 	}
 	buf_free(&keys);

@@ -14,34 +14,28 @@ static bool is_theirs(const struct kept_stores *kept, const struct config *confi
 	       str_equal(kept->stores->config->state_directory, config->state_directory);
 }
 
-/* Under the lock. Waits for stores of this tenant that are being closed: they hold their directory until then. */
-static struct kept_stores *stores_find(struct tenants *tenants, const struct config *config)
+struct kept_stores *kept_stores_take(struct tenants *tenants, const struct config *config)
 {
-	struct kept_stores *kept = tenants->stores;
-
-	while (kept) {
-		if (!is_theirs(kept, config)) {
-			kept = kept->next;
-		} else if (kept->is_closing) {
-			pthread_cond_wait(&tenants->closed, &tenants->lock);
-			kept = tenants->stores;
-		} else {
-			return kept;
-		}
-	}
-	return NULL;
-}
-
-const struct config *kept_state_of(struct tenants *tenants, const struct config *config)
-{
-	const struct kept_stores *kept;
+	struct kept_stores *kept;
 
 	pthread_mutex_lock(&tenants->lock);
-	kept = stores_find(tenants, config);
+	kept = tenants->stores;
+	while (kept && (!is_theirs(kept, config) || kept->is_closing)) {
+		if (!is_theirs(kept, config)) {
+			kept = kept->next;
+			continue;
+		}
+		/* They hold their directory until they are closed. */
+		pthread_cond_wait(&tenants->closed, &tenants->lock);
+		kept = tenants->stores;
+	}
+	if (kept)
+		kept->user_count++;
 	pthread_mutex_unlock(&tenants->lock);
-	return kept ? kept->stores->config : NULL;
+	return kept;
 }
 
+/* Only one thread opens at a time, so that nobody else makes them in between. */
 static bool stores_make(struct tenants *tenants, struct config_set *configs, const struct config *config,
 			struct kept_stores **stores, struct outcome *outcome)
 {
@@ -64,26 +58,18 @@ static bool stores_make(struct tenants *tenants, struct config_set *configs, con
 	return true;
 }
 
-/* Only one thread opens at a time, so that nobody else makes them in between. */
-static bool stores_take(struct tenants *tenants, struct config_set *configs, const struct config *config,
-			struct kept_stores **stores, struct outcome *outcome)
-{
-	pthread_mutex_lock(&tenants->lock);
-	*stores = stores_find(tenants, config);
-	if (*stores)
-		(*stores)->user_count++;
-	pthread_mutex_unlock(&tenants->lock);
-	return *stores || stores_make(tenants, configs, config, stores, outcome);
-}
-
-static void stores_release(struct tenants *tenants, struct kept_stores *kept)
+void kept_stores_release(struct tenants *tenants, struct kept_stores *kept)
 {
 	struct kept_stores **link = &tenants->stores;
+	bool is_last;
 
+	if (!kept)
+		return;
 	pthread_mutex_lock(&tenants->lock);
-	kept->is_closing = --kept->user_count == 0;
+	is_last = --kept->user_count == 0;
+	kept->is_closing = is_last;
 	pthread_mutex_unlock(&tenants->lock);
-	if (!kept->is_closing)
+	if (!is_last)
 		return;
 	stores_close(kept->stores);
 	pthread_mutex_lock(&tenants->lock);
@@ -101,8 +87,7 @@ static void tenant_close(struct tenants *tenants, struct kept_tenant *tenant)
 	if (tenants->part)
 		tenants->part->close(tenant->public.part);
 	gateway_close(tenant->public.gateway);
-	if (tenant->kept)
-		stores_release(tenants, tenant->kept);
+	kept_stores_release(tenants, tenant->kept);
 	config_set_close(tenant->configs);
 	free(tenant);
 }
@@ -114,20 +99,23 @@ static size_t workers_of(const struct config_set *configs, const struct config *
 }
 
 bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struct config *config,
-		      struct kept_tenant **tenant, struct outcome *outcome)
+		      struct kept_stores *kept, struct kept_tenant **tenant, struct outcome *outcome)
 {
 	struct gateway_means means = { .version = tenants->version, .spools = &tenants->spools, .legs = tenants->legs };
 	struct kept_tenant *opened = calloc(1, sizeof(*opened));
 
-	if (!opened)
+	if (!opened) {
+		kept_stores_release(tenants, kept);
 		return out_of_memory(outcome);
+	}
 	config_set_keep(configs);
+	opened->kept = kept;
 	opened->configs = configs;
 	opened->config = config;
 	opened->owners = 1;
 	opened->public.name = config->tenant;
 	opened->public.workers = workers_of(configs, config);
-	if (stores_take(tenants, configs, config, &opened->kept, outcome)) {
+	if (kept || stores_make(tenants, configs, config, &opened->kept, outcome)) {
 		opened->public.stores = opened->kept->stores;
 		means.stores = opened->kept->stores;
 		if (gateway_open(config, &means, &opened->public.gateway, outcome) &&

@@ -50,13 +50,16 @@ struct tenants {
 	struct watch watch;
 };
 
-/* tenants_keep.c: makes one of these settings, with the stores of its name, which are opened when they are not yet. It has
- * one owner. False with an issue. */
-bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struct config *config,
-		      struct kept_tenant **tenant, struct outcome *outcome) MUST_CHECK;
+/* tenants_keep.c: the stores of this configuration's tenant, when they are open, with one more user; NULL otherwise. Waits
+ * for those that are being closed. */
+struct kept_stores *kept_stores_take(struct tenants *tenants, const struct config *config) MUST_CHECK;
+/* One user less; the last one closes them. NULL is allowed. */
+void kept_stores_release(struct tenants *tenants, struct kept_stores *kept);
 
-/* The stores of this configuration's tenant, when they are open: what they were opened with; NULL otherwise. */
-const struct config *kept_state_of(struct tenants *tenants, const struct config *config);
+/* Makes one of these settings, with these stores, whose use is taken over also when it fails; NULL: they are opened. It
+ * has one owner. False with an issue. */
+bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struct config *config,
+		      struct kept_stores *kept, struct kept_tenant **tenant, struct outcome *outcome) MUST_CHECK;
 
 /* Closes, in a thread of its own, what nobody owns any more: that takes its time. End it when nothing is owned. */
 bool closer_start(struct tenants *tenants, struct outcome *outcome) MUST_CHECK;
