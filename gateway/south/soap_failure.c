@@ -64,6 +64,9 @@ enum breaker_end soap_failure_end(const struct soap_failure *failure)
 		return BREAKER_ANSWERED;
 	if (failure->is_ours)
 		return BREAKER_UNSAID;
+	/* It turns us away, or elsewhere: both are words of somebody who works. */
+	if (failure->status == 401 || failure->status == 403 || (failure->status >= 300 && failure->status < 400))
+		return BREAKER_ANSWERED;
 	/* Not the peer, but a proxy before it or a server in its place. */
 	if (failure->is_page || failure->status == 429 || failure->status >= 500)
 		return BREAKER_FAILED;

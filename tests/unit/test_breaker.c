@@ -250,8 +250,8 @@ static void test_what_an_end_says(void **state)
 		{ { .code = CURLE_WRITE_ERROR, .status = 200, .is_ours = true }, BREAKER_UNSAID },
 		{ { .code = CURLE_WRITE_ERROR, .status = 200, .is_page = true }, BREAKER_FAILED },
 		{ { .status = 200 }, BREAKER_ANSWERED },
-		{ { .status = 302 }, BREAKER_ANSWERED },
-		{ { .status = 401 }, BREAKER_ANSWERED },
+		{ { .status = 302, .is_page = true }, BREAKER_ANSWERED },
+		{ { .status = 401, .is_page = true }, BREAKER_ANSWERED },
 		{ { .status = 503 }, BREAKER_FAILED },
 		{ { .status = 500, .is_soap = true }, BREAKER_ANSWERED },
 	};
