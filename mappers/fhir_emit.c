@@ -161,10 +161,31 @@ void emit_fail(struct fhir_emitter *emitter)
 	emitter->writer->out->failed = true;
 }
 
+static void tags_write(struct json_writer *writer, const struct fhir_links *links)
+{
+	json_member_array(writer, STR("tag"));
+	for (size_t i = 0; i < COUNT_OF(links->tags); i++) {
+		const struct code *tag = &links->tags[i];
+
+		if (str_is_empty(tag->code))
+			continue;
+		json_begin_object(writer);
+		json_member(writer, STR("system"), tag->scheme);
+		json_member(writer, STR("code"), tag->code);
+		json_member(writer, STR("display"), tag->display);
+		json_end_object(writer);
+	}
+	json_end_array(writer);
+}
+
 void fhir_head_write(struct json_writer *writer, const struct fhir_links *links, struct str profile)
 {
+	bool is_tagged = false;
+
 	json_member(writer, STR("id"), links->id);
-	if (!links->last_updated.size && !links->source.size && !profile.size && !links->tag.code.size)
+	for (size_t i = 0; i < COUNT_OF(links->tags); i++)
+		is_tagged = is_tagged || links->tags[i].code.size > 0;
+	if (!links->last_updated.size && !links->source.size && !profile.size && !is_tagged)
 		return;
 	json_member_object(writer, STR("meta"));
 	json_member(writer, STR("lastUpdated"), links->last_updated);
@@ -174,14 +195,7 @@ void fhir_head_write(struct json_writer *writer, const struct fhir_links *links,
 		json_text(writer, profile);
 		json_end_array(writer);
 	}
-	if (links->tag.code.size) {
-		json_member_array(writer, STR("tag"));
-		json_begin_object(writer);
-		json_member(writer, STR("system"), links->tag.scheme);
-		json_member(writer, STR("code"), links->tag.code);
-		json_member(writer, STR("display"), links->tag.display);
-		json_end_object(writer);
-		json_end_array(writer);
-	}
+	if (is_tagged)
+		tags_write(writer, links);
 	json_end_object(writer);
 }

@@ -15,6 +15,7 @@ demo_end() {
 	trap - EXIT
 	local i
 	# The gateway first: it may still need the domains for the requests in flight.
+	part_end portal TERM
 	for ((i = ${#demo_parts[@]} - 1; i >= 0; i--)); do
 		part_end "${demo_parts[i]}" TERM
 	done
@@ -259,31 +260,71 @@ trust_walk() { # base URL
 	step "3. The doctor finds it (ITI-67)" 200 "$demo_directory/found.json" -H "$authorization" "$search"
 	total_check 1 "$demo_directory/found.json" "the doctor does not find the letter"
 	attachment=$(json_first url "$demo_directory/found.json" "http[^\"]*/Binary/")
+	token_make doctor --role doctor --user "$doctor"
+	both_networks 4 "$1" -H "$authorization"
+	portal_step 5 "$document_oid" "The other way round: a doctor at the DSP's portal, who knows the patient as DSP-${patient_value##*-}, finds the letter through this gateway (XCPD, XCA)" 1
 
 	token_make patient --role patient --user "Jean Fantaisie" --patient "$patient_system|$patient_value"
 	consent_write "$document_oid" >"$demo_directory/consent.json"
-	step "4. The patient hides this letter from everybody (ITI-108: a Consent)" 201 "$demo_directory/consented.json" \
+	step "6. The patient hides this letter from everybody (ITI-108: a Consent)" 201 "$demo_directory/consented.json" \
 		-X POST -H "$authorization" -H "Content-Type: application/fhir+json" --data-binary "@$demo_directory/consent.json" "$1/Consent"
 
 	token_make doctor --role doctor --user "$doctor"
-	step "5. From now on the doctor does not find it" 200 "$demo_directory/hidden.json" -H "$authorization" "$search"
+	step "7. From now on the doctor does not find it" 200 "$demo_directory/hidden.json" -H "$authorization" "$search"
 	total_check 0 "$demo_directory/hidden.json" "the doctor still finds the letter"
-	step "6. Nor is there anything behind the address that the doctor still has" 404 "$demo_directory/hidden.json" \
+	step "8. Nor is there anything behind the address that the doctor still has" 404 "$demo_directory/hidden.json" \
 		-H "$authorization" "$attachment"
+	portal_step 9 "$document_oid" "Nor does the doctor at the DSP's portal" 0
 
 	token_make emergency --role doctor --user "$doctor" --purpose BTG --reason "Unconscious in the emergency room"
-	step "7. The patient is unconscious: the doctor breaks the glass, with a reason" 200 "$demo_directory/found.json" \
+	step "10. The patient is unconscious: the doctor breaks the glass, with a reason" 200 "$demo_directory/found.json" \
 		-H "$authorization" "$search"
 	total_check 1 "$demo_directory/found.json" "the doctor who breaks the glass does not find the letter"
-	step "8. and reads it (ITI-68)" 200 "$demo_directory/retrieved.xml" -H "$authorization" "$attachment"
+	step "11. and reads it (ITI-68)" 200 "$demo_directory/retrieved.xml" -H "$authorization" "$attachment"
 	cmp "$demo_directory/letter.xml" "$demo_directory/retrieved.xml" >&2 ||
 		die "the retrieved document is not the published one (letter.xml, retrieved.xml in $demo_directory)"
 
 	token_make patient --role patient --user "Jean Fantaisie" --patient "$patient_system|$patient_value"
-	step "9. The patient looks who has looked (ITI-81)" 200 "$demo_directory/seen.json" \
+	step "12. The patient looks who has looked (ITI-81)" 200 "$demo_directory/seen.json" \
 		-H "$authorization" "$1/AuditEvent?patient.identifier=$patient_system%7C$patient_value&_count=200"
 	grep -q '"BTG"' "$demo_directory/seen.json" || die "the broken glass is not in the patient's log; it is $demo_directory/seen.json"
 	say "  the broken glass is there: $(grep -o "\"$doctor\"" "$demo_directory/seen.json" | head -n 1) with purpose BTG"
+}
+
+# Starts the gateway of the DSP's portal on a free port, which is left in portal_port.
+portal_port=
+portal_start() {
+	local log=$demo_directory/portal.log i
+	: >"$log"
+	setpriv --pdeathsig TERM build/passerelle serve --config "$demo_directory/portal.yaml" >>"$log" 2>&1 </dev/null 7>&- 9>&- &
+	part_pid[portal]=$!
+	for ((i = 0; i < 600; i++)); do
+		portal_port=$(sed -n 's/.*"http.listen".*"port":\([0-9]*\).*/\1/p' "$log")
+		[[ $portal_port ]] && return
+		kill -0 "${part_pid[portal]}" 2>/dev/null || break
+		sleep 0.05
+	done
+	die "the portal's gateway did not start; its log is $log"
+}
+
+# What a doctor at the DSP's portal finds of one document. Its gateway runs for this step alone. Ours takes no assertion
+# that is as old as its own memory of those that were used: then the portal comes with another one.
+portal_step() { # number of the step, document OID, title, how many
+	local i query authorization answer=$demo_directory/portal.json
+	query="DocumentReference?patient.identifier=urn:oid:$dsp_authority%7CDSP-${patient_value##*-}&status=current&identifier=urn:ietf:rfc:3986%7Curn:oid:$2"
+	token_name=portal
+	(umask 077 && build/passerelle token --config "$demo_directory/portal.yaml" --role doctor --user Dr-Portail >"$demo_directory/portal.token") ||
+		die "no token could be made for the portal"
+	authorization="Authorization: Bearer $(<"$demo_directory/portal.token")"
+	for ((i = 0; i < 10; i++)); do
+		portal_start
+		curl -sS --max-time 60 -o "$answer" -H "$authorization" "http://127.0.0.1:$portal_port/fhir/$query" && ! grep -q '"incomplete"' "$answer" && break
+		part_end portal TERM
+		sleep 1
+	done
+	step "$1. $3" 200 "$answer" -H "$authorization" "http://127.0.0.1:$portal_port/fhir/$query"
+	total_check "$4" "$answer" "the portal does not find what it should"
+	part_end portal TERM
 }
 
 # The Consent of a patient who hides one document: it permits what the default policy permits, but for that document.
@@ -340,7 +381,8 @@ command_demo() {
 		trust_walk "http://127.0.0.1:${part_port[gateway]}/fhir"
 		say ""
 		say "Tokens of the doctor and the patient are $demo_directory/*.token, good for an hour; more: build/passerelle token --config $demo_directory/gateway.yaml --role doctor"
-		say "Every access is recorded in $demo_directory/audit.ndjson."
+		say "Every access is recorded in $demo_directory/audit-hopital-nord.ndjson and audit-hopital-sud.ndjson."
+		say "Other communities reach the hospitals at http://127.0.0.1:${part_port[community]}/xca/hopital-nord (and /xcpd, and hopital-sud), with assertions."
 	else
 		round_trip "http://127.0.0.1:${part_port[gateway]}/fhir"
 		say ""
@@ -355,10 +397,14 @@ command_demo() {
 
 # Takes the directory and the ports of the demo, and says how it ends.
 demo_open() {
-	declare -gA part_port=([gateway]=${GATEWAY_PORT:-8080} [hcm]=${HCM_PORT:-8081} [dsp]=${DSP_PORT:-8082})
+	local part
+	declare -gA part_port=([gateway]=${GATEWAY_PORT:-8080} [hcm]=${HCM_PORT:-8081} [dsp]=${DSP_PORT:-8082} [community]=${COMMUNITY_PORT:-8083})
 	port_differs GATEWAY_PORT gateway HCM_PORT hcm
 	port_differs GATEWAY_PORT gateway DSP_PORT dsp
 	port_differs HCM_PORT hcm DSP_PORT dsp
+	[[ ! $secure ]] || for part in gateway hcm dsp; do
+		port_differs COMMUNITY_PORT community "${part^^}_PORT" $part
+	done
 	mkdir -p "$demo_directory/data" "$demo_directory/dsp-data" 2>/dev/null && [[ -w $demo_directory ]] || die "cannot write to $demo_directory; copy the project to a directory of your own, or name one for the demo's state: DEMO_STATE=DIRECTORY ./run"
 	demo_directory=$(cd "$demo_directory" && pwd)
 	demo_directory=${demo_directory#"$PWD/"}
@@ -372,6 +418,7 @@ demo_open() {
 	port_check GATEWAY_PORT "${part_port[gateway]}"
 	port_check HCM_PORT "${part_port[hcm]}"
 	port_check DSP_PORT "${part_port[dsp]}"
+	[[ ! $secure ]] || port_check COMMUNITY_PORT "${part_port[community]}"
 	rm -f "$demo_directory/requests" "$demo_directory"/reply.* "$demo_directory"/answer.*
 	mkfifo -m 600 "$demo_directory/requests" && exec 7<>"$demo_directory/requests" ||
 		die "cannot make $demo_directory/requests; copy the project to a directory of your own"
@@ -384,8 +431,9 @@ files_write() {
 	secrets_make
 	domain_configuration hcm >"$demo_directory/hcm.yaml"
 	gateway_configuration >"$demo_directory/gateway.yaml"
-	tenant_configuration 2.999.20.100 >"$demo_directory/hopital-nord.yaml"
-	tenant_configuration 2.999.20.200 >"$demo_directory/hopital-sud.yaml"
+	tenant_configuration hopital-nord 2.999.20.100 >"$demo_directory/hopital-nord.yaml"
+	[[ ! $secure ]] || portal_configuration >"$demo_directory/portal.yaml"
+	tenant_configuration hopital-sud 2.999.20.200 >"$demo_directory/hopital-sud.yaml"
 }
 
 # Keys and secrets: made once, readable by their owner alone.
@@ -399,6 +447,7 @@ secrets_make() {
 		[[ -s demo-tokens.pem ]] || openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out demo-tokens.pem
 		[[ -s tokens.pem ]] || openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out tokens.pem
 		[[ -s xua.pem ]] || openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=passerelle-demo -keyout xua.key -out xua.pem
+		[[ -s portal.pem ]] || openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=passerelle-demo-portal -keyout portal.key -out portal.pem
 	) >"$demo_directory/secrets.log" 2>&1 || die "the demo's keys could not be made; see $demo_directory/secrets.log"
 }
 
@@ -442,6 +491,8 @@ YAML
       - issuer: urn:passerelle:demo
         certificate_file: xua.pem
 YAML
+	[[ $1 == dsp ]] && printf '      - issuer: urn:passerelle:demo:dsp-portal\n        certificate_file: portal.pem\n'
+	return 0
 }
 
 # What the DSP has already: a vaccination record, provided to it by ITI-41 as any of its sources would. The message is the
@@ -476,11 +527,32 @@ dsp_fill() {
 }
 
 # What differs from one hospital to the other; the rest stands in gateway.yaml.
-tenant_configuration() { # OID of the hospital
+tenant_configuration() { # name and OID of the hospital
 	cat <<YAML
 # Written by ./run for the demo, again at each start. Keys here take the place of those in gateway.yaml.
 publication:
   degraded: accept
+  delete: remove
+demo:
+  organization: $2
+audit:
+  source_id: $1
+YAML
+	[[ ! $secure ]] && return
+	cat <<YAML
+  repositories:
+    - name: file
+      kind: file
+      path: audit-$1.ndjson
+# What doctors at the DSP, and patients by its portal, may see of this hospital: where the DSP's gateway asks by XCA.
+community:
+  home_community_id: $2
+  xua:
+    audiences: [urn:passerelle:demo:$1]
+    issuers:
+      - issuer: urn:passerelle:demo:dsp-portal
+        certificate_file: portal.pem
+  roles: ["http://snomed.info/sct|309343006"]
 YAML
 }
 
@@ -504,9 +576,11 @@ back_ends:
     source: 1
     registry_url: $hcm/registry
     provide_url: $hcm/repository
+    delete_url: $hcm/registry
     repositories:
       - unique_id: 2.999.20.10
         url: $hcm/repository
+        remove_url: $hcm/repository
 $([[ $secure ]] && printf '    xua_audience: urn:passerelle:demo:hcm\n')
   - name: dsp
     kind: xca
@@ -573,11 +647,58 @@ xua:
   key_file: xua.key
   certificate_file: xua.pem
   issuer: urn:passerelle:demo
-audit:
-  repositories:
-    - name: file
-      kind: file
-      path: audit.ndjson
+community:
+  listen:
+    port: ${part_port[community]}
+YAML
+}
+
+# The gateway of the DSP's portal: people who see the national record there, and through this gateway what the hospitals have.
+portal_configuration() {
+	local dsp=http://127.0.0.1:${part_port[dsp]} community=http://127.0.0.1:${part_port[community]}
+	cat <<YAML
+# Written by ./run for the demo, again at each start: the gateway of the DSP's portal, which asks the hospitals by XCA.
+listen:
+  port: 0
+public_base: http://localhost/fhir
+keys:
+  - id: 1
+    file: seal.key
+back_ends:
+  - name: dsp
+    source: 1
+    registry_url: $dsp/registry
+    provide_url: $dsp/repository
+    repositories:
+      - unique_id: 2.999.20.41
+        url: $dsp/repository
+    xua_audience: urn:passerelle:demo:dsp
+  - name: hopital-nord
+    kind: xca
+    source: 2
+    registry_url: $community/xca/hopital-nord
+    xcpd_url: $community/xcpd/hopital-nord
+    home_community_id: 2.999.20.100
+    assigning_authority: 1.3.6.1.4.1.21367.13.20.3000
+    xua_audience: urn:passerelle:demo:hopital-nord
+patient:
+  assigning_authority: $dsp_authority
+identity:
+  pix_url: $dsp/pix
+  pdq_url: $dsp/pdq
+  xua_audience: urn:passerelle:demo:dsp
+state_directory: portal-state
+state_keys:
+  - id: 1
+    file: state.key
+demo:
+  token_key: demo-tokens.pem
+consent:
+  source: none
+xua:
+  key_file: portal.key
+  certificate_file: portal.pem
+  issuer: urn:passerelle:demo:dsp-portal
 YAML
 }
 

@@ -50,7 +50,7 @@ static void claims_fill(const struct config *config, const struct demo_person *p
 {
 	const struct role_row *row = &roles[person->role];
 	struct str user = or_else(person->user, row->user);
-	struct str organization = or_else(person->organization, STR("2.999.20.100"));
+	struct str organization = or_else(person->organization, config->demo_organization);
 	bool is_system = person->role == DEMO_SYSTEM;
 
 	*claims = (struct claims_text) { .issuer = STR(DEMO_ISSUER),

@@ -62,7 +62,7 @@ const struct command commands[] = {
 	  "\n" CONFIG_OPTION_USAGE "  --role ROLE      doctor, nurse, patient (with --patient) or system\n"
 	  "  --user NAME      who it is; by default demo- and the role\n"
 	  "  --organization OID\n"
-	  "                   of the organization they work for; 2.999.20.100 by default\n"
+	  "                   of the organization they work for; demo.organization by default\n"
 	  "  --tenant NAME    of the gateway; by default the one that is served without a name\n"
 	  "  --purpose CODE   of v3-ActReason: TREAT (default), BTG, ...; of a patient by default PATRQT\n"
 	  "  --reason TEXT    why the glass is broken, with --purpose BTG\n"

@@ -62,6 +62,7 @@ static void log_request(const struct http_exchange *exchange)
 		end = "cut";
 	LOG(INFO, LOG_HTTP_REQUEST, request->trace.span_id[0] ? request->trace.span_id : NULL,
 	    LOG_C("trace", request->trace.trace_id), LOG_C("server", exchange->server->options.name),
+	    LOG_TEXT("tenant", request->share.name),
 	    LOG_TEXT("method", request->method.data ? request->method : STR("?")),
 	    LOG_C("what", request->what ? request->what : "unknown"), LOG_NUMBER("status", response->status),
 	    LOG_C("end", end), LOG_NUMBER("us", clock_monotonic_us() - exchange->began_us),

@@ -40,9 +40,14 @@ bool neighbourhood_add(const struct transaction *t, struct neighbourhood *around
 		      sizeof(struct folder));
 }
 
-static struct code tag_of(const struct neighbourhood *around, struct str uuid)
+static struct code waits(const struct neighbourhood *around, struct str uuid)
 {
 	return around->waiting ? waiting_tag(around->waiting, uuid) : (struct code) { 0 };
+}
+
+static struct code ends_soon(const struct neighbourhood *around, struct str uuid)
+{
+	return around->waiting ? waiting_superseded_tag(around->waiting, uuid) : (struct code) { 0 };
 }
 
 typedef bool (*query_by_uuids)(const struct str *uuids, size_t count, struct str home, struct arena *arena,
@@ -213,7 +218,7 @@ bool document_reference_write(const struct transaction *t, const struct document
 	struct fhir_links links = { .id = id,
 				    .subject = patient_reference(t, entry->patient_id),
 				    .source = source_uri(t),
-				    .tag = tag_of(around, entry->entry_uuid),
+				    .tags = { waits(around, entry->entry_uuid), ends_soon(around, entry->entry_uuid) },
 				    .relations = relations };
 
 	if (!relations)
@@ -282,7 +287,7 @@ bool submission_set_write(const struct transaction *t, const struct submission_s
 	struct fhir_links links = { .id = own_id(t, SEAL_LIST, set->logical_id, set->entry_uuid, around),
 				    .subject = patient_reference(t, set->patient_id),
 				    .source = source_uri(t),
-				    .tag = tag_of(around, set->entry_uuid) };
+				    .tags = { waits(around, set->entry_uuid) } };
 	struct submission_set shown = *set;
 
 	if (!members_link(t, set->entry_uuid, around, &links))
@@ -298,7 +303,7 @@ bool folder_write(const struct transaction *t, const struct folder *folder, cons
 	struct fhir_links links = { .id = own_id(t, SEAL_LIST, folder->logical_id, folder->entry_uuid, around),
 				    .subject = patient_reference(t, folder->patient_id),
 				    .source = source_uri(t),
-				    .tag = tag_of(around, folder->entry_uuid) };
+				    .tags = { waits(around, folder->entry_uuid) } };
 	struct folder shown = *folder;
 
 	if (!members_link(t, folder->entry_uuid, around, &links))

@@ -201,6 +201,13 @@ struct code waiting_tag(const struct waiting *waiting, struct str uuid)
 	assert(waiting->count == 0 || waiting->items);
 	if (waiting_entry(waiting, uuid) || waiting_list(waiting, uuid))
 		return (struct code) { STR("not-registered"), system, STR("Accepted, not yet registered") };
+	return (struct code) { 0 };
+}
+
+struct code waiting_superseded_tag(const struct waiting *waiting, struct str uuid)
+{
+	const struct str system = STR("urn:passerelle:publication");
+
 	for (size_t i = 0; i < waiting->count; i++) {
 		const struct metadata *metadata = &waiting->items[i].metadata;
 

@@ -43,8 +43,11 @@ bool waiting_here(const struct transaction *t, struct str urn, struct waiting *w
 bool document_entry_here(const struct transaction *t, struct str urn, struct waiting *waiting,
 			 const struct document_entry **entry) MUST_CHECK;
 
-/* meta.tag of an object: it waits itself, or something that waits will supersede it; code empty: neither. */
+/* meta.tag of an object that waits; code empty: it does not. */
 struct code waiting_tag(const struct waiting *waiting, struct str uuid);
+
+/* meta.tag of a document, waiting or registered, that one which waits will supersede; code empty: none will. */
+struct code waiting_superseded_tag(const struct waiting *waiting, struct str uuid);
 
 /* Adds what waits to what is at hand around a page. */
 bool waiting_around(const struct transaction *t, const struct waiting *waiting,

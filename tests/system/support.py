@@ -356,7 +356,7 @@ class DemoStand(unittest.TestCase):
         self.state = tempfile.mkdtemp(prefix="passerelle-demo-")
         self.addCleanup(shutil.rmtree, self.state, True)
         self.environment = dict(os.environ, DEMO_STATE=self.state, GATEWAY_PORT=str(free_port()),
-                                HCM_PORT=str(free_port()), DSP_PORT=str(free_port()))
+                                HCM_PORT=str(free_port()), DSP_PORT=str(free_port()), COMMUNITY_PORT=str(free_port()))
 
     def run_once(self, *options, **more):
         return subprocess.run(["./run", "demo", "--once", *options], cwd=ROOT, env=dict(self.environment, **more),
@@ -381,7 +381,7 @@ class DemoStand(unittest.TestCase):
         return process
 
     def ports_free(self):
-        return not any(accepts(int(self.environment[name])) for name in ("GATEWAY_PORT", "HCM_PORT", "DSP_PORT"))
+        return not any(accepts(int(self.environment[name])) for name in ("GATEWAY_PORT", "HCM_PORT", "DSP_PORT", "COMMUNITY_PORT"))
 
 
 def npm_clients():

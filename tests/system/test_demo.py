@@ -22,10 +22,10 @@ class Demo(support.DemoStand):
         for _ in range(2):
             done = self.run_once("--secure")
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            for expected in ("ITI-108", "breaks the glass", "with purpose BTG"):
+            for expected in ("1 of dsp", "The other way round", "ITI-108", "breaks the glass", "with purpose BTG"):
                 self.assertIn(expected, done.stdout)
             self.assertTrue(self.ports_free(), "the demo left a process behind")
-        with open(os.path.join(self.state, "audit.ndjson"), encoding="utf-8") as file:
+        with open(os.path.join(self.state, "audit-hopital-nord.ndjson"), encoding="utf-8") as file:
             self.assertIn("AuditEvent", file.read())
 
     def test_taken_port(self):

@@ -303,6 +303,8 @@ class Visible(Case):
                            "DocumentReference/" + next(key for key, resource in self.found()[0].items()
                                                        if oid in json.dumps(resource["masterIdentifier"])))
         second_url = self.accept(second)
+        self.assertEqual(sorted(tags(resource) for resource in self.found()[0].values()),
+                         [["not-registered"], ["not-registered", "to-be-superseded"]])
         self.domain_restart()
         self.delivered(url)
         self.delivered(second_url)
