@@ -12,7 +12,7 @@
 struct outbox_filter {
 	struct str patient;
 	struct str target;
-	struct str makes; /* items that make this name (undelivered ones: the names of others are gone) */
+	struct str makes; /* undelivered items that make this name of target, which must be given */
 	unsigned states;  /* OUTBOX_STATE_BITs; 0: all */
 	uint64_t after;   /* *next of the page before */
 	size_t limit;     /* at most 1000; 0: that */

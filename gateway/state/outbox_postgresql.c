@@ -8,11 +8,14 @@
 #include <time.h>
 
 #include "gateway/run/clock.h"
+#include "gateway/run/deadline.h"
 #include "gateway/run/log.h"
 #include "gateway/state/outbox_schema.h"
 #include "gateway/state/pg_connection.h"
 
 #define CONNECTIONS_MAX 16
+#define WRITE_MS        12000 /* no run begins later than this */
+#define READ_MS         3000
 #define RUNS_MAX        6
 #define FAILURES_MAX    3                     /* one may be a server that has just ended others' connections */
 #define AWAY_MS         500                   /* after as many failures to connect nobody tries for this long */
@@ -240,11 +243,13 @@ static bool run_once(const struct sql_store *store, bool writes, sql_work work, 
 
 static bool run(const struct sql_store *store, bool writes, sql_work work, void *context, struct outcome *outcome)
 {
+	/* A change is worth finding out about; who only looks has a request to answer. */
+	struct deadline deadline = deadline_in(writes ? WRITE_MS : READ_MS);
 	struct outcome tried;
 	bool again = true;
 	bool ok = false;
 
-	for (unsigned i = 0; i < RUNS_MAX && again && !ok; i++) {
+	for (unsigned i = 0; i < RUNS_MAX && again && !ok && (i == 0 || !deadline_passed(deadline)); i++) {
 		outcome_init(&tried);
 		ok = run_once(store, writes, work, context, &again, &tried);
 	}

@@ -290,6 +290,19 @@ class OnPostgreSQL(Cases, unittest.TestCase):
         for driver in (first, second):
             driver.stop()
 
+    def test_no_turn_is_lost_between_put_and_settle(self):
+        """Few patients, so that what is put and what ends are always of the same line."""
+        putting, settling = self.driver("one"), self.driver("two")
+        putting.send("fill", 8, 800, 100, 3)
+        while putting.answers.empty():
+            settling("drain", 4)
+        self.assertTrue(putting.result().startswith("filled 800 "))
+        settling("drain", 4)
+        self.assertEqual(settling.items(), {})
+        self.assertEqual(sorted(settling.acknowledged("settled")), sorted(putting.acknowledged()))
+        for driver in (putting, settling):
+            driver.stop()
+
     def test_server_crashes_in_the_middle(self):
         """Acknowledged means there; not acknowledged means there or not; never twice."""
         driver = self.driver(lease_seconds=1)
