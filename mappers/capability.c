@@ -155,7 +155,16 @@ static bool is_first(size_t row)
 	return true;
 }
 
-static void write_interaction(struct json_writer *writer, const struct route_row *route)
+/* A change of a document, where publications and changes may wait. */
+static bool may_wait(const struct capability_facts *facts, const struct route_row *route)
+{
+	return facts->waits && str_equal(route->resource, STR("DocumentReference")) &&
+	       (str_equal(route->interaction, STR("update")) || str_equal(route->interaction, STR("patch")) ||
+		str_equal(route->interaction, STR("delete")));
+}
+
+static void write_interaction(const struct capability_facts *facts, const struct route_row *route,
+			      struct json_writer *writer)
 {
 	json_begin_object(writer);
 	json_member(writer, STR("code"), route->interaction);
@@ -167,6 +176,10 @@ static void write_interaction(struct json_writer *writer, const struct route_row
 		json_text_part(writer, route->transaction);
 		json_text_part(writer, STR("]"));
 	}
+	if (may_wait(facts, route))
+		json_text_part(writer,
+			       STR("; in an outage, of what waits or was read here lately, it is accepted (202) "
+				   "and made later"));
 	json_end_text(writer);
 	json_end_object(writer);
 }
@@ -246,7 +259,7 @@ static void write_resource(const struct capability_facts *facts, struct str reso
 			continue;
 		searched = searched || str_equal(routes[i].interaction, STR("search-type"));
 		updated = updated || str_equal(routes[i].transaction, STR("ITI-104"));
-		write_interaction(writer, &routes[i]);
+		write_interaction(facts, &routes[i], writer);
 	}
 	json_end_array(writer);
 	json_member(writer, STR("versioning"),

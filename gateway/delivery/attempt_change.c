@@ -1,9 +1,11 @@
 /* Delivers an update or a removal. What is sent is made from what the registry has now, so that an attempt that follows
  * another one, or a registry with other ids for the same document, gets what is left to do and no more.
  * Source: ITI TF-2 3.57, 3.62, 3.86. */
+#include "gateway/access/known_document.h"
 #include "gateway/access/registered_document.h"
 #include "gateway/delivery/attempt.h"
 #include "gateway/delivery/change_share.h"
+#include "gateway/run/clock.h"
 #include "gateway/run/random.h"
 #include "gateway/south/update_client.h"
 #include "mappers/base/hl7v2.h"
@@ -227,12 +229,19 @@ static enum stand change_make(struct attempt *attempt, bool works)
 
 enum stand attempt_change(struct attempt *attempt, bool works)
 {
+	const struct delivery *delivery = attempt->delivery;
 	enum stand stand = change_make(attempt, works);
 
+	if (stand != STAND_DELIVERED || str_is_empty(attempt->head.change.base))
+		return stand;
+	if (attempt->head.change.is_removal)
+		known_document_drop(delivery->options.access, attempt->target->name, wanted(attempt));
+	else
+		known_document_keep(delivery->options.access, attempt->target->name, wanted(attempt),
+				    clock_wall_ms() / 1000, attempt->arena);
 	/* What is made here is passed on before it is settled: after a kill, both are done again, and change nothing. */
-	if (stand == STAND_DELIVERED && attempt->head.change.base.size &&
-	    !change_share(attempt->delivery, &attempt->head, &attempt->metadata, attempt->answer, attempt->arena,
-			  &attempt->outcome))
-		return STAND_UNCLEAR;
-	return stand;
+	return change_share(delivery, &attempt->head, &attempt->metadata, attempt->answer, attempt->arena,
+			    &attempt->outcome)
+		       ? STAND_DELIVERED
+		       : STAND_UNCLEAR;
 }

@@ -1,5 +1,6 @@
 #include "gateway/transactions/change_accept.h"
 
+#include "gateway/access/known_document.h"
 #include "gateway/delivery/change_share.h"
 #include "gateway/run/log.h"
 #include "gateway/transactions/publication_store.h"
@@ -14,7 +15,8 @@ bool change_must_wait(const struct transaction *t, const struct present_document
 	*must_wait = false;
 	if (!delivery)
 		return true;
-	if (present->waiting.entry || intended->respond_async || delivery_target_is_away(delivery, target)) {
+	if (present->waiting.entry || present->is_remembered || intended->respond_async ||
+	    delivery_target_is_away(delivery, target)) {
 		*must_wait = true;
 		return true;
 	}
@@ -67,6 +69,18 @@ bool change_pass_on(const struct transaction *t, const struct intended_change *i
 	kept_make(t, intended, &kept);
 	return !t->gateway->delivery ||
 	       change_share(t->gateway->delivery, &kept.head, &kept.metadata, answer, t->south.arena, t->outcome);
+}
+
+bool change_made(const struct transaction *t, const struct intended_change *intended, struct str answer)
+{
+	struct access *access = t->gateway->access;
+	struct str source = t->source->backend.name;
+
+	if (t->gateway->delivery && intended->change.is_removal)
+		known_document_drop(access, source, &intended->entry);
+	else if (t->gateway->delivery)
+		known_document_keep(access, source, &intended->entry, t->now_s, t->south.arena);
+	return change_pass_on(t, intended, answer);
 }
 
 /* A change builds upon the version that it was made from, and makes the next one. */

@@ -14,8 +14,11 @@ bool change_may_wait(const struct transaction *t, const struct intended_change *
 bool change_accept(const struct transaction *t, const struct intended_change *intended, struct provided *provided,
 		   struct buf *answer) MUST_CHECK;
 
-/* For a change that was made at once: passes it on to where the document was shared (change_share.h). */
+/* Passes a change that is made on to where the document was shared (change_share.h). */
 bool change_pass_on(const struct transaction *t, const struct intended_change *intended, struct str answer) MUST_CHECK;
+
+/* For a change that was made at once: passes it on, and remembers what the document is now. */
+bool change_made(const struct transaction *t, const struct intended_change *intended, struct str answer) MUST_CHECK;
 
 /* For a removal of which the metadata are gone and the bytes are not: what is left is done later where that may be, and
  * else is for the operator to know. t->outcome becomes before. Always true. */

@@ -1,14 +1,17 @@
 #include "gateway/transactions/document_change.h"
 
+#include "gateway/access/known_document.h"
 #include "gateway/access/registered_document.h"
 #include "gateway/run/random.h"
 #include "gateway/transactions/change_accept.h"
+#include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/identify_patient.h"
 #include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
 #include "mappers/base/xds_time.h"
 #include "mappers/document_search.h"
 #include "mappers/metadata_rim.h"
+#include "mappers/submission_match.h"
 
 struct str fresh_uuid(const struct transaction *t)
 {
@@ -42,6 +45,38 @@ static bool not_there(const struct transaction *t)
 	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such DocumentReference; search for it.");
 }
 
+/* What is registered; where changes may wait for a registry that does not answer, what was. */
+static bool registered_find(const struct transaction *t, struct str urn, struct present_document *present)
+{
+	struct transaction asking = *t;
+	struct outcome outcome = *t->outcome;
+
+	if (!t->gateway->delivery)
+		return document_entry_shown(t, urn, &present->entry);
+	asking.outcome = &outcome;
+	asking.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
+	if (document_entry_shown(&asking, urn, &present->entry)) {
+		*t->outcome = outcome;
+		return true;
+	}
+	if (submission_may_pass(&outcome))
+		present->entry = known_document_find(t->gateway->access, t->visit, t->source->backend.name, urn,
+						     t->now_s, t->south.arena);
+	present->is_remembered = present->entry != NULL;
+	if (!present->entry)
+		*t->outcome = outcome;
+	return present->is_remembered;
+}
+
+/* What a patient hides in one source is hidden in all, also while it is not registered. */
+static bool elsewhere_verify(const struct transaction *t, const struct document_entry *entry)
+{
+	struct document_entry one = *entry;
+	struct metadata found = { .document_entries = &one, .document_entry_count = 1 };
+
+	return hidden_elsewhere_drop(t, &found) && (found.document_entry_count > 0 || not_there(t));
+}
+
 /* What waits, and else what is registered. */
 static bool present_find(const struct transaction *t, struct str urn, struct present_document *present)
 {
@@ -50,9 +85,11 @@ static bool present_find(const struct transaction *t, struct str urn, struct pre
 	if (!document_waiting_find(t, urn, &present->waiting))
 		return false;
 	present->entry = waiting->entry;
-	if (!present->entry && !document_entry_shown(t, urn, &present->entry))
+	if (!present->entry && !registered_find(t, urn, present))
 		return false;
-	return (present->entry && !waiting->is_removed) || not_there(t);
+	if (!present->entry || waiting->is_removed)
+		return not_there(t);
+	return (!waiting->entry && !present->is_remembered) || elsewhere_verify(t, present->entry);
 }
 
 /* Of what is registered itself, the registry says what it relates to; in an outage nobody does. */
@@ -69,6 +106,8 @@ static bool around_find(const struct transaction *t, struct present_document *pr
 		present->around.entry_count = waiting->metadata.document_entry_count;
 		return true;
 	}
+	if (present->is_remembered)
+		return true;
 	if (!waiting->entry)
 		return associations_ask(t, &present->entry->entry_uuid, 1, &present->around);
 	outcome_init(&ignored);
@@ -285,10 +324,10 @@ bool document_change_do(const struct transaction *t, const struct present_docume
 		return false;
 	if (!must_wait) {
 		if (change_send(t, present, intended, &done))
-			return change_pass_on(t, intended, buf_str(answer));
+			return change_made(t, intended, buf_str(answer));
 		/* Nobody finds the document any more; its bytes are still there. */
 		if (intended->change.is_removal && done > 0)
-			return change_rest(t, intended, &before) && change_pass_on(t, intended, buf_str(answer));
+			return change_rest(t, intended, &before) && change_made(t, intended, buf_str(answer));
 		if (!change_may_wait(t, intended)) {
 			if (intended->is_unclear)
 				outcome_inform(t->outcome, ERR_BACKEND_ANSWER, "",

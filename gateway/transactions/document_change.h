@@ -14,6 +14,7 @@ struct present_document {
 	struct neighbourhood around; /* its associations */
 	struct str etag;
 	struct document_waiting waiting; /* what of it waits */
+	bool is_remembered;              /* its registry did not answer: entry is what it had when it was last read */
 };
 
 /* Reads it, and sees to it that the caller may change it and means this version of it (If-Match; STR_NONE: whichever it is).

@@ -1,4 +1,5 @@
 /* Reads one DocumentReference by its id. Source: FHIR R4 http read; MHD 4.2.4 3.67 (the id of a found entry). */
+#include "gateway/access/known_document.h"
 #include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/resources.h"
 #include "mappers/json_writer.h"
@@ -22,6 +23,8 @@ static bool reference_read(const struct transaction *t, struct str id, struct st
 	    (!waiting_entry(&waiting, entry->entry_uuid) &&
 	     (!associations_ask(t, &entry->entry_uuid, 1, &around) || !around_drop(t, &around, hidden_elsewhere_drop))))
 		return false;
+	if (t->gateway->delivery && !waiting_entry(&waiting, entry->entry_uuid))
+		known_document_keep(t->gateway->access, t->source->backend.name, entry, t->now_s, t->south.arena);
 	*etag = version_etag(t, entry->entry_uuid, entry->version, entry->availability_status);
 	json_writer_init(&writer, answer);
 	return document_reference_write(t, entry, &around, &writer) && json_writer_finish(&writer, t->outcome);

@@ -107,6 +107,9 @@ static bool answer_unchanged(const struct transaction *t, const struct present_d
 
 	if (waiting->entry)
 		return publication_accepted(t, waiting->ids[waiting->count - 1], provided, answer);
+	if (present->is_remembered)
+		return outcome_add(t->outcome, ERR_BACKEND_DOWN, "",
+				   "The registry does not answer; it had this already when it was last read.");
 	*etag = present->etag;
 	/* Who repeats a change whose answer was lost may have lost more with it. */
 	return answer_write(t, present, present->entry, answer) &&

@@ -98,14 +98,43 @@ class Updates(Stand):
         self.assertEqual(self.read(name)[0]["description"], "slow")
         self.assertEqual(len(self.versions(bundle)), 2)
 
-    def test_down_registry_is_told(self):
-        """Nobody knows the document then: neither its patient, nor what would be changed."""
-        bundle, name, etag = self.published()
+    def test_down_and_unknown_is_told(self):
+        """Of what nobody has read here, neither the patient is known nor what would be changed."""
+        bundle = support.demo_bundle(b"<a>unread</a>")
+        answer = self.assertStatus(self.gateway.publish(bundle), 200).json()
+        name = reference_location(answer).split("/")[1]
         self.domain.kill()
-        self.assertIn(self.patch(name, "down", **{"If-Match": etag}).status, (502, 503))
+        self.assertIn(self.patch(name, "down").status, (502, 503))
         self.assertIn(self.delete(name).status, (502, 503))
         self.domain_restart()
         self.assertEqual(len(self.versions(bundle)), 1)
+
+    def test_down_between_read_and_update(self):
+        bundle, name, etag = self.published()
+        self.domain.kill()
+        first = self.waits(self.patch(name, "first", **{"If-Match": etag}))
+        self.assertStatus(self.patch(name, "stale", **{"If-Match": etag}), 412)
+        second = self.waits(self.patch(name, "second"))
+        self.gateway.kill()
+        self.gateway_restart()
+        self.domain_restart()
+        self.assertEqual(self.settled(first)["description"], "first")
+        self.assertEqual(self.settled(second)["description"], "second")
+        self.assertEqual(len(self.versions(bundle)), 3)
+        self.domain.kill()
+        third = self.waits(self.patch(name, "third"))
+        self.domain_restart()
+        self.assertEqual(self.settled(third)["description"], "third")
+        self.assertEqual(self.read(name)[0]["description"], "third")
+
+    def test_down_between_read_and_delete(self):
+        bundle, name, etag = self.published()
+        self.domain.kill()
+        url = self.waits(self.delete(name, **{"If-Match": etag}))
+        self.assertStatus(self.delete(name), 404)
+        self.domain_restart()
+        self.assertEqual(self.settled(url)["resourceType"], "OperationOutcome")
+        self.assertEqual(self.versions(bundle), [])
 
     def test_109_gateway_killed_in_between(self):
         bundle, name, _ = self.published()
@@ -172,9 +201,11 @@ class Waiting(Stand):
     """Documents that are not registered themselves."""
 
     def waiting(self, content):
-        """A document that waits: its bundle, the status URL of its publication, and its id."""
+        """A document that waits: its bundle, the status URL of its publication, and its id. Another one of its patient
+        waits before it, so that it is not being sent."""
         bundle = support.demo_bundle(content)
         self.domain.kill()
+        self.accept(support.demo_bundle(b"<a>before</a>"))
         url = self.accept(bundle)
         found = self.assertStatus(self.gateway.find(), 200).json()
         oid = support.document_oid(bundle)
@@ -208,7 +239,6 @@ class Waiting(Stand):
             self.assertStatus(support.request("GET", each), 404)
         self.read(name, 404)
         self.assertEqual(self.versions(bundle), [])
-        self.assertEqual(self.proxy.count("ProvideAndRegisterDocumentSet-b"), 1)
 
 
 class Shared(Stand):

@@ -1,0 +1,18 @@
+/* Document entries as they were when they were last read by their id here: for who changes one while its registry cannot
+ * be asked. They say who the patient is, and so what consent decides about, and upon which version the change builds; the
+ * registry has the last word when it is back. Kept encrypted among the last known answers, for a day. */
+#ifndef PASSERELLE_KNOWN_DOCUMENT_H
+#define PASSERELLE_KNOWN_DOCUMENT_H
+
+#include "gateway/access/visible.h"
+
+/* source: the name of the back-end. Writing waits for nothing. */
+void known_document_keep(struct access *access, struct str source, const struct document_entry *entry, int64_t now_s,
+			 struct arena *arena);
+void known_document_drop(struct access *access, struct str source, const struct document_entry *entry);
+
+/* The document with this id ("urn:uuid:", logicalID), in the arena, if the caller may find it; NULL when it is not known. */
+const struct document_entry *known_document_find(struct access *access, struct visit *visit, struct str source,
+						 struct str urn, int64_t now_s, struct arena *arena);
+
+#endif
