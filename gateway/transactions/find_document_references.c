@@ -129,8 +129,6 @@ static bool entries_join(const struct legs *legs, struct document_found **items,
 	*items = arena_array(t->south.arena, room, sizeof(**items));
 	if (!*items)
 		return no_memory(t);
-	if (room > t->gateway->config->search_results_max)
-		return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Narrow the search: it has too many results.");
 	for (size_t i = 0; i < legs->count; i++) {
 		const struct found *found = legs->items[i].found;
 

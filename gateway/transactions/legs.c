@@ -5,6 +5,9 @@
 /* What is left of the request's time when its legs must have ended: for joining them and answering. */
 #define JOIN_TIME_MS 1000
 
+/* Of the memory of a leg, what its answers leave to what is done with them: a fifth. */
+#define LEG_BYTES(request_bytes) ((request_bytes) + (request_bytes) / 4)
+
 static bool is_one(const struct legs *legs)
 {
 	return legs->t->gateway->source_count == 1;
@@ -24,7 +27,7 @@ static bool leg_open(struct legs *legs, struct source *source, struct leg *leg)
 	*leg = (struct leg) { .t = *t, .wanted = true, .legs = legs };
 	if (is_one(legs))
 		return true;
-	arena = arena_new(t->gateway->config->limits_request_memory);
+	arena = arena_new(LEG_BYTES(t->gateway->config->limits_request_memory));
 	if (!arena || !arena_defer(t->south.arena, arena_release, arena))
 		return no_memory(t);
 	outcome_init(&leg->outcome);
@@ -87,6 +90,17 @@ struct search_sources legs_sources(const struct legs *legs)
 	return sources;
 }
 
+/* A source whose answers take all memory is missing like one that does not answer, and takes nobody along. */
+static bool leg_read(struct leg *leg)
+{
+	struct legs *legs = leg->legs;
+
+	return legs->read(leg, legs->ctx) &&
+	       (arena_used(leg->t.south.arena) <= legs->t->gateway->config->limits_request_memory ||
+		outcome_add(leg->t.outcome, ERR_TOO_COSTLY, "",
+			    "Narrow the search: its answer takes too much memory."));
+}
+
 static void leg_run(struct worker_job *job, bool expired)
 {
 	struct leg *leg = (struct leg *)(void *)((char *)job - offsetof(struct leg, job));
@@ -94,7 +108,7 @@ static void leg_run(struct worker_job *job, bool expired)
 
 	leg->answered = expired ? outcome_add(leg->t.outcome, ERR_BACKEND_TIMEOUT, "",
 					      "There was no time left to ask it; try again later.")
-				: legs->read(leg, legs->ctx);
+				: leg_read(leg);
 	pthread_mutex_lock(&legs->lock);
 	legs->running--;
 	pthread_cond_signal(&legs->ended);
@@ -147,7 +161,7 @@ static void legs_walk(struct legs *legs)
 			own = leg;
 	}
 	if (own)
-		own->answered = legs->read(own, legs->ctx);
+		own->answered = leg_read(own);
 	pthread_mutex_lock(&legs->lock);
 	while (legs->running > 0)
 		pthread_cond_wait(&legs->ended, &legs->lock);
@@ -156,10 +170,14 @@ static void legs_walk(struct legs *legs)
 	pthread_mutex_destroy(&legs->lock);
 }
 
+/* Its own trouble, or that it answers too much; a leg has memory of its own. */
 static bool leg_may_be_missing(const struct leg *leg)
 {
 	for (size_t i = 0; i < leg->outcome.count; i++) {
-		if (leg->outcome.issues[i].severity == SEVERITY_ERROR && !issue_is_of_source(&leg->outcome.issues[i]))
+		const struct issue *issue = &leg->outcome.issues[i];
+
+		if (issue->severity == SEVERITY_ERROR && !issue_is_of_source(issue) && issue->code != ERR_NO_MEMORY &&
+		    issue->code != ERR_TOO_COSTLY)
 			return false;
 	}
 	return true;

@@ -377,13 +377,25 @@ static bool away(struct leg *leg, const struct outcome *before)
 			    STR_ARG(t->source->backend.name));
 }
 
+static bool is_too_much(const struct leg *leg)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < leg->answer_count; i++)
+		count += leg->answers[i].document_entry_count;
+	return count > leg->t.gateway->config->search_results_max;
+}
+
 bool search_ask(struct leg *leg, const struct stored_query *queries, size_t count)
 {
 	struct outcome before = *leg->t.outcome;
 
 	if (!registry_search(leg, queries, count) && !away(leg, &before))
 		return false;
-	return leg->waiting.count == 0 || waiting_join(leg);
+	if (leg->waiting.count > 0 && !waiting_join(leg))
+		return false;
+	return !is_too_much(leg) ||
+	       outcome_add(leg->t.outcome, ERR_TOO_COSTLY, "", "Narrow the search: it has too many results.");
 }
 
 bool search_links(const struct transaction *t, const char *type, struct str honoured, const struct search_key *last,

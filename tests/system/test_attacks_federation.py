@@ -53,6 +53,47 @@ class HostileCommunity(CommunityStand):
         self.assertEqual([oid_of(each) for each in matches(found)], [there])
 
 
+class FloodingCommunity(CommunityStand):
+    """Who answers more than there is room for is missing, alone."""
+
+    @classmethod
+    def configuration(cls):
+        return dict(super().configuration(), search={"results_max": 50}, limits={"request_memory": 4 * 1024 * 1024})
+
+    def answers(self, count, edit):
+        self.dsp_proxy.clear()
+        self.dsp_proxy.script("CrossGatewayQuery", more_entries(count, edit))
+        found = self.find(_count=100)
+        self.assertIn(self.here, [oid_of(each) for each in matches(found)])
+        return found
+
+    def setUp(self):
+        super().setUp()
+        self.here = self.publish(self.gateway, b"of the hospital")
+        self.there = self.publish(self.feeder, b"of the nation")
+
+    def another(self, entry, number):
+        return entry.replace(self.there.encode(), b"%s.%d" % (self.there.encode(), number))
+
+    def test_029_more_entries_than_one_search_may_have(self):
+        self.assertEqual(self.answers(49, self.another)["total"], 51)
+        for count in (50, 500):
+            found = self.answers(count, self.another)
+            self.assertEqual([each["code"] for each in issues(found)], ["incomplete"])
+            self.assertEqual(len(matches(found)), 1)
+
+    def test_029_more_bytes_than_there_is_memory(self):
+        """However near to the end of it: what is done with the answers takes some, too."""
+        filled = set()
+        for size in range(60, 200, 6):
+            slot = (b'<rim:Slot name="urn:x:fill"><rim:ValueList><rim:Value>' + b"x" * size * 1000 +
+                    b"</rim:Value></rim:ValueList></rim:Slot>")
+            found = self.answers(30, lambda entry, number, slot=slot: re.sub(
+                rb"(<rim:ExtrinsicObject[^>]*>)", rb"\1" + slot, self.another(entry, number)))
+            filled.add(tuple(each["code"] for each in issues(found)))
+        self.assertEqual(filled, {(), ("incomplete",)})
+
+
 class WhoSaysWhatIsSecret(trust.TrustStand):
     """What consents go by is not for those whom they keep out."""
     PATIENT = "IHEBLUE-1004"
