@@ -215,7 +215,7 @@ class Parts:
         self.more = dict(more)
         self.postgres = None
         if store == "postgresql":
-            self.postgres_start()
+            self.postgres_start(publications)
         self.disks = [SmallDisk(os.path.join(directory, "state%d" % number), STATE_BYTES) for number in range(gateway_count)]
         self.clocks = [Clock(os.path.join(directory, "clock%d" % number)) for number in range(gateway_count)]
         self.ports = [support.free_port() for _ in range(gateway_count)]
@@ -231,8 +231,9 @@ class Parts:
     def redis_cli(self, *words):
         subprocess.run(["redis-cli", "-s", self.redis_path, *words], capture_output=True, check=False, timeout=20)
 
-    def postgres_start(self):
-        self.postgres = postgres_stand.PostgreSQL()
+    def postgres_start(self, publications):
+        self.postgres_disk = SmallDisk(tempfile.mkdtemp(prefix="passerelle-pg-"), (192 << 20) + 50000 * publications)
+        self.postgres = postgres_stand.PostgreSQL("min_wal_size=32MB", "max_wal_size=64MB", directory=self.postgres_disk.path)
         self.postgres_wire = Wire(("127.0.0.1", self.postgres.port))
         path = os.path.join(self.directory, "postgresql.conninfo")
         with open(path, "w", encoding="ascii") as file:
@@ -285,6 +286,8 @@ class Parts:
             process.wait()
         if self.postgres:
             self.postgres.close()
+            self.postgres_disk.close()
+            shutil.rmtree(self.postgres_disk.path, True)
         for each in self.disks + [self.hcm_disk, self.network]:
             each.close()
 
@@ -386,6 +389,15 @@ def postgres_connections_cut(parts, _chance):
     parts.postgres.cut()
 
 
+def postgres_disk_full(parts, chance):
+    parts.postgres_disk.fill()
+    hold(chance)
+    parts.postgres_disk.free()
+    # It may have given up, as one that cannot write its log does; then its operator starts it again.
+    parts.postgres.kill()
+    parts.postgres.start()
+
+
 def postgres_wire_spoilt(parts, chance):
     parts.postgres_wire.mode = chance.choice(("answers lost", "answers cut in half", "nothing passes"))
     hold(chance)
@@ -400,6 +412,7 @@ def faults_possible(parts):
     faults += [domain_disk_full] if parts.hcm_disk.exists else []
     faults += [clock_jumps] if parts.clocks[0].exists else []
     faults += [postgres_killed, postgres_connections_cut, postgres_wire_spoilt] if parts.postgres else []
+    faults += [postgres_disk_full] if parts.postgres and parts.postgres_disk.exists else []
     return faults
 
 

@@ -36,8 +36,8 @@ def unprivileged():
 class PostgreSQL:
     """Durable as in earnest (fsync, synchronous_commit): kill() and start() are the crash and what comes after it."""
 
-    def __init__(self, *settings):
-        self.directory = tempfile.mkdtemp(prefix="passerelle-pg-")
+    def __init__(self, *settings, directory=None):
+        self.directory = directory or tempfile.mkdtemp(prefix="passerelle-pg-")
         self.data = os.path.join(self.directory, "data")
         self.log_path = os.path.join(self.directory, "log")
         self.port = free_port()
