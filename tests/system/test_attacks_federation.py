@@ -1,5 +1,6 @@
 """Attacks on what several networks and hospitals share: a community that lies, patches that grow."""
 import json
+import os
 import re
 import threading
 import unittest
@@ -8,6 +9,7 @@ import uuid
 import proxy
 import support
 import test_outbox
+import test_tenants
 import trust
 from test_federation import CommunityStand, issues, matches, oid_of
 
@@ -15,6 +17,7 @@ OBJECT = re.compile(rb"<rim:ExtrinsicObject.*?</rim:ExtrinsicObject>", re.DOTALL
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 LABELS = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"
+NORD, SUD = test_tenants.NORD, test_tenants.SUD
 PIX = "PRPA_IN201309UV02"
 
 
@@ -192,6 +195,130 @@ class WhatWaits(test_outbox.Case):
         self.send("IHEBLUE-1003", 300000, 200)
         self.domain.kill()
         self.send("IHEBLUE-1004", 300000, 202)
+
+
+def routes():
+    """Method and path of everything that is served below a base, as the router's table says it."""
+    with open(os.path.join(support.ROOT, "profiles/mhd/routes.def"), encoding="utf-8") as file:
+        return re.findall(r'^ROUTE\(\w+,\s+(\w+),\s+"([^"/][^"]*|)"', file.read(), re.MULTILINE)
+
+
+class OtherTenants(test_tenants.TenantStand):
+    """Two hospitals with all that keeps state, on one affinity domain: the same patients, the same back-end."""
+    OPEN = {"metadata", ".well-known/smart-configuration", "auth/jwks", "auth/token"}
+
+    @classmethod
+    def setUpClass(cls):
+        before = test_tenants.Domain
+        test_tenants.Domain = lambda directory: before(directory, **trust.domain_configuration(directory))
+        try:
+            super().setUpClass()
+        finally:
+            test_tenants.Domain = before
+        cls.gateway.stop()
+        overrides = trust.trust_configuration(cls.directory, cls.domain)
+        overrides["consent"]["care_relationships"] = ["any|any"]
+        cls.gateway = support.Gateway(
+            cls.directory, [cls.domain.back_end()], name="both", default_tenant=NORD,
+            tenants=[{"name": name, "file": name + ".yaml"} for name in (NORD, SUD)],
+            publication={"degraded": "accept", "operators": [trust.DOCTOR]}, **overrides)
+        cls.addClassCleanup(cls.gateway.kill)
+
+    def test_066_tokens_open_no_route_of_another(self):
+        token = self.token("doctor", NORD)
+        below = routes()
+        self.assertGreater(len(below), 35)
+        for method, path in below:
+            if path not in self.OPEN:
+                self.assertStatus(self.ask(SUD, "/" + path.replace("{id}", "x").replace("{version}", "1"), token, method,
+                                           None if method == "GET" else b"{}"), 401)
+
+    def test_092_ids_lead_nowhere_at_another(self):
+        doctor = {name: self.token("doctor", name, user="one",
+                                   scope="user/*.cruds ITI-65 ITI-66 ITI-67 ITI-68") for name in (NORD, SUD)}
+        patient = {name: self.token("patient", name, user="maria", patient="%s|%s" % (
+            trust.PATIENT_SYSTEM, support.PATIENT)) for name in (NORD, SUD)}
+        fhir = {"Content-Type": "application/fhir+json"}
+        bundle = self.publish(NORD, doctor[NORD])
+        found = self.find(NORD, doctor[NORD], support.document_oid(bundle))[0]
+        binary = found["content"][0]["attachment"]["url"].rsplit("/", 1)[1]
+        person = found["subject"]["reference"].rsplit("/", 1)[1]
+        waiting = self.assertStatus(self.ask(NORD, "", doctor[NORD], "POST", json.dumps(support.demo_bundle(
+            b"waits")).encode(), Prefer="respond-async", **fhir), 202).header("Content-Location").rsplit("/", 1)[1]
+        consent = self.assertStatus(self.ask(NORD, "/Consent", patient[NORD], "POST", json.dumps(
+            trust.consent_resource({"type": "permit"})).encode(), **fhir), 201).json()["id"]
+        query = "?patient.identifier=%s%%7C%s&" % (trust.PATIENT_SYSTEM, support.PATIENT)
+        events = self.assertStatus(self.ask(NORD, "/AuditEvent" + query + "date=ge2020", patient[NORD]), 200).json()
+        event = next(each["resource"]["id"] for each in events["entry"] if "id" in each["resource"])
+        for token, method, path in (
+                (doctor, "GET", "/DocumentReference/" + found["id"]), (doctor, "GET", "/Binary/" + binary),
+                (doctor, "PUT", "/DocumentReference/" + found["id"]), (doctor, "GET", "/Patient/" + person),
+                (doctor, "DELETE", "/_async/" + waiting), (doctor, "GET", "/_async/" + waiting),
+                (doctor, "GET", "/Task/" + waiting), (doctor, "DELETE", "/Task/" + waiting),
+                (doctor, "POST", "/Task/" + waiting + "/$retry")):
+            with self.subTest(method=method, path=path.split("/")[1]):
+                body = json.dumps(found).encode() if method == "PUT" else None
+                answer = self.ask(SUD, path, token[SUD], method, body, **(fhir if body else {}))
+                self.assertIn(answer.status, (404, 405) if "DELETE" in method else (404,), repr(answer))
+                if method == "GET":
+                    self.assertNotEqual(self.ask(NORD, path, token[NORD]).status, 404, path)
+        # What both share is the patient's will; who may read it is each one's own matter.
+        self.assertIn(self.ask(SUD, "/Consent/" + consent, patient[SUD]).status, (200, 404))
+        tasks = self.assertStatus(self.ask(SUD, "/Task", doctor[SUD]), 200).json()
+        self.assertNotIn("entry", tasks)
+        events = self.assertStatus(self.ask(SUD, "/AuditEvent" + query + "date=ge2020&_id=" + event, patient[SUD]), 200)
+        self.assertNotIn(b'"AuditEvent"', events.body)
+
+    def test_066_places_in_a_search_are_not_anothers(self):
+        token = {name: self.token("doctor", name) for name in (NORD, SUD)}
+        for _ in range(2):
+            self.publish(NORD, token[NORD])
+        query = "?status=current&_count=1&patient.identifier=%s%%7C%s" % (trust.PATIENT_SYSTEM, support.PATIENT)
+        first = self.assertStatus(self.ask(NORD, "/DocumentReference" + query, token[NORD]), 200).json()
+        place = next(each["url"] for each in first["link"] if each["relation"] == "next").split("?")[1]
+        self.assertStatus(self.ask(NORD, "/DocumentReference?" + place, token[NORD]), 200)
+        self.assertStatus(self.ask(SUD, "/DocumentReference?" + place, token[SUD]), 400)
+
+
+class HostileFiles(test_tenants.Reload):
+    """Only what this class says: files of tenants that are none."""
+
+    def test_127_what_is_no_configuration_is_not_taken(self):
+        path = os.path.join(self.directory, SUD + ".yaml")
+        token = self.token("doctor", SUD)
+
+        def sparse():
+            with open(path, "wb") as file:
+                file.truncate(1 << 40)
+
+        def content(text):
+            def write():
+                with open(path, "wb") as file:
+                    file.write(text)
+            return write
+
+        bomb = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
+            b"%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n" % ((c, c) + (c - 1,) * 8) for c in range(98, 108))
+        for make in (lambda: os.mkfifo(path), lambda: os.mkdir(path), lambda: os.symlink("/dev/zero", path),
+                     lambda: os.symlink(path, path), lambda: os.symlink("/etc/shadow-", path), sparse,
+                     content(bomb), content(b"[" * 100000), content(b"{" * 100000), content(b"\0" * 100),
+                     content(b"limits: {requests_per"), content(b"\xff\xfe{}"), content(b"limits: {}\nlimits: {}\n"),
+                     content(b"listen: {port: 1}\n"), content(b"state_directory: /tmp/elsewhere\n"),
+                     content(b"tenants: [{name: x, file: x.yaml}]\n"), content(b"audit: !!python/object:os.system {}\n"),
+                     content(b"x" * 5000000)):
+            os.remove(path)
+            make()
+            line = self.reload()[-1]
+            self.assertNotEqual(line["level"], "info", (line, make))
+            self.assertStatus(self.ask(SUD, "/List?patient.identifier=urn:oid:%s%%7C%s&code=submissionset" % (
+                support.AUTHORITY, support.PATIENT), token), 200)
+            if os.path.isdir(path) and not os.path.islink(path):
+                os.rmdir(path)
+                content(b"{}")()
+
+
+for name in [name for name in vars(test_tenants.Reload) if name.startswith("test_")]:
+    setattr(HostileFiles, name, None)  # they run where they stand
 
 
 if __name__ == "__main__":
