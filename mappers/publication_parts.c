@@ -1,8 +1,12 @@
 #include "mappers/publication_parts.h"
 
+#include <stdlib.h>
+
 #include "mappers/caller_json.h"
+#include "mappers/base/uuid.h"
 #include "mappers/json_tree.h"
 #include "mappers/metadata_rim.h"
+#include "mappers/operation_outcome.h"
 #include "mappers/xds_message.h"
 
 static json_t *object_load(struct str text)
@@ -142,6 +146,112 @@ bool publication_result_read(struct str text, struct arena *arena, struct public
 	result->status = (int)json_integer_value(json_object_get(object, "status"));
 	result->body = str_from(text, line.size + 1);
 	return true;
+}
+
+/* What it builds upon, beyond itself. */
+static bool is_own(const struct metadata *metadata, struct str urn)
+{
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		if (str_equal_nocase(metadata->document_entries[i].entry_uuid, urn))
+			return true;
+	}
+	for (size_t i = 0; i < metadata->folder_count; i++) {
+		if (str_equal_nocase(metadata->folders[i].entry_uuid, urn))
+			return true;
+	}
+	return false;
+}
+
+bool publication_names(const struct metadata *metadata, struct arena *arena, struct strs *makes, struct strs *needs)
+{
+	size_t room = metadata->document_entry_count * 2 + metadata->folder_count + 2;
+	const struct submission_set *set = &metadata->submission_sets[0];
+
+	makes->items = arena_array(arena, room, sizeof(struct str));
+	needs->items = arena_array(arena, metadata->association_count, sizeof(struct str));
+	if (!makes->items || !needs->items)
+		return false;
+	makes->items[makes->count++] = set->unique_id;
+	makes->items[makes->count++] = set->entry_uuid;
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		makes->items[makes->count++] = metadata->document_entries[i].entry_uuid;
+		makes->items[makes->count++] = metadata->document_entries[i].unique_id;
+	}
+	for (size_t i = 0; i < metadata->folder_count; i++)
+		makes->items[makes->count++] = metadata->folders[i].entry_uuid;
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		struct str target = metadata->associations[i].target;
+
+		if (uuid_valid(target) && !is_own(metadata, target))
+			needs->items[needs->count++] = target;
+	}
+	return true;
+}
+
+/* The entry of the SubmissionSet; the first when none can be told. */
+static json_t *response_find(json_t *bundle)
+{
+	json_t *entries = json_object_get(bundle, "entry");
+
+	for (size_t i = 0; i < json_array_size(entries); i++) {
+		json_t *response = json_object_get(json_array_get(entries, i), "response");
+		const json_t *location = json_object_get(response, "location");
+
+		if (json_is_string(location) && strncmp(json_string_value(location), "List/", 5) == 0)
+			return response;
+	}
+	return json_object_get(json_array_get(entries, 0), "response");
+}
+
+static json_t *outcome_tree(const struct outcome *outcome)
+{
+	struct json_writer writer;
+	struct buf text;
+	json_t *tree;
+
+	buf_init(&text, PUBLICATION_HEAD_BYTES_MAX);
+	json_writer_init(&writer, &text);
+	operation_outcome_write(outcome, &writer);
+	tree = object_load(buf_str(&text));
+	buf_free(&text);
+	return tree;
+}
+
+/* What an answer says already stays. Consumes told. */
+static bool issues_add(json_t *response, json_t *told)
+{
+	json_t *present = json_object_get(response, "outcome");
+	bool ok;
+
+	if (!json_is_object(present))
+		return json_object_set_new(response, "outcome", told) == 0;
+	ok = json_array_extend(json_object_get(present, "issue"), json_object_get(told, "issue")) == 0;
+	json_decref(told);
+	return ok;
+}
+
+bool publication_answer_inform(struct str *answer, const struct outcome *outcome, struct arena *arena)
+{
+	json_t *bundle;
+	json_t *response;
+	json_t *told;
+	char *text;
+
+	if (outcome->count == 0 || outcome->has_error)
+		return true;
+	bundle = object_load(*answer);
+	response = response_find(bundle);
+	if (!json_tree_keep(arena, bundle) || !response)
+		return false;
+	told = outcome_tree(outcome);
+	if (!told || !issues_add(response, told))
+		return false;
+	text = json_dumps(bundle, JSON_COMPACT);
+	if (!text)
+		return false;
+	*answer = arena_copy(arena, str_from_c(text));
+	free(text);
+	return answer->data != NULL;
 }
 
 bool publication_answer_rename(struct str *answer, struct str from, struct str to, struct arena *arena)

@@ -53,6 +53,15 @@ void publication_result_write(const struct publication_result *result, struct bu
 /* body points into text. */
 bool publication_result_read(struct str text, struct arena *arena, struct publication_result *result) MUST_CHECK;
 
+/* What a publication brings into being (set and objects by their ids, set and documents by uniqueId too), and what it builds
+ * upon beyond that: names that an order can be kept by. False without memory. */
+bool publication_names(const struct metadata *metadata, struct arena *arena, struct strs *makes,
+		       struct strs *needs) MUST_CHECK;
+
+/* A transaction-response that also says this, at the entry of the SubmissionSet. An outcome with an error adds nothing.
+ * False without memory. */
+bool publication_answer_inform(struct str *answer, const struct outcome *outcome, struct arena *arena) MUST_CHECK;
+
 /* answer with id taken for as often as it stands in it: what was registered under other ids than planned. False without
  * memory. */
 bool publication_answer_rename(struct str *answer, struct str from, struct str to, struct arena *arena) MUST_CHECK;

@@ -2,6 +2,7 @@
  * ended, and until then the registry is asked before it is sent again. */
 #include "gateway/access/registered.h"
 #include "gateway/delivery/attempt.h"
+#include "gateway/delivery/share.h"
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
@@ -32,6 +33,11 @@ static bool planned_keep(struct attempt *attempt)
 	struct metadata *planned = &attempt->planned;
 	const struct metadata *metadata = &attempt->metadata;
 
+	attempt->parts = arena_array(attempt->arena, metadata->document_entry_count, sizeof(*attempt->parts));
+	if (!attempt->parts)
+		return outcome_add(&attempt->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	for (size_t i = 0; i < metadata->document_entry_count; i++)
+		attempt->parts[i] = PUBLICATION_DOCUMENTS + i;
 	planned->submission_sets = arena_array(attempt->arena, 1, sizeof(struct submission_set));
 	planned->document_entries =
 		arena_array(attempt->arena, metadata->document_entry_count, sizeof(struct document_entry));
@@ -85,10 +91,12 @@ static bool document_read(struct attempt *attempt, size_t index, struct outbox_r
 	return true;
 }
 
-static bool documents_read(struct attempt *attempt)
+bool attempt_documents(struct attempt *attempt)
 {
 	size_t count = attempt->metadata.document_entry_count;
 
+	if (attempt->documents)
+		return true;
 	attempt->documents = arena_array(attempt->arena, count, sizeof(*attempt->documents));
 	if (!attempt->documents)
 		return outcome_add(&attempt->outcome, ERR_NO_MEMORY, "", "Try again later.");
@@ -100,7 +108,7 @@ static bool documents_read(struct attempt *attempt)
 		if (!spool || !arena_defer(attempt->arena, spool_release, spool))
 			return outcome_add(&attempt->outcome, ERR_NO_MEMORY, "", "Try again later.");
 		reader = outbox_reader_new(attempt->delivery->outbox, str_from_c(attempt->claim->item.id),
-					   PUBLICATION_DOCUMENTS + i, &attempt->outcome);
+					   attempt->parts[i], &attempt->outcome);
 		ok = reader && document_read(attempt, i, reader, spool);
 		outbox_reader_free(reader);
 		if (!ok)
@@ -168,6 +176,18 @@ static enum submission_found ask(struct attempt *attempt)
 	return found;
 }
 
+static void relation_drop(struct attempt *attempt, struct str target)
+{
+	struct metadata *metadata = &attempt->metadata;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		if (!str_equal_nocase(metadata->associations[i].target, target))
+			metadata->associations[kept++] = metadata->associations[i];
+	}
+	metadata->association_count = kept;
+}
+
 /* What it builds upon, and nobody could look up when it was accepted. */
 static enum stand targets_verify(struct attempt *attempt)
 {
@@ -181,6 +201,10 @@ static enum stand targets_verify(struct attempt *attempt)
 			return STAND_LATER;
 		}
 		attempt->end = DELIVERY_TAKEN;
+		if (!uuid.data && attempt_is_shared(attempt)) {
+			relation_drop(attempt, urn); /* it was not shared */
+			continue;
+		}
 		if (!uuid.data) {
 			outcome_add(&attempt->outcome, ERR_REFERENCE_UNRESOLVED, "",
 				    "It replaces, adds to or refers to something that is not registered.");
@@ -209,6 +233,9 @@ static bool id_rename(struct attempt *attempt, enum seal_kind kind, struct str f
 
 static bool answer_adjust(struct attempt *attempt)
 {
+	if (!str_equal(attempt->claim->item.kind, STR(PUBLICATION_PROVIDE)))
+		return true;
+
 	const struct metadata *planned = &attempt->planned;
 	const struct metadata *metadata = &attempt->metadata;
 	bool ok = id_rename(attempt, SEAL_LIST, planned->submission_sets[0].entry_uuid,
@@ -222,7 +249,7 @@ static bool answer_adjust(struct attempt *attempt)
 	}
 	for (size_t i = 0; ok && i < metadata->folder_count; i++)
 		ok = id_rename(attempt, SEAL_LIST, planned->folders[i].entry_uuid, metadata->folders[i].entry_uuid);
-	return ok;
+	return ok && publication_answer_inform(&attempt->answer, &attempt->outcome, attempt->arena);
 }
 
 enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending, bool is_unclear, bool works)
@@ -282,6 +309,18 @@ static enum stand unclear(struct attempt *attempt, const struct outcome *sending
 	return attempt_failed(attempt, sending, true, works);
 }
 
+static bool is_registered_only(const struct attempt *attempt)
+{
+	return str_equal(attempt->claim->item.kind, STR(DELIVERY_REGISTER));
+}
+
+static enum soap_end submit(struct attempt *attempt, const struct rim_list *objects, struct outcome *sending)
+{
+	return is_registered_only(attempt) ? xds_register(&attempt->south, objects, sending)
+					   : xds_provide(&attempt->south, objects, attempt->documents,
+							 attempt->metadata.document_entry_count, sending);
+}
+
 static enum stand send(struct attempt *attempt, bool works)
 {
 	struct outcome sending;
@@ -289,7 +328,7 @@ static enum stand send(struct attempt *attempt, bool works)
 	enum stand stand;
 
 	outcome_init(&sending);
-	if (!documents_read(attempt))
+	if (!is_registered_only(attempt) && !attempt_documents(attempt))
 		return attempt->outcome.issues[0].code == ERR_INTERNAL ||
 				       attempt->outcome.issues[0].code == ERR_DOCUMENT_CORRUPT
 			       ? STAND_REFUSED
@@ -301,8 +340,7 @@ static enum stand send(struct attempt *attempt, bool works)
 		return stand;
 	attempt->south.deadline =
 		deadline_in((uint64_t)attempt->target->backend->timeout_ms + attempt->bytes / BYTES_PER_MS);
-	switch (xds_provide(&attempt->south, &objects, attempt->documents, attempt->metadata.document_entry_count,
-			    &sending)) {
+	switch (submit(attempt, &objects, &sending)) {
 	case SOAP_ANSWERED:
 		attempt->outcome = sending;
 		attempt->end = DELIVERY_TAKEN;
@@ -317,8 +355,10 @@ static enum stand send(struct attempt *attempt, bool works)
 
 static enum stand deliver(struct attempt *attempt, bool works)
 {
-	enum stand stand;
+	enum stand stand = attempt_is_shared(attempt) ? attempt_share_prepare(attempt) : STAND_DELIVERED;
 
+	if (stand != STAND_DELIVERED)
+		return stand;
 	if (str_equal(attempt->claim->item.kind, STR(PUBLICATION_UPDATE)))
 		return attempt_change(attempt, works);
 	if (attempt->is_unclear) {
@@ -388,8 +428,9 @@ static enum outbox_done put_off(struct attempt *attempt, bool is_unclear, struct
 
 static void settle(struct attempt *attempt, enum stand stand)
 {
-	static const char *const words[] = { "delivered", "refused", "put off", "put off, unclear", "lost to another" };
-	bool is_settled = stand == STAND_DELIVERED || stand == STAND_REFUSED;
+	static const char *const words[] = { "delivered",        "refused",  "put off",
+					     "put off, unclear", "withheld", "lost to another" };
+	bool is_settled = stand == STAND_DELIVERED || stand == STAND_REFUSED || stand == STAND_WITHHELD;
 	enum outbox_done done = OUTBOX_STALE;
 	struct outcome settling;
 
@@ -398,12 +439,18 @@ static void settle(struct attempt *attempt, enum stand stand)
 	if (is_settled && ((stand == STAND_DELIVERED && !answer_adjust(attempt)) ||
 			   !audit_commit(attempt->trail, &attempt->outcome, &settling)))
 		stand = STAND_UNCLEAR;
+	else if (!is_settled && attempt->end != DELIVERY_UNTRIED)
+		(void)!audit_commit(attempt->trail, &attempt->outcome, &settling);
 	switch (stand) {
 	case STAND_DELIVERED:
 	case STAND_REFUSED:
 		done = outbox_settle(attempt->delivery->outbox, attempt->claim,
 				     stand == STAND_DELIVERED ? OUTBOX_DELIVERED : OUTBOX_REFUSED, reason_of(attempt),
 				     result_make(attempt, stand), &settling);
+		break;
+	case STAND_WITHHELD:
+		done = outbox_settle(attempt->delivery->outbox, attempt->claim, OUTBOX_WITHDRAWN,
+				     STR("The patient's consent does not allow it: withheld."), STR_NONE, &settling);
 		break;
 	case STAND_LATER:
 	case STAND_UNCLEAR:
@@ -444,6 +491,8 @@ enum delivery_end delivery_attempt(struct delivery *delivery, const struct deliv
 		south_begin(attempt, trace.span_id, traceparent);
 		attempt->is_unclear = job->claim.item.is_unclear || attempt->head.is_unclear;
 		stand = deliver(attempt, works);
+		if (stand == STAND_DELIVERED)
+			stand = attempt_share_onward(attempt);
 		if (stand == STAND_LATER && attempt->is_unclear && attempt->end != DELIVERY_TAKEN)
 			stand = STAND_UNCLEAR;
 	}

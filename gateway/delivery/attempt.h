@@ -13,10 +13,11 @@
 /* How it stands with the item. */
 enum stand {
 	STAND_DELIVERED,
-	STAND_REFUSED, /* for good: the outcome says why */
-	STAND_LATER,   /* nothing of it is registered */
-	STAND_UNCLEAR, /* nobody can tell now whether it is */
-	STAND_LOST     /* somebody else has it */
+	STAND_REFUSED,  /* for good: the outcome says why */
+	STAND_LATER,    /* nothing of it is registered */
+	STAND_UNCLEAR,  /* nobody can tell now whether it is */
+	STAND_WITHHELD, /* the patient does not permit it (any more) */
+	STAND_LOST      /* somebody else has it */
 };
 
 struct attempt {
@@ -28,8 +29,9 @@ struct attempt {
 	struct metadata metadata;
 	struct metadata planned; /* with the ids that the answer was prepared with */
 	struct str answer;
-	struct xds_document *documents;
-	uint64_t bytes; /* of all documents */
+	struct xds_document *documents; /* NULL: not read yet */
+	size_t *parts;                  /* where each document is in the item, parallel to the entries */
+	uint64_t bytes;                 /* of all documents */
 	struct south south;
 	struct audit_trail *trail;
 	struct outcome outcome;
@@ -47,5 +49,18 @@ enum stand attempt_mark(struct attempt *attempt) MUST_CHECK;
 /* What a failed exchange makes of the item. */
 enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending, bool is_unclear,
 			  bool works) MUST_CHECK;
+
+/* Reads the documents out of the outbox, once, and verifies them. */
+bool attempt_documents(struct attempt *attempt) MUST_CHECK;
+
+/* True for what another network is given (share.h). */
+bool attempt_is_shared(const struct attempt *attempt);
+
+/* Before something leaves for another network: what the patient does not permit (any more) is dropped, and the patient
+ * gets the identifier by which that network knows them. STAND_DELIVERED: go on. */
+enum stand attempt_share_prepare(struct attempt *attempt) MUST_CHECK;
+
+/* What has been registered is given on, durably, before it counts as delivered. STAND_DELIVERED when it is. */
+enum stand attempt_share_onward(struct attempt *attempt) MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gateway/delivery/delivery_state.h"
+#include "gateway/delivery/share.h"
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
@@ -278,8 +279,11 @@ bool delivery_open(const struct delivery_options *options, struct delivery **del
 	struct delivery *opened;
 
 	*delivery = NULL;
-	if (options->config->publication_degraded != CONFIG_DEGRADED_ACCEPT)
+	if (options->config->publication_degraded != CONFIG_DEGRADED_ACCEPT &&
+	    options->config->publication_share.count == 0)
 		return true;
+	if (!share_check(options->config, outcome))
+		return false;
 	opened = calloc(1, sizeof(*opened));
 	if (!opened)
 		return out_of_memory(outcome);

@@ -4,7 +4,7 @@
 #ifndef PASSERELLE_DELIVERY_H
 #define PASSERELLE_DELIVERY_H
 
-#include "gateway/access/access.h"
+#include "gateway/access/communities.h"
 #include "gateway/audit/audit.h"
 #include "gateway/run/seal.h"
 #include "gateway/run/spool.h"
@@ -17,8 +17,9 @@ struct delivery;
 struct delivery_target {
 	struct str name;
 	struct backend *backend;
-	struct str home;       /* what queries carry, or STR_NONE */
-	uint8_t source_number; /* in sealed ids */
+	struct str home;                         /* what queries carry, or STR_NONE */
+	uint8_t source_number;                   /* in sealed ids */
+	const struct other_community *community; /* how it knows patients; NULL: as the affinity domain does */
 };
 
 /* All borrowed for the life of the delivery. */
@@ -34,7 +35,7 @@ struct delivery_options {
 	struct str base;
 };
 
-/* Opens the outbox and begins to deliver; *delivery is NULL where publication.degraded refuses. Errors: those of
+/* Opens the outbox and begins to deliver; *delivery is NULL where publication.degraded refuses and nothing is shared. Errors: those of
  * outbox_open, ERR_VALUE_INVALID (no state_directory), ERR_NO_MEMORY. */
 bool delivery_open(const struct delivery_options *options, struct delivery **delivery,
 		   struct outcome *outcome) MUST_CHECK;

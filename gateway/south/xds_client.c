@@ -93,10 +93,48 @@ bool xds_query(const struct south *south, const struct stored_query *query, stru
 	return true;
 }
 
+/* Sends a submission and reads how it ended. */
+static enum soap_end submit(const struct south *south, const struct soap_call *request, struct outcome *outcome)
+{
+	struct xds_message message;
+	enum soap_end end;
+
+	end = soap_exchange(south, request, &message, outcome);
+	if (end != SOAP_ANSWERED)
+		return end;
+	if (message.kind != XDS_REGISTRY_RESPONSE) {
+		answer_unexpected(outcome);
+		return SOAP_UNCLEAR;
+	}
+	if (!registry_response_check(&message.response, outcome))
+		return SOAP_FAILED;
+	if (message.response.status != REGISTRY_PARTIAL_SUCCESS)
+		return SOAP_ANSWERED;
+	/* TF-2 3.41.4.2: all or nothing. Some say this of a Success with warnings: the registry knows. */
+	outcome_add(outcome, ERR_BACKEND_REFUSED, "",
+		    "The back-end says that it stored only a part; ask its operator.");
+	return SOAP_UNCLEAR;
+}
+
+static void register_write(struct xml_writer *writer, const void *body)
+{
+	submit_objects_write(writer, body);
+}
+
+enum soap_end xds_register(const struct south *south, const struct rim_list *objects, struct outcome *outcome)
+{
+	const struct soap_call request = { .url = south->backend->registry_url,
+					   .action = STR(ACTION_REGISTER),
+					   .write_body = register_write,
+					   .body = objects,
+					   .once = true };
+
+	return submit(south, &request, outcome);
+}
+
 enum soap_end xds_provide(const struct south *south, const struct rim_list *objects,
 			  const struct xds_document *documents, size_t count, struct outcome *outcome)
 {
-	struct xds_message message;
 	struct provide_body body = { objects, NULL, count };
 	struct soap_call request = { .url = south->backend->provide_url,
 				     .action = STR(ACTION_PROVIDE_AND_REGISTER),
@@ -107,7 +145,6 @@ enum soap_end xds_provide(const struct south *south, const struct rim_list *obje
 				     .once = true };
 	struct soap_attachment *attachments = arena_array(south->arena, count, sizeof(*attachments));
 	struct provided_document *provided = arena_array(south->arena, count, sizeof(*provided));
-	enum soap_end end;
 
 	if (!attachments || !provided) {
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
@@ -126,21 +163,7 @@ enum soap_end xds_provide(const struct south *south, const struct rim_list *obje
 	}
 	body.documents = provided;
 	request.attachments = attachments;
-	end = soap_exchange(south, &request, &message, outcome);
-	if (end != SOAP_ANSWERED)
-		return end;
-	if (message.kind != XDS_REGISTRY_RESPONSE) {
-		answer_unexpected(outcome);
-		return SOAP_UNCLEAR;
-	}
-	if (!registry_response_check(&message.response, outcome))
-		return SOAP_FAILED;
-	if (message.response.status != REGISTRY_PARTIAL_SUCCESS)
-		return SOAP_ANSWERED;
-	/* TF-2 3.41.4.2: all or nothing. Some say this of a Success with warnings: the registry knows. */
-	outcome_add(outcome, ERR_BACKEND_REFUSED, "",
-		    "The back-end says that it stored only a part; ask its operator.");
-	return SOAP_UNCLEAR;
+	return submit(south, &request, outcome);
 }
 
 /* One retrieve under way: finds the DocumentResponse that answers, and lets only its bytes through. */

@@ -16,4 +16,8 @@ struct xds_document {
 enum soap_end xds_provide(const struct south *south, const struct rim_list *objects,
 			  const struct xds_document *documents, size_t count, struct outcome *outcome) MUST_CHECK;
 
+/* ITI-42, sent once: metadata alone, of documents that are in a repository. Ends as xds_provide's. */
+enum soap_end xds_register(const struct south *south, const struct rim_list *objects,
+			   struct outcome *outcome) MUST_CHECK;
+
 #endif

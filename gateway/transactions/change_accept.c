@@ -13,7 +13,7 @@ bool change_must_wait(const struct transaction *t, const struct present_document
 	struct str target = t->source->backend.name;
 
 	*must_wait = false;
-	if (!delivery)
+	if (!publications_may_wait(t))
 		return true;
 	if (present->waiting.entry || present->is_remembered || intended->respond_async ||
 	    delivery_target_is_away(delivery, target)) {
@@ -26,7 +26,7 @@ bool change_must_wait(const struct transaction *t, const struct present_document
 
 bool change_may_wait(const struct transaction *t, const struct intended_change *intended)
 {
-	return t->gateway->delivery && (intended->is_unclear || submission_may_pass(t->outcome));
+	return publications_may_wait(t) && (intended->is_unclear || submission_may_pass(t->outcome));
 }
 
 /* The same struct for what is kept and what is passed on; the copies in it are for metadata's pointers. */

@@ -1,5 +1,7 @@
 #include "gateway/transactions/gateway.h"
 
+#include "gateway/delivery/share.h"
+
 #include "gateway/run/clock.h"
 #include "mappers/base/xds_time.h"
 
@@ -108,7 +110,7 @@ static bool delivery_make(struct gateway *gateway, struct outcome *outcome)
 		if (source->backend.kind == BACKEND_XDS)
 			targets[options.target_count++] =
 				(struct delivery_target) { source->backend.name, &source->backend, source->home,
-							   (uint8_t)source->config->source };
+							   (uint8_t)source->config->source, source->community };
 	}
 	return delivery_open(&options, &gateway->delivery, outcome);
 }
@@ -219,6 +221,8 @@ static bool xua_check(const struct config *config, struct outcome *outcome)
 bool gateway_check(const struct config *config, struct outcome *outcome)
 {
 	bool ok = access_check(config, outcome);
+
+	ok = share_check(config, outcome) && ok;
 
 	ok = audit_check(config, outcome) && ok;
 	for (size_t i = 0; i < config->back_ends.count; i++) {

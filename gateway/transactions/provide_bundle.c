@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#include "gateway/delivery/share.h"
 #include "gateway/run/random.h"
 #include "gateway/run/spool.h"
 #include "gateway/south/fhir_fetch.h"
@@ -286,6 +287,26 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 				   metadata->document_entry_count, t->outcome);
 }
 
+/* It is registered, whatever becomes of this; who sends it again shares it. */
+static void share(const struct transaction *t, const struct publication *publication)
+{
+	const struct shared_publication shared = { .south = &t->south,
+						   .caller = t->caller,
+						   .metadata = &publication->metadata,
+						   .documents = publication->documents,
+						   .now_s = t->now_s };
+	struct outcome sharing;
+
+	outcome_init(&sharing);
+	if (!t->gateway->delivery || !delivery_shares(t->gateway->delivery, shared.metadata))
+		return;
+	if (!delivery_share(t->gateway->delivery, &shared, &sharing))
+		outcome_warn(t->outcome, ERR_STORAGE, "",
+			     "It is registered, but could not be shared: publish the same again to share it.");
+	for (size_t i = 0; i < sharing.count && !sharing.has_error; i++)
+		outcome_take(t->outcome, &sharing.issues[i]);
+}
+
 /* At once when nothing stands before it and the back-end takes it; otherwise, where that is allowed, later. */
 static bool publish(const struct transaction *t, struct publication *publication, struct provided *provided,
 		    struct buf *answer)
@@ -298,6 +319,7 @@ static bool publish(const struct transaction *t, struct publication *publication
 	if (!publication_must_wait(t, publication, &must_wait))
 		return false;
 	if (!must_wait && publication_send(t, publication)) {
+		share(t, publication);
 		provide_outcome_place(publication->bundle, &publication->metadata, t->outcome);
 		return publication_answer_write(t, publication, answer);
 	}

@@ -2,6 +2,7 @@
 
 #include "gateway/state/outbox_manage.h"
 #include "gateway/transactions/entries.h"
+#include "gateway/transactions/publication.h"
 #include "mappers/list_search.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/search_query.h"
@@ -115,7 +116,7 @@ static bool waits(const struct transaction *t, struct str urn, bool *found)
 	uint64_t next;
 
 	*found = false;
-	if (!t->gateway->delivery)
+	if (!publications_may_wait(t))
 		return true;
 	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
 			 t->outcome))
@@ -156,13 +157,13 @@ static bool target_find(const struct transaction *t, const struct provide_target
 		return true;
 	}
 	asking.outcome = &outcome;
-	if (t->gateway->delivery)
+	if (publications_may_wait(t))
 		asking.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
 	if (target_resolve(&asking, target, uuid)) {
 		*t->outcome = outcome;
 		return true;
 	}
-	if (!t->gateway->delivery || !urn.data || target->is_folder || !submission_may_pass(&outcome)) {
+	if (!publications_may_wait(t) || !urn.data || target->is_folder || !submission_may_pass(&outcome)) {
 		*t->outcome = outcome;
 		return false;
 	}

@@ -22,6 +22,9 @@ struct publication {
  * wait, it takes no longer than publication.deadline_ms, and an unclear end stays one. */
 bool publication_send(const struct transaction *t, struct publication *publication) MUST_CHECK;
 
+/* Whether this gateway accepts what cannot be registered now. */
+bool publications_may_wait(const struct transaction *t);
+
 /* Whether it must go into the outbox, and why an attempt that failed need not be its end. */
 bool publication_must_wait(const struct transaction *t, const struct publication *publication,
 			   bool *must_wait) MUST_CHECK;

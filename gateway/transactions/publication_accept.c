@@ -33,6 +33,11 @@ static bool waits_by_wish(const struct transaction *t, const struct publication 
 	       bytes <= t->gateway->config->outbox_bytes_max / 2;
 }
 
+bool publications_may_wait(const struct transaction *t)
+{
+	return t->gateway->delivery && t->gateway->config->publication_degraded == CONFIG_DEGRADED_ACCEPT;
+}
+
 bool publication_must_wait(const struct transaction *t, const struct publication *publication, bool *must_wait)
 {
 	const struct delivery *delivery = t->gateway->delivery;
@@ -40,14 +45,14 @@ bool publication_must_wait(const struct transaction *t, const struct publication
 	struct strs needs = { 0 };
 
 	*must_wait = false;
-	if (!delivery)
+	if (!publications_may_wait(t))
 		return true;
 	if (waits_by_wish(t, publication) || publication->unverified.count > 0 ||
 	    delivery_target_is_away(delivery, target_of(t))) {
 		*must_wait = true;
 		return true;
 	}
-	return publication_names(t, &publication->metadata, &makes, &needs) &&
+	return (publication_names(&publication->metadata, t->south.arena, &makes, &needs) || no_memory(t)) &&
 	       outbox_must_wait(delivery_outbox(delivery), publication->metadata.submission_sets[0].patient_id,
 				target_of(t), needs.items, needs.count, must_wait, t->outcome);
 }
@@ -55,7 +60,7 @@ bool publication_must_wait(const struct transaction *t, const struct publication
 bool publication_may_wait(const struct transaction *t, const struct publication *publication,
 			  const struct outcome *refusal)
 {
-	return t->gateway->delivery && (publication->is_unclear || submission_may_pass(refusal));
+	return publications_may_wait(t) && (publication->is_unclear || submission_may_pass(refusal));
 }
 
 /* Is the patient known? Whom the PIX manager does not know is refused; when it cannot be asked, the policy says. */
@@ -145,7 +150,7 @@ static bool item_put(const struct transaction *t, const struct publication *publ
 	struct strs makes = { 0 };
 	struct strs needs = { 0 };
 	char stored[OUTBOX_ID_SIZE];
-	bool ok = publication_names(t, &publication->metadata, &makes, &needs) &&
+	bool ok = (publication_names(&publication->metadata, t->south.arena, &makes, &needs) || no_memory(t)) &&
 		  publication_keep(t, publication, &parts);
 
 	if (ok && (makes.count > OUTBOX_NAMES_MAX || needs.count > OUTBOX_NAMES_MAX))

@@ -7,7 +7,7 @@
 bool publication_send(const struct transaction *t, struct publication *publication)
 {
 	struct metadata *metadata = &publication->metadata;
-	bool may_wait = t->gateway->delivery != NULL;
+	bool may_wait = publications_may_wait(t);
 	struct south south = t->south;
 	struct outcome sending = *t->outcome;
 	struct rim_list objects;

@@ -7,47 +7,6 @@
 #include "mappers/operation_outcome.h"
 #include "mappers/publication_parts.h"
 
-/* What it builds upon, beyond itself. */
-static bool is_own(const struct metadata *metadata, struct str urn)
-{
-	for (size_t i = 0; i < metadata->document_entry_count; i++) {
-		if (str_equal_nocase(metadata->document_entries[i].entry_uuid, urn))
-			return true;
-	}
-	for (size_t i = 0; i < metadata->folder_count; i++) {
-		if (str_equal_nocase(metadata->folders[i].entry_uuid, urn))
-			return true;
-	}
-	return false;
-}
-
-bool publication_names(const struct transaction *t, const struct metadata *metadata, struct strs *makes,
-		       struct strs *needs)
-{
-	size_t room = metadata->document_entry_count * 2 + metadata->folder_count + 2;
-	const struct submission_set *set = &metadata->submission_sets[0];
-
-	makes->items = arena_array(t->south.arena, room, sizeof(struct str));
-	needs->items = arena_array(t->south.arena, metadata->association_count, sizeof(struct str));
-	if (!makes->items || !needs->items)
-		return no_memory(t);
-	makes->items[makes->count++] = set->unique_id;
-	makes->items[makes->count++] = set->entry_uuid;
-	for (size_t i = 0; i < metadata->document_entry_count; i++) {
-		makes->items[makes->count++] = metadata->document_entries[i].entry_uuid;
-		makes->items[makes->count++] = metadata->document_entries[i].unique_id;
-	}
-	for (size_t i = 0; i < metadata->folder_count; i++)
-		makes->items[makes->count++] = metadata->folders[i].entry_uuid;
-	for (size_t i = 0; i < metadata->association_count; i++) {
-		struct str target = metadata->associations[i].target;
-
-		if (uuid_valid(target) && !is_own(metadata, target))
-			needs->items[needs->count++] = target;
-	}
-	return true;
-}
-
 bool publication_keep(const struct transaction *t, const struct publication *publication,
 		      struct publication_kept *parts)
 {

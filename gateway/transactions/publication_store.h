@@ -4,10 +4,6 @@
 
 #include "gateway/transactions/publication.h"
 
-/* What it brings into being, and what it builds upon beyond that: names for the outbox. */
-bool publication_names(const struct transaction *t, const struct metadata *metadata, struct strs *makes,
-		       struct strs *needs) MUST_CHECK;
-
 /* Its parts (mappers/publication_parts.h). Zero it first; free it also after a failure. */
 struct publication_kept {
 	struct buf head;

@@ -190,6 +190,39 @@ class Outage(Case):
         self.delivered(url)
         self.assertOnce(bundle, document)
 
+    def test_109_gateway_killed_while_it_delivers(self):
+        document = b"<a>in the middle</a>"
+        bundle = support.demo_bundle(document)
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        self.proxy.script(PROVIDE, proxy.held(go_on, proxy.lost_answer))
+        url = self.accept(bundle, {"Prefer": "respond-async"})
+        support.wait_until(lambda: self.proxy.count(PROVIDE) == 1, "the delivery to be under way")
+        self.gateway.kill()
+        go_on.set()             # the domain stores it, and nobody is told
+        self.gateway_restart()
+        self.delivered(url)
+        self.assertOnce(bundle, document)
+
+    def test_114_order_of_a_patient(self):
+        self.domain.kill()
+        bundles = [support.demo_bundle(b"<a>%d</a>" % number, patient="IHEBLUE-10%02d" % (1 + number % 3))
+                   for number in range(30)]
+        urls = [self.accept(bundle) for bundle in bundles]
+        self.domain_restart()
+        for url in urls:
+            self.delivered(url)
+        for patient in range(3):
+            places = [self.last_sent(support.document_oid(bundle)) for bundle in bundles[patient::3]]
+            self.assertEqual(places, sorted(places))
+        self.assertEqual(self.assertStatus(self.gateway.find(**{
+            "patient.identifier": "urn:oid:%s|IHEBLUE-1002" % support.AUTHORITY}), 200).json()["total"], 10)
+
+    def last_sent(self, oid):
+        """The place of a document's last way through the proxy: the one that counted."""
+        return max(place for place, exchange in enumerate(self.proxy.seen)
+                   if exchange.action == PROVIDE and oid.encode() in exchange.body)
+
     def test_respond_async(self):
         document = b"<a>async</a>"
         bundle = support.demo_bundle(document)
@@ -225,6 +258,20 @@ def replacing(bundle, target):
 def tags(resource):
     return [tag["code"] for tag in resource.get("meta", {}).get("tag", [])
             if tag["system"] == "urn:passerelle:publication"]
+
+
+class Full(Case):
+    overrides = {"outbox": {"bytes_max": 1048576}}
+
+    def test_110_full_refuses_and_keeps_nothing(self):
+        self.domain.kill()
+        size = 700 * 1024
+        url = self.accept(support.demo_bundle(b"<a>" + b"x" * size + b"</a>"))
+        self.assertStatus(self.gateway.publish(support.demo_bundle(b"<a>" + b"y" * size + b"</a>")), 503)
+        found = self.assertStatus(self.gateway.find(), 200).json()
+        self.assertEqual(len([entry for entry in found["entry"] if entry["search"]["mode"] == "match"]), 1)
+        self.assertStatus(support.request("DELETE", url), 202)
+        self.accept(support.demo_bundle(b"<a>" + b"z" * size + b"</a>"))
 
 
 class Visible(Case):

@@ -257,7 +257,7 @@ class Shared(Stand):
         second = self.second.back_end(source=2, timeout_ms=3000)
         return super().back_ends() + [dict(second, delete_url=second["registry_url"])]
 
-    publication = dict(Stand.publication, share=["any = dsp provide"])
+    publication = dict(Stand.publication, share=["http://loinc.org|0-0 = dsp provide"])
 
     def shared(self, content):
         bundle, name, etag = self.published(content)

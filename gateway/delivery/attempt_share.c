@@ -1,0 +1,74 @@
+/* What another network is given: decided by the patient, and named as that network names the patient. */
+#include "gateway/delivery/attempt.h"
+#include "gateway/delivery/share.h"
+#include "gateway/run/clock.h"
+
+bool attempt_is_shared(const struct attempt *attempt)
+{
+	return delivery_is_shared(attempt->claim->item.kind);
+}
+
+/* The patient under the identifier by which the other network knows them. */
+static enum stand patient_translate(struct attempt *attempt)
+{
+	struct metadata *metadata = &attempt->metadata;
+	struct str there = STR_NONE;
+
+	if (!attempt->target->community)
+		return STAND_DELIVERED;
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	switch (community_find(attempt->delivery->options.access, &attempt->south, attempt->target->community,
+			       metadata->submission_sets[0].patient_id, clock_wall_ms() / 1000, &there,
+			       &attempt->outcome)) {
+	case COMMUNITY_FOUND:
+		break;
+	case COMMUNITY_NOBODY:
+		outcome_add(&attempt->outcome, ERR_PATIENT_UNKNOWN, "", "The patient is not known there.");
+		return STAND_REFUSED;
+	case COMMUNITY_FAILED:
+		attempt->end = DELIVERY_AWAY;
+		return STAND_LATER;
+	}
+	metadata->submission_sets[0].patient_id = there;
+	for (size_t i = 0; i < metadata->document_entry_count; i++)
+		metadata->document_entries[i].patient_id = there;
+	attempt->south.patient_id = there;
+	return STAND_DELIVERED;
+}
+
+enum stand attempt_share_prepare(struct attempt *attempt)
+{
+	size_t count = attempt->metadata.document_entry_count;
+	bool *kept = arena_array(attempt->arena, count, sizeof(*kept));
+	size_t next = 0;
+
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	if (!kept || !share_permit(attempt->delivery, &attempt->south, attempt->target, &attempt->metadata, kept,
+				   clock_wall_ms() / 1000)) {
+		outcome_add(&attempt->outcome, ERR_TRUST_UNAVAILABLE, "",
+			    "It cannot be found out now what the patient consents to.");
+		return STAND_LATER;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (kept[i])
+			attempt->parts[next++] = attempt->parts[i];
+	}
+	return next > 0 ? patient_translate(attempt) : STAND_WITHHELD;
+}
+
+enum stand attempt_share_onward(struct attempt *attempt)
+{
+	struct shared_publication publication = { .south = &attempt->south,
+						  .caller = &attempt->head.caller,
+						  .metadata = &attempt->metadata,
+						  .now_s = clock_wall_ms() / 1000 };
+
+	if (!str_equal(attempt->claim->item.kind, STR(PUBLICATION_PROVIDE)) ||
+	    !delivery_shares(attempt->delivery, &attempt->metadata))
+		return STAND_DELIVERED;
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	if (!attempt_documents(attempt))
+		return STAND_UNCLEAR;
+	publication.documents = attempt->documents;
+	return delivery_share(attempt->delivery, &publication, &attempt->outcome) ? STAND_DELIVERED : STAND_UNCLEAR;
+}

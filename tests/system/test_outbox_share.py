@@ -1,0 +1,140 @@
+"""What is published is also given to another network, as far as the patient consents."""
+import json
+import shutil
+import tempfile
+import unittest
+
+import support
+import trust
+
+DSP_HOME = "2.999.20.72"
+DSP_REPOSITORY = "2.999.20.11"
+
+
+class Sharing(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="passerelle-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory, True)
+        cls.hcm = support.Domain(cls.directory, **trust.domain_configuration(cls.directory))
+        cls.addClassCleanup(lambda: cls.hcm.kill())
+        cls.dsp = cls.dsp_start()
+        cls.addClassCleanup(lambda: cls.dsp.kill())
+        dsp = cls.dsp.back_end(source=2, home_community_id=DSP_HOME, timeout_ms=3000,
+                               repositories=[{"unique_id": DSP_REPOSITORY, "url": cls.dsp.repository_url}])
+        overrides = trust.trust_configuration(cls.directory, cls.hcm)
+        overrides["consent"]["care_relationships"] = ["any|any", "urn:oid:%s|any" % DSP_HOME]
+        overrides["publication"] = {
+            "degraded": "accept", "deadline_ms": 2000, "retry_seconds_max": 1,
+            "share": ["http://loinc.org|11503-0 = dsp provide", "http://loinc.org|11488-4 = dsp register"]}
+        cls.gateway = support.Gateway(cls.directory, [cls.hcm.back_end(timeout_ms=3000), dsp], **overrides)
+        cls.addClassCleanup(cls.gateway.kill)
+        cls.face = support.Gateway(cls.directory, [dsp], name="face")
+        cls.addClassCleanup(cls.face.kill)
+        cls.doctor = cls.gateway.token("doctor", user="doctor-1")
+
+    @classmethod
+    def dsp_start(cls, **more):
+        return support.Domain(cls.directory, name="dsp", repository_unique_id=DSP_REPOSITORY,
+                              home_community_id=DSP_HOME, **more)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.gateway.stop()
+        cls.face.stop()
+        cls.dsp.stop()
+        cls.hcm.stop()
+
+    def assertStatus(self, response, status):
+        self.assertEqual(response.status, status, repr(response))
+        return response
+
+    def at_dsp(self, patient=support.PATIENT):
+        """What the DSP itself has of a patient: uniqueId to resource."""
+        found = self.assertStatus(self.face.find(**{
+            "patient.identifier": "urn:oid:%s|%s" % (support.AUTHORITY, patient)}), 200).json()
+        return {entry["resource"]["masterIdentifier"]["value"][len("urn:oid:"):]: entry["resource"]
+                for entry in found.get("entry", []) if entry["search"]["mode"] == "match"}
+
+    def tasks(self, status):
+        bundle = self.assertStatus(support.request("GET", self.gateway.base + "/Task?status=" + status,
+                                                   support.bearer(self.doctor)), 200).json()
+        return [entry["resource"] for entry in bundle.get("entry", [])]
+
+    def classed(self, document, code, patient=support.PATIENT):
+        bundle = support.demo_bundle(document, patient=patient)
+        bundle["entry"][1]["resource"]["category"][0]["coding"][0].update(
+            {"system": "http://loinc.org", "code": code, "display": "class"})
+        return bundle
+
+    def test_shared_while_the_other_network_is_down(self):
+        document = b"<a>for both</a>"
+        bundle = self.classed(document, "11503-0")
+        self.dsp.kill()
+        answer = self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200)
+        self.assertIn("It is being shared with dsp.", answer.body.decode())
+        oid = support.document_oid(bundle)
+        self.assertIn("dsp", json.dumps(self.tasks("requested,in-progress")))
+        type(self).dsp = self.dsp_start(port=self.dsp.port)
+        support.wait_until(lambda: oid in self.at_dsp(), "the DSP to have the document")
+        resource = self.at_dsp()[oid]
+        self.assertEqual(support.request("GET", resource["content"][0]["attachment"]["url"]).body, document)
+        support.wait_until(lambda: any(task["code"]["coding"][0]["code"] == "share"
+                                       for task in self.tasks("completed")), "its Task to be completed")
+        again = self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200)
+        self.assertEqual(len([each for each in self.at_dsp() if each == oid]), 1)
+        del again
+
+    def test_other_classes_stay(self):
+        bundle = self.classed(b"<a>ours</a>", "34109-9", "IHEBLUE-1003")
+        answer = self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200)
+        self.assertNotIn("shared", answer.body.decode())
+        marker = self.classed(b"<a>marker</a>", "11503-0", "IHEBLUE-1003")
+        self.assertStatus(self.gateway.publish(marker, token=self.doctor), 200)
+        support.wait_until(lambda: support.document_oid(marker) in self.at_dsp("IHEBLUE-1003"), "the marker")
+        self.assertNotIn(support.document_oid(bundle), self.at_dsp("IHEBLUE-1003"))
+
+    def test_registered_alone(self):
+        document = b"<a>registered</a>"
+        bundle = self.classed(document, "11488-4", "IHEBLUE-1004")
+        self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200)
+        oid = support.document_oid(bundle)
+        support.wait_until(lambda: oid in self.at_dsp("IHEBLUE-1004"), "the DSP to know of the document")
+
+    def test_100_objection_is_withheld_and_told(self):
+        patient = "IHEBLUE-1002"
+        token = self.gateway.token("patient", user="patient-2", patient="%s|%s" % (trust.PATIENT_SYSTEM, patient))
+        provision = {"type": "permit", "provision": [{"type": "deny", "actor": [{
+            "role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
+                                 "code": "IRCP"}]},
+            "reference": {"type": "Organization", "identifier": {"system": "urn:ietf:rfc:3986",
+                                                                 "value": "urn:oid:" + DSP_HOME}}}]}]}
+        self.assertStatus(support.request(
+            "POST", self.gateway.base + "/Consent", dict(support.bearer(token), **{
+                "Content-Type": "application/fhir+json"}),
+            json.dumps(trust.consent_resource(provision, patient)).encode()), 201)
+        bundle = self.classed(b"<a>not for them</a>", "11503-0", patient)
+        answer = self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200)
+        issues = json.dumps(answer.json())
+        self.assertIn("withheld", issues)
+        self.assertNotIn('"error"', issues)
+        self.assertNotIn("dsp", [task["input"][0]["valueString"] for task in self.tasks("requested,in-progress")])
+        self.assertEqual(self.at_dsp(patient), {})
+
+    def test_accepted_in_an_outage_is_shared_when_it_is_delivered(self):
+        document = b"<a>later for both</a>"
+        bundle = self.classed(document, "11503-0", "IHEBLUE-1005")
+        oid = support.document_oid(bundle)
+        answer = support.request("POST", self.gateway.base, dict(support.bearer(self.doctor), **{
+            "Content-Type": "application/fhir+json", "Prefer": "respond-async"}), json.dumps(bundle).encode())
+        url = self.assertStatus(answer, 202).header("Content-Location")
+        headers = support.bearer(self.doctor)
+        support.wait_until(lambda: support.request("GET", url, headers).status == 200, "it to be delivered")
+        self.assertIn("It is being shared with dsp.", support.request("GET", url, headers).body.decode())
+        support.wait_until(lambda: oid in self.at_dsp("IHEBLUE-1005"), "the DSP to have the document")
+
+
+if __name__ == "__main__":
+    unittest.main()
