@@ -115,7 +115,7 @@ bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struc
 	opened->owners = 1;
 	opened->public.name = config->tenant;
 	opened->public.workers = workers_of(configs, config);
-	if (kept || stores_make(tenants, configs, config, &opened->kept, outcome)) {
+	if ((kept || stores_make(tenants, configs, config, &opened->kept, outcome)) && opened->kept) {
 		opened->public.stores = opened->kept->stores;
 		means.stores = opened->kept->stores;
 		if (gateway_open(config, &means, &opened->public.gateway, outcome) &&
