@@ -87,7 +87,9 @@ bool change_made(const struct transaction *t, const struct intended_change *inte
 static bool item_put(const struct transaction *t, const struct intended_change *intended, struct str answer,
 		     char id[OUTBOX_ID_SIZE])
 {
-	const struct str makes[] = { document_waiting_name(t, &intended->entry), intended->entry.entry_uuid };
+	const struct document_entry *entry = &intended->entry;
+	struct str urn = entry->logical_id.size ? entry->logical_id : entry->entry_uuid;
+	const struct str makes[] = { document_waiting_name(t, urn), entry->entry_uuid };
 	struct str parts[PUBLICATION_DOCUMENTS];
 	struct buf head;
 	struct buf metadata;

@@ -5,14 +5,9 @@
 #include "gateway/transactions/transactions.h"
 #include "mappers/metadata_rim.h"
 
-static struct str name_of(const struct transaction *t, struct str urn)
+struct str document_waiting_name(const struct transaction *t, struct str urn)
 {
 	return arena_printf(t->south.arena, "changes of %.*s", STR_ARG(urn));
-}
-
-struct str document_waiting_name(const struct transaction *t, const struct document_entry *entry)
-{
-	return name_of(t, entry->logical_id.size ? entry->logical_id : entry->entry_uuid);
 }
 
 /* The entry of the document in an item; NULL when it has none, or the caller may not see it. */
@@ -87,7 +82,7 @@ static bool items_take(const struct transaction *t, struct str name, struct str 
 
 bool document_waiting_find(const struct transaction *t, struct str urn, struct document_waiting *waiting)
 {
-	struct str name = name_of(t, urn);
+	struct str name = document_waiting_name(t, urn);
 
 	*waiting = (struct document_waiting) { 0 };
 	if (!t->gateway->delivery)

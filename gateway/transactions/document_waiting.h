@@ -23,7 +23,8 @@ bool document_waiting_find(const struct transaction *t, struct str urn, struct d
  * in its turn: it is being sent, or was published together with others. */
 bool document_waiting_withdraw(const struct transaction *t, const struct document_waiting *waiting) MUST_CHECK;
 
-/* The name under which the changes of a document are found in the outbox; NULL data without memory. */
-struct str document_waiting_name(const struct transaction *t, const struct document_entry *entry);
+/* The name under which the changes of the document with this logicalID are found in the outbox; NULL data without
+ * memory. */
+struct str document_waiting_name(const struct transaction *t, struct str urn);
 
 #endif

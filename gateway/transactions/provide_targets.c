@@ -1,6 +1,7 @@
 #include "gateway/transactions/provide_targets.h"
 
 #include "gateway/state/outbox_manage.h"
+#include "gateway/transactions/document_waiting.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/publication.h"
 #include "mappers/list_search.h"
@@ -106,10 +107,10 @@ static bool members_read(const struct transaction *t, struct str folder_uuid, st
 }
 
 /* What waits itself is not registered, and will be before what builds upon it. */
-static bool waits(const struct transaction *t, struct str urn, bool *found)
+static bool waits(const struct transaction *t, struct str name, unsigned states, bool *found)
 {
 	struct outbox_filter filter = {
-		.target = t->gateway->sources[0].backend.name, .makes = urn, .states = OUTBOX_UNDELIVERED, .limit = 1
+		.target = t->gateway->sources[0].backend.name, .makes = name, .states = states, .limit = 1
 	};
 	struct outbox_item *items;
 	size_t count = 0;
@@ -141,6 +142,22 @@ static struct str target_urn(const struct transaction *t, const struct provide_t
 	return urn;
 }
 
+/* A document of which changes wait: its current version is another one when they are made. */
+static bool changes(const struct transaction *t, struct str urn, bool *found)
+{
+	struct str name = document_waiting_name(t, urn);
+
+	return (name.data || no_memory(t)) &&
+	       waits(t, name, OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING), found);
+}
+
+static bool take_unverified(struct str urn, struct str *uuid, struct strs *unverified)
+{
+	*uuid = urn;
+	unverified->items[unverified->count++] = urn;
+	return true;
+}
+
 /* The registry's word where it can be had; else, for what can wait, the name as it stands. */
 static bool target_find(const struct transaction *t, const struct provide_target *target, struct str *uuid,
 			struct strs *unverified)
@@ -150,12 +167,16 @@ static bool target_find(const struct transaction *t, const struct provide_target
 	struct outcome outcome = *t->outcome;
 	bool found = false;
 
-	if (urn.data && !waits(t, urn, &found))
+	if (urn.data && !waits(t, urn, OUTBOX_UNDELIVERED, &found))
 		return false;
 	if (found) {
 		*uuid = urn;
 		return true;
 	}
+	if (urn.data && !changes(t, urn, &found))
+		return false;
+	if (found)
+		return take_unverified(urn, uuid, unverified);
 	asking.outcome = &outcome;
 	if (publications_may_wait(t))
 		asking.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
@@ -167,9 +188,7 @@ static bool target_find(const struct transaction *t, const struct provide_target
 		*t->outcome = outcome;
 		return false;
 	}
-	*uuid = urn;
-	unverified->items[unverified->count++] = urn;
-	return true;
+	return take_unverified(urn, uuid, unverified);
 }
 
 bool targets_resolve(const struct transaction *t, const struct provide_bundle *bundle,

@@ -178,6 +178,22 @@ class Updates(Stand):
         self.assertEqual(self.read(name)[0]["description"], "second")
         self.assertEqual(len(self.versions(bundle)), 3)
 
+    def test_replacement_of_what_will_be_changed(self):
+        """The version that it replaces is the one that is there when it is delivered."""
+        bundle, name, _ = self.published(b"<a>old</a>")
+        self.domain.kill()
+        change = self.waits(self.patch(name, "changed first"))
+        replacement = support.demo_bundle(b"<a>new</a>")
+        replacement["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "replaces", "target": {"reference": "DocumentReference/" + name}}]
+        url = self.accept(replacement)
+        self.domain_restart()
+        self.assertEqual(self.settled(change)["description"], "changed first")
+        self.delivered(url)
+        old, _ = self.read(name)
+        self.assertEqual((old["status"], old["description"]), ("superseded", "changed first"))
+        self.assertOnce(replacement, b"<a>new</a>")
+
     def test_removal_waits(self):
         bundle, name, _ = self.published()
         self.proxy.script(REMOVE, proxy.lost_request)
