@@ -213,6 +213,10 @@ static void consent_entity(struct audit_writing *writing, bool is_closed)
 	       arena_printf(writing->arena, "%s: %s", decision->permit ? "permit" : "deny", decision_text(decision)));
 	if (record->hidden_count > 0)
 		detail(writing, STR("hidden"), arena_printf(writing->arena, "%zu", record->hidden_count));
+	for (size_t i = 0; i < record->hospitals.count; i++)
+		detail(writing, STR("documents of"), record->hospitals.items[i]);
+	if (!decision->permit && decision->hospital.size)
+		detail(writing, STR("document of"), decision->hospital);
 	if (is_closed) {
 		detail(writing, STR("X-Request-Id"), record->request_id);
 		request_details(writing);

@@ -60,6 +60,7 @@ struct audit_record {
 
 	const struct consent_decision *decision; /* that decided; NULL: none was taken */
 	size_t hidden_count;                     /* documents that the caller did not get to see */
+	struct strs hospitals;                   /* names of other tenants whose documents the caller got to see */
 	struct str request_id;
 	struct str traceparent;
 };

@@ -122,7 +122,9 @@ bool consent_may_break_glass(const struct consent_policy *policy, const struct c
 static void decide(struct consent_decision *decision, bool permits, enum consent_reason reason,
 		   const struct consent_rule *rule)
 {
-	*decision = (struct consent_decision) { permits, reason, rule ? rule->consent_id : STR_NONE };
+	*decision = (struct consent_decision) { .permit = permits,
+						.reason = reason,
+						.consent_id = rule ? rule->consent_id : STR_NONE };
 }
 
 static enum consent_reason denial_reason(const struct findings *findings)
@@ -162,10 +164,22 @@ static bool is_related(const struct consent_facts *facts, const struct findings 
 	       findings->permit_names_requester || consent_breaks_glass(facts->request->caller);
 }
 
+/* What another hospital has recorded is read when the patient says so, not because nobody says anything. */
+static bool needs_permit(const struct consent_facts *facts)
+{
+	const struct consent_hospitals *hospitals = &facts->policy->hospitals;
+
+	if (!facts->policy->others_explicit || facts->outlook == OUTLOOK_BEST)
+		return false;
+	return facts->outlook == OUTLOOK_WORST ? consent_hospitals_elsewhere(hospitals)
+					       : consent_hospital_of(hospitals, facts->entry).size > 0;
+}
+
 /* The producer corrects what it published, so it sees that, whoever else may not. */
 static bool reads_as_producer(const struct consent_facts *facts, const struct findings *findings)
 {
-	return facts->policy->producer_reads_own && facts->request->caller->kind != CALLER_PATIENT &&
+	return facts->policy->producer_reads_own && !needs_permit(facts) &&
+	       facts->request->caller->kind != CALLER_PATIENT &&
 	       consent_purpose_within(&facts->request->caller->purpose, STR("TREAT")) &&
 	       !(findings->denied && findings->denial_names_requester) && consent_is_producer(facts);
 }
@@ -188,7 +202,7 @@ static void decide_reading(const struct consent_facts *facts, const struct findi
 		decide(decision, true, CONSENT_BY_CONSENT, findings->permitted);
 	else
 		decide(decision,
-		       facts->policy->default_permit &&
+		       facts->policy->default_permit && !needs_permit(facts) &&
 			       consent_purpose_within(&facts->request->caller->purpose, STR("TREAT")),
 		       CONSENT_BY_DEFAULT, NULL);
 }
@@ -200,6 +214,8 @@ static void decide_writing(const struct consent_facts *facts, const struct findi
 {
 	if (findings->denied)
 		decide(decision, false, denial_reason(findings), findings->denied);
+	else if (facts->request->action == CONSENT_UPDATE && !findings->permitted && needs_permit(facts))
+		decide(decision, false, CONSENT_BY_DEFAULT, NULL);
 	else if (facts->request->caller->kind != CALLER_PATIENT && consent_is_producer(facts))
 		decide(decision, true, CONSENT_BY_PRODUCER, NULL);
 	else if (is_related(facts, findings))

@@ -26,6 +26,7 @@
 #include "mappers/base/buf.h"
 #include "mappers/base/error.h"
 #include "mappers/caller.h"
+#include "mappers/consent_hospital.h"
 
 enum consent_action { CONSENT_FIND, CONSENT_READ, CONSENT_PUBLISH, CONSENT_UPDATE };
 
@@ -38,6 +39,8 @@ struct consent_policy {
 	bool break_glass_restricted;    /* whether it reaches documents of confidentiality R (never V) */
 	bool producer_reads_own;        /* an author organisation may read what it published */
 	struct str provider_system;     /* URI or OID of the identifiers in caller.provider_id; empty: not known */
+	bool others_explicit;           /* other hospitals' documents need an explicit permit, or a broken glass */
+	struct consent_hospitals hospitals;
 };
 
 /* One access. Borrowed. */
@@ -68,6 +71,7 @@ struct consent_decision {
 	bool permit;
 	enum consent_reason reason;
 	struct str consent_id; /* "Consent/{id}" that decided (or was overridden), for the audit; or STR_NONE */
+	struct str hospital;   /* the other one, whose document was decided about; set by who knows the document */
 };
 
 struct consent_set;

@@ -4,12 +4,14 @@
 
 #include "gateway/access/consents.h"
 #include "gateway/access/directory_source.h"
+#include "gateway/run/config_set.h"
 #include "mappers/base/hl7v2.h"
 #include "mappers/consent_match.h"
 
 /* The order of the names of consent.source and consent.default. */
 enum { SOURCE_AUTO, SOURCE_DIRECTORY, SOURCE_NONE };
 enum { DEFAULT_DENY, DEFAULT_PERMIT };
+enum { OTHERS_EXPLICIT, OTHERS_DEFAULT };
 
 struct consent {
 	const struct consents *consents;
@@ -88,8 +90,8 @@ enum consent_extent consent_extent_of(const struct consent *consent, struct cons
 	return consent->extent;
 }
 
-void consent_decide_entry(const struct consent *consent, const struct document_entry *entry,
-			  struct consent_decision *decision)
+static void entry_decide(const struct consent *consent, const struct document_entry *entry,
+			 struct consent_decision *decision)
 {
 	*decision = consent->decision;
 	if (consent->extent != CONSENT_BY_DOCUMENT)
@@ -105,6 +107,14 @@ void consent_decide_entry(const struct consent *consent, const struct document_e
 		if (!decision->permit)
 			return;
 	}
+}
+
+void consent_decide_entry(const struct consent *consent, const struct document_entry *entry,
+			  struct consent_decision *decision)
+{
+	entry_decide(consent, entry, decision);
+	if (consent->consents)
+		decision->hospital = consent_hospital_of(&consent->consents->policy.hospitals, entry);
 }
 
 bool consent_is_makers(const struct access *access, const struct caller *caller, const struct document_entry *entry)
@@ -132,6 +142,24 @@ enum consent_written consent_change(struct access *access, const struct south *s
 	return directory_source_change(access->consents->directory, south, &normalised, stored, outcome);
 }
 
+/* Whose documents can be told: all tenants'. */
+static bool hospitals_make(const struct config *config, struct arena *arena, struct consent_hospitals *hospitals)
+{
+	size_t count = config->set ? config->set->count : 0;
+	struct consent_hospital *items = arena_array(arena, count, sizeof(*items));
+
+	for (size_t i = 0; items && i < count; i++) {
+		const struct config *tenant = &config->set->tenants[i];
+
+		items[i] = (struct consent_hospital) { .name = tenant->tenant,
+						       .organizations = { tenant->organizations.items,
+									  tenant->organizations.count },
+						       .is_own = str_equal(tenant->tenant, config->tenant) };
+	}
+	*hospitals = (struct consent_hospitals) { items, count };
+	return items != NULL;
+}
+
 static struct consent_policy policy_make(const struct config *config)
 {
 	return (struct consent_policy) {
@@ -143,6 +171,7 @@ static struct consent_policy policy_make(const struct config *config)
 		.break_glass_restricted = config->consent_break_glass_restricted,
 		.producer_reads_own = config->consent_producer_reads_own,
 		.provider_system = config->consent_provider_system,
+		.others_explicit = config->consent_other_hospitals == OTHERS_EXPLICIT,
 	};
 }
 
@@ -183,6 +212,8 @@ bool consents_open(struct access *access, struct consents **consents, struct out
 	if (!opened)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
 	opened->policy = policy_make(access->config);
+	if (!hospitals_make(access->config, access->arena, &opened->policy.hospitals))
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
 	if (!care_read(&access->config->consent_care_relationships, access->arena, &opened->care, outcome) ||
 	    !consent_config_check(access->config, &has_directory, outcome) ||
 	    (has_directory && !directory_open(access, opened, outcome)))

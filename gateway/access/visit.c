@@ -177,6 +177,16 @@ static void decision_take(struct visit_patient *patient, const struct consent_de
 		patient->decided = *decision;
 }
 
+static void hospital_take(struct visit_patient *patient, struct str name)
+{
+	for (size_t i = 0; i < patient->hospital_count; i++) {
+		if (str_equal(patient->hospitals[i], name))
+			return;
+	}
+	if (name.size && patient->hospital_count < VISIT_HOSPITALS_MAX)
+		patient->hospitals[patient->hospital_count++] = name;
+}
+
 void visit_hide(struct visit *visit, struct str unique_id, struct str patient_id)
 {
 	if (str_is_empty(unique_id))
@@ -202,7 +212,9 @@ bool visit_permits(struct visit *visit, const struct document_entry *entry, enum
 		decision_take(&seen->public, &decision, seen->public.permitted_count + seen->public.denied_count);
 	}
 	*(decision.permit ? &seen->public.permitted_count : &seen->public.denied_count) += 1;
-	if (!decision.permit)
+	if (decision.permit)
+		hospital_take(&seen->public, decision.hospital);
+	else
 		visit_hide(visit, entry->unique_id, entry->patient_id);
 	return decision.permit;
 }
@@ -340,6 +352,8 @@ static void patients_join(const struct visit *part, struct visit_patient *patien
 		patients[at].permitted_count += one->permitted_count;
 		patients[at].denied_count += one->denied_count;
 		patients[at].was_refused = patients[at].was_refused || one->was_refused;
+		for (size_t k = 0; k < one->hospital_count; k++)
+			hospital_take(&patients[at], one->hospitals[k]);
 	}
 }
 

@@ -38,13 +38,17 @@ bool visit_consent(struct visit *visit, enum consent_action action, struct str p
  * to them, and of whom nobody can say (outcome then has ERR_TRUST_UNAVAILABLE). */
 bool visit_may_discover(struct visit *visit, struct str patient_id, struct outcome *outcome) MUST_CHECK;
 
+#define VISIT_HOSPITALS_MAX 16
+
 /* What was decided about one patient, for the audit record. */
 struct visit_patient {
 	struct str patient_id; /* CX */
 	size_t permitted_count;
 	size_t denied_count;
-	bool was_refused;                /* as a whole, without looking at documents */
-	struct consent_decision decided; /* a broken glass, else the last denial, else the last permit */
+	bool was_refused;                          /* as a whole, without looking at documents */
+	struct consent_decision decided;           /* a broken glass, else the last denial, else the last permit */
+	struct str hospitals[VISIT_HOSPITALS_MAX]; /* others, whose documents were permitted */
+	size_t hospital_count;
 };
 const struct visit_patient *visit_patients(const struct visit *visit, size_t *count);
 

@@ -18,6 +18,9 @@ struct subject {
 	bool is_decided;
 	bool was_refused;
 	size_t hidden_count;
+	struct str *hospitals;
+	size_t hospital_count;
+	size_t hospital_capacity;
 };
 
 /* One call to another system. */
@@ -255,6 +258,19 @@ void audit_decision(struct audit_trail *trail, struct str patient_id, const stru
 	subject->was_refused = was_refused;
 }
 
+void audit_hospital(struct audit_trail *trail, struct str patient_id, struct str tenant)
+{
+	struct subject *subject = trail ? subject_find(trail, patient_id) : NULL;
+	struct str *added = subject ? grow(trail, &subject->hospitals, subject->hospital_count,
+					   &subject->hospital_capacity, sizeof(*subject->hospitals))
+				    : NULL;
+
+	if (!added)
+		return;
+	*added = tenant;
+	subject->hospital_count++;
+}
+
 static void fill(struct str *text, struct str value)
 {
 	if (!str_is_empty(value))
@@ -344,6 +360,7 @@ static void record_subject(const struct subject *subject, struct audit_record *r
 	record->patient_reference = subject->reference;
 	record->decision = subject->is_decided ? &subject->decision : NULL;
 	record->hidden_count = subject->hidden_count;
+	record->hospitals = (struct strs) { subject->hospitals, subject->hospital_count };
 }
 
 static bool main_event(struct events *events, const struct subject *subject, enum audit_outcome outcome, struct str why)

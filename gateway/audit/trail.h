@@ -42,6 +42,10 @@ void audit_patient(struct audit_trail *trail, struct str patient_id, struct str 
 void audit_decision(struct audit_trail *trail, struct str patient_id, const struct consent_decision *decision,
 		    size_t hidden_count, bool was_refused);
 
+/* Documents of this patient were seen that another hospital recorded: tenant is its name, borrowed for longer than the
+ * trail. */
+void audit_hospital(struct audit_trail *trail, struct str patient_id, struct str tenant);
+
 /* What it is about. The main object (is_main) of a request is one: a second call fills in what is missing of it. */
 void audit_object(struct audit_trail *trail, const struct audit_object *object);
 

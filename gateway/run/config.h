@@ -112,13 +112,15 @@ struct config_audit_repository {
 #include "gateway/run/config.def"
 };
 CONFIG_LIST(config_audit_repositories, config_audit_repository);
+struct config_set;
 struct config {
 #define ROOT_ROW CONFIG_ROW
 #include "gateway/run/config.def"
-	const char *file;       /* where it was read from, for messages; borrowed */
-	uint64_t files_mark;    /* changes with the files that the settings name (config_change.h) */
-	struct str shared_base; /* below which all tenants are; STR_NONE: there is one, without a name */
-	struct str bare_base;   /* another base URL that serves the same (config_set.h); STR_NONE: none */
+	const char *file;             /* where it was read from, for messages; borrowed */
+	uint64_t files_mark;          /* changes with the files that the settings name (config_change.h) */
+	const struct config_set *set; /* that it is of; NULL: it was loaded alone */
+	struct str shared_base;       /* below which all tenants are; STR_NONE: there is one, without a name */
+	struct str bare_base;         /* another base URL that serves the same (config_set.h); STR_NONE: none */
 };
 
 /* Which keys must be there depends on who reads the file; both sections may stand in one file. */

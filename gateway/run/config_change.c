@@ -135,6 +135,26 @@ void config_state_keep(struct config *tenant, const struct config *state, struct
 	}
 }
 
+/* Whether each other tenant of one, as far as it has organizations, has the same in the other. */
+static bool others_in(const struct config *a, const struct config *b)
+{
+	for (size_t i = 0; a->set && i < a->set->count; i++) {
+		const struct config *one = &a->set->tenants[i];
+		const struct config *same = b->set ? config_set_find(b->set, one->tenant) : NULL;
+
+		if (one != a && one->organizations.count &&
+		    (!same || !list_same(CONFIG_TEXTS, (const struct any_list *)(const void *)&one->organizations,
+					 (const struct any_list *)(const void *)&same->organizations)))
+			return false;
+	}
+	return true;
+}
+
+static bool others_same(const struct config *a, const struct config *b)
+{
+	return others_in(a, b) && others_in(b, a);
+}
+
 bool config_differs(const struct config *a, const struct config *b, struct buf *keys)
 {
 	bool differs = false;
@@ -150,6 +170,10 @@ bool config_differs(const struct config *a, const struct config *b, struct buf *
 	if (!str_equal(a->bare_base, b->bare_base)) {
 		differs = true;
 		name_add(keys, "default_tenant");
+	}
+	if (!others_same(a, b)) {
+		differs = true;
+		name_add(keys, "organizations of others");
 	}
 	if (a->files_mark != b->files_mark) {
 		differs = true;

@@ -1,5 +1,6 @@
 /* What no single row of the configuration can say: how its keys go together. */
 #include "gateway/run/config_read.h"
+#include "mappers/base/oid.h"
 
 /* What is complained about stands where it was given, or at the place. */
 struct check {
@@ -253,6 +254,14 @@ static void check_back_end(const struct check *check, const struct config *confi
 }
 
 /* A source or home that two share would show the documents of one as the other's. */
+static void check_source_ids(const struct check *check, const struct config *config)
+{
+	for (size_t i = 0; i < config->source_ids.count; i++) {
+		if (!oid_valid(str_without_prefix(config->source_ids.items[i], STR("urn:oid:"))))
+			complain(check, "source_ids", "Write OIDs: numbers with dots between.");
+	}
+}
+
 static void check_back_ends(const struct check *check, const struct config *config)
 {
 	const struct config_back_ends *back_ends = &config->back_ends;
@@ -328,6 +337,7 @@ void config_check_tenant(const struct config_place *place, const struct config_o
 	check_access(&check, config);
 	check_audit(&check, config);
 	check_back_ends(&check, config);
+	check_source_ids(&check, config);
 	check_xua(&check, config);
 	check_community(&check, config);
 }

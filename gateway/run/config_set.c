@@ -210,6 +210,7 @@ bool config_set_derive(struct config_set *set)
 			config_derive_authorities(tenant);
 		else if (!tenant_derive(set, i))
 			return false;
+		tenant->set = set;
 		tenant->files_mark = config_files_mark(tenant);
 	}
 	return true;

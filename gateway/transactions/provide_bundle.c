@@ -251,6 +251,25 @@ static void submission_record(const struct transaction *t, const struct metadata
 	}
 }
 
+/* What one tenant publishes must not look like another's: sourceId says which system made it. ITI TF-3 4.2.3.3.9 */
+static bool source_admit(const struct transaction *t, const struct metadata *metadata)
+{
+	const struct config_strs *known = &t->gateway->config->source_ids;
+
+	for (size_t i = 0; i < metadata->submission_set_count; i++) {
+		struct str source_id = metadata->submission_sets[i].source_id;
+		bool is_known = known->count == 0;
+
+		for (size_t k = 0; k < known->count; k++)
+			is_known = is_known || str_equal(str_without_prefix(known->items[k], STR("urn:oid:")),
+							 str_without_prefix(source_id, STR("urn:oid:")));
+		if (!is_known)
+			return outcome_add(t->outcome, ERR_FORBIDDEN, "List.extension(ihe-sourceId)",
+					   "Give the sourceId of a system that this tenant knows (source_ids).");
+	}
+	return true;
+}
+
 /* Everything that can be wrong is found here; all identifiers are fixed afterwards. */
 static bool publication_make(const struct transaction *t, const struct provide_request *request,
 			     struct publication *publication)
@@ -282,7 +301,8 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 		    !provide_bundle_map(bundle, &rules, resolved, t->south.arena, metadata, &documents, t->outcome))
 			return false;
 	}
-	return documents_verify(t, request, documents, metadata, &publication->documents) &&
+	return source_admit(t, metadata) &&
+	       documents_verify(t, request, documents, metadata, &publication->documents) &&
 	       visible_may_publish(t->visit, metadata->submission_sets[0].patient_id, metadata->document_entries,
 				   metadata->document_entry_count, t->outcome);
 }

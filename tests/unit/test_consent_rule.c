@@ -57,8 +57,23 @@ enum who {
 	BREAKER_SYSTEM,
 	WHO_COUNT
 };
-enum what { LETTER, RESTRICTED, SECRET, PSY, UNLABELLED, MIXED, FOREIGN, OWN, REPORT, UNTYPED, STAY, WHAT_COUNT };
-enum policy { OPT_OUT, OPT_IN, WIDE, POLICY_COUNT };
+enum what {
+	LETTER,
+	RESTRICTED,
+	SECRET,
+	PSY,
+	UNLABELLED,
+	MIXED,
+	FOREIGN,
+	OWN,
+	REPORT,
+	UNTYPED,
+	STAY,
+	ELSEWHERE,
+	JOINT,
+	WHAT_COUNT
+};
+enum policy { OPT_OUT, OPT_IN, WIDE, HOSPITALS, HOSPITALS_OPEN, POLICY_COUNT };
 
 static struct code physician = { STR_INIT("309343006"), STR_INIT("2.16.840.1.113883.6.96"), { NULL, 0 } };
 static struct code nurse = { STR_INIT("106292003"), STR_INIT("http://snomed.info/sct"), { NULL, 0 } };
@@ -153,6 +168,13 @@ static struct str practice[] = { STR_INIT("Practice^^^^^&1.2.3.20&ISO^^^^7") };
 static struct author by_clinic = { .institutions = { clinic, 1 } };
 static struct author by_bob = { .person = STR_INIT("900007^Bob^^^^^^^&1.2.3.900&ISO"),
 				.institutions = { practice, 1 } };
+static struct str sud[] = { STR_INIT("Sud^^^^^&1.2.3.30&ISO^^^^5") };
+static struct author by_sud[] = { { .institutions = { sud, 1 } }, { .institutions = { practice, 1 } } };
+static struct str of_nord[] = { STR_INIT("urn:oid:1.2.3.10"), STR_INIT("urn:oid:1.2.3.20|7") };
+static struct str of_sud[] = { STR_INIT("urn:oid:1.2.3.31"), STR_INIT("urn:oid:1.2.3.30|5") };
+static const struct consent_hospital hospitals[] = { { STR_INIT("nord"), { of_nord, 2 }, true },
+						     { STR_INIT("sud"), { of_sud, 2 }, false },
+						     { STR_INIT("est"), { NULL, 0 }, false } };
 static struct str stay[] = { STR_INIT("E7^^^&1.2.3.40&ISO^urn:ihe:iti:xds:2015:encounterId") };
 
 static struct document_entry entry_of(enum what what)
@@ -204,6 +226,12 @@ static struct document_entry entry_of(enum what what)
 		entry.creation_time = STR_NONE;
 		entry.authors.count = 0;
 		break;
+	case ELSEWHERE:
+		entry.authors.items = by_sud;
+		break;
+	case JOINT:
+		entry.authors = (struct authors) { by_sud, 2 };
+		break;
 	case STAY:
 		entry.reference_ids = (struct strs) { stay, 1 };
 		break;
@@ -225,6 +253,10 @@ static struct consent_policy policy_of(enum policy policy)
 
 	if (policy == OPT_IN)
 		made.default_permit = false;
+	if (policy == HOSPITALS || policy == HOSPITALS_OPEN) {
+		made.hospitals = (struct consent_hospitals) { hospitals, COUNT_OF(hospitals) };
+		made.others_explicit = policy == HOSPITALS;
+	}
 	if (policy == WIDE) {
 		made.normal_only_by_default = false;
 		made.break_glass_restricted = true;

@@ -1,0 +1,45 @@
+#include "mappers/consent_hospital.h"
+
+#include "mappers/consent_identity.h"
+
+static bool is_of(const struct consent_hospital *hospital, const struct document_entry *entry)
+{
+	for (size_t i = 0; i < hospital->organizations.count; i++) {
+		struct str text = hospital->organizations.items[i];
+		size_t bar = str_find(text, '|');
+		struct consent_identifier organization =
+			bar < text.size
+				? consent_identifier_of((struct str) { text.data, bar }, str_from(text, bar + 1))
+				: consent_identifier_of(STR_NONE, text);
+		const struct consent_identifiers one = { &organization, 1 };
+
+		if (consent_author_match(&one, PARTY_ORGANIZATION, entry) == MATCH_YES)
+			return true;
+	}
+	return false;
+}
+
+struct str consent_hospital_of(const struct consent_hospitals *hospitals, const struct document_entry *entry)
+{
+	struct str other = STR_NONE;
+
+	for (size_t i = 0; i < hospitals->count; i++) {
+		const struct consent_hospital *hospital = &hospitals->items[i];
+
+		if (!is_of(hospital, entry))
+			continue;
+		if (hospital->is_own)
+			return STR_NONE;
+		other = hospital->name;
+	}
+	return other;
+}
+
+bool consent_hospitals_elsewhere(const struct consent_hospitals *hospitals)
+{
+	for (size_t i = 0; i < hospitals->count; i++) {
+		if (!hospitals->items[i].is_own && hospitals->items[i].organizations.count)
+			return true;
+	}
+	return false;
+}
