@@ -119,6 +119,27 @@ class Routing(TenantStand):
             self.assertIn("tenant %s:\nok   hcm: registry" % tenant, done.stdout)
 
 
+class Check(TenantStand):
+    def test_faults_name_file_line_and_tenant(self):
+        self.write_tenant(SUD, {"search": {"count_default": 900}, "log": {"level": "info"}})
+        self.addCleanup(self.write_tenant, SUD, {})
+        done = subprocess.run([BINARY, "check", "--config", self.gateway.configuration_path], capture_output=True,
+                              text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, SUD + r"\.yaml:3: search\.count_default: error: .*\(tenant " + SUD + r"\)")
+        self.assertRegex(done.stderr, SUD + r"\.yaml:6: log\.level: error: .*main file")
+
+    def test_a_back_end_of_one_that_is_away_is_named(self):
+        away = dict(self.domain.back_end(), registry_url="http://127.0.0.1:1/registry")
+        self.write_tenant(SUD, {"back_ends": [away]})
+        self.addCleanup(self.write_tenant, SUD, {})
+        done = subprocess.run([BINARY, "check", "--config", self.gateway.configuration_path], capture_output=True,
+                              text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, "tenant %s:\nok   hcm: registry" % NORD)
+        self.assertRegex(done.stdout, "tenant %s:\nFAIL hcm: registry" % SUD)
+
+
 class Tokens(TenantStand):
     tenants = {name: {"audit": {"repositories": [{"name": "file", "kind": "file", "path": name + ".ndjson"}]}}
                for name in (NORD, SUD)}
@@ -317,6 +338,35 @@ class Reload(TenantStand):
         self.assertEqual(sorted(kept["keys"].split(", ")), ["audit.source_id", "limits.workers", "listen.port"])
         self.assertEqual(lines[0]["unchanged"], 2)
         self.assertStatus(self.ask(NORD, "/metadata", None), 200)
+
+    def test_one_hospital_becomes_two_and_one_again(self):
+        directory = tempfile.mkdtemp(prefix="passerelle-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        gateway = Gateway(directory, [self.domain.back_end()], access={"anonymous": False}, limits={"workers": 8})
+        self.addCleanup(gateway.kill)
+        with open(gateway.configuration_path, encoding="utf-8") as file:
+            single = json.load(file)
+        for name in (NORD, SUD):
+            write_configuration(os.path.join(directory, name + ".yaml"), {})
+        several = dict(single, default_tenant=NORD, tenants=[{"name": name, "file": name + ".yaml"} for name in (NORD, SUD)])
+        before = gateway.token("doctor")
+        query = "/DocumentReference?status=current&patient.identifier=urn:oid:%s%%7C%s" % (AUTHORITY, PATIENT)
+        self.assertStatus(request("GET", gateway.base + query, bearer(before)), 200)
+
+        def reload(configuration, added):
+            write_configuration(gateway.configuration_path, configuration)
+            gateway.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: '"added":"%s"' % added in gateway.log(), "the reload")
+
+        reload(several, NORD + ", " + SUD)
+        for tenant in (NORD, SUD):
+            token = gateway.token("doctor", tenant=tenant)
+            self.assertStatus(request("GET", gateway.base + "/" + tenant + query, bearer(token)), 200)
+        self.assertStatus(request("GET", gateway.base + query, bearer(gateway.token("doctor"))), 200)
+        reload(single, "default")
+        self.assertStatus(request("GET", gateway.base + query, bearer(before)), 200)
+        self.assertStatus(request("GET", gateway.base + "/" + SUD + "/metadata"), 404)
+        gateway.stop()
 
     def test_no_request_is_dropped_while_tenants_come_and_go(self):
         """A stream of requests to two tenants over connections that are kept, while one of them changes all the time

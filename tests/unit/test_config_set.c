@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "gateway/run/config_change.h"
 #include "gateway/run/config_set.h"
 
 static char directory[64];
@@ -19,17 +20,20 @@ static struct config_set *set;
 	"  provide_url: http://127.0.0.1:" port "/repository\n" \
 	"  repositories: [{unique_id: 1.2.3, url: 'http://127.0.0.1:" port "/repository'}]\n"
 
-static const char main_file[] = "listen: {port: 9090}\n"
-				"state_directory: state\n"
-				"keys: [{id: 7, file: seal.key}]\n"
-				"search: {count_max: 60}\n"
-				"profiles: [comprehensive]\n"
-				"patient: {assigning_authority: 1.3.6}\n"
-				"default_tenant: sud\n"
-				"tenants:\n"
-				"- {name: nord, file: nord.yaml}\n"
-				"- name: sud\n"
-				"  file: sud.yaml\n";
+#define MAIN(port, count_max, bare)               \
+	"listen: {port: " port "}\n"              \
+	"state_directory: state\n"                \
+	"keys: [{id: 7, file: seal.key}]\n"       \
+	"search: {count_max: " count_max "}\n"    \
+	"profiles: [comprehensive]\n"             \
+	"patient: {assigning_authority: 1.3.6}\n" \
+	"default_tenant: " bare "\n"              \
+	"tenants:\n"                              \
+	"- {name: nord, file: nord.yaml}\n"       \
+	"- name: sud\n"                           \
+	"  file: sud.yaml\n"
+
+static const char main_file[] = MAIN("9090", "60", "sud");
 static const char nord_file[] = BACK_END("8081") "search: {count_default: 10}\nprofiles: [minimal]\n";
 static const char sud_file[] =
 	BACK_END("8082") "patient: {assigning_authority: 1.3.7}\nkeys: [{id: 8, file: seal.key}]\n";
@@ -175,6 +179,89 @@ static void test_set__names_of_tenants(void **state)
 		assert_false(config_tenant_name_valid(str_from_c(bad[i])));
 }
 
+/* What a change of the files means for a process that runs by the older ones. */
+static const struct change {
+	const char *main_text; /* NULL: as before, here and below */
+	const char *nord_text;
+	const char *nord_keys; /* that differ for the tenant nord; empty: none do */
+	const char *sud_keys;
+	const char *kept;
+} changes[] = {
+	{ NULL, NULL, "", "", "" },
+	{ NULL, BACK_END("8081") "search: {count_default: 11}\nprofiles: [minimal]\n", "search.count_default", "", "" },
+	{ NULL, BACK_END("8083") "search: {count_default: 10}\nprofiles: [minimal]\n", "back_ends", "", "" },
+	{ NULL, BACK_END("8081") "search: {count_default: 10}\nprofiles: [minimal, comprehensive]\n", "profiles", "",
+	  "" },
+	{ NULL, BACK_END("8081") "search: {count_default: 10}\nprofiles: [minimal]\norganizations: ['urn:oid:1.2']\n",
+	  "organizations", "organizations of others", "" },
+	{ NULL, BACK_END("8081") "search: {count_default: 10}\nprofiles: [minimal]\naudit: {source_id: x}\n", "", "",
+	  "audit.source_id" },
+	{ MAIN("9091", "61", "sud"), NULL, "search.count_max", "search.count_max", "listen.port" },
+	{ MAIN("9090", "60", "nord"), NULL, "default_tenant", "default_tenant", "" },
+	{ MAIN("9090", "60", "sud") "- {name: est, file: sud.yaml}\n", NULL, "", "", "" },
+};
+
+static void test_change__says_what_differs_and_what_waits(void **state)
+{
+	struct config_set *before;
+
+	(void)state;
+	assert_true(load(main_file, nord_file, sud_file));
+	before = set;
+	config_set_keep(before);
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		const struct change *change = &changes[i];
+		struct buf kept;
+		struct buf nord;
+		struct buf sud;
+
+		buf_init(&kept, 1000);
+		buf_init(&nord, 1000);
+		buf_init(&sud, 1000);
+		assert_true(load(change->main_text ? change->main_text : main_file,
+				 change->nord_text ? change->nord_text : nord_file, sud_file));
+		assert_true(config_process_keep(set, &before->process, &kept));
+		config_state_keep(&set->tenants[0], &before->tenants[0], &kept);
+		assert_int_equal(config_differs(&before->tenants[0], &set->tenants[0], &nord),
+				 change->nord_keys[0] != 0);
+		assert_int_equal(config_differs(&before->tenants[1], &set->tenants[1], &sud), change->sud_keys[0] != 0);
+		assert_text(buf_str(&nord), change->nord_keys);
+		assert_text(buf_str(&sud), change->sud_keys);
+		assert_text(buf_str(&kept), change->kept);
+		/* What waits for a restart is as it was, also in what is made of it. */
+		assert_int_equal(set->tenants[0].listen_port, 9090);
+		assert_text(set->tenants[0].public_base, "http://127.0.0.1:9090/fhir/nord");
+		buf_free(&kept);
+		buf_free(&nord);
+		buf_free(&sud);
+	}
+	config_set_close(before);
+}
+
+/* A file that a key names may change while its name stays. */
+static void test_change__files_count_too(void **state)
+{
+	static const char issuers[] = BACK_END("8081") "issuers: [{issuer: 'https://a', jwks_file: nord.jwks}]\n";
+	struct config_set *before;
+	struct buf keys;
+
+	(void)state;
+	buf_init(&keys, 1000);
+	put("nord.jwks", "{\"keys\":[]}");
+	assert_true(load(main_file, issuers, sud_file));
+	before = set;
+	config_set_keep(before);
+	assert_true(load(main_file, issuers, sud_file));
+	assert_false(config_differs(&before->tenants[0], &set->tenants[0], &keys));
+	put("nord.jwks", "{\"keys\":[ ]}");
+	assert_true(load(main_file, issuers, sud_file));
+	assert_true(config_differs(&before->tenants[0], &set->tenants[0], &keys));
+	assert_text(buf_str(&keys), "content of files");
+	assert_false(config_differs(&before->tenants[1], &set->tenants[1], &keys));
+	buf_free(&keys);
+	config_set_close(before);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -188,7 +275,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	static const char *const names[] = { "main.yaml", "nord.yaml", "sud.yaml", "seal.key" };
+	static const char *const names[] = { "main.yaml", "nord.yaml", "sud.yaml", "seal.key", "nord.jwks" };
 	char full[128];
 
 	(void)state;
@@ -207,6 +294,8 @@ int main(void)
 		cmocka_unit_test(test_set__without_tenants_the_file_is_the_one),
 		cmocka_unit_test(test_set__every_mistake_says_file_line_and_tenant),
 		cmocka_unit_test(test_set__names_of_tenants),
+		cmocka_unit_test(test_change__says_what_differs_and_what_waits),
+		cmocka_unit_test(test_change__files_count_too),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
