@@ -316,7 +316,7 @@ portal_step() { # number of the step, document OID, title, how many
 	(umask 077 && build/passerelle token --config "$demo_directory/portal.yaml" --role doctor --user Dr-Portail >"$demo_directory/portal.token") ||
 		die "no token could be made for the portal"
 	authorization="Authorization: Bearer $(<"$demo_directory/portal.token")"
-	for ((i = 0; i < 10; i++)); do
+	for ((i = 0; i < 30; i++)); do
 		portal_start
 		curl -sS --max-time 60 -o "$answer" -H "$authorization" "http://127.0.0.1:$portal_port/fhir/$query" && ! grep -q '"incomplete"' "$answer" && break
 		part_end portal TERM
