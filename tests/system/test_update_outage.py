@@ -180,14 +180,16 @@ class Updates(Stand):
 
     def test_replacement_of_what_will_be_changed(self):
         """The version that it replaces is the one that is there when it is delivered."""
-        bundle, name, _ = self.published(b"<a>old</a>")
-        self.domain.kill()
+        _, name, _ = self.published(b"<a>old</a>")
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.proxy.script(UPDATE, proxy.lost_request, proxy.held(gate))
         change = self.waits(self.patch(name, "changed first"))
         replacement = support.demo_bundle(b"<a>new</a>")
         replacement["entry"][1]["resource"]["relatesTo"] = [
             {"code": "replaces", "target": {"reference": "DocumentReference/" + name}}]
         url = self.accept(replacement)
-        self.domain_restart()
+        gate.set()
         self.assertEqual(self.settled(change)["description"], "changed first")
         self.delivered(url)
         old, _ = self.read(name)
