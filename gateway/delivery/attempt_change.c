@@ -5,6 +5,7 @@
 #include "gateway/access/registered_document.h"
 #include "gateway/delivery/attempt.h"
 #include "gateway/delivery/change_share.h"
+#include "gateway/delivery/share.h"
 #include "gateway/run/clock.h"
 #include "gateway/run/random.h"
 #include "gateway/south/update_client.h"
@@ -101,6 +102,22 @@ static bool is_left(struct attempt *attempt, const struct document_entry *presen
 				"Somebody else has changed the document meanwhile: read it again, and change what "
 				"there is now.");
 	return false;
+}
+
+/* What another network shall learn of a document that it has, the patient must permit. */
+static enum stand elsewhere_permitted(struct attempt *attempt)
+{
+	bool kept = false;
+
+	if (attempt->head.change.base.size || attempt->head.change.is_removal)
+		return STAND_DELIVERED;
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	if (share_permit(attempt->delivery, &attempt->south, attempt->target, &attempt->metadata, &kept,
+			 clock_wall_ms() / 1000))
+		return kept ? STAND_DELIVERED : STAND_WITHHELD;
+	outcome_add(&attempt->outcome, ERR_TRUST_UNAVAILABLE, "",
+		    "It cannot be found out now what the patient consents to.");
+	return STAND_LATER;
 }
 
 /* The set of the change takes over what the one said that brought the document. */
@@ -221,6 +238,9 @@ static enum stand change_make(struct attempt *attempt, bool works)
 			       ? STAND_DELIVERED
 			       : refuse(attempt, ERR_NOT_FOUND, "The document is not registered any more.");
 	if (!is_left(attempt, present, works, &stand))
+		return stand;
+	stand = elsewhere_permitted(attempt);
+	if (stand != STAND_DELIVERED)
 		return stand;
 	if (!update_make(attempt, present, &plan, &making))
 		return attempt_failed(attempt, &making, false, works);

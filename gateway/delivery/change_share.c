@@ -1,21 +1,17 @@
 #include "gateway/delivery/change_share.h"
 
 #include "gateway/delivery/delivery_state.h"
+#include "gateway/delivery/share.h"
 #include "gateway/south/update_client.h"
 #include "mappers/submission_match.h"
 
-/* "CLASS = NAME provide" of the configuration: whatever the class is, it may have been another one when the document was
- * shared. */
+/* Whatever the class is: it may have been another one when the document was shared. */
 static bool is_shared_with(const struct config *config, struct str name)
 {
 	for (size_t i = 0; i < config->publication_share.count; i++) {
-		struct str rule = config->publication_share.items[i];
-		struct str what = STR_NONE;
+		struct share_rule rule;
 
-		while (str_next(&rule, '=', &what))
-			continue;
-		what = str_trim(what);
-		if (str_equal((struct str) { what.data, str_find(what, ' ') }, name))
+		if (share_rule_read(config->publication_share.items[i], &rule) && str_equal(rule.target, name))
 			return true;
 	}
 	return false;

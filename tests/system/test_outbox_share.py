@@ -103,8 +103,8 @@ class Sharing(unittest.TestCase):
         oid = support.document_oid(bundle)
         support.wait_until(lambda: oid in self.at_dsp("IHEBLUE-1004"), "the DSP to know of the document")
 
-    def test_100_objection_is_withheld_and_told(self):
-        patient = "IHEBLUE-1002"
+    def object_to(self, patient):
+        """The patient denies the other network everything."""
         token = self.gateway.token("patient", user="patient-2", patient="%s|%s" % (trust.PATIENT_SYSTEM, patient))
         provision = {"type": "permit", "provision": [{"type": "deny", "actor": [{
             "role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
@@ -115,6 +115,27 @@ class Sharing(unittest.TestCase):
             "POST", self.gateway.base + "/Consent", dict(support.bearer(token), **{
                 "Content-Type": "application/fhir+json"}),
             json.dumps(trust.consent_resource(provision, patient)).encode()), 201)
+
+    def test_100_objection_keeps_changes_back(self):
+        patient = "IHEBLUE-1006"
+        bundle = self.classed(b"<a>once for both</a>", "11503-0", patient)
+        answer = self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200).json()
+        name = next(entry["response"]["location"] for entry in answer["entry"]
+                    if entry["response"]["location"].startswith("DocumentReference/"))
+        oid = support.document_oid(bundle)
+        support.wait_until(lambda: oid in self.at_dsp(patient), "the DSP to have the document")
+        self.object_to(patient)
+        self.assertStatus(support.request("PATCH", self.gateway.base + "/" + name, dict(support.bearer(self.doctor), **{
+            "Content-Type": "application/json-patch+json"}), json.dumps(
+                [{"op": "add", "path": "/description", "value": "for us"}]).encode()), 200)
+        support.wait_until(lambda: not any(task["code"]["coding"][0]["code"] == "update"
+                                           for task in self.tasks("requested,in-progress")), "its end")
+        self.assertEqual(self.tasks("failed"), [])
+        self.assertNotEqual(self.at_dsp(patient)[oid].get("description"), "for us")
+
+    def test_100_objection_is_withheld_and_told(self):
+        patient = "IHEBLUE-1002"
+        self.object_to(patient)
         bundle = self.classed(b"<a>not for them</a>", "11503-0", patient)
         answer = self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200)
         issues = json.dumps(answer.json())

@@ -259,7 +259,7 @@ class Waiting(Stand):
         self.assertEqual(self.versions(bundle), [])
 
 
-class Shared(Stand):
+class TwoDomains(Stand):
     """The document is in a second domain too, under ids of that domain's own."""
 
     def setUp(self):
@@ -288,6 +288,8 @@ class Shared(Stand):
             return len(objects) == count and (text is None or text in repr([vars(each) for each in objects]))
         support.wait_until(is_so, "the second domain to have %d versions" % count)
 
+
+class Shared(TwoDomains):
     def test_update_and_delete_are_passed_on(self):
         bundle, name, etag = self.shared(b"<a>shared</a>")
         self.assertStatus(self.patch(name, "for both", **{"If-Match": etag}), 200)
@@ -320,6 +322,20 @@ class Shared(Stand):
         self.gateway_restart()
         self.second_has(bundle, 2)
         self.assertEqual(len(self.versions(bundle)), 2)
+
+
+class GivenOn(TwoDomains):
+    """The gateway shares the document itself."""
+    publication = dict(Stand.publication, share=["any = dsp provide"])
+
+    def test_changes_follow_what_they_change(self):
+        self.second.kill()
+        bundle, name, _ = self.published(b"<a>given on</a>")
+        self.assertStatus(self.patch(name, "changed at once"), 200)
+        self.second = support.Domain(self.second_directory, name="dsp", port=self.second.port)
+        self.second_has(bundle, 2)
+        self.assertStatus(self.delete(name), 204)
+        self.second_has(bundle, 0)
 
 
 if __name__ == "__main__":
