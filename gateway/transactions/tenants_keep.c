@@ -10,8 +10,8 @@ static bool out_of_memory(struct outcome *outcome)
 /* One tenant's stores are those of its name and directory. */
 static bool is_theirs(const struct kept_stores *kept, const struct config *config)
 {
-	return str_equal(kept->stores->config->tenant, config->tenant) &&
-	       str_equal(kept->stores->config->state_directory, config->state_directory);
+	return str_equal(kept->config->tenant, config->tenant) &&
+	       str_equal(kept->config->state_directory, config->state_directory);
 }
 
 struct kept_stores *kept_stores_take(struct tenants *tenants, const struct config *config)
@@ -43,6 +43,7 @@ static bool stores_make(struct tenants *tenants, struct config_set *configs, con
 
 	if (!kept)
 		return out_of_memory(outcome);
+	kept->config = config;
 	kept->configs = configs;
 	kept->user_count = 1;
 	if (!stores_open(config, tenants->cache, &kept->stores, outcome)) {

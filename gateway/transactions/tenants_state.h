@@ -9,9 +9,10 @@
 /* Stores, and the settings that use them at this moment. */
 struct kept_stores {
 	struct kept_stores *next;
-	struct stores *stores;
-	struct config_set *configs; /* whose configuration they were opened with */
-	unsigned user_count;        /* under the lock */
+	struct stores *stores;       /* gone while they are being closed */
+	const struct config *config; /* that they were opened with */
+	struct config_set *configs;  /* that this is of */
+	unsigned user_count;         /* under the lock */
 	bool is_closing;
 };
 
