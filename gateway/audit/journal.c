@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -408,13 +407,7 @@ static bool lock_take(struct journal *journal, struct outcome *outcome)
 	char path[4200];
 
 	snprintf(path, sizeof(path), "%s/lock", journal->directory);
-	journal->lock_descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (journal->lock_descriptor < 0)
-		return outcome_add(outcome, ERR_STORAGE, "state_directory",
-				   "Make the directory of the audit journal writable.");
-	return flock(journal->lock_descriptor, LOCK_EX | LOCK_NB) == 0 ||
-	       outcome_add(outcome, ERR_STORAGE, "state_directory",
-			   "End the other process that uses this state directory, or give this one its own.");
+	return file_lock(path, &journal->lock_descriptor, outcome);
 }
 
 static void journal_free(struct journal *journal)

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -150,6 +151,21 @@ bool file_make_directory(const char *path, struct outcome *outcome)
 			return false;
 	}
 	return make_one(path, outcome);
+}
+
+bool file_lock(const char *path, int *lock, struct outcome *outcome)
+{
+	*lock = calls_now->open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*lock < 0)
+		return outcome_add(outcome, ERR_STORAGE, "state_directory",
+				   "Give this user the right to write to %s: %s.", path,
+				   strerrordesc_np(errno) ? strerrordesc_np(errno) : "unknown error");
+	if (flock(*lock, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	calls_now->close(*lock);
+	*lock = -1;
+	return outcome_add(outcome, ERR_STORAGE, "state_directory",
+			   "Give each gateway a state_directory of its own: %s is used by another process.", path);
 }
 
 int file_temporary(const char *directory)

@@ -37,6 +37,11 @@ bool file_read(const char *path, size_t size_max, struct arena *arena, struct st
 /* Makes a directory and its missing parents (mode 0700); one that exists is success. */
 bool file_make_directory(const char *path, struct outcome *outcome) MUST_CHECK;
 
+/* Takes path, a lock file in a directory of this process's own, until the descriptor is closed; *lock is -1 when it was not
+ * taken. Errors (of key state_directory): ERR_STORAGE for a directory that cannot be written to, or that another process
+ * uses. */
+bool file_lock(const char *path, int *lock, struct outcome *outcome) MUST_CHECK;
+
 /* An open descriptor of an empty file without a name in directory: it vanishes with the descriptor, also after a
  * crash. Returns -1 with errno set. */
 int file_temporary(const char *directory) MUST_CHECK;

@@ -1,11 +1,9 @@
 #include "gateway/state/last_known.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -238,16 +236,7 @@ static bool directory_take(struct last_known *known, const char *directory, stru
 	if (!file_make_directory(directory, outcome))
 		return false;
 	snprintf(path, sizeof path, "%s/last_known.lock", directory);
-	known->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (known->lock_file < 0)
-		return outcome_add(outcome, ERR_STORAGE, "state_directory",
-				   "Give this user the right to write to %s: %s.", directory,
-				   strerrordesc_np(errno) ? strerrordesc_np(errno) : "unknown error");
-	if (flock(known->lock_file, LOCK_EX | LOCK_NB) != 0)
-		return outcome_add(outcome, ERR_STORAGE, "state_directory",
-				   "Give each gateway a state_directory of its own: %s is used by another process.",
-				   directory);
-	return true;
+	return file_lock(path, &known->lock_file, outcome);
 }
 
 static struct last_known *known_new(void)

@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "gateway/run/clock.h"
@@ -129,16 +128,7 @@ static bool directory_take(struct sqlite *sqlite, const char *directory, struct 
 	if (!file_make_directory(directory, outcome))
 		return false;
 	snprintf(path, sizeof path, "%s/outbox.lock", directory);
-	sqlite->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (sqlite->lock_file < 0)
-		return outcome_add(outcome, ERR_STORAGE, "state_directory",
-				   "Give this user the right to write to %s: %s.", directory,
-				   strerrordesc_np(errno) ? strerrordesc_np(errno) : "unknown error");
-	if (flock(sqlite->lock_file, LOCK_EX | LOCK_NB) != 0)
-		return outcome_add(outcome, ERR_STORAGE, "state_directory",
-				   "Give each gateway a state_directory of its own: %s is used by another process.",
-				   directory);
-	return true;
+	return file_lock(path, &sqlite->lock_file, outcome);
 }
 
 /* Whoever held a lease is no more; what it sent may have arrived. */
