@@ -119,6 +119,24 @@ int command_usage_error(const char *name)
 	return EXIT_USAGE;
 }
 
+bool command_refuse(const char *name, const char *text)
+{
+	fprintf(stderr, "passerelle %s: %s\n", name, text);
+	command_usage_error(name);
+	return false;
+}
+
+const struct config *command_tenant(const struct config_set *configs, struct str name, struct outcome *outcome)
+{
+	const struct config *tenant = config_set_find(configs, configs->is_single ? STR_NONE : name);
+
+	if (!tenant)
+		outcome_add(outcome, ERR_VALUE_INVALID, "--tenant", "%s",
+			    name.size ? "There is no tenant of this name."
+				      : "Say which tenant: none is served without a name.");
+	return tenant;
+}
+
 static void help_print(FILE *out)
 {
 	fputs("Usage: passerelle COMMAND [OPTION...]\n"

@@ -31,6 +31,8 @@ int command_main(int argc, char **argv);
 /* The usage of a command, to standard output (asked for) or to standard error (wrong option). */
 int command_help(const char *name);
 int command_usage_error(const char *name);
+/* The same behind what is wrong; returns false. */
+bool command_refuse(const char *name, const char *text);
 
 /* --config FILE [--pid-file FILE] [--help], for the commands that are servers. False: *exit_code says how to end. */
 struct server_command_options {
@@ -45,6 +47,10 @@ bool command_config_load(const char *path, enum config_role role, struct arena *
 
 /* The same for a gateway and all its tenants. *configs is for config_set_close also when it is false. */
 bool command_configs_load(const char *path, struct config_set **configs) MUST_CHECK;
+
+/* The tenant of --tenant; the one that is served without a name for an empty one, and for a gateway of one tenant, which
+ * has no other. NULL with an issue. */
+const struct config *command_tenant(const struct config_set *configs, struct str name, struct outcome *outcome);
 
 /* Every issue as a line on standard error. */
 void outcome_print(const struct outcome *outcome);

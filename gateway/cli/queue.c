@@ -21,13 +21,6 @@ struct queue_options {
 	int id_count;
 };
 
-static bool usage_error(const char *text)
-{
-	fprintf(stderr, "passerelle queue: %s\n", text);
-	command_usage_error("queue");
-	return false;
-}
-
 static bool option_take(int option, struct queue_options *options)
 {
 	switch (option) {
@@ -76,9 +69,9 @@ static bool options_read(int argc, char **argv, struct queue_options *options, i
 			return false;
 	}
 	if (!options->config_path)
-		return usage_error("give the configuration: --config FILE");
+		return command_refuse("queue", "give the configuration: --config FILE");
 	if (optind == argc)
-		return usage_error("say what to do: list, show, retry or drop");
+		return command_refuse("queue", "say what to do: list, show, retry or drop");
 	options->action = argv[optind];
 	options->ids = argv + optind + 1;
 	options->id_count = argc - optind - 1;
@@ -86,10 +79,10 @@ static bool options_read(int argc, char **argv, struct queue_options *options, i
 
 	if (!lists && strcmp(options->action, "show") != 0 && strcmp(options->action, "retry") != 0 &&
 	    strcmp(options->action, "drop") != 0)
-		return usage_error("what can be done is list, show, retry or drop");
+		return command_refuse("queue", "what can be done is list, show, retry or drop");
 	if (lists == (options->id_count > 0))
-		return usage_error(lists ? "list takes no ids"
-					 : "say which: the ids that `passerelle queue list` prints");
+		return command_refuse("queue", lists ? "list takes no ids"
+						     : "say which: the ids that `passerelle queue list` prints");
 	return true;
 }
 
@@ -180,13 +173,8 @@ int command_queue(int argc, char **argv)
 		return exit_code;
 	outcome_init(&outcome);
 	bool ok = config_set_open(options.config_path, &configs, &outcome);
-	const struct config *tenant =
-		ok ? config_set_find(configs, configs->is_single ? STR_NONE : options.tenant) : NULL;
+	const struct config *tenant = ok ? command_tenant(configs, options.tenant, &outcome) : NULL;
 
-	if (ok && !tenant)
-		outcome_add(&outcome, ERR_VALUE_INVALID, "--tenant", "%s",
-			    options.tenant.size ? "There is no tenant of this name."
-						: "Say which tenant: none is served without a name.");
 	ok = tenant && outbox_open(tenant, tenant->tenant, tenant->state_directory, OUTBOX_VISITOR, &outbox, &outcome);
 	if (ok && !outbox) {
 		fputs("passerelle queue: nothing has been queued yet\n", stderr);

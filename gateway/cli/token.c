@@ -16,13 +16,6 @@ struct token_options {
 	bool has_role;
 };
 
-static bool usage_error(const char *text)
-{
-	fprintf(stderr, "passerelle token: %s\n", text);
-	command_usage_error("token");
-	return false;
-}
-
 static bool option_take(int option, struct token_options *options)
 {
 	struct demo_person *person = &options->person;
@@ -35,10 +28,10 @@ static bool option_take(int option, struct token_options *options)
 		return true;
 	case 'r':
 		options->has_role = demo_role_read(optarg, &person->role);
-		return options->has_role || usage_error("--role is one of doctor, nurse, patient, system");
+		return options->has_role || command_refuse("token", "--role is one of doctor, nurse, patient, system");
 	case 'm':
 		if (!str_to_u64(value, &minutes) || minutes < 1 || minutes > MINUTES_MAX)
-			return usage_error("--minutes is a number from 1 to 1440");
+			return command_refuse("token", "--minutes is a number from 1 to 1440");
 		person->seconds = (int64_t)minutes * 60;
 		return true;
 	case 'u':
@@ -91,22 +84,10 @@ static bool options_read(int argc, char **argv, struct token_options *options, i
 			return false;
 	}
 	if (!options->config_path)
-		return usage_error("give the configuration: --config FILE");
+		return command_refuse("token", "give the configuration: --config FILE");
 	if (!options->has_role)
-		return usage_error("say who the token is for: --role doctor, nurse, patient or system");
-	return optind == argc || usage_error("there are words that are no options");
-}
-
-/* Whose token it is. A gateway of one tenant takes any name, so that one can see a foreign one refused. */
-static const struct config *tenant_choose(const struct config_set *configs, struct str name, struct outcome *outcome)
-{
-	const struct config *tenant = config_set_find(configs, configs->is_single ? STR_NONE : name);
-
-	if (!tenant)
-		outcome_add(outcome, ERR_VALUE_INVALID, "--tenant", "%s",
-			    name.size ? "There is no tenant of this name."
-				      : "Say which tenant the token is for: none is served without a name.");
-	return tenant;
+		return command_refuse("token", "say who the token is for: --role doctor, nurse, patient or system");
+	return optind == argc || command_refuse("token", "there are words that are no options");
 }
 
 static int token_print(const struct token_options *options, struct arena *arena)
@@ -119,7 +100,7 @@ static int token_print(const struct token_options *options, struct arena *arena)
 
 	outcome_init(&outcome);
 	if (config_set_open(options->config_path, &configs, &outcome))
-		tenant = tenant_choose(configs, options->person.tenant, &outcome);
+		tenant = command_tenant(configs, options->person.tenant, &outcome);
 	if (tenant && demo_token_make(tenant, &options->person, clock_wall_ms() / 1000, arena, &token, &outcome)) {
 		printf("%.*s\n", STR_ARG(token));
 		exit_code = fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
