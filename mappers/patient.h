@@ -60,4 +60,15 @@ struct patient {
 	struct str custodian;                /* of an answer: OID of who keeps the registration; for XCPD the home */
 };
 
+/* True when the patient has this identifier, as it is written. */
+static inline bool patient_has(const struct patient *patient, const struct patient_identity *identity)
+{
+	for (size_t i = 0; i < patient->identifiers.count; i++) {
+		if (str_equal(patient->identifiers.items[i].authority, identity->authority) &&
+		    str_equal(patient->identifiers.items[i].value, identity->value))
+			return true;
+	}
+	return false;
+}
+
 #endif

@@ -170,16 +170,6 @@ static bool last_known(const struct question *question, const char *kind, struct
 
 /* --- asking the community --- */
 
-static bool has(const struct patient *patient, const struct patient_identity *identity)
-{
-	for (size_t i = 0; i < patient->identifiers.count; i++) {
-		if (str_equal(patient->identifiers.items[i].authority, identity->authority) &&
-		    str_equal(patient->identifiers.items[i].value, identity->value))
-			return true;
-	}
-	return false;
-}
-
 /* All that is known of the patient; without a source of demographics, the identifier. */
 static bool demographics_find(const struct question *question, struct patient_identity *identity,
 			      struct patient *patient)
@@ -191,19 +181,10 @@ static bool demographics_find(const struct question *question, struct patient_id
 	query.identifiers = patient->identifiers;
 	if (str_is_empty(question->access->config->identity_pdq_url))
 		return true;
-	switch (identity_source_pdq(question->access, question->south, &query, &list, question->outcome)) {
-	case IDENTITY_OK:
-		break;
-	case IDENTITY_UNKNOWN_ID:
-	case IDENTITY_UNKNOWN_SOURCE:
-	case IDENTITY_UNKNOWN_TARGET:
-		return true;
-	case IDENTITY_REFUSED:
-	case IDENTITY_FAILED:
+	if (!identity_source_patients(question->access, question->south, &query, &list, question->outcome))
 		return false;
-	}
 	for (size_t i = 0; i < list.count; i++) {
-		if (has(&list.items[i], identity))
+		if (patient_has(&list.items[i], identity))
 			*patient = list.items[i];
 	}
 	return true;

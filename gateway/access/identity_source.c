@@ -52,14 +52,25 @@ enum identity_end identity_source_pix(struct access *access, const struct south 
 	return pix_query(&visit.south, &visit.service, source, &all, found, outcome);
 }
 
-enum identity_end identity_source_pdq(struct access *access, const struct south *south,
-				      const struct patient_query *query, struct patient_list *list,
-				      struct outcome *outcome)
+bool identity_source_patients(struct access *access, const struct south *south, const struct patient_query *query,
+			      struct patient_list *list, struct outcome *outcome)
 {
 	struct visit_to visit;
 
 	visit_begin(access, south, access->config->identity_pdq_url, &visit);
-	return pdq_query(&visit.south, &visit.service, query, list, outcome);
+	switch (pdq_query(&visit.south, &visit.service, query, list, outcome)) {
+	case IDENTITY_OK:
+		return true;
+	case IDENTITY_UNKNOWN_ID:
+	case IDENTITY_UNKNOWN_SOURCE:
+	case IDENTITY_UNKNOWN_TARGET:
+		*list = (struct patient_list) { 0 };
+		return true;
+	case IDENTITY_REFUSED:
+	case IDENTITY_FAILED:
+		break;
+	}
+	return false;
 }
 
 enum identity_end identity_source_feed(struct access *access, const struct south *south, enum identity_feed feed,

@@ -24,7 +24,7 @@ static bool is_entry(const struct metadata *metadata, struct str uuid)
 	return false;
 }
 
-static bool is_list(const struct metadata *metadata, struct str uuid)
+bool submission_has_list(const struct metadata *metadata, struct str uuid)
 {
 	for (size_t i = 0; i < metadata->submission_set_count; i++) {
 		if (str_equal_nocase(metadata->submission_sets[i].entry_uuid, uuid))
@@ -68,8 +68,10 @@ static void associations_filter(struct metadata *metadata)
 
 	for (size_t i = 0; i < metadata->association_count; i++) {
 		const struct association *association = &metadata->associations[i];
-		bool begins = is_entry(metadata, association->source) || is_list(metadata, association->source);
-		bool ends = is_entry(metadata, association->target) || is_list(metadata, association->target);
+		bool begins =
+			is_entry(metadata, association->source) || submission_has_list(metadata, association->source);
+		bool ends =
+			is_entry(metadata, association->target) || submission_has_list(metadata, association->target);
 
 		if (begins && ends)
 			metadata->associations[kept++] = *association;

@@ -9,6 +9,9 @@
  * relations to what is hidden, or to what nobody has looked at while the patient hides anything. */
 void visible_waiting(struct visit *visit, enum consent_action action, struct metadata *metadata);
 
+/* True when a SubmissionSet or Folder of the submission has this entryUUID. */
+bool submission_has_list(const struct metadata *metadata, struct str uuid);
+
 /* True when the caller may see at least one of these documents of this patient or, when none is given, everything that the
  * patient has. */
 bool visible_waiting_any(struct visit *visit, enum consent_action action, struct str patient_id,

@@ -9,19 +9,7 @@ bool demographics_ask(const struct transaction *t, const struct patient_query *q
 	if (str_is_empty(t->gateway->config->identity_pdq_url))
 		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
 				   "Name patients by their identifiers: there is no source of demographics here.");
-	switch (identity_source_pdq(t->gateway->access, &t->south, query, list, t->outcome)) {
-	case IDENTITY_OK:
-		return true;
-	case IDENTITY_UNKNOWN_ID:
-	case IDENTITY_UNKNOWN_SOURCE:
-	case IDENTITY_UNKNOWN_TARGET:
-		*list = (struct patient_list) { 0 };
-		return true;
-	case IDENTITY_REFUSED:
-	case IDENTITY_FAILED:
-		break;
-	}
-	return false;
+	return identity_source_patients(t->gateway->access, &t->south, query, list, t->outcome);
 }
 
 static bool is_bound(const struct transaction *t)

@@ -8,16 +8,6 @@ static bool not_there(const struct transaction *t)
 	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such Patient; use an id given out here.");
 }
 
-static bool has(const struct patient *patient, const struct patient_identity *identity)
-{
-	for (size_t i = 0; i < patient->identifiers.count; i++) {
-		if (str_equal(patient->identifiers.items[i].authority, identity->authority) &&
-		    str_equal(patient->identifiers.items[i].value, identity->value))
-			return true;
-	}
-	return false;
-}
-
 /* The one patient who has this identifier now; NULL when nobody has, for instance after a merge (3.78.4.3.3, case 3). */
 static bool patient_find(const struct transaction *t, struct patient_identity *identity, const struct patient **found)
 {
@@ -29,7 +19,7 @@ static bool patient_find(const struct transaction *t, struct patient_identity *i
 	if (!demographics_ask(t, &query, &list))
 		return false;
 	for (size_t i = 0; i < list.count; i++) {
-		if (!has(&list.items[i], identity))
+		if (!patient_has(&list.items[i], identity))
 			continue;
 		if (*found)
 			return outcome_add(t->outcome, ERR_PATIENT_AMBIGUOUS, "",

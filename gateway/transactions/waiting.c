@@ -166,23 +166,10 @@ bool document_entry_here(const struct transaction *t, struct str urn, struct wai
 	return !*entry || waiting_find(t, (*entry)->patient_id, &none, waiting);
 }
 
-static bool has_list(const struct metadata *metadata, struct str uuid)
-{
-	for (size_t i = 0; i < metadata->submission_set_count; i++) {
-		if (str_equal_nocase(metadata->submission_sets[i].entry_uuid, uuid))
-			return true;
-	}
-	for (size_t i = 0; i < metadata->folder_count; i++) {
-		if (str_equal_nocase(metadata->folders[i].entry_uuid, uuid))
-			return true;
-	}
-	return false;
-}
-
 const struct waiting_one *waiting_list(const struct waiting *waiting, struct str uuid)
 {
 	for (size_t i = 0; i < waiting->count; i++) {
-		if (has_list(&waiting->items[i].metadata, uuid))
+		if (submission_has_list(&waiting->items[i].metadata, uuid))
 			return &waiting->items[i];
 	}
 	return NULL;
