@@ -180,6 +180,25 @@ class Tokens(TenantStand):
         self.assertIn("no tenant of this name", done.stderr)
 
 
+class Sources(TenantStand):
+    """A tenant that says which systems publish for it takes nothing of others."""
+    tenants = {NORD: {"source_ids": ["2.999.20.6"]}, SUD: {"source_ids": ["urn:oid:2.999.20.77", "2.999.20.78"]}}
+
+    def provide(self, tenant, source_id):
+        text = json.dumps(demo_bundle(b"letter")).replace("urn:oid:2.999.20.6\"", "urn:oid:%s\"" % source_id)
+        return self.ask(tenant, "", self.token("doctor", tenant), "POST", text.encode(),
+                        **{"Content-Type": "application/fhir+json"})
+
+    def test_who_publishes_is_known_to_the_tenant(self):
+        for tenant, source_id, status in ((NORD, "2.999.20.6", 200), (NORD, "2.999.20.77", 403),
+                                          (SUD, "2.999.20.77", 200), (SUD, "2.999.20.78", 200),
+                                          (SUD, "2.999.20.6", 403)):
+            with self.subTest(tenant=tenant, source_id=source_id):
+                answer = self.assertStatus(self.provide(tenant, source_id), status)
+                if status == 403:
+                    self.assertIn("ihe-sourceId", answer.body.decode())
+
+
 class Quotas(TenantStand):
     """What one tenant's callers do costs only that tenant; a slow back-end stands for much work."""
     tenants = {NORD: {"limits": {"requests_per_minute": 5}}, SUD: {}}
