@@ -5,6 +5,17 @@
 
 #define SKEW_S 60 /* by which saml_verify lets clocks differ */
 
+void asserted_begin(const struct access *access)
+{
+	const struct str parts[] = { STR("begin") };
+	const struct cache_name name = {
+		.tenant = access->config->tenant, .kind = "xua", .parts = parts, .part_count = COUNT_OF(parts)
+	};
+	bool ignored;
+
+	(void)!cache_first(access->cache, &name, 1, 0, &ignored);
+}
+
 enum asserted_use asserted_use(const struct access *access, const struct saml_assertion *assertion,
 			       struct str message_id, int64_t now_s)
 {

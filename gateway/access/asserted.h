@@ -13,6 +13,10 @@ enum asserted_use {
 	ASSERTED_UNSURE    /* nobody can say, of an assertion from before what gateways share was lost, or this start */
 };
 
+/* Begins to remember which messages came: from now on, not only from the first message on, ASSERTED_FRESH can be said of
+ * assertions that are made. Without a cache that answers now, the first message begins it. */
+void asserted_begin(const struct access *access);
+
 /* Whether a message with this assertion came before to any gateway that shares the cache; from now on it has. now_s:
  * seconds since 1970. What one gateway has seen itself is saml_verify.h's to say. */
 enum asserted_use asserted_use(const struct access *access, const struct saml_assertion *assertion,

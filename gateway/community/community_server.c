@@ -126,6 +126,9 @@ static bool use_check(const struct community *community, const struct soap_reque
 	case ASSERTED_UNSURE:
 		if (http->client_certificate.sha256.size)
 			return true;
+		LOG(WARN, LOG_HTTP_REFUSED, http->trace.span_id, LOG_C("server", NAME),
+		    LOG_C("assertion", "made before what is remembered here of messages"),
+		    LOG_TEXT("peer", http->peer));
 		*fault = (struct soap_fault) { .code = FAULT_RECEIVER,
 					       .reason = STR("Retry later, with a new assertion.") };
 		return false;
@@ -255,6 +258,7 @@ static bool part_open(struct tenant *tenant, void **part, struct outcome *outcom
 		part_close(community);
 		return false;
 	}
+	asserted_begin(community->gateway->access);
 	*part = community;
 	return true;
 }

@@ -3,6 +3,7 @@ front of the embedded domain. Who sees what is the patient's will, as through FH
 import json
 import os
 import re
+import time
 import unittest
 import uuid
 
@@ -259,6 +260,18 @@ class Shared(InwardStand):
         self.assertEqual((answer.outcome, answer.fault[0]), ("Fault", "Receiver"), answer)
         self.assertFault(self.find("IHEBLUE-1001", **again), "FailedAuthentication")
         second.stop()
+
+
+class FirstMessage(InwardStand):
+    """What is remembered of messages begins with the start: whoever comes first, a while later, is served."""
+
+    @classmethod
+    def wait_for_memory(cls, port=None):
+        began = time.monotonic()  # nobody sends anything meanwhile
+        support.wait_until(lambda: time.monotonic() > began + 4, "a gateway that has run for a while")
+
+    def test_the_first_message_is_served(self):
+        self.assertEqual(self.find("IHEBLUE-1001").outcome, "Success")
 
 
 if __name__ == "__main__":
