@@ -1,5 +1,7 @@
 #include "mappers/list_search.h"
 
+#include <assert.h>
+
 #include "mappers/metadata_rim.h"
 #include "mappers/search_match.h"
 #include "mappers/search_page.h"
@@ -161,24 +163,38 @@ static bool entry_matches(const struct search *search, const struct search_resol
 	       search_filters_match(search, resolved, SEARCH_SUBMISSION_SET, entry->submission_set, STR_NONE, arena);
 }
 
+static struct search_candidate of_set(const struct submission_set *set)
+{
+	return (struct search_candidate) {
+		.key = { .time = set->submission_time,
+			 .unique_id = set->unique_id,
+			 .id = str_is_empty(set->logical_id) ? set->entry_uuid : set->logical_id },
+		.version = set->version,
+		.deprecated = status_is_deprecated(set->availability_status),
+	};
+}
+
+static struct search_candidate of_folder(const struct folder *folder)
+{
+	return (struct search_candidate) {
+		.key = { .time = folder->last_update_time,
+			 .unique_id = folder->unique_id,
+			 .id = str_is_empty(folder->logical_id) ? folder->entry_uuid : folder->logical_id },
+		.version = folder->version,
+		.deprecated = status_is_deprecated(folder->availability_status),
+	};
+}
+
+/* An entry is either a SubmissionSet or a Folder. */
 static struct search_candidate candidate_of(const struct list_entry *entry, size_t index)
 {
-	const struct submission_set *set = entry->submission_set;
-	const struct folder *folder = entry->folder;
-	struct str logical_id = set ? set->logical_id : folder->logical_id;
-	struct str status = set ? set->availability_status : folder->availability_status;
+	struct search_candidate candidate;
 
-	if (logical_id.size == 0)
-		logical_id = set ? set->entry_uuid : folder->entry_uuid;
-	return (struct search_candidate) {
-		.key = { .time = set ? set->submission_time : folder->last_update_time,
-			 .unique_id = set ? set->unique_id : folder->unique_id,
-			 .source = entry->source,
-			 .id = logical_id },
-		.version = set ? set->version : folder->version,
-		.deprecated = status_is_deprecated(status),
-		.index = index,
-	};
+	assert(entry->submission_set || entry->folder);
+	candidate = entry->folder ? of_folder(entry->folder) : of_set(entry->submission_set);
+	candidate.key.source = entry->source;
+	candidate.index = index;
+	return candidate;
 }
 
 /* All Lists of all answers. */
