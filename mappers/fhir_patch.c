@@ -279,11 +279,14 @@ static bool apply_move(const struct operation *operation)
 	return no_memory(operation);
 }
 
-static bool operation_apply(const struct operation *operation)
+typedef bool (*operation_kind)(const struct operation *operation);
+
+/* NULL, with the issue, for none of fhirpatch.html. */
+static operation_kind kind_of(const struct operation *operation)
 {
 	static const struct {
 		struct str name;
-		bool (*apply)(const struct operation *operation);
+		operation_kind apply;
 	} kinds[] = { { STR_INIT("add"), apply_add },
 		      { STR_INIT("insert"), apply_insert },
 		      { STR_INIT("delete"), apply_delete },
@@ -293,27 +296,58 @@ static bool operation_apply(const struct operation *operation)
 
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
 		if (str_equal(kinds[i].name, type))
-			return kinds[i].apply(operation);
+			return kinds[i].apply;
 	}
-	return refuse(operation, ERR_BODY_MALFORMED, "type", "Use add, insert, delete, replace or move.");
+	refuse(operation, ERR_BODY_MALFORMED, "type", "Use add, insert, delete, replace or move.");
+	return NULL;
+}
+
+static bool operations_check(const json_t *parameters, const json_t **operations, struct outcome *outcome)
+{
+	*operations = json_object_get(parameters, "parameter");
+	if (!str_equal(fhir_text(json_object_get(parameters, "resourceType")), STR("Parameters")))
+		return outcome_add(outcome, ERR_BODY_MALFORMED, "", "Send the patch as a Parameters resource.");
+	return json_array_size(*operations) <= PATCH_OPERATIONS_MAX ||
+	       outcome_add(outcome, ERR_TOO_COSTLY, "", "Send at most %d operations.", PATCH_OPERATIONS_MAX);
+}
+
+/* The operation at operation->index; NULL, with the issue, for none. */
+static operation_kind operation_read(const json_t *operations, struct operation *operation)
+{
+	const json_t *one = json_array_get(operations, operation->index);
+
+	operation->parts = json_object_get(one, "part");
+	if (str_equal(fhir_text(json_object_get(one, "name")), STR("operation")))
+		return kind_of(operation);
+	refuse(operation, ERR_BODY_MALFORMED, "type", "Name every parameter operation.");
+	return NULL;
+}
+
+bool fhir_patch_check(const json_t *parameters, struct outcome *outcome)
+{
+	struct operation operation = { .outcome = outcome };
+	const json_t *operations;
+
+	if (!operations_check(parameters, &operations, outcome))
+		return false;
+	for (; operation.index < json_array_size(operations); operation.index++) {
+		if (!operation_read(operations, &operation))
+			return false;
+	}
+	return json_patch_bounded(parameters) || outcome_add(outcome, ERR_TOO_COSTLY, "", "Send a smaller patch.");
 }
 
 bool fhir_patch_apply(json_t *resource, const json_t *parameters, struct outcome *outcome)
 {
-	const json_t *operations = json_object_get(parameters, "parameter");
 	struct operation operation = { .resource = resource, .outcome = outcome };
+	const json_t *operations;
 
-	if (!str_equal(fhir_text(json_object_get(parameters, "resourceType")), STR("Parameters")))
-		return outcome_add(outcome, ERR_BODY_MALFORMED, "", "Send the patch as a Parameters resource.");
-	if (json_array_size(operations) > PATCH_OPERATIONS_MAX)
-		return outcome_add(outcome, ERR_TOO_COSTLY, "", "Send at most %d operations.", PATCH_OPERATIONS_MAX);
+	if (!operations_check(parameters, &operations, outcome))
+		return false;
 	for (; operation.index < json_array_size(operations); operation.index++) {
-		const json_t *one = json_array_get(operations, operation.index);
+		operation_kind apply = operation_read(operations, &operation);
 
-		operation.parts = json_object_get(one, "part");
-		if (!str_equal(fhir_text(json_object_get(one, "name")), STR("operation")))
-			return refuse(&operation, ERR_BODY_MALFORMED, "type", "Name every parameter operation.");
-		if (!operation_apply(&operation))
+		if (!apply || !apply(&operation))
 			return false;
 		if (!json_patch_bounded(resource))
 			return refuse(&operation, ERR_TOO_COSTLY, "value",

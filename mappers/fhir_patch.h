@@ -15,4 +15,8 @@
  * ERR_TOO_COSTLY, ERR_NO_MEMORY. */
 bool fhir_patch_apply(json_t *resource, const json_t *parameters, struct outcome *outcome) MUST_CHECK;
 
+/* False for what no resource could be patched by: for who does not have the resource yet. parameters: R4-valid. Errors:
+ * ERR_BODY_MALFORMED, ERR_TOO_COSTLY. */
+bool fhir_patch_check(const json_t *parameters, struct outcome *outcome) MUST_CHECK;
+
 #endif

@@ -272,31 +272,80 @@ static bool apply_test(const struct operation *operation)
 		refuse(operation, ERR_RULE, "value", "Read the resource again: its test failed."));
 }
 
-static bool operation_apply(const struct operation *operation)
+struct operation_kind {
+	struct str name;
+	bool (*apply)(const struct operation *operation);
+	bool has_from;
+	bool has_value;
+};
+
+/* NULL, with the issue, for none of RFC 6902 4. */
+static const struct operation_kind *kind_of(const struct operation *operation)
 {
-	static const struct {
-		struct str name;
-		bool (*apply)(const struct operation *operation);
-	} kinds[] = { { STR_INIT("add"), apply_add },         { STR_INIT("remove"), apply_remove },
-		      { STR_INIT("replace"), apply_replace }, { STR_INIT("move"), apply_move },
-		      { STR_INIT("copy"), apply_copy },       { STR_INIT("test"), apply_test } };
+	static const struct operation_kind kinds[] = {
+		{ STR_INIT("add"), apply_add, false, true },         { STR_INIT("remove"), apply_remove, false, false },
+		{ STR_INIT("replace"), apply_replace, false, true }, { STR_INIT("move"), apply_move, true, false },
+		{ STR_INIT("copy"), apply_copy, true, false },       { STR_INIT("test"), apply_test, false, true }
+	};
 	struct str name = fhir_text(json_object_get(operation->object, "op"));
 
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
 		if (str_equal(kinds[i].name, name))
-			return kinds[i].apply(operation);
+			return &kinds[i];
 	}
-	return refuse(operation, ERR_BODY_MALFORMED, "op", "Use add, remove, replace, move, copy or test.");
+	refuse(operation, ERR_BODY_MALFORMED, "op", "Use add, remove, replace, move, copy or test.");
+	return NULL;
+}
+
+static bool operation_apply(const struct operation *operation)
+{
+	const struct operation_kind *kind = kind_of(operation);
+
+	return kind && kind->apply(operation);
+}
+
+static bool operations_check(const json_t *operations, struct outcome *outcome)
+{
+	if (!json_is_array(operations))
+		return outcome_add(outcome, ERR_BODY_MALFORMED, "", "Send an array of operations (RFC 6902).");
+	return json_array_size(operations) <= PATCH_OPERATIONS_MAX ||
+	       outcome_add(outcome, ERR_TOO_COSTLY, "", "Send at most %d operations.", PATCH_OPERATIONS_MAX);
+}
+
+static bool pointer_check(const struct operation *operation, const char *member)
+{
+	const json_t *pointer = json_object_get(operation->object, member);
+
+	return (json_is_string(pointer) && str_starts_with(fhir_text(pointer), STR("/"))) ||
+	       refuse(operation, ERR_BODY_MALFORMED, member, "Send a JSON Pointer to a place below the root.");
+}
+
+bool json_patch_check(const json_t *operations, struct outcome *outcome)
+{
+	struct operation operation = { .outcome = outcome };
+
+	if (!operations_check(operations, outcome))
+		return false;
+	for (; operation.index < json_array_size(operations); operation.index++) {
+		const struct operation_kind *kind;
+
+		operation.object = json_array_get(operations, operation.index);
+		kind = kind_of(&operation);
+		if (!kind || !pointer_check(&operation, "path") ||
+		    (kind->has_from && !pointer_check(&operation, "from")))
+			return false;
+		if (kind->has_value && !json_object_get(operation.object, "value"))
+			return refuse(&operation, ERR_BODY_MALFORMED, "value", "Send a value.");
+	}
+	return json_patch_bounded(operations) || outcome_add(outcome, ERR_TOO_COSTLY, "", "Send a smaller patch.");
 }
 
 bool json_patch_apply(json_t *tree, const json_t *operations, struct outcome *outcome)
 {
 	struct operation operation = { .tree = tree, .outcome = outcome };
 
-	if (!json_is_array(operations))
-		return outcome_add(outcome, ERR_BODY_MALFORMED, "", "Send an array of operations (RFC 6902).");
-	if (json_array_size(operations) > PATCH_OPERATIONS_MAX)
-		return outcome_add(outcome, ERR_TOO_COSTLY, "", "Send at most %d operations.", PATCH_OPERATIONS_MAX);
+	if (!operations_check(operations, outcome))
+		return false;
 	for (; operation.index < json_array_size(operations); operation.index++) {
 		operation.object = json_array_get(operations, operation.index);
 		if (!operation_apply(&operation))

@@ -18,6 +18,10 @@
  * test fails), ERR_TOO_COSTLY, ERR_NO_MEMORY. */
 bool json_patch_apply(json_t *tree, const json_t *operations, struct outcome *outcome) MUST_CHECK;
 
+/* False for what no tree could be patched by: for who does not have the tree yet. Errors: ERR_BODY_MALFORMED,
+ * ERR_TOO_COSTLY. */
+bool json_patch_check(const json_t *operations, struct outcome *outcome) MUST_CHECK;
+
 /* One place in a tree: a member of an object, or an item of an array. */
 struct json_spot {
 	json_t *holder;  /* borrowed */

@@ -41,6 +41,48 @@ static struct publication_change change_read(const json_t *object)
 	};
 }
 
+static const struct str wishes[PUBLICATION_WISHES] = {
+	[WISH_NONE] = STR_INIT(""),
+	[WISH_PUT] = STR_INIT("put"),
+	[WISH_JSON_PATCH] = STR_INIT("json-patch"),
+	[WISH_FHIRPATH_PATCH] = STR_INIT("fhirpath-patch"),
+	[WISH_DELETE] = STR_INIT("delete"),
+};
+
+static void request_write(const struct publication_request *request, struct json_writer *writer)
+{
+	if (request->wish == WISH_NONE)
+		return;
+	json_member_object(writer, STR("request"));
+	json_member(writer, STR("wish"), wishes[request->wish]);
+	json_member(writer, STR("id"), request->id);
+	json_member(writer, STR("urn"), request->urn);
+	if (request->if_match.data) {
+		json_key(writer, STR("if_match"));
+		json_text(writer, request->if_match);
+	}
+	json_end_object(writer);
+}
+
+static struct publication_request request_read(const json_t *object)
+{
+	const json_t *wish = json_object_get(object, "wish");
+	const json_t *id = json_object_get(object, "id");
+	const json_t *urn = json_object_get(object, "urn");
+	const json_t *if_match = json_object_get(object, "if_match");
+	struct publication_request request = {
+		.id = { json_string_value(id), json_string_length(id) },
+		.urn = { json_string_value(urn), json_string_length(urn) },
+		.if_match = { json_string_value(if_match), json_string_length(if_match) },
+	};
+
+	for (unsigned i = WISH_PUT; i < PUBLICATION_WISHES; i++) {
+		if (json_is_string(wish) && str_equal(wishes[i], str_from_c(json_string_value(wish))))
+			request.wish = (enum publication_wish)i;
+	}
+	return request;
+}
+
 void publication_head_write(const struct publication_head *head, struct buf *text)
 {
 	struct json_writer writer;
@@ -56,6 +98,7 @@ void publication_head_write(const struct publication_head *head, struct buf *tex
 	json_key(&writer, STR("unclear"));
 	json_bool(&writer, head->is_unclear);
 	change_write(&head->change, &writer);
+	request_write(&head->request, &writer);
 	json_end_object(&writer);
 }
 
@@ -70,6 +113,7 @@ bool publication_head_read(struct str text, struct arena *arena, struct publicat
 		return false;
 	head->is_unclear = json_is_true(json_object_get(object, "unclear"));
 	head->change = change_read(json_object_get(object, "change"));
+	head->request = request_read(json_object_get(object, "request"));
 	head->unverified.count = json_array_size(unverified);
 	head->unverified.items = arena_array(arena, head->unverified.count, sizeof(struct str));
 	for (size_t i = 0; head->unverified.items && i < head->unverified.count; i++) {
@@ -186,6 +230,11 @@ bool publication_names(const struct metadata *metadata, struct arena *arena, str
 			needs->items[needs->count++] = target;
 	}
 	return true;
+}
+
+struct str publication_changes_name(struct str urn, struct arena *arena)
+{
+	return arena_printf(arena, "changes of %.*s", STR_ARG(urn));
 }
 
 /* The entry of the SubmissionSet; the first when none can be told. */

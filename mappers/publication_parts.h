@@ -10,9 +10,11 @@
 enum { PUBLICATION_HEAD, PUBLICATION_METADATA, PUBLICATION_ANSWER, PUBLICATION_DOCUMENTS };
 
 /* Kinds of items. An update has the same parts, without documents: its metadata are the submission set of the change and
- * the document's one entry, as it shall be. */
+ * the document's one entry, as it shall be. A request is an update that cannot be worked out yet, because nobody knows
+ * what the document is: in the place of the metadata it has what was sent (JSON, empty for a deletion), and no answer. */
 #define PUBLICATION_PROVIDE "provide"
 #define PUBLICATION_UPDATE  "update"
+#define PUBLICATION_REQUEST "request"
 
 #define PUBLICATION_HEAD_BYTES_MAX     ((size_t)1024 * 1024)
 #define PUBLICATION_METADATA_BYTES_MAX ((size_t)64 * 1024 * 1024)
@@ -25,9 +27,21 @@ struct publication_change {
 	struct str base; /* entryUUID of the version that was changed; STR_NONE: whichever there is, if there is one */
 };
 
+/* What a request asks for. */
+enum publication_wish { WISH_NONE, WISH_PUT, WISH_JSON_PATCH, WISH_FHIRPATH_PATCH, WISH_DELETE };
+#define PUBLICATION_WISHES 5
+
+struct publication_request {
+	enum publication_wish wish;
+	struct str id;       /* of the resource, as it was asked by */
+	struct str urn;      /* "urn:uuid:", logicalID of the document */
+	struct str if_match; /* the header; data NULL: none came */
+};
+
 struct publication_head {
 	struct caller caller;
-	struct publication_change change; /* of an update */
+	struct publication_change change;   /* of an update */
+	struct publication_request request; /* of a request */
 	struct strs unverified; /* urn:uuid: of objects it builds upon that nobody could look up when it was accepted */
 	bool is_unclear;        /* it was sent once, and may be registered */
 };
@@ -57,6 +71,9 @@ bool publication_result_read(struct str text, struct arena *arena, struct public
  * upon beyond that: names that an order can be kept by. False without memory. */
 bool publication_names(const struct metadata *metadata, struct arena *arena, struct strs *makes,
 		       struct strs *needs) MUST_CHECK;
+
+/* The name under which what changes the document with this logicalID is found; NULL data without memory. */
+struct str publication_changes_name(struct str urn, struct arena *arena);
 
 /* A transaction-response that also says this, at the entry of the SubmissionSet. An outcome with an error adds nothing.
  * False without memory. */

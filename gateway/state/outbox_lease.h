@@ -35,6 +35,13 @@ enum outbox_done outbox_settle(struct outbox *outbox, const struct outbox_claim 
 enum outbox_done outbox_put_off(struct outbox *outbox, const struct outbox_claim *claim, uint64_t after_ms,
 				struct str reason, bool unclear, struct outcome *outcome) MUST_CHECK;
 
+/* Something else takes the place of the claimed item, under its id and at its age: kind, patient, names and parts of item
+ * (its id is not used, and its target is the same). Durable as outbox_put, and the claim is over: it waits, due at once, in
+ * the line of that patient, behind what was put before it and before what was put later. For what could not be said in
+ * full when it was put. The bound on the outbox's bytes does not apply. */
+enum outbox_done outbox_rework(struct outbox *outbox, const struct outbox_claim *claim, const struct outbox_new *item,
+			       struct outcome *outcome) MUST_CHECK;
+
 /* As if it had not been claimed; due at once. */
 enum outbox_done outbox_give_back(struct outbox *outbox, const struct outbox_claim *claim,
 				  struct outcome *outcome) MUST_CHECK;

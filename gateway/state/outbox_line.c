@@ -110,24 +110,48 @@ bool outbox_chain_renew(struct sql_session *session, const struct outbox_line *l
 	return ok && step == STEP_DONE;
 }
 
+/* Locks the line that the item is in. It may leave it for another one while we wait (outbox_rework), once. */
+static bool row_line_lock(struct outbox *outbox, struct sql_session *session, struct str id, struct outbox_row *row,
+			  bool *found, struct outcome *outcome)
+{
+	unsigned char locked[VAULT_NAME_BYTES];
+	bool is_locked = false;
+
+	for (;;) {
+		struct sql_rows rows;
+		enum step step = sql_first(session, "SELECT patient FROM outbox_item WHERE tenant = ?1 AND id = ?2",
+					   SQL(SQL_TEXT(outbox->tenant), SQL_TEXT(id)), &rows, outcome);
+
+		*found = step == STEP_ROW && sql_text(&rows, 0).size == VAULT_NAME_BYTES;
+		if (*found)
+			memcpy(row->line.patient, sql_text(&rows, 0).data, VAULT_NAME_BYTES);
+		sql_close(&rows);
+		if (!*found)
+			return step != STEP_FAILED;
+		if (is_locked && memcmp(locked, row->line.patient, sizeof locked) == 0)
+			return true;
+		memcpy(locked, row->line.patient, sizeof locked);
+		is_locked = true;
+		if (!outbox_line_lock(session, locked, outcome))
+			return false;
+	}
+}
+
 bool outbox_row_lock(struct outbox *outbox, struct sql_session *session, struct str id, struct outbox_row *row,
 		     bool *found, struct outcome *outcome)
 {
-	static const char sql[] = "SELECT patient FROM outbox_item WHERE tenant = ?1 AND id = ?2";
 	const char *locking = sql_words(session,
 					"SELECT seq, state, fence, bytes, revision, part_count, target, kind "
 					"FROM outbox_item WHERE tenant = ?1 AND id = ?2",
 					"SELECT seq, state, fence, bytes, revision, part_count, target, kind "
 					"FROM outbox_item WHERE tenant = ?1 AND id = ?2 FOR UPDATE");
 	struct sql_rows rows;
-	enum step step = sql_first(session, sql, SQL(SQL_TEXT(outbox->tenant), SQL_TEXT(id)), &rows, outcome);
+	enum step step;
 
-	*found = step == STEP_ROW && sql_text(&rows, 0).size == VAULT_NAME_BYTES;
-	if (*found)
-		memcpy(row->line.patient, sql_text(&rows, 0).data, VAULT_NAME_BYTES);
-	sql_close(&rows);
-	if (!*found || !outbox_line_lock(session, row->line.patient, outcome))
-		return step != STEP_FAILED && !*found;
+	if (!row_line_lock(outbox, session, id, row, found, outcome))
+		return false;
+	if (!*found)
+		return true;
 	step = sql_first(session, locking, SQL(SQL_TEXT(outbox->tenant), SQL_TEXT(id)), &rows, outcome);
 	*found = step == STEP_ROW;
 	if (*found) {

@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 
 #include "gateway/run/random.h"
+#include "gateway/state/outbox_lease.h"
 #include "gateway/state/outbox_line.h"
 
 #define ROW_BYTES     1024 /* what an item takes besides its parts, about */
@@ -240,6 +241,79 @@ bool outbox_put(struct outbox *outbox, const struct outbox_new *item, char id[OU
 		return false;
 	outbox_ring(outbox);
 	return true;
+}
+
+struct reworking {
+	struct putting putting;
+	const struct outbox_claim *claim;
+	enum outbox_done done;
+};
+
+static bool parts_replace(const struct reworking *reworking, struct sql_session *session, const struct outbox_row *row,
+			  uint64_t *bytes, struct outcome *outcome)
+{
+	const struct outbox_new *new = reworking->putting.new;
+	struct outbox_place place = { .outbox = reworking->putting.outbox,
+				      .id = reworking->putting.id,
+				      .kind = new->kind,
+				      .target = new->target,
+				      .revision = row->revision + 1,
+				      .part_count = new->part_count };
+
+	return sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
+	       sql_run(session, "DELETE FROM outbox_name WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
+	       outbox_parts_write(session, row->seq, place, new->parts, bytes, outcome) &&
+	       sql_run(session,
+		       "UPDATE outbox_item SET kind = ?2, revision = ?3, part_count = ?4, state = 0, turn = 0, "
+		       "held = 0, unclear = 0, attempts = 0, owner = NULL, due_ms = ?5, changed_ms = ?5, "
+		       "reason = NULL WHERE seq = ?1",
+		       SQL(SQL_NUMBER(row->seq), SQL_TEXT(new->kind), SQL_NUMBER(place.revision),
+			   SQL_NUMBER(new->part_count), SQL_NUMBER(session->now_ms)),
+		       outcome);
+}
+
+static bool rework_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct reworking *reworking = context;
+	const struct putting *putting = &reworking->putting;
+	struct outbox_row row;
+	uint64_t bytes = 0;
+	bool found;
+
+	reworking->done = OUTBOX_STALE;
+	if (!outbox_row_lock(putting->outbox, session, putting->id, &row, &found, outcome))
+		return false;
+	if (!found || row.fence != reworking->claim->fence || !str_equal(row.line.target, putting->new->target))
+		return true;
+	/* Done already: by this very call, when the store's answer to it was lost. */
+	if (row.state == OUTBOX_WAITING && str_equal(str_from_c(row.kind), putting->new->kind))
+		reworking->done = OUTBOX_DONE;
+	if (row.state != OUTBOX_SENDING)
+		return true;
+	reworking->done = OUTBOX_DONE;
+	/* The line that it leaves goes on too. */
+	return parts_replace(reworking, session, &row, &bytes, outcome) &&
+	       line_join(putting, session, row.seq, bytes + ROW_BYTES, outcome) &&
+	       outbox_line_renew(session, &row.line, outcome) &&
+	       outbox_usage_add(putting->outbox, session, (int64_t)(bytes + ROW_BYTES) - (int64_t)row.bytes, outcome);
+}
+
+enum outbox_done outbox_rework(struct outbox *outbox, const struct outbox_claim *claim, const struct outbox_new *item,
+			       struct outcome *outcome)
+{
+	struct outbox_new new = *item;
+	struct reworking reworking = {
+		.putting = { .outbox = outbox, .new = &new, .id = str_from_c(claim->item.id) },
+		.claim = claim,
+	};
+
+	new.id = reworking.putting.id;
+	if (!check(&new, outcome) || !outbox_hash_patient(outbox, new.patient, &reworking.putting.patient, outcome) ||
+	    !sql_write(&outbox->shared->store, rework_work, &reworking, outcome))
+		return OUTBOX_DONE_FAILED;
+	if (reworking.done == OUTBOX_DONE)
+		outbox_ring(outbox);
+	return reworking.done;
 }
 
 bool outbox_row_empty(struct outbox *outbox, struct sql_session *session, const struct outbox_row *row,

@@ -7,7 +7,7 @@
 
 struct str document_waiting_name(const struct transaction *t, struct str urn)
 {
-	return arena_printf(t->south.arena, "changes of %.*s", STR_ARG(urn));
+	return publication_changes_name(urn, t->south.arena);
 }
 
 /* The entry of the document in an item; NULL when it has none, or the caller may not see it. */

@@ -594,6 +594,93 @@ static void test_decide__a_corrected_dead_letter_takes_its_old_place(void **stat
 	assert_int_equal(bytes_used(stand), 0);
 }
 
+static enum outbox_done rework(struct stand *stand, const struct outbox_claim *claim, const char *patient)
+{
+	const struct str names[] = { STR("changes of d1"), STR("d2"), STR("d1") };
+	const struct str parts[] = { STR("other head"), STR("<worked-out/>"), STR("answer") };
+	const struct outbox_new new = { .kind = STR("update"),
+					.target = HCM,
+					.patient = str_from_c(patient),
+					.makes = names,
+					.make_count = 2,
+					.needs = names + 2,
+					.need_count = 1,
+					.parts = parts,
+					.part_count = COUNT_OF(parts) };
+	enum outbox_done done;
+
+	outcome_init(&stand->outcome);
+	done = outbox_rework(stand->outbox, claim, &new, &stand->outcome);
+	check(done != OUTBOX_DONE_FAILED, &stand->outcome, "rework");
+	return done;
+}
+
+/* What was put under the name of a document is of a patient when it is worked out, and as old as it was. */
+static void test_rework__takes_its_place_in_another_line(void **state)
+{
+	struct stand *stand = *state;
+	const char *before = put(stand, "a");
+	const char *request = put_with(stand, "changes of d1", "hcm", "changes of d1", NULL);
+	const char *behind = put_with(stand, "changes of d1", "hcm", "changes of d1", NULL);
+	const char *later = put(stand, "a");
+	struct outbox_claim first = claim(stand, before);
+	struct outbox_claim working = claim(stand, request);
+	struct outbox_item item;
+
+	claim_nothing(stand);
+	stand->config.outbox_bytes_max = 1; /* what is in must get out */
+	assert_int_equal(outbox_extend(stand->outbox, &working, true, &stand->outcome), OUTBOX_DONE);
+	assert_int_equal(rework(stand, &working, "a"), OUTBOX_DONE);
+	assert_int_equal(rework(stand, &working, "a"), OUTBOX_DONE); /* as when the answer was lost */
+	stand->config.outbox_bytes_max = 1 << 30;
+	item = get(stand, request);
+	assert_int_equal(item.state, OUTBOX_WAITING);
+	assert_true(str_equal(item.kind, STR("update")));
+	assert_false(item.is_unclear);
+	assert_int_equal(item.attempts, 0);
+	assert_int_equal(item.part_count, 3);
+	assert_true(str_equal(part(stand, request, 1), STR("<worked-out/>")));
+	assert_int_equal(outbox_extend(stand->outbox, &working, false, &stand->outcome), OUTBOX_STALE);
+	refuse(stand, behind); /* its own line goes on */
+	claim_nothing(stand);  /* that of the patient is busy */
+	settle(stand, &first, OUTBOX_DELIVERED);
+	const char *needs = put_with(stand, "a", "hcm", NULL, "d2");
+
+	reopen(stand);
+	working = claim(stand, request);
+	assert_int_equal(rework(stand, &first, "a"), OUTBOX_STALE);
+	settle(stand, &working, OUTBOX_REFUSED);
+	assert_true(get(stand, needs).is_held);
+	deliver(stand, later);
+	check(outbox_drop(stand->outbox, str_from_c(request), STR("by hand"), &stand->outcome), &stand->outcome,
+	      "drop");
+	deliver(stand, needs);
+	check(outbox_drop(stand->outbox, str_from_c(behind), STR("by hand"), &stand->outcome), &stand->outcome, "drop");
+	assert_int_equal(bytes_used(stand), 0);
+}
+
+static void test_rework__whose_lease_ran_out_changes_nothing(void **state)
+{
+	struct stand *stand = *state;
+	const char *request = put(stand, "changes of d1");
+
+	stand->config.outbox_lease_seconds = 0;
+	struct outbox_claim old = claim(stand, request);
+
+	stand->config.outbox_lease_seconds = 30;
+	struct outbox_claim new = claim(stand, request);
+
+	assert_int_equal(rework(stand, &old, "a"), OUTBOX_STALE);
+	assert_true(str_equal(get(stand, request).kind, STR("provide")));
+	assert_true(str_equal(part(stand, request, 0), STR("head")));
+	assert_int_equal(rework(stand, &new, "a"), OUTBOX_DONE);
+	assert_true(must_wait(stand, "a", NULL));
+	assert_false(must_wait(stand, "changes of d1", NULL));
+	deliver(stand, request);
+	assert_int_equal(rework(stand, &new, "a"), OUTBOX_STALE);
+	assert_int_equal(bytes_used(stand), 0);
+}
+
 static void test_list__finds_by_patient_name_and_state(void **state)
 {
 	struct stand *stand = *state;
@@ -845,6 +932,8 @@ int main(void)
 		TEST(test_chain__a_retried_dead_letter_does_not_overtake_what_is_being_sent),
 		TEST(test_decide__dropping_releases_what_was_held),
 		TEST(test_decide__a_corrected_dead_letter_takes_its_old_place),
+		TEST(test_rework__takes_its_place_in_another_line),
+		TEST(test_rework__whose_lease_ran_out_changes_nothing),
 		TEST(test_list__finds_by_patient_name_and_state),
 		TEST(test_tenants__do_not_see_each_other),
 		TEST(test_clock__a_jump_loses_and_sticks_nothing),

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,6 +276,63 @@ static void test_fhirpath_patch(void **state)
 	}
 }
 
+struct check_case {
+	const char *patch;
+	enum error_code code; /* ERR_NONE: it could be applied somewhere */
+};
+
+static void check_rows(const struct check_case *rows, size_t count, bool (*judge)(const json_t *, struct outcome *))
+{
+	for (size_t i = 0; i < count; i++) {
+		char text[2048];
+		struct outcome outcome;
+		json_t *patch;
+
+		snprintf(text, sizeof text, "%s", rows[i].patch);
+		for (char *at = text; (at = strchr(at, '\'')) != NULL;)
+			*at = '"';
+		patch = load(text);
+		outcome_init(&outcome);
+		if (judge(patch, &outcome) != (rows[i].code == ERR_NONE))
+			fail_msg("%s: %s", rows[i].patch, outcome.count ? outcome.issues[0].text : "not refused");
+		assert_int_equal(outcome.count ? outcome.issues[0].code : ERR_NONE, rows[i].code);
+		json_decref(patch);
+	}
+}
+
+static void test_json_patch__checked_without_a_tree(void **state)
+{
+	static const struct check_case rows[] = {
+		{ "[]", ERR_NONE },
+		{ "[{'op':'add','path':'/no/such/place','value':null},{'op':'remove','path':'/a'}]", ERR_NONE },
+		{ "[{'op':'move','from':'/a','path':'/b'},{'op':'test','path':'/a','value':1}]", ERR_NONE },
+		{ "{'op':'remove','path':'/a'}", ERR_BODY_MALFORMED },
+		{ "[1]", ERR_BODY_MALFORMED },
+		{ "[{'op':'explode','path':'/a'}]", ERR_BODY_MALFORMED },
+		{ "[{'op':'remove'}]", ERR_BODY_MALFORMED },
+		{ "[{'op':'remove','path':'a'}]", ERR_BODY_MALFORMED },
+		{ "[{'op':'remove','path':''}]", ERR_BODY_MALFORMED },
+		{ "[{'op':'copy','path':'/a'}]", ERR_BODY_MALFORMED },
+		{ "[{'op':'replace','path':'/a'}]", ERR_BODY_MALFORMED },
+	};
+
+	(void)state;
+	check_rows(rows, COUNT_OF(rows), json_patch_check);
+}
+
+static void test_fhirpath_patch__checked_without_a_resource(void **state)
+{
+	static const struct check_case rows[] = {
+		{ PATCH(OPERATION("delete", "DocumentReference.no.such", "")), ERR_NONE },
+		{ PATCH(OPERATION("explode", "DocumentReference.status", "")), ERR_BODY_MALFORMED },
+		{ PATCH("{'name':'other'}"), ERR_BODY_MALFORMED },
+		{ DOC("'status':'current'"), ERR_BODY_MALFORMED },
+	};
+
+	(void)state;
+	check_rows(rows, COUNT_OF(rows), fhir_patch_check);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +340,8 @@ int main(void)
 		cmocka_unit_test(test_a_patch_makes_no_monsters),
 		cmocka_unit_test(test_copies_of_long_texts_are_bounded),
 		cmocka_unit_test(test_fhirpath_patch),
+		cmocka_unit_test(test_json_patch__checked_without_a_tree),
+		cmocka_unit_test(test_fhirpath_patch__checked_without_a_resource),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
