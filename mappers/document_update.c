@@ -266,8 +266,8 @@ static bool changed_validate(const struct updating *updating, const struct docum
 }
 
 bool document_update_read(const struct document_entry *current, const json_t *shown, json_t *sent,
-			  int default_offset_minutes, struct arena *arena, struct document_update *update,
-			  struct outcome *outcome)
+			  int default_offset_minutes, const struct code_sets *code_sets, struct arena *arena,
+			  struct document_update *update, struct outcome *outcome)
 {
 	struct updating updating = {
 		.current = current, .default_offset_minutes = default_offset_minutes, .arena = arena, .outcome = outcome
@@ -285,7 +285,8 @@ bool document_update_read(const struct document_entry *current, const json_t *sh
 	ok = errors_take(&updating, &known, &found) && ok;
 	ok = fixed_check(&updating) && ok;
 	if (!ok || !merge(&updating, &update->changed, &update->moves_consent) ||
-	    !changed_validate(&updating, &update->changed))
+	    !changed_validate(&updating, &update->changed) ||
+	    !code_sets_check(code_sets, &document_entry_table, &update->changed, current, RESOURCE, outcome))
 		return false;
 	update->is_new_version = !update_plan_is_empty(current, &update->changed, arena);
 	return true;

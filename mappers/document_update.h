@@ -4,6 +4,7 @@
 #ifndef PASSERELLE_DOCUMENT_UPDATE_H
 #define PASSERELLE_DOCUMENT_UPDATE_H
 
+#include "mappers/code_sets.h"
 #include "mappers/document_entry.h"
 #include "mappers/patient_claim.h"
 
@@ -17,12 +18,14 @@ struct document_update {
 /* current  the registered entry
  * shown    the resource as the client would read it now
  * sent     the resource as it shall be, R4-valid; the elements status and docStatus in it are settled here
+ * code_sets  what its new codes must be of; NULL: every code is taken
  * Nothing is said of what was wrong with the document before. Goes on after the first problem.
  * Errors: ERR_RULE with the FHIRPath of what may not change (what says which document of which patient this is:
- * identifiers, subject, content, relatesTo), those of document_entry_from_fhir and document_entry_validate, ERR_NO_MEMORY. */
+ * identifiers, subject, content, relatesTo), those of document_entry_from_fhir and document_entry_validate,
+ * ERR_CODE_NOT_ALLOWED, ERR_NO_MEMORY. */
 bool document_update_read(const struct document_entry *current, const json_t *shown, json_t *sent,
-			  int default_offset_minutes, struct arena *arena, struct document_update *update,
-			  struct outcome *outcome) MUST_CHECK;
+			  int default_offset_minutes, const struct code_sets *code_sets, struct arena *arena,
+			  struct document_update *update, struct outcome *outcome) MUST_CHECK;
 
 /* Whom the subject of a DocumentReference names: by identifier, reference, or a contained Patient. claim->path is NULL
  * when it names nobody. False without memory. */

@@ -87,7 +87,7 @@ static bool on_text(void *ctx, struct str text)
 
 bool fhir_xhtml_write(struct str div, const char *path, struct xml_writer *writer, struct outcome *outcome)
 {
-	static const struct xml_handler handler = { on_begin, on_end, on_text };
+	static const struct xml_handler handler = { on_begin, on_end, on_text, NULL };
 	struct fhir_xhtml xhtml = { .writer = writer };
 	struct outcome own;
 

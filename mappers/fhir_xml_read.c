@@ -533,7 +533,7 @@ static bool on_text(void *ctx, struct str text)
 
 static bool read_all(struct reader *reader, struct str text)
 {
-	static const struct xml_handler handler = { on_begin, on_end, on_text };
+	static const struct xml_handler handler = { on_begin, on_end, on_text, NULL };
 	const struct fhir_limits *limits = reader->limits;
 	struct xml_limits xml_limits = {
 		.depth_max = BODY_XML_DEPTH_MAX(limits),

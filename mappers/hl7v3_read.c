@@ -578,7 +578,7 @@ static bool finish(struct v3_reader *reader)
 
 bool hl7v3_read(struct str xml, struct arena *arena, struct hl7v3_message *message, struct outcome *outcome)
 {
-	static const struct xml_handler handler = { on_begin, on_end, on_text };
+	static const struct xml_handler handler = { on_begin, on_end, on_text, NULL };
 	struct v3_reader *reader = arena_alloc(arena, sizeof *reader);
 	bool good;
 

@@ -7,8 +7,6 @@
 #include "mappers/fhir_context.h"
 #include "mappers/identifier.h"
 
-#define PATH_SIZE 160
-
 /* Characters, not bytes. TF-3 4.2.3.1.5 (slots), 4.2.3.2.24 (title), ebRIM LongName and FreeFormText. */
 #define SLOT_MAX       256
 #define CODE_MAX       256
@@ -117,61 +115,61 @@ struct check {
 };
 
 /* Adds text as far as it fits; NUL-terminated. */
-static void add(char out[PATH_SIZE], struct str text)
+static void add(char out[METADATA_PATH_SIZE], struct str text)
 {
 	size_t size = strlen(out);
-	size_t count = text.size < PATH_SIZE - 1 - size ? text.size : PATH_SIZE - 1 - size;
+	size_t count = text.size < METADATA_PATH_SIZE - 1 - size ? text.size : METADATA_PATH_SIZE - 1 - size;
 
 	if (count)
 		memcpy(out + size, text.data, count);
 	out[size + count] = '\0';
 }
 
-/* "Bundle.entry[1].resource.content.format", "...extension('https://...ihe-sourceId').valueIdentifier"; without a
- * path, or where FHIR has no place, "XDSDocumentEntry.formatCode". */
-static void path_of(const struct check *check, const struct attribute *row, char out[PATH_SIZE])
+const char *metadata_path(const struct attribute_table *table, const struct attribute *row, const char *front,
+			  char out[METADATA_PATH_SIZE])
 {
 	struct str path = row->fhir_path;
 	size_t open = str_find(path, '[');
 	size_t close = str_find(path, ']');
 
 	out[0] = '\0';
-	if (!check->path || !path.size) {
-		add(out, check->table->name);
+	if (!front || !path.size) {
+		add(out, table->name);
 		add(out, STR("."));
 		add(out, row->name);
-		return;
+		return out;
 	}
-	add(out, str_from_c(check->path));
+	add(out, str_from_c(front));
 	if (out[0])
 		add(out, STR("."));
 	add(out, (struct str) { path.data, open });
 	if (open == path.size)
-		return;
+		return out;
 	if (close > open + 1) {
 		add(out, STR("('" IHE_MHD_BASE "StructureDefinition/"));
 		add(out, (struct str) { path.data + open + 1, close - open - 1 });
 		add(out, STR("')"));
 	}
 	add(out, str_from(path, close + 1));
+	return out;
 }
 
 static void missing(struct check *check, const struct attribute *row)
 {
-	char path[PATH_SIZE];
+	char path[METADATA_PATH_SIZE];
 
-	path_of(check, row, path);
-	check->ok = outcome_add(check->outcome, ERR_METADATA_MISSING, path,
-				"Add this element: XDS requires %.*s (ITI TF-3 %s).", STR_ARG(row->name), row->clause);
+	check->ok =
+		outcome_add(check->outcome, ERR_METADATA_MISSING, metadata_path(check->table, row, check->path, path),
+			    "Add this element: XDS requires %.*s (ITI TF-3 %s).", STR_ARG(row->name), row->clause);
 }
 
 static void wrong(struct check *check, const struct attribute *row, const char *what)
 {
-	char path[PATH_SIZE];
+	char path[METADATA_PATH_SIZE];
 
-	path_of(check, row, path);
-	check->ok = outcome_add(check->outcome, ERR_METADATA_INVALID, path, "Correct %.*s (ITI TF-3 %s): %s.",
-				STR_ARG(row->name), row->clause, what);
+	check->ok =
+		outcome_add(check->outcome, ERR_METADATA_INVALID, metadata_path(check->table, row, check->path, path),
+			    "Correct %.*s (ITI TF-3 %s): %s.", STR_ARG(row->name), row->clause, what);
 }
 
 static void string_value(struct check *check, const struct attribute *row, struct str value)

@@ -16,6 +16,14 @@ enum metadata_level {
 bool metadata_object_validate(const struct attribute_table *table, const void *object, enum metadata_level level,
 			      const char *path, struct outcome *outcome);
 
+#define METADATA_PATH_SIZE 160
+
+/* Where an attribute stands, for issues: "Bundle.entry[1].resource.content.format",
+ * "...extension('https://...ihe-sourceId').valueIdentifier"; without a front, or where FHIR has no place,
+ * "XDSDocumentEntry.formatCode". Returns out. */
+const char *metadata_path(const struct attribute_table *table, const struct attribute *row, const char *front,
+			  char out[METADATA_PATH_SIZE]);
+
 /* True when nothing that the level requires is missing; values are not looked at. */
 bool metadata_object_meets(const struct attribute_table *table, const void *object, enum metadata_level level);
 

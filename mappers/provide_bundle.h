@@ -3,6 +3,7 @@
 #ifndef PASSERELLE_PROVIDE_BUNDLE_H
 #define PASSERELLE_PROVIDE_BUNDLE_H
 
+#include "mappers/code_sets.h"
 #include "mappers/provide_plan.h"
 
 /* Values for what a Minimal Bundle may leave out and XDS requires; a code with empty code text: no default. */
@@ -17,8 +18,9 @@ struct provide_rules {
 	bool fill_minimal; /* complete a Minimal Bundle by defaults, with a warning each; false: refuse it (422) */
 	bool limited_metadata; /* the back-end takes Minimal as it is, marked as limited metadata; fill_minimal is not used */
 	const struct provide_defaults *defaults;
-	int default_offset_minutes; /* zone of a time without one */
-	struct str base;            /* public base URL without a slash at its end */
+	const struct code_sets *code_sets; /* what the codes must be of; NULL: every code is taken */
+	int default_offset_minutes;        /* zone of a time without one */
+	struct str base;                   /* public base URL without a slash at its end */
 };
 
 /* Phase 1: slices, profile, references, one patient. Goes on after the first problem, so that a client sees them all.
@@ -54,7 +56,8 @@ struct provide_document {
 
 /* Phase 2: the submission as it goes to ITI-41, with real ids for all objects and associations, Minimal completed.
  * Warnings (defaults used, folder attributes not changed) are added to outcome with a path of their entry.
- * Errors: as document_entry_from_fhir and document_entry_validate; ERR_RULE (two patients), ERR_METADATA_MISSING. */
+ * Errors: as document_entry_from_fhir and document_entry_validate; ERR_RULE (two patients), ERR_METADATA_MISSING,
+ * ERR_CODE_NOT_ALLOWED. */
 bool provide_bundle_map(const struct provide_bundle *bundle, const struct provide_rules *rules,
 			const struct provide_resolved *resolved, struct arena *arena, struct metadata *metadata,
 			struct provide_document **documents, struct outcome *outcome) MUST_CHECK;

@@ -210,7 +210,9 @@ static bool map_document(struct mapping *mapping, size_t index)
 	if ((mapping->bundle->profile != PROVIDE_MINIMAL || is_filled(mapping)) &&
 	    !provide_fill_source_patient(context.path, mapping->arena, entry, mapping->outcome))
 		return false;
-	return is_limited(mapping) || document_entry_validate(entry, LEVEL_XDS, context.path, mapping->outcome);
+	return (is_limited(mapping) || document_entry_validate(entry, LEVEL_XDS, context.path, mapping->outcome)) &&
+	       code_sets_check(mapping->rules->code_sets, &document_entry_table, entry, NULL, context.path,
+			       mapping->outcome);
 }
 
 static bool map_submission_set(struct mapping *mapping)
@@ -237,7 +239,9 @@ static bool map_submission_set(struct mapping *mapping)
 		return false;
 	if (is_filled(mapping))
 		provide_fill_submission_set(mapping->rules->defaults, context.path, set, mapping->outcome);
-	return is_limited(mapping) || submission_set_validate(set, LEVEL_XDS, context.path, mapping->outcome);
+	return (is_limited(mapping) || submission_set_validate(set, LEVEL_XDS, context.path, mapping->outcome)) &&
+	       code_sets_check(mapping->rules->code_sets, &submission_set_table, set, NULL, context.path,
+			       mapping->outcome);
 }
 
 static bool map_folder(struct mapping *mapping, size_t index)
@@ -266,7 +270,8 @@ static bool map_folder(struct mapping *mapping, size_t index)
 	    !provide_fill_folder(mapping->rules->defaults, context.path, mapping->arena, folder, mapping->outcome))
 		return false;
 	mapping->folder_next++;
-	return is_limited(mapping) || folder_validate(folder, LEVEL_XDS, context.path, mapping->outcome);
+	return (is_limited(mapping) || folder_validate(folder, LEVEL_XDS, context.path, mapping->outcome)) &&
+	       code_sets_check(mapping->rules->code_sets, &folder_table, folder, NULL, context.path, mapping->outcome);
 }
 
 /* --- associations, TF-3 4.2.2 --- */

@@ -449,7 +449,7 @@ static bool finish(struct reader *reader)
 
 bool saml_assertion_read(struct str xml, struct arena *arena, struct saml_assertion *assertion, struct outcome *outcome)
 {
-	static const struct xml_handler handler = { on_begin, on_end, on_text };
+	static const struct xml_handler handler = { on_begin, on_end, on_text, NULL };
 	struct reader *reader = arena_alloc(arena, sizeof(*reader));
 	struct outcome reading;
 	bool good;

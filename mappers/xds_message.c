@@ -542,7 +542,7 @@ static bool finish(struct reader *reader)
 bool xds_message_read(struct str xml, const struct inline_sink *sink, struct arena *arena, struct xds_message *message,
 		      struct outcome *outcome)
 {
-	static const struct xml_handler handler = { on_begin, on_end, on_text };
+	static const struct xml_handler handler = { on_begin, on_end, on_text, NULL };
 	struct reader *reader;
 	bool good;
 

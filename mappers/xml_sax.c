@@ -1,5 +1,6 @@
 #include "mappers/xml_sax.h"
 
+#include <libxml/SAX2.h>
 #include <libxml/parser.h>
 
 #define CHUNK_BYTES (32 << 10)
@@ -54,6 +55,8 @@ static void on_start(void *ctx, const xmlChar *local, const xmlChar *prefix, con
 		stop(sax);
 		return;
 	}
+	if (sax->handler->line)
+		*sax->handler->line = (size_t)xmlSAX2GetLineNumber(sax->parser);
 	for (int i = 0; i < attribute_count; i++)
 		ampersands_restore(attributes + (size_t)i * 5);
 	if (!sax->handler->begin(sax->ctx, (const char *)local, (const char *)uri, attributes, (size_t)attribute_count))

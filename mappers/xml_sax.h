@@ -17,6 +17,7 @@ struct xml_handler {
 	bool (*begin)(void *ctx, const char *local, const char *uri, const unsigned char **attributes, size_t count);
 	bool (*end)(void *ctx);
 	bool (*text)(void *ctx, struct str text); /* also CDATA; in pieces */
+	size_t *line;                             /* where begin finds its line; NULL: it does not ask */
 };
 
 /* False with one issue: ERR_BODY_MALFORMED with the line, ERR_TOO_LONG, ERR_NO_MEMORY, or the callback's own. */

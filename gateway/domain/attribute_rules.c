@@ -151,8 +151,7 @@ static bool code_check(const struct rim_object *object, const struct rim_classif
 		return refuse(outcome, METADATA_ERROR, object->id, "Give %s one codingScheme.", name);
 	if (classification->name.count == 0 || str_is_empty(classification->name.items[0].value))
 		return refuse(outcome, METADATA_ERROR, object->id, "Give %s its display name in Name.", name);
-	if (code_sets &&
-	    !code_sets_allow(code_sets, name, classification->node_representation, scheme->values.items[0]))
+	if (!code_sets_allow(code_sets, str_from_c(name), classification->node_representation, scheme->values.items[0]))
 		return refuse(outcome, METADATA_ERROR, object->id, "Use a code of the affinity domain for %s.", name);
 	return true;
 }
@@ -277,7 +276,7 @@ static bool attribute_rule_check(const struct rim_object *object, const struct a
 
 		if (fault)
 			return refuse(outcome, METADATA_ERROR, object->id, "Correct mimeType: %s", fault);
-		if (code_sets && !code_sets_allow(code_sets, "mimeType", value, STR_NONE))
+		if (!code_sets_allow(code_sets, STR("mimeType"), value, STR_NONE))
 			return refuse(outcome, METADATA_ERROR, object->id, "Use a mimeType of the affinity domain.");
 	}
 	if (strcmp(rule->key, "home") == 0 && !str_is_empty(value) && datatype_check_home(value))

@@ -4,7 +4,7 @@
 #ifndef PASSERELLE_ATTRIBUTE_RULES_H
 #define PASSERELLE_ATTRIBUTE_RULES_H
 
-#include "gateway/domain/code_sets.h"
+#include "mappers/code_sets.h"
 #include "mappers/rim.h"
 
 enum object_kind { OBJECT_ENTRY = 1, OBJECT_SET = 2, OBJECT_FOLDER = 3, OBJECT_ASSOCIATION = 4 };

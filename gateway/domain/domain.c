@@ -5,6 +5,7 @@
 
 #include "gateway/domain/domain_state.h"
 #include "gateway/domain/identity_seed.h"
+#include "gateway/run/code_sets_file.h"
 #include "gateway/run/config.h"
 #include "gateway/run/file.h"
 #include "gateway/run/log.h"
@@ -13,7 +14,6 @@
 #define ARENA_BYTES                 (64U << 20) /* of the configuration: patients and codes */
 #define LEAF_CLASS_MAX              10000
 #define OBJECT_REF_MAX              200000
-#define CODES_FILE_BYTES_MAX        (16U << 20)
 #define DEMOGRAPHICS_FILE_BYTES_MAX (16U << 20)
 #define READERS_MAX                 32
 #define ASSERTIONS_SEEN_MAX         (1U << 20)
@@ -61,8 +61,6 @@ static bool rules_open(const struct config *config, struct domain *domain, struc
 {
 	const struct strs values = { config->domain_patients.items, config->domain_patients.count };
 	struct patients *patients;
-	struct code_sets *code_sets;
-	struct str json;
 
 	if (!patients_read(config->domain_assigning_authority, &values, domain->arena, &patients, outcome))
 		return false;
@@ -80,11 +78,8 @@ static bool rules_open(const struct config *config, struct domain *domain, struc
 		return outcome_add(outcome, ERR_PARAMETER_MISSING, "domain.codes_file",
 				   "Name the file with the codes of the affinity domain, or set domain.accept_any_code "
 				   "to true.");
-	if (!file_read(config->domain_codes_file.data, CODES_FILE_BYTES_MAX, domain->arena, &json, outcome) ||
-	    !code_sets_read(json, domain->arena, &code_sets, outcome))
-		return false;
-	domain->rules.code_sets = code_sets;
-	return true;
+	return code_sets_file_read(config->domain_codes_file.data, "domain.codes_file", domain->arena,
+				   &domain->rules.code_sets, outcome);
 }
 
 /* Opens what is kept on the disk, and clears away what a crash left there. */

@@ -1,11 +1,11 @@
 #include "gateway/transactions/gateway.h"
 
 #include "gateway/delivery/share.h"
-
 #include "gateway/run/clock.h"
+#include "gateway/transactions/publication_rules.h"
 #include "mappers/base/xds_time.h"
 
-#define GATEWAY_BYTES_MAX (4u * 1024 * 1024)
+#define GATEWAY_BYTES_MAX (16u * 1024 * 1024) /* most of it for codes, where there are very many */
 
 static bool out_of_memory(struct outcome *outcome)
 {
@@ -124,8 +124,9 @@ static bool parts_open(struct gateway *gateway, struct outcome *outcome)
 	if (!gateway->started.data)
 		return out_of_memory(outcome);
 	gateway->access = access_open(gateway->config, gateway->stores->access, outcome);
-	return gateway->access && sources_make(gateway, outcome) && seal_make(gateway, outcome) &&
-	       xua_make(gateway, outcome) && delivery_make(gateway, outcome);
+	return gateway->access && allowed_codes_read(gateway->config, gateway->arena, &gateway->code_sets, outcome) &&
+	       sources_make(gateway, outcome) && seal_make(gateway, outcome) && xua_make(gateway, outcome) &&
+	       delivery_make(gateway, outcome);
 }
 
 static void gateway_measure(void *ctx, struct measures *measures)
@@ -218,12 +219,22 @@ static bool xua_check(const struct config *config, struct outcome *outcome)
 	return xua != NULL;
 }
 
+static bool codes_check(const struct config *config, struct outcome *outcome)
+{
+	struct arena *arena = arena_new(GATEWAY_BYTES_MAX);
+	const struct code_sets *sets;
+	bool ok = arena ? allowed_codes_read(config, arena, &sets, outcome) : out_of_memory(outcome);
+
+	arena_free(arena);
+	return ok;
+}
+
 bool gateway_check(const struct config *config, struct outcome *outcome)
 {
 	bool ok = access_check(config, outcome);
 
 	ok = share_check(config, outcome) && ok;
-
+	ok = codes_check(config, outcome) && ok;
 	ok = audit_check(config, outcome) && ok;
 	for (size_t i = 0; i < config->back_ends.count; i++) {
 		const struct peer_tls peer = backend_tls(&config->back_ends.items[i]);

@@ -45,12 +45,13 @@ struct gateway {
 	struct worker_pool *legs; /* threads for asking several sources at once; of the process */
 	struct xua *xua;          /* NULL: no back-end is told who asks */
 	struct access *access;
-	struct audit *audit;       /* the stores'; NULL: off */
-	struct delivery *delivery; /* of publications that wait; NULL: none ever does */
-	struct str base;           /* public base URL without a final slash */
-	struct str version;        /* of the program */
-	struct str started;        /* FHIR dateTime */
-	struct arena *arena;       /* of the gateway's life */
+	struct audit *audit;               /* the stores'; NULL: off */
+	const struct code_sets *code_sets; /* that publications may use; NULL: every code */
+	struct delivery *delivery;         /* of publications that wait; NULL: none ever does */
+	struct str base;                   /* public base URL without a final slash */
+	struct str version;                /* of the program */
+	struct str started;                /* FHIR dateTime */
+	struct arena *arena;               /* of the gateway's life */
 	struct watch watch;
 };
 

@@ -12,47 +12,19 @@
 #include "gateway/transactions/identify_patient.h"
 #include "gateway/transactions/provide_targets.h"
 #include "gateway/transactions/publication.h"
+#include "gateway/transactions/publication_rules.h"
 #include "gateway/transactions/resources.h"
 #include "mappers/base/base64.h"
 #include "mappers/base/uuid.h"
 #include "mappers/base/xds_time.h"
-#include "mappers/code_system.h"
 #include "mappers/fhir_validate.h"
 #include "mappers/json_tree.h"
-
-/* "system|code|display" of the configuration. */
-static struct code default_code(struct str text)
-{
-	struct code code = { 0 };
-	struct str part;
-
-	if (str_is_empty(text))
-		return code;
-	if (str_next(&text, '|', &part))
-		code.scheme = code_system_scheme(str_trim(part));
-	if (str_next(&text, '|', &part))
-		code.code = str_trim(part);
-	if (str_next(&text, '|', &part))
-		code.display = str_trim(part);
-	return code;
-}
 
 static void rules_make(const struct transaction *t, struct provide_defaults *defaults, struct provide_rules *rules)
 {
 	const struct config *config = t->gateway->config;
 
-	*defaults = (struct provide_defaults) {
-		.class_code = default_code(config->defaults_class_code),
-		.type_code = default_code(config->defaults_type_code),
-		.format_code = default_code(config->defaults_format_code),
-		.confidentiality_code = default_code(config->defaults_confidentiality_code),
-		.facility_type_code = default_code(config->defaults_facility_type_code),
-		.practice_setting_code = default_code(config->defaults_practice_setting_code),
-		.content_type_code = default_code(config->defaults_content_type_code),
-		.folder_code = default_code(config->defaults_content_type_code),
-		.language_code = config->defaults_language_code,
-		.folder_title = STR("Folder"),
-	};
+	*defaults = publication_defaults(config, t->gateway->code_sets);
 	*rules = (struct provide_rules) {
 		.accept_minimal = config->profiles & CONFIG_MINIMAL,
 		.accept_comprehensive = config->profiles & CONFIG_COMPREHENSIVE,
@@ -60,6 +32,7 @@ static void rules_make(const struct transaction *t, struct provide_defaults *def
 		.fill_minimal = config->minimal_policy == CONFIG_MINIMAL_FILL,
 		.limited_metadata = t->source->config->metadata_level == CONFIG_LEVEL_MINIMAL,
 		.defaults = defaults,
+		.code_sets = t->gateway->code_sets,
 		.default_offset_minutes = config->default_timezone,
 		.base = t->gateway->base,
 	};

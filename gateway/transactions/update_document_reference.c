@@ -133,8 +133,8 @@ bool update_document_reference(const struct transaction *t, struct str id, const
 	if (!document_change_begin(t, id, wish->if_match, &present) || !shown_read(t, &present, &shown) ||
 	    !sent_make(t, change, shown, &sent) || !sent_check(t, sent, shown) ||
 	    !subject_check(t, present.entry, sent, shown) ||
-	    !document_update_read(present.entry, shown, sent, t->gateway->config->default_timezone, t->south.arena,
-				  update, t->outcome))
+	    !document_update_read(present.entry, shown, sent, t->gateway->config->default_timezone,
+				  t->gateway->code_sets, t->south.arena, update, t->outcome))
 		return false;
 	if (!update->is_new_version && str_is_empty(update->new_status))
 		return answer_unchanged(t, &present, provided, answer, etag);

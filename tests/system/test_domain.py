@@ -418,9 +418,10 @@ class Codes(DomainStand):
     def setUpClass(cls):
         directory = tempfile.mkdtemp(prefix="passerelle-codes-")
         cls.addClassCleanup(shutil.rmtree, directory, True)
-        path = os.path.join(directory, "codes.json")
+        path = os.path.join(directory, "codes.xml")
         with open(path, "w", encoding="utf-8") as file:
-            file.write('{"classCode": [{"code": "class", "scheme": "2.999.20.3"}], "mimeType": ["text/plain"]}')
+            file.write('<Codes><CodeType name="classCode"><Code code="class" codingScheme="2.999.20.3"/></CodeType>'
+                       '<CodeType name="mimeType"><Code code="text/plain"/></CodeType></Codes>')
         cls.overrides = {"accept_any_code": False, "codes_file": path}
         super().setUpClass()
 

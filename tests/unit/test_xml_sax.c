@@ -35,7 +35,7 @@ static bool keep_text(void *ctx, struct str text)
 /* XML 1.0 4.6: the five entities and character references stand for their characters, also in attributes. */
 static void test_xml_sax__decodes_references(void **state)
 {
-	static const struct xml_handler handler = { keep_values, keep_end, keep_text };
+	static const struct xml_handler handler = { keep_values, keep_end, keep_text, NULL };
 	static const struct {
 		const char *xml;
 		const char *wanted;
