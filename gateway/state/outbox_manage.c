@@ -107,9 +107,10 @@ static bool list_write(struct listing *listing, const struct outbox_filter *filt
 {
 	struct buf *sql = &listing->sql;
 
-	buf_add(sql, STR("SELECT " OUTBOX_COLUMNS " FROM outbox_item WHERE tenant = ?1 AND seq > ?2"));
+	buf_printf(sql, "SELECT " OUTBOX_COLUMNS " FROM outbox_item WHERE tenant = ?1 AND seq %s ?2",
+		   filter->newest ? "<" : ">");
 	value_add(listing, SQL_TEXT(listing->outbox->tenant));
-	value_add(listing, SQL_NUMBER(filter->after));
+	value_add(listing, SQL_NUMBER(filter->newest && filter->after == 0 ? INT64_MAX : filter->after));
 	if (filter->patient.size) {
 		if (!outbox_hash_patient(listing->outbox, filter->patient, &listing->patient, outcome))
 			return false;
@@ -120,6 +121,8 @@ static bool list_write(struct listing *listing, const struct outbox_filter *filt
 	}
 	if (filter->target.size)
 		buf_printf(sql, " AND target = ?%zu", value_add(listing, SQL_TEXT(filter->target)));
+	if (filter->kind.size)
+		buf_printf(sql, " AND kind = ?%zu", value_add(listing, SQL_TEXT(filter->kind)));
 	if (filter->makes.size) {
 		if (!outbox_hash_name(listing->outbox, filter->target, filter->makes, &listing->name, outcome))
 			return false;
@@ -133,8 +136,8 @@ static bool list_write(struct listing *listing, const struct outbox_filter *filt
 	}
 	states_add(listing, filter->states);
 	/* + 0: what is of one patient or name is few, and found by its index; not by going through all in their order. */
-	buf_printf(sql, " ORDER BY seq%s LIMIT ?%zu", filter->patient.size || filter->makes.size ? " + 0" : "",
-		   value_add(listing, SQL_NUMBER(listing->limit + 1)));
+	buf_printf(sql, " ORDER BY seq%s%s LIMIT ?%zu", filter->patient.size || filter->makes.size ? " + 0" : "",
+		   filter->newest ? " DESC" : "", value_add(listing, SQL_NUMBER(listing->limit + 1)));
 	return !sql->failed || outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
 }
 

@@ -12,13 +12,15 @@
 struct outbox_filter {
 	struct str patient;
 	struct str target;
+	struct str kind;
 	struct str makes; /* undelivered items that make this name of target, which must be given */
 	unsigned states;  /* OUTBOX_STATE_BITs; 0: all */
+	bool newest;      /* those that came last come first */
 	uint64_t after;   /* *next of the page before */
 	size_t limit;     /* at most 1000; 0: that */
 };
 
-/* In the order they came, in the arena. *next: for filter.after; 0 when these were the last. */
+/* In the order they came, or the other way round (newest), in the arena. *next: for filter.after; 0 when these were the last. */
 bool outbox_list(struct outbox *outbox, const struct outbox_filter *filter, struct arena *arena,
 		 struct outbox_item **items, size_t *count, uint64_t *next, struct outcome *outcome) MUST_CHECK;
 

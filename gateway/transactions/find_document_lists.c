@@ -238,7 +238,7 @@ bool find_document_lists(const struct transaction *t, const struct search_reques
 	if (!search_links(t, "List", search.honoured, page.more ? &page.last : NULL, &sources, &set) ||
 	    (search.view.summary != SUMMARY_COUNT && !page_surroundings(&legs, &page)))
 		return false;
-	set.is_incomplete = legs.is_incomplete || legs.items[0].is_away || legs.items[0].waiting.is_unknown;
+	set.is_incomplete = search_waiting_tell(&legs) || legs.is_incomplete || legs.items[0].is_away;
 	json_writer_init(&writer, answer);
 	return page_write(&legs, &search, &page, &set, &writer);
 }

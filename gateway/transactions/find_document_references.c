@@ -287,7 +287,7 @@ bool find_document_references(const struct transaction *t, const struct search_r
 	if (!search_links(t, "DocumentReference", search.honoured, page.more ? &page.last : NULL, &sources, &set) ||
 	    (search.view.summary != SUMMARY_COUNT && !page_surroundings(&legs, &page)))
 		return false;
-	set.is_incomplete = legs.is_incomplete || legs.items[0].is_away || legs.items[0].waiting.is_unknown;
+	set.is_incomplete = search_waiting_tell(&legs) || legs.is_incomplete || legs.items[0].is_away;
 	twins_tell(&legs, &page);
 	json_writer_init(&writer, answer);
 	return page_write(&legs, &search, &page, &set, &writer);

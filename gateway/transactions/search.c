@@ -178,6 +178,16 @@ bool search_at(struct leg *leg, const struct search_resolved *resolved, struct s
 			     "What waits to be registered is missing here: it cannot be read now."));
 }
 
+bool search_waiting_tell(const struct legs *legs)
+{
+	const struct waiting *waiting = &legs->items[0].waiting;
+
+	if (waiting->is_cut)
+		outcome_warn(legs->t->outcome, ERR_INCOMPLETE, "",
+			     "Too much waits to be registered: what came last is here, the rest is missing.");
+	return waiting->is_unknown || waiting->is_cut;
+}
+
 struct search search_widened(struct leg *leg, const struct search *search, const struct search_resolved *resolved)
 {
 	struct search widened = *search;
@@ -339,9 +349,21 @@ static bool is_registered(const struct leg *leg, size_t count, const struct meta
 	return metadata->submission_set_count > 0 && is_known(leg, count, metadata->submission_sets[0].entry_uuid);
 }
 
+static size_t documents_count(const struct leg *leg)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < leg->answer_count; i++)
+		count += leg->answers[i].document_entry_count;
+	return count;
+}
+
+/* As much of what waits, the newest first, as one search may have beside what is registered. */
 static bool waiting_join(struct leg *leg)
 {
 	struct waiting *waiting = &leg->waiting;
+	size_t documents = documents_count(leg);
+	size_t documents_max = leg->t.gateway->config->search_results_max;
 	size_t count = leg->answer_count;
 	struct metadata *joined = arena_array(leg->t.south.arena, count + waiting->count, sizeof(*joined));
 	size_t kept = 0;
@@ -353,6 +375,11 @@ static bool waiting_join(struct leg *leg)
 	for (size_t i = 0; i < waiting->count; i++) {
 		if (is_registered(leg, count, &waiting->items[i].metadata))
 			continue;
+		documents += waiting->items[i].metadata.document_entry_count;
+		if (documents > documents_max) {
+			waiting->is_cut = true;
+			break;
+		}
 		joined[leg->answer_count++] = waiting->items[i].metadata;
 		waiting->items[kept++] = waiting->items[i];
 	}
@@ -377,25 +404,15 @@ static bool away(struct leg *leg, const struct outcome *before)
 			    STR_ARG(t->source->backend.name));
 }
 
-static bool is_too_much(const struct leg *leg)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < leg->answer_count; i++)
-		count += leg->answers[i].document_entry_count;
-	return count > leg->t.gateway->config->search_results_max;
-}
-
 bool search_ask(struct leg *leg, const struct stored_query *queries, size_t count)
 {
 	struct outcome before = *leg->t.outcome;
 
 	if (!registry_search(leg, queries, count) && !away(leg, &before))
 		return false;
-	if (leg->waiting.count > 0 && !waiting_join(leg))
-		return false;
-	return !is_too_much(leg) ||
-	       outcome_add(leg->t.outcome, ERR_TOO_COSTLY, "", "Narrow the search: it has too many results.");
+	if (documents_count(leg) > leg->t.gateway->config->search_results_max)
+		return outcome_add(leg->t.outcome, ERR_TOO_COSTLY, "", "Narrow the search: it has too many results.");
+	return leg->waiting.count == 0 || waiting_join(leg);
 }
 
 bool search_links(const struct transaction *t, const char *type, struct str honoured, const struct search_key *last,

@@ -32,6 +32,9 @@ bool search_legs(const struct transaction *t, const struct search_opening *openi
 bool search_at(struct leg *leg, const struct search_resolved *resolved, struct search_resolved *there,
 	       bool *nobody) MUST_CHECK;
 
+/* Says, once per answer, that some of what waits is too much to be shown. True when any is missing. */
+bool search_waiting_tell(const struct legs *legs);
+
 /* What is asked of the leg's source: the search itself; or all that the patient has there, to be filtered later, where the
  * patient hides documents one by one and copies of them in other sources must be recognised. */
 struct search search_widened(struct leg *leg, const struct search *search, const struct search_resolved *resolved);

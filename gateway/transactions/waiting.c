@@ -11,7 +11,9 @@
 #include "mappers/metadata_rim.h"
 #include "mappers/publication_parts.h"
 
-#define PAGE_ITEMS 100
+/* What is read for one request of one patient: whoever lets more wait does not keep others from reading. */
+#define ITEMS_MAX         1000
+#define ITEMS_BYTES(most) ((most) / 4) /* of the request's memory */
 
 /* Everything that waits is approved as soon as it is registered. TF-3 4.2.3.2.2 */
 static void status_set(struct metadata *metadata)
@@ -43,58 +45,89 @@ static bool missed(const struct transaction *t, const struct outcome *reading, s
 	       outcome_add(t->outcome, code, "", "What waits cannot be read now; try again later.");
 }
 
-/* One that was settled since it was listed is with the registry, or nowhere: it does not wait. */
-static bool one_read(const struct transaction *t, const struct outbox_item *item, struct waiting *waiting)
+/* What was read of the outbox in one go, and how much memory is left for more. */
+struct reading {
+	const struct transaction *t;
+	struct waiting *waiting;
+	size_t capacity;
+	size_t bytes_max;
+	size_t bytes_end; /* arena_used at which no more is read */
+	bool is_full;
+};
+
+static bool is_read(const struct waiting *waiting, struct str id)
 {
-	struct waiting_one *one = &waiting->items[waiting->count];
-	struct outcome reading;
+	for (size_t i = 0; i < waiting->count; i++) {
+		if (str_equal(waiting->items[i].id, id))
+			return true;
+	}
+	return false;
+}
+
+/* The text takes a part of what it becomes when it is read. One that was settled since it was listed is with the registry,
+ * or nowhere: it does not wait. */
+static bool text_read(struct reading *reading, struct str id, struct str *text)
+{
+	const struct transaction *t = reading->t;
+	size_t used = arena_used(t->south.arena);
+	size_t left = used < reading->bytes_end ? reading->bytes_end - used : 0;
+	struct outcome asking;
+
+	outcome_init(&asking);
+	*text = STR_NONE;
+	if (outbox_part(delivery_outbox(t->gateway->delivery), id, PUBLICATION_METADATA, left / 4, t->south.arena, text,
+			&asking))
+		return true;
+	*text = STR_NONE;
+	if (asking.count && asking.issues[0].code == ERR_TOO_LONG) {
+		reading->waiting->is_cut = true;
+		reading->is_full = left < reading->bytes_max / 4;
+		return true;
+	}
+	return (asking.count && asking.issues[0].code == ERR_NOT_FOUND) || missed(t, &asking, reading->waiting);
+}
+
+static bool one_read(struct reading *reading, const struct outbox_item *item)
+{
+	const struct transaction *t = reading->t;
+	struct waiting *waiting = reading->waiting;
+	struct waiting_one one = { .id = str_from_c(item->id) };
 	struct str text;
 
-	outcome_init(&reading);
-	*one = (struct waiting_one) { .id = arena_copy(t->south.arena, str_from_c(item->id)) };
-	if (!one->id.data)
+	if (is_read(waiting, one.id))
+		return true;
+	if (!text_read(reading, one.id, &text) || !text.data)
+		return !text.data && !t->outcome->has_error;
+	one.id = arena_copy(t->south.arena, one.id);
+	if (!one.id.data ||
+	    !arena_grow(t->south.arena, &waiting->items, waiting->count, &reading->capacity, sizeof(*waiting->items)))
 		return no_memory(t);
-	if (!outbox_part(delivery_outbox(t->gateway->delivery), one->id, PUBLICATION_METADATA,
-			 PUBLICATION_METADATA_BYTES_MAX, t->south.arena, &text, &reading)) {
-		return (reading.count && reading.issues[0].code == ERR_NOT_FOUND) || missed(t, &reading, waiting);
-	}
-	if (!publication_metadata_read(text, t->south.arena, &one->metadata, t->outcome) || !documents_keep(t, one))
+	if (!publication_metadata_read(text, t->south.arena, &one.metadata, t->outcome) || !documents_keep(t, &one))
 		return false;
-	status_set(&one->metadata);
-	visible_waiting(t->visit, CONSENT_FIND, &one->metadata);
-	waiting->count +=
-		one->metadata.document_entry_count + one->metadata.submission_set_count + one->metadata.folder_count >
-		0;
+	status_set(&one.metadata);
+	visible_waiting(t->visit, CONSENT_FIND, &one.metadata);
+	if (one.metadata.document_entry_count + one.metadata.submission_set_count + one.metadata.folder_count > 0)
+		waiting->items[waiting->count++] = one;
 	return true;
 }
 
-static bool items_read(const struct transaction *t, const struct outbox_filter *filter, struct waiting *waiting)
+static bool items_read(struct reading *reading, const struct outbox_filter *filter)
 {
-	struct outbox_filter page = *filter;
-	size_t capacity = waiting->count;
+	const struct transaction *t = reading->t;
+	struct outbox_item *items;
+	struct outcome listing;
+	uint64_t next;
+	size_t count;
 
-	do {
-		struct outbox_item *items;
-		struct outcome reading;
-		size_t count;
-
-		outcome_init(&reading);
-		if (!outbox_list(delivery_outbox(t->gateway->delivery), &page, t->south.arena, &items, &count,
-				 &page.after, &reading))
-			return missed(t, &reading, waiting);
-		if (waiting->count + count > t->gateway->config->search_results_max)
-			return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Narrow the search: too much waits.");
-		for (size_t i = 0; i < count; i++) {
-			/* What changes a document brings none into being. */
-			if (str_equal(items[i].kind, STR(PUBLICATION_UPDATE)))
-				continue;
-			if (!arena_grow(t->south.arena, &waiting->items, waiting->count, &capacity,
-					sizeof(*waiting->items)))
-				return no_memory(t);
-			if (!one_read(t, &items[i], waiting))
-				return false;
-		}
-	} while (page.after && !waiting->is_unknown);
+	outcome_init(&listing);
+	if (!outbox_list(delivery_outbox(t->gateway->delivery), filter, t->south.arena, &items, &count, &next,
+			 &listing))
+		return missed(t, &listing, reading->waiting);
+	reading->waiting->is_cut = reading->waiting->is_cut || next > 0;
+	for (size_t i = 0; i < count && !reading->waiting->is_unknown && !reading->is_full; i++) {
+		if (!one_read(reading, &items[i]))
+			return false;
+	}
 	return true;
 }
 
@@ -108,23 +141,30 @@ bool waiting_not_there(const struct transaction *t, const struct waiting *waitin
 
 bool waiting_find(const struct transaction *t, struct str patient_id, const struct strs *uuids, struct waiting *waiting)
 {
-	struct outbox_filter filter = { .patient = patient_id,
-					.target = t->gateway->sources[0].backend.name,
+	/* What changes a document brings none into being. */
+	struct outbox_filter filter = { .target = t->gateway->sources[0].backend.name,
+					.kind = STR(PUBLICATION_PROVIDE),
 					.states = OUTBOX_UNDELIVERED,
-					.limit = PAGE_ITEMS };
+					.newest = true,
+					.limit = ITEMS_MAX };
+	size_t bytes_max = ITEMS_BYTES(t->gateway->config->limits_request_memory);
+	struct reading reading = {
+		.t = t, .waiting = waiting, .bytes_max = bytes_max, .bytes_end = arena_used(t->south.arena) + bytes_max
+	};
 
 	*waiting = (struct waiting) { 0 };
 	if (!t->gateway->delivery || t->source != t->gateway->sources)
 		return true;
-	if (!str_is_empty(patient_id))
-		return items_read(t, &filter, waiting);
-	for (size_t i = 0; i < uuids->count; i++) {
+	for (size_t i = 0; i < uuids->count && !waiting->is_unknown; i++) {
 		filter.makes = uuids->items[i];
-		filter.after = 0;
-		if (!items_read(t, &filter, waiting))
+		if (!items_read(&reading, &filter))
 			return false;
 	}
-	return true;
+	if (str_is_empty(patient_id) || waiting->is_unknown)
+		return true;
+	filter.makes = STR_NONE;
+	filter.patient = patient_id;
+	return items_read(&reading, &filter);
 }
 
 const struct document_entry *waiting_entry(const struct waiting *waiting, struct str uuid)
@@ -156,14 +196,14 @@ bool waiting_here(const struct transaction *t, struct str urn, struct waiting *w
 bool document_entry_here(const struct transaction *t, struct str urn, struct waiting *waiting,
 			 const struct document_entry **entry)
 {
-	const struct strs none = { 0 };
+	const struct strs one = { &urn, 1 };
 
 	if (!waiting_here(t, urn, waiting))
 		return false;
 	*entry = waiting_entry(waiting, urn);
 	if (!*entry && !document_entry_shown(t, urn, entry))
 		return false;
-	return !*entry || waiting_find(t, (*entry)->patient_id, &none, waiting);
+	return !*entry || waiting_find(t, (*entry)->patient_id, &one, waiting);
 }
 
 const struct waiting_one *waiting_list(const struct waiting *waiting, struct str uuid)
@@ -207,17 +247,47 @@ struct code waiting_superseded_tag(const struct waiting *waiting, struct str uui
 	return (struct code) { 0 };
 }
 
-bool waiting_around(const struct transaction *t, const struct waiting *waiting, struct neighbourhood *around)
+/* All that waits as one. */
+static bool joined_make(const struct transaction *t, const struct waiting *waiting, struct metadata *joined)
 {
-	around->waiting = waiting;
-	for (size_t i = 0; i < waiting->count; i++) {
-		struct metadata metadata = waiting->items[i].metadata;
+	struct arena *arena = t->south.arena;
+	size_t associations = 0;
+	size_t entries = 0;
+	size_t folders = 0;
 
-		visible_everywhere(t->visit, &metadata);
-		if (!neighbourhood_add(t, around, &metadata))
-			return false;
+	for (size_t i = 0; i < waiting->count; i++) {
+		associations += waiting->items[i].metadata.association_count;
+		entries += waiting->items[i].metadata.document_entry_count;
+		folders += waiting->items[i].metadata.folder_count;
+	}
+	*joined =
+		(struct metadata) { .associations = arena_array(arena, associations, sizeof(*joined->associations)),
+				    .document_entries = arena_array(arena, entries, sizeof(*joined->document_entries)),
+				    .folders = arena_array(arena, folders, sizeof(*joined->folders)) };
+	if (!joined->associations || !joined->document_entries || !joined->folders)
+		return no_memory(t);
+	for (size_t i = 0; i < waiting->count; i++) {
+		const struct metadata *metadata = &waiting->items[i].metadata;
+
+		for (size_t k = 0; k < metadata->association_count; k++)
+			joined->associations[joined->association_count++] = metadata->associations[k];
+		for (size_t k = 0; k < metadata->document_entry_count; k++)
+			joined->document_entries[joined->document_entry_count++] = metadata->document_entries[k];
+		for (size_t k = 0; k < metadata->folder_count; k++)
+			joined->folders[joined->folder_count++] = metadata->folders[k];
 	}
 	return true;
+}
+
+bool waiting_around(const struct transaction *t, const struct waiting *waiting, struct neighbourhood *around)
+{
+	struct metadata joined;
+
+	around->waiting = waiting;
+	if (!joined_make(t, waiting, &joined))
+		return false;
+	visible_everywhere(t->visit, &joined);
+	return neighbourhood_add(t, around, &joined);
 }
 
 /* The part of the item that holds this document. */

@@ -20,11 +20,12 @@ struct waiting {
 	struct waiting_one *items;
 	size_t count;
 	bool is_unknown; /* the outbox could not be read: what waits is missing, and what is registered is as good as ever */
+	bool is_cut; /* more waits than is read for one request: the oldest is missing */
 };
 
-/* What waits of this patient, or, without one, what brings these objects ("urn:uuid:") into being; as far as the caller
- * may see it. Nothing at another source than the first, or where nothing ever waits. An outbox that is away is no error:
- * see is_unknown. */
+/* What brings these objects ("urn:uuid:") into being, and what else waits of this patient (STR_NONE: of nobody); as far as
+ * the caller may see it, those that came last first. Of a patient no more than the newest: see is_cut. Nothing at another
+ * source than the first, or where nothing ever waits. An outbox that is away is no error: see is_unknown. */
 bool waiting_find(const struct transaction *t, struct str patient_id, const struct strs *uuids,
 		  struct waiting *waiting) MUST_CHECK;
 

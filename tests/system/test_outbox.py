@@ -360,6 +360,51 @@ class Visible(Case):
         self.assertIn(support.document_oid(second), json.dumps(found))
 
 
+class Flood(Case):
+    """Much that waits of one patient keeps nobody from reading."""
+    overrides = {"search": {"results_max": 5}}
+
+    def newest(self, bundles, kind="DocumentReference"):
+        """What a search shows, and whether it says that more waits."""
+        whole = self.assertStatus(self.gateway.find(kind), 200).json()
+        found = [entry["resource"] for entry in whole["entry"] if entry["search"]["mode"] == "match"]
+        self.assertNotIn("total", whole)
+        self.assertIn("Too much waits", json.dumps(whole))
+        places = [place for place, bundle in enumerate(bundles)
+                  if support.document_oid(bundle) in json.dumps([each.get("masterIdentifier") for each in found])]
+        return found, places
+
+    def test_110_the_newest_are_shown(self):
+        registered = support.demo_bundle(b"<a>registered</a>")
+        self.assertStatus(self.gateway.publish(registered), 200)
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        self.proxy.script(PROVIDE, proxy.held(go_on))
+        bundles = [registered] + [support.demo_bundle(b"<a>%d</a>" % number) for number in range(8)]
+        urls = [self.accept(bundle, {"Prefer": "respond-async"}) for bundle in bundles[1:]]
+        found, places = self.newest(bundles)
+        self.assertEqual(places, [0, 5, 6, 7, 8], "what is registered, and what came last")
+        read = [resource for resource in found if tags(resource)][0]
+        self.assertStatus(support.request("GET", self.gateway.base + "/DocumentReference/" + read["id"]), 200)
+        self.assertEqual(len(self.newest(bundles, "List")[0]), 6)
+        go_on.set()
+        for url in urls[:3]:
+            self.delivered(url)
+
+
+class FloodOfBytes(Flood):
+    overrides = {"limits": {"request_memory": "2MiB"}}
+
+    def test_110_the_newest_are_shown(self):
+        self.domain.kill()
+        bundles = [support.demo_bundle(b"<a>%d</a>" % number) for number in range(30)]
+        for bundle in bundles:
+            self.accept(bundle)
+        _, places = self.newest(bundles)
+        self.assertEqual(places, list(range(places[0], 30)))
+        self.assertGreater(places[0], 0)
+
+
 class Tasks(Case):
     """What waits and what was refused, as FHIR Tasks."""
 
