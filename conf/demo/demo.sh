@@ -8,6 +8,7 @@ redis_directory=                   # of its socket, whose path must be short
 patient_system=urn:oid:1.3.6.1.4.1.21367.13.20.3000
 patient_value=IHEBLUE-1001
 dsp_authority=2.999.20.45 # of the numbers by which the DSP knows patients
+letter_class=http://loinc.org\|18842-5 # what hopital-nord shares with the DSP
 
 # Ends all that the demo started, however it ends; waits, so that the ports are free when the prompt is back.
 demo_end() {
@@ -157,6 +158,7 @@ documents_write() { # document OID
 	hash=$(sha1sum <"$demo_directory/letter.xml")
 	hash=$(printf '%b' "$(sed 's/[^0-9a-f]//g; s/../\\x&/g' <<<"$hash")" | base64)
 	bundle=${bundle//@NOW@/$now}
+	bundle=${bundle//IHEBLUE-1001/$patient_value}
 	bundle=${bundle//@SUBMISSION_SET_UUID@/$(uuid_new)}
 	bundle=${bundle//@DOCUMENT_REFERENCE_UUID@/$(uuid_new)}
 	bundle=${bundle//@BINARY_UUID@/$(uuid_new)}
@@ -220,7 +222,30 @@ round_trip() { # base URL
 		die "the retrieved document is not the published one (letter.xml, retrieved.xml in $demo_directory)"
 	say "  byte for byte the letter that was published ($demo_directory/letter.xml)"
 
-	both_networks 4 "$1"
+	shared_step 4 "$1"
+	both_networks 5 "$1"
+	once_check "$document_oid"
+}
+
+# What was published last is with the DSP too.
+shared_step() { # number of the step, base URL, curl arguments...
+	local i
+	grep -q 'being shared with dsp' "$demo_directory/published.json" || die "the letter is not shared; the answer is $demo_directory/published.json"
+	for ((i = 0; i < 300; i++)); do
+		curl -sS --max-time 60 -o "$demo_directory/tasks.json" "${@:3}" "$2/Task?status=requested,in-progress,failed"
+		grep -q '"total" *: *0\b' "$demo_directory/tasks.json" && break
+		sleep 0.1
+	done
+	step "$1. The hospital shares its discharge letters with the DSP, as the patient permits; follow it there (Task)" \
+		200 "$demo_directory/tasks.json" "${@:3}" "$2/Task?status=completed"
+	grep -q '"share"' "$demo_directory/tasks.json" || die "the letter did not reach the DSP; the answer is $demo_directory/tasks.json"
+	say "  the DSP has it (ITI-41), under its own number of the patient"
+}
+
+once_check() { # document OID
+	(($(grep -o "\"masterIdentifier\":[^]]*\][^]]*\"urn:oid:$1\"" "$demo_directory/both.json" | wc -l) == 1)) ||
+		die "the letter, which both have, is not there once; the answer is $demo_directory/both.json"
+	say "  the letter, which both networks have, is there once"
 }
 
 # The record as a whole: what the hospitals share, and what the DSP has.
@@ -265,7 +290,8 @@ trust_walk() { # base URL
 	portal_step 5 "$document_oid" "The other way round: a doctor at the DSP's portal, who knows the patient as DSP-${patient_value##*-}, finds the letter through this gateway (XCPD, XCA)" 1
 
 	token_make patient --role patient --user "Jean Fantaisie" --patient "$patient_system|$patient_value"
-	consent_write "$document_oid" >"$demo_directory/consent.json"
+	consent_write deny "\"data\": [{ \"meaning\": \"instance\",
+          \"reference\": { \"type\": \"DocumentReference\", \"identifier\": { \"system\": \"urn:ietf:rfc:3986\", \"value\": \"urn:oid:$document_oid\" } } }]" >"$demo_directory/consent.json"
 	step "6. The patient hides this letter from everybody (ITI-108: a Consent)" 201 "$demo_directory/consented.json" \
 		-X POST -H "$authorization" -H "Content-Type: application/fhir+json" --data-binary "@$demo_directory/consent.json" "$1/Consent"
 
@@ -289,6 +315,25 @@ trust_walk() { # base URL
 		-H "$authorization" "$1/AuditEvent?patient.identifier=$patient_system%7C$patient_value&_count=200"
 	grep -q '"BTG"' "$demo_directory/seen.json" || die "the broken glass is not in the patient's log; it is $demo_directory/seen.json"
 	say "  the broken glass is there: $(grep -o "\"$doctor\"" "$demo_directory/seen.json" | head -n 1) with purpose BTG"
+
+	share_walk 13 "$1" "$doctor"
+}
+
+# Another patient lets the DSP have what the hospitals have, and the next letter goes there, too.
+share_walk() { # number of the step, base URL, name of the doctor
+	local document_oid authorization patient_value=IHEBLUE-1003
+	token_make patient3 --role patient --user "Marie Modele" --patient "$patient_system|$patient_value"
+	consent_write permit '"actor": [{ "role": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP" }] },
+          "reference": { "type": "Organization", "identifier": { "system": "urn:ietf:rfc:3986", "value": "urn:oid:2.999.20.40" } } }]' >"$demo_directory/consent.json"
+	step "$1. Nobody has asked the first patient, so the DSP has not been given the letter. Patient $patient_value lets it have hers (a Consent that names it)" \
+		201 "$demo_directory/consented.json" \
+		-X POST -H "$authorization" -H "Content-Type: application/fhir+json" --data-binary "@$demo_directory/consent.json" "$2/Consent"
+	document_oid=$(oid_new 1)
+	documents_write "$document_oid"
+	token_make doctor --role doctor --user "$3"
+	step "$(($1 + 1)). The doctor publishes a discharge letter for patient $patient_value (ITI-65)" 200 "$demo_directory/published.json" \
+		-X POST -H "$authorization" -H "Content-Type: application/fhir+json" --data-binary "@$demo_directory/publish.json" "$2"
+	shared_step $(($1 + 2)) "$2" -H "$authorization"
 }
 
 # Starts the gateway of the DSP's portal on a free port, which is left in portal_port.
@@ -327,8 +372,8 @@ portal_step() { # number of the step, document OID, title, how many
 	part_end portal TERM
 }
 
-# The Consent of a patient who hides one document: it permits what the default policy permits, but for that document.
-consent_write() { # document OID
+# The Consent of a patient: it permits what the default policy permits, with one exception.
+consent_write() { # deny or permit, and what: members of the provision
 	cat <<JSON
 {
   "resourceType": "Consent",
@@ -342,13 +387,8 @@ consent_write() { # document OID
     "type": "permit",
     "provision": [
       {
-        "type": "deny",
-        "data": [
-          {
-            "meaning": "instance",
-            "reference": { "type": "DocumentReference", "identifier": { "system": "urn:ietf:rfc:3986", "value": "urn:oid:$1" } }
-          }
-        ]
+        "type": "$1",
+        $2
       }
     ]
   }
@@ -533,6 +573,7 @@ tenant_configuration() { # name and OID of the hospital
 publication:
   degraded: accept
   delete: remove
+$([[ $1 == hopital-nord ]] && printf '  share: ["%s = dsp provide"]\n' "$letter_class")
 demo:
   organization: $2
 audit:
@@ -587,6 +628,9 @@ $([[ $secure ]] && printf '    xua_audience: urn:passerelle:demo:hcm\n')
     source: 2
     registry_url: $dsp/xca
     xcpd_url: $dsp/xcpd
+    provide_url: $dsp/repository
+    update_url: $dsp/registry
+    delete_url: $dsp/registry
     home_community_id: 2.999.20.40
     assigning_authority: $dsp_authority
 $([[ $secure ]] && printf '    xua_audience: urn:passerelle:demo:dsp\n')

@@ -56,13 +56,16 @@ static bool report(const struct config_back_end *config, const char *what, const
 	return ok;
 }
 
-/* The addresses of changes and removals, where they are not those that are asked anyway. */
-static bool changes_check(const struct config_back_end *config, struct south *south)
+/* The addresses of what the back-end takes, where they are not those that are asked anyway. */
+static bool takes_check(const struct config_back_end *config, struct south *south)
 {
 	const struct {
 		const char *what;
 		struct str url;
-	} addresses[] = { { "updates", config->update_url }, { "removals", config->delete_url } };
+	} addresses[] = { { "publications", config->provide_url },
+			  { "registrations", config->register_url },
+			  { "updates", config->update_url },
+			  { "removals", config->delete_url } };
 	struct outcome outcome;
 	bool ok = true;
 
@@ -102,7 +105,6 @@ static bool repository_check(const struct config_back_end *config, struct south 
 static bool domain_answers(const struct config_back_end *config, struct south *south)
 {
 	bool ok = registry_check(config, south);
-	struct outcome outcome;
 
 	for (size_t i = 0; i < config->repositories.count; i++) {
 		const struct backend_repository repository = { .unique_id = config->repositories.items[i].unique_id,
@@ -110,11 +112,7 @@ static bool domain_answers(const struct config_back_end *config, struct south *s
 
 		ok = repository_check(config, south, &repository) && ok;
 	}
-	outcome_init(&outcome);
-	ok = report(config, "publications", south->backend->provide_url,
-		    probe_address(south, south->backend->provide_url, &outcome), &outcome) &&
-	     ok;
-	return changes_check(config, south) && ok;
+	return takes_check(config, south) && ok;
 }
 
 /* Asks about a patient who does not exist: "nobody" is an answer. */
@@ -141,7 +139,8 @@ static bool community_answers(const struct config_back_end *config, struct south
 	bool ok = registry_check(config, south);
 
 	ok = repository_check(config, south, &nowhere) && ok;
-	return discovery_check(config, south) && ok;
+	ok = discovery_check(config, south) && ok;
+	return takes_check(config, south) && ok;
 }
 
 static bool back_end_check(const struct config_back_end *config, const struct xua *xua, struct spool_limits *spools,

@@ -34,14 +34,16 @@ bool share_rule_read(struct str line, struct share_rule *rule)
 	return !str_is_empty(rule->scheme) && !str_is_empty(rule->code);
 }
 
-static bool is_target(const struct config *config, struct str name)
+/* Whether the back-end that the rule names takes what it would be given. */
+static bool is_taken(const struct config *config, const struct share_rule *rule)
 {
 	/* The first is where publications go anyway. */
 	for (size_t i = 1; i < config->back_ends.count; i++) {
 		const struct config_back_end *row = &config->back_ends.items[i];
 
-		if (str_equal(row->name, name) && row->kind == CONFIG_KIND_XDS)
-			return true;
+		if (str_equal(row->name, rule->target))
+			return row->kind == CONFIG_KIND_XDS ||
+			       (rule->is_register ? row->register_url.size : row->provide_url.size) > 0;
 	}
 	return false;
 }
@@ -57,10 +59,10 @@ bool share_check(const struct config *config, struct outcome *outcome)
 			ok = outcome_add(outcome, ERR_VALUE_INVALID, "publication.share",
 					 "Write CLASS = NAME provide or CLASS = NAME register, where CLASS is "
 					 "system|code or any.");
-		else if (!is_target(config, rule.target))
+		else if (!is_taken(config, &rule))
 			ok = outcome_add(outcome, ERR_VALUE_INVALID, "publication.share",
-					 "Name a back-end of kind xds other than the first, where all publications "
-					 "go.");
+					 "Name a back-end other than the first, where all publications go; of kind xca "
+					 "one with provide_url, or register_url for register.");
 	}
 	return ok;
 }

@@ -23,7 +23,7 @@ bool backend_read(const struct config_back_end *row, struct arena *arena, struct
 	*backend = (struct backend) { .kind = row->kind == CONFIG_KIND_XCA ? BACKEND_XCA : BACKEND_XDS,
 				      .name = row->name,
 				      .registry_url = row->registry_url.data,
-				      .provide_url = row->provide_url.data,
+				      .provide_url = url_or(row->provide_url, NULL),
 				      .retrieve_url =
 					      row->retrieve_url.size ? row->retrieve_url.data : row->registry_url.data,
 				      .repository_count = count,
@@ -47,10 +47,12 @@ bool backend_read(const struct config_back_end *row, struct arena *arena, struct
 			.url = row->repositories.items[i].url.data,
 			.remove_url = url_or(row->repositories.items[i].remove_url, NULL),
 		};
-	if (backend->kind == BACKEND_XDS) {
-		backend->update_url = url_or(row->update_url, row->registry_url.data);
-		backend->delete_url = url_or(row->delete_url, NULL);
-	}
+	/* A Responding Gateway answers questions: what a community takes, it takes elsewhere. */
+	const char *registry = backend->kind == BACKEND_XDS ? row->registry_url.data : NULL;
+
+	backend->register_url = url_or(row->register_url, registry);
+	backend->update_url = url_or(row->update_url, registry);
+	backend->delete_url = url_or(row->delete_url, NULL);
 	if (str_is_empty(row->home_community_id))
 		return true;
 	backend->home = arena_printf(arena, "urn:oid:%.*s", STR_ARG(row->home_community_id));

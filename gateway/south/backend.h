@@ -53,7 +53,8 @@ struct backend {
 	struct str tenant; /* whose it is, for what is counted; may be empty */
 	struct str home;   /* homeCommunityId, urn:oid:...; BACKEND_XCA: in every question, checked in every answer */
 	const char *registry_url; /* ITI-18 or ITI-38 */
-	const char *provide_url;  /* ITI-41; BACKEND_XDS only */
+	const char *provide_url;  /* ITI-41; NULL: not offered */
+	const char *register_url; /* ITI-42; NULL: not offered */
 	const char *update_url;   /* ITI-57; NULL: not offered */
 	const char *delete_url;   /* ITI-62; NULL: not offered */
 	const char *retrieve_url; /* ITI-39, for documents of all repositories; BACKEND_XCA only */

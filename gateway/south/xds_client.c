@@ -123,7 +123,7 @@ static void register_write(struct xml_writer *writer, const void *body)
 
 enum soap_end xds_register(const struct south *south, const struct rim_list *objects, struct outcome *outcome)
 {
-	const struct soap_call request = { .url = south->backend->registry_url,
+	const struct soap_call request = { .url = south->backend->register_url,
 					   .action = STR(ACTION_REGISTER),
 					   .write_body = register_write,
 					   .body = objects,

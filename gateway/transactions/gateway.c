@@ -89,6 +89,11 @@ static bool xua_make(struct gateway *gateway, struct outcome *outcome)
 	return gateway->xua != NULL;
 }
 
+static bool takes_documents(const struct backend *backend)
+{
+	return backend->provide_url || backend->register_url;
+}
+
 /* Publications may wait for every back-end that takes documents. */
 static bool delivery_make(struct gateway *gateway, struct outcome *outcome)
 {
@@ -107,7 +112,7 @@ static bool delivery_make(struct gateway *gateway, struct outcome *outcome)
 	for (size_t i = 0; i < gateway->source_count; i++) {
 		struct source *source = &gateway->sources[i];
 
-		if (source->backend.kind == BACKEND_XDS)
+		if (takes_documents(&source->backend))
 			targets[options.target_count++] =
 				(struct delivery_target) { source->backend.name, &source->backend, source->home,
 							   (uint8_t)source->config->source, source->community };

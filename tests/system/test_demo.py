@@ -13,7 +13,8 @@ class Demo(support.DemoStand):
         for _ in range(2):
             done = self.run_once()
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            for expected in ("curl -sS -X POST", "ITI-65", "ITI-67", "ITI-68", "byte for byte"):
+            for expected in ("curl -sS -X POST", "ITI-65", "ITI-67", "ITI-68", "byte for byte", "the DSP has it",
+                             "is there once", "1 of dsp"):
                 self.assertIn(expected, done.stdout)
             self.assertTrue(self.ports_free(), "the demo left a process behind")
         self.assertEqual(sorted(os.listdir(self.state)).count("gateway.pid"), 0)
@@ -22,7 +23,8 @@ class Demo(support.DemoStand):
         for _ in range(2):
             done = self.run_once("--secure")
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            for expected in ("1 of dsp", "The other way round", "ITI-108", "breaks the glass", "with purpose BTG"):
+            for expected in ("1 of dsp", "The other way round", "ITI-108", "breaks the glass", "with purpose BTG",
+                             "the DSP has it"):
                 self.assertIn(expected, done.stdout)
             self.assertTrue(self.ports_free(), "the demo left a process behind")
         with open(os.path.join(self.state, "audit-hopital-nord.ndjson"), encoding="utf-8") as file:

@@ -1,11 +1,14 @@
 """What is published is also given to another network, as far as the patient consents."""
 import json
+import os
 import shutil
+import subprocess
 import tempfile
 import unittest
 
 import support
 import trust
+import xds
 
 DSP_HOME = "2.999.20.72"
 DSP_REPOSITORY = "2.999.20.11"
@@ -155,6 +158,105 @@ class Sharing(unittest.TestCase):
         support.wait_until(lambda: support.request("GET", url, headers).status == 200, "it to be delivered")
         self.assertIn("It is being shared with dsp.", support.request("GET", url, headers).body.decode())
         support.wait_until(lambda: oid in self.at_dsp("IHEBLUE-1005"), "the DSP to have the document")
+
+
+class Community(unittest.TestCase):
+    """The other network is read by XCA, knows patients by other numbers, and takes documents by XDS.b."""
+
+    AUTHORITY = "2.999.20.75"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="passerelle-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory, True)
+        numbers = {"cross_references": ["%s|DSP-1001..DSP-1010 = IHEBLUE-1001..IHEBLUE-1010" % cls.AUTHORITY]}
+        cls.hcm = support.Domain(cls.directory, **numbers)
+        cls.addClassCleanup(cls.hcm.kill)
+        cls.dsp = support.Domain(cls.directory, name="dsp", repository_unique_id=DSP_REPOSITORY,
+                                 home_community_id=DSP_HOME, assigning_authority=cls.AUTHORITY,
+                                 patients=["DSP-1001..DSP-1010"])
+        cls.addClassCleanup(cls.dsp.kill)
+        cls.takes = {"provide_url": cls.dsp.repository_url, "register_url": cls.dsp.registry_url,
+                     "update_url": cls.dsp.registry_url, "delete_url": cls.dsp.registry_url}
+        cls.identity = {"pix_url": "http://127.0.0.1:%d/pix" % cls.hcm.port,
+                        "authorities": [{"number": 1, "oid": cls.AUTHORITY}]}
+        cls.gateway = cls.gateway_start("gateway", **cls.takes)
+        cls.addClassCleanup(cls.gateway.kill)
+
+    @classmethod
+    def entry(cls, **more):
+        return cls.dsp.community(DSP_HOME, assigning_authority=cls.AUTHORITY, timeout_ms=3000, **more)
+
+    @classmethod
+    def gateway_start(cls, name, share=("any = dsp provide",), **takes):
+        return support.Gateway(cls.directory, [cls.hcm.back_end(delete_url=cls.hcm.registry_url), cls.entry(**takes)],
+                               name=name, identity=cls.identity,
+                               publication={"delete": "remove", "retry_seconds_max": 1, "share": list(share)})
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.gateway.stop()
+        cls.dsp.stop()
+        cls.hcm.stop()
+
+    def answer_of(self, bundle):
+        """What the community's own registry has of the document: its versions."""
+        answer = xds.Answer(support.request(
+            "POST", self.dsp.registry_url,
+            {"Content-Type": 'application/soap+xml; charset=UTF-8; action="%s"' % xds.STORED_QUERY},
+            xds.envelope(xds.STORED_QUERY, xds.stored_query(
+                xds.GET_DOCUMENTS, [("XDSDocumentEntryUniqueId", "('%s')" % support.document_oid(bundle)),
+                                    ("MetadataLevel", "2")])).encode()))
+        self.assertEqual(answer.outcome, "Success", repr(answer))
+        return answer
+
+    def dsp_has(self, bundle, count):
+        support.wait_until(lambda: len(self.answer_of(bundle).objects) == count, "the community to have %d versions" % count)
+
+    def found(self, bundle):
+        """The document in the merged record: its resources."""
+        answer = self.gateway.find(**{"patient.identifier": "urn:oid:%s|%s" % (support.AUTHORITY, support.PATIENT)})
+        self.assertEqual(answer.status, 200, repr(answer))
+        self.assertNotIn("incomplete", answer.body.decode())
+        return [entry["resource"] for entry in answer.json()["entry"]
+                if support.document_oid(bundle) in json.dumps(entry["resource"].get("masterIdentifier"))]
+
+    def test_given_and_changed_and_removed(self):
+        bundle = support.demo_bundle(b"<a>for the community</a>")
+        answer = self.gateway.publish(bundle)
+        self.assertEqual(answer.status, 200, repr(answer))
+        self.assertIn("It is being shared with dsp.", answer.body.decode())
+        self.dsp_has(bundle, 1)
+        self.assertIn("DSP-1001^^^&amp;" + self.AUTHORITY, self.answer_of(bundle).root.decode())
+        resource = self.found(bundle)
+        self.assertEqual(len(resource), 1, "both have it, and it is shown once")
+        url = self.gateway.base + "/DocumentReference/" + resource[0]["id"]
+        self.assertEqual(support.request("PATCH", url, {"Content-Type": "application/json-patch+json"}, json.dumps(
+            [{"op": "add", "path": "/description", "value": "for both"}]).encode()).status, 200)
+        self.dsp_has(bundle, 2)
+        self.assertEqual(len(self.found(bundle)), 1)
+        self.assertEqual(support.request("DELETE", url).status, 204)
+        self.dsp_has(bundle, 0)
+
+    def test_registered_alone(self):
+        gateway = self.gateway_start("registering", ("any = dsp register",), **self.takes)
+        self.addCleanup(gateway.kill)
+        bundle = support.demo_bundle(b"<a>known to the community</a>")
+        self.assertEqual(gateway.publish(bundle).status, 200)
+        self.dsp_has(bundle, 1)
+        gateway.stop()
+
+    def test_check_asks_for_where_documents_go(self):
+        for how, key in (("provide", "register_url"), ("register", "provide_url")):
+            with self.subTest(how=how):
+                with self.assertRaises(AssertionError) as refused:
+                    self.gateway_start("wrong", ("any = dsp " + how,), **{key: self.takes[key]})
+                self.assertIn("publication.share", str(refused.exception))
+        done = subprocess.run([support.BINARY, "check", "--config",
+                               os.path.join(self.directory, "gateway.yaml")], capture_output=True,
+                              text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("dsp: publications at " + self.dsp.repository_url, done.stdout)
 
 
 if __name__ == "__main__":
