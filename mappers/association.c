@@ -52,3 +52,8 @@ enum association_type association_from_relates_to(struct str code)
 	}
 	return ASSOCIATION_UNKNOWN;
 }
+
+bool association_replaces(enum association_type type)
+{
+	return type == ASSOCIATION_REPLACE || type == ASSOCIATION_TRANSFORM_REPLACE;
+}

@@ -17,4 +17,7 @@ struct str association_relates_to(enum association_type type);
 /* The type that relatesTo.code asks for; ASSOCIATION_UNKNOWN when it is no code of R4. */
 enum association_type association_from_relates_to(struct str code);
 
+/* True when the target is deprecated by it. TF-3 4.2.2.2 */
+bool association_replaces(enum association_type type);
+
 #endif

@@ -37,7 +37,7 @@ bool provide_bundle_fetched(struct provide_bundle *bundle, size_t index, json_t 
 
 struct provide_resolved {
 	const struct str *patient_ids;     /* CX in the affinity domain, parallel to claims */
-	const struct str *target_uuids;    /* urn:uuid:..., parallel to targets */
+	const struct str *target_uuids;    /* urn:uuid:..., or names of publication_target.h; parallel to targets */
 	const struct strs *folder_members; /* parallel to folders: urn:uuid: of what an existing folder holds */
 	const struct str *uuids;           /* uuid_count fresh ones, urn:uuid:... */
 	struct str now;                    /* DTM to the second */

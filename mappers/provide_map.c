@@ -390,6 +390,12 @@ static void associate_all(struct mapping *mapping)
 	}
 }
 
+/* Of two ways to name a document that nobody can look up now, it is said when it is delivered whether it is one. */
+static bool may_be_same(struct str a, struct str b)
+{
+	return str_equal_nocase(a, b) || uuid_valid(a) != uuid_valid(b);
+}
+
 /* A PATCH must supersede what a document of the Bundle replaces. */
 static bool check_updates(struct mapping *mapping)
 {
@@ -403,10 +409,8 @@ static bool check_updates(struct mapping *mapping)
 		for (size_t j = 0; !replaced && j < metadata->association_count; j++) {
 			const struct association *association = &metadata->associations[j];
 
-			replaced =
-				(association->type == ASSOCIATION_REPLACE ||
-				 association->type == ASSOCIATION_TRANSFORM_REPLACE) &&
-				str_equal_nocase(association->target, mapping->resolved->target_uuids[entry->target]);
+			replaced = association_replaces(association->type) &&
+				   may_be_same(association->target, mapping->resolved->target_uuids[entry->target]);
 		}
 		if (!replaced)
 			good = outcome_add(mapping->outcome, ERR_NOT_SUPPORTED, entry->path,

@@ -7,6 +7,7 @@
 #include "mappers/json_tree.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/operation_outcome.h"
+#include "mappers/publication_target.h"
 #include "mappers/xds_message.h"
 
 static json_t *object_load(struct str text)
@@ -192,7 +193,6 @@ bool publication_result_read(struct str text, struct arena *arena, struct public
 	return true;
 }
 
-/* What it builds upon, beyond itself. */
 static bool is_own(const struct metadata *metadata, struct str urn)
 {
 	for (size_t i = 0; i < metadata->document_entry_count; i++) {
@@ -203,16 +203,30 @@ static bool is_own(const struct metadata *metadata, struct str urn)
 		if (str_equal_nocase(metadata->folders[i].entry_uuid, urn))
 			return true;
 	}
-	return false;
+	return str_equal_nocase(metadata->submission_sets[0].entry_uuid, urn);
+}
+
+/* What it builds upon, beyond itself: by the id that whoever makes it is known by. */
+static void need_add(const struct metadata *metadata, struct str end, struct strs *needs)
+{
+	struct publication_target target = { .id = end };
+
+	if (!publication_target_read(end, &target) && (!uuid_valid(end) || is_own(metadata, end)))
+		return;
+	for (size_t i = 0; i < needs->count; i++) {
+		if (str_equal(needs->items[i], target.id))
+			return;
+	}
+	needs->items[needs->count++] = target.id;
 }
 
 bool publication_names(const struct metadata *metadata, struct arena *arena, struct strs *makes, struct strs *needs)
 {
-	size_t room = metadata->document_entry_count * 2 + metadata->folder_count + 2;
+	size_t room = (metadata->document_entry_count + metadata->folder_count) * 2 + 2;
 	const struct submission_set *set = &metadata->submission_sets[0];
 
 	makes->items = arena_array(arena, room, sizeof(struct str));
-	needs->items = arena_array(arena, metadata->association_count, sizeof(struct str));
+	needs->items = arena_array(arena, metadata->association_count * 2, sizeof(struct str));
 	if (!makes->items || !needs->items)
 		return false;
 	makes->items[makes->count++] = set->unique_id;
@@ -221,13 +235,13 @@ bool publication_names(const struct metadata *metadata, struct arena *arena, str
 		makes->items[makes->count++] = metadata->document_entries[i].entry_uuid;
 		makes->items[makes->count++] = metadata->document_entries[i].unique_id;
 	}
-	for (size_t i = 0; i < metadata->folder_count; i++)
+	for (size_t i = 0; i < metadata->folder_count; i++) {
 		makes->items[makes->count++] = metadata->folders[i].entry_uuid;
+		makes->items[makes->count++] = metadata->folders[i].unique_id;
+	}
 	for (size_t i = 0; i < metadata->association_count; i++) {
-		struct str target = metadata->associations[i].target;
-
-		if (uuid_valid(target) && !is_own(metadata, target))
-			needs->items[needs->count++] = target;
+		need_add(metadata, metadata->associations[i].source, needs);
+		need_add(metadata, metadata->associations[i].target, needs);
 	}
 	return true;
 }

@@ -42,7 +42,8 @@ struct publication_head {
 	struct caller caller;
 	struct publication_change change;   /* of an update */
 	struct publication_request request; /* of a request */
-	struct strs unverified; /* urn:uuid: of objects it builds upon that nobody could look up when it was accepted */
+	struct strs unverified; /* ends of associations that nobody could look up when it was accepted: urn:uuid: of
+				 * documents, and names of publication_target.h */
 	bool is_unclear;        /* it was sent once, and may be registered */
 };
 
@@ -67,7 +68,7 @@ void publication_result_write(const struct publication_result *result, struct bu
 /* body points into text. */
 bool publication_result_read(struct str text, struct arena *arena, struct publication_result *result) MUST_CHECK;
 
-/* What a publication brings into being (set and objects by their ids, set and documents by uniqueId too), and what it builds
+/* What a publication brings into being (set, documents and folders, each by its id and its uniqueId), and what it builds
  * upon beyond that: names that an order can be kept by. False without memory. */
 bool publication_names(const struct metadata *metadata, struct arena *arena, struct strs *makes,
 		       struct strs *needs) MUST_CHECK;

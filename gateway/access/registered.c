@@ -2,9 +2,11 @@
 
 #include "gateway/access/registered_ask.h"
 #include "gateway/south/unchecked.h"
+#include "mappers/base/uuid.h"
 #include "mappers/document_search.h"
 #include "mappers/list_search.h"
 #include "mappers/metadata_rim.h"
+#include "mappers/search_query.h"
 
 bool registered_ask(const struct south *south, const struct stored_query *query, struct metadata *found,
 		    struct outcome *outcome)
@@ -42,8 +44,12 @@ static void entry_choose(const struct metadata *found, struct str *uuid)
 		if (!uuid->data || !status_is_deprecated(entry->availability_status))
 			*uuid = entry->entry_uuid;
 	}
-	if (!uuid->data && found->folder_count > 0)
-		*uuid = found->folders[0].entry_uuid;
+	for (size_t i = 0; i < found->folder_count; i++) {
+		const struct folder *folder = &found->folders[i];
+
+		if (!uuid->data || !status_is_deprecated(folder->availability_status))
+			*uuid = folder->entry_uuid;
+	}
 }
 
 bool registered_object(const struct south *south, struct str home, struct str urn, struct str *uuid,
@@ -67,5 +73,61 @@ bool registered_object(const struct south *south, struct str home, struct str ur
 	/* Only a registry with metadata update knows this parameter. */
 	if (!uuid->data && registered_ask(south, &queries[2], &found, &ignored))
 		entry_choose(&found, uuid);
+	return true;
+}
+
+static bool object_ask(const struct south *south, struct str home, struct str query_id, struct str slot, struct str id,
+		       struct str *uuid, struct outcome *outcome)
+{
+	struct stored_query query;
+	struct metadata found;
+
+	*uuid = STR_NONE;
+	if (!get_query(query_id, slot, true, &id, 1, home, south->arena, &query))
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	if (!registered_ask(south, &query, &found, outcome))
+		return false;
+	entry_choose(&found, uuid);
+	return true;
+}
+
+bool registered_document_uuid(const struct south *south, struct str home, struct str unique_id, struct str *uuid,
+			      struct outcome *outcome)
+{
+	return object_ask(south, home, STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryUniqueId"), unique_id, uuid,
+			  outcome);
+}
+
+bool registered_folder_uuid(const struct south *south, struct str home, struct str id, struct str *uuid,
+			    struct outcome *outcome)
+{
+	return object_ask(south, home, STR(QUERY_GET_FOLDERS),
+			  uuid_valid(id) ? STR("$XDSFolderEntryUUID") : STR("$XDSFolderUniqueId"), id, uuid, outcome);
+}
+
+bool registered_members(const struct south *south, struct str home, struct str folder, struct strs *members,
+			struct outcome *outcome)
+{
+	struct stored_query query;
+	struct metadata found;
+
+	*members = (struct strs) { 0 };
+	if (!get_folder_and_contents(folder, home, south->arena, &query))
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	if (!registered_ask(south, &query, &found, outcome))
+		return false;
+	members->items = arena_array(south->arena, 2 * found.document_entry_count + found.association_count,
+				     sizeof(*members->items));
+	if (!members->items)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	for (size_t i = 0; i < found.document_entry_count; i++) {
+		members->items[members->count++] = found.document_entries[i].entry_uuid;
+		if (found.document_entries[i].logical_id.size)
+			members->items[members->count++] = found.document_entries[i].logical_id;
+	}
+	for (size_t i = 0; i < found.association_count; i++) {
+		if (str_equal_nocase(found.associations[i].source, folder))
+			members->items[members->count++] = found.associations[i].target;
+	}
 	return true;
 }

@@ -16,4 +16,16 @@ enum submission_found registered_submission(const struct south *south, struct st
 bool registered_object(const struct south *south, struct str home, struct str urn, struct str *uuid,
 		       struct outcome *outcome) MUST_CHECK;
 
+/* The same for a uniqueId. One may have several entries: an approved one is meant. ITI TF-3 4.2.3.2.26 */
+bool registered_document_uuid(const struct south *south, struct str home, struct str unique_id, struct str *uuid,
+			      struct outcome *outcome) MUST_CHECK;
+
+/* The folder with this id: "urn:uuid:", or else its uniqueId. */
+bool registered_folder_uuid(const struct south *south, struct str home, struct str id, struct str *uuid,
+			    struct outcome *outcome) MUST_CHECK;
+
+/* The documents in the folder with this entryUUID, under all the ids by which it or a registry may name them. */
+bool registered_members(const struct south *south, struct str home, struct str folder, struct strs *members,
+			struct outcome *outcome) MUST_CHECK;
+
 #endif

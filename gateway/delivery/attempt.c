@@ -176,50 +176,8 @@ static enum submission_found ask(struct attempt *attempt)
 	return found;
 }
 
-static void relation_drop(struct attempt *attempt, struct str target)
-{
-	struct metadata *metadata = &attempt->metadata;
-	size_t kept = 0;
-
-	for (size_t i = 0; i < metadata->association_count; i++) {
-		if (!str_equal_nocase(metadata->associations[i].target, target))
-			metadata->associations[kept++] = metadata->associations[i];
-	}
-	metadata->association_count = kept;
-}
-
-/* What it builds upon, and nobody could look up when it was accepted. */
-static enum stand targets_verify(struct attempt *attempt)
-{
-	for (size_t i = 0; i < attempt->head.unverified.count; i++) {
-		struct str urn = attempt->head.unverified.items[i];
-		struct str uuid;
-
-		attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
-		if (!registered_object(&attempt->south, attempt->target->home, urn, &uuid, &attempt->outcome)) {
-			attempt->end = DELIVERY_AWAY;
-			return STAND_LATER;
-		}
-		attempt->end = DELIVERY_TAKEN;
-		if (!uuid.data && attempt_is_shared(attempt)) {
-			relation_drop(attempt, urn); /* it was not shared */
-			continue;
-		}
-		if (!uuid.data) {
-			outcome_add(&attempt->outcome, ERR_REFERENCE_UNRESOLVED, "",
-				    "It replaces, adds to or refers to something that is not registered.");
-			return STAND_REFUSED;
-		}
-		for (size_t k = 0; k < attempt->metadata.association_count; k++) {
-			if (str_equal_nocase(attempt->metadata.associations[k].target, urn))
-				attempt->metadata.associations[k].target = uuid;
-		}
-	}
-	return STAND_DELIVERED;
-}
-
 /* The answer names what was planned; it may be registered under other ids from an attempt of another day. */
-static bool id_rename(struct attempt *attempt, enum seal_kind kind, struct str from, struct str to)
+bool attempt_id_rename(struct attempt *attempt, enum seal_kind kind, struct str from, struct str to)
 {
 	const struct delivery_options *options = &attempt->delivery->options;
 	char ids[2][SEAL_ID_SIZE];
@@ -238,17 +196,19 @@ static bool answer_adjust(struct attempt *attempt)
 
 	const struct metadata *planned = &attempt->planned;
 	const struct metadata *metadata = &attempt->metadata;
-	bool ok = id_rename(attempt, SEAL_LIST, planned->submission_sets[0].entry_uuid,
-			    metadata->submission_sets[0].entry_uuid);
+	bool ok = attempt_id_rename(attempt, SEAL_LIST, planned->submission_sets[0].entry_uuid,
+				    metadata->submission_sets[0].entry_uuid);
 
 	for (size_t i = 0; ok && i < metadata->document_entry_count; i++) {
 		struct str from = planned->document_entries[i].entry_uuid;
 		struct str to = metadata->document_entries[i].entry_uuid;
 
-		ok = id_rename(attempt, SEAL_DOCUMENT_REFERENCE, from, to) && id_rename(attempt, SEAL_BINARY, from, to);
+		ok = attempt_id_rename(attempt, SEAL_DOCUMENT_REFERENCE, from, to) &&
+		     attempt_id_rename(attempt, SEAL_BINARY, from, to);
 	}
 	for (size_t i = 0; ok && i < metadata->folder_count; i++)
-		ok = id_rename(attempt, SEAL_LIST, planned->folders[i].entry_uuid, metadata->folders[i].entry_uuid);
+		ok = attempt_id_rename(attempt, SEAL_LIST, planned->folders[i].entry_uuid,
+				       metadata->folders[i].entry_uuid);
 	return ok && publication_answer_inform(&attempt->answer, &attempt->outcome, attempt->arena);
 }
 
@@ -364,7 +324,7 @@ static enum stand deliver(struct attempt *attempt, bool works)
 	if (attempt->is_unclear) {
 		switch (ask(attempt)) {
 		case SUBMISSION_SAME:
-			return STAND_DELIVERED;
+			return attempt_targets_name(attempt);
 		case SUBMISSION_OTHER:
 			return STAND_REFUSED;
 		case SUBMISSION_UNKNOWN:
@@ -375,7 +335,7 @@ static enum stand deliver(struct attempt *attempt, bool works)
 			break;
 		}
 	}
-	stand = targets_verify(attempt);
+	stand = attempt_targets(attempt);
 	return stand == STAND_DELIVERED ? send(attempt, works) : stand;
 }
 

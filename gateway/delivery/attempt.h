@@ -43,6 +43,16 @@ struct attempt {
  * lately taken other items. */
 enum stand attempt_change(struct attempt *attempt, bool works) MUST_CHECK;
 
+/* Puts what the publication builds upon under the ids that it is registered by, and takes out what a folder holds already.
+ * STAND_DELIVERED: go on. */
+enum stand attempt_targets(struct attempt *attempt) MUST_CHECK;
+
+/* The same for one that is registered already: only so that its answer and what is shared of it say the right ids. */
+enum stand attempt_targets_name(struct attempt *attempt) MUST_CHECK;
+
+/* The answer names what was planned; it may be registered under other ids. False without memory. */
+bool attempt_id_rename(struct attempt *attempt, enum seal_kind kind, struct str from, struct str to) MUST_CHECK;
+
 /* Before bytes go out: the lease begins anew, and from now on nobody knows how it ends. STAND_DELIVERED: go on. */
 enum stand attempt_mark(struct attempt *attempt) MUST_CHECK;
 

@@ -2,6 +2,7 @@
 
 #include "gateway/access/consent.h"
 #include "gateway/delivery/delivery_state.h"
+#include "mappers/base/uuid.h"
 #include "mappers/code_system.h"
 #include "mappers/json_writer.h"
 #include "mappers/operation_outcome.h"
@@ -146,7 +147,8 @@ static void associations_keep(const struct metadata *whole, struct metadata *par
 		const struct association *association = &whole->associations[i];
 		bool is_set = str_equal_nocase(association->source, part->submission_sets[0].entry_uuid);
 		bool is_document = is_entry(part, association->source);
-		bool is_dropped = is_entry(whole, association->target) && !is_entry(part, association->target);
+		bool is_dropped = (is_entry(whole, association->target) && !is_entry(part, association->target)) ||
+				  !uuid_valid(association->target);
 
 		if ((is_set && is_entry(part, association->target)) || (is_document && !is_dropped))
 			part->associations[part->association_count++] = *association;

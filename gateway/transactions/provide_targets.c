@@ -6,6 +6,7 @@
 #include "gateway/transactions/publication.h"
 #include "mappers/list_search.h"
 #include "mappers/metadata_rim.h"
+#include "mappers/publication_target.h"
 #include "mappers/search_query.h"
 #include "mappers/submission_match.h"
 
@@ -126,8 +127,8 @@ static bool waits(const struct transaction *t, struct str name, unsigned states,
 	return true;
 }
 
-/* The urn by which a target is named; STR_NONE for one named by its uniqueId, or that we gave no id, or that is in another
- * source. */
+/* The urn by which a target is named that is not named by its uniqueId; STR_NONE when we gave no such id, or it is in
+ * another source. */
 static struct str target_urn(const struct transaction *t, const struct provide_target *target)
 {
 	enum seal_kind kind = target->is_folder ? SEAL_LIST : SEAL_DOCUMENT_REFERENCE;
@@ -151,44 +152,76 @@ static bool changes(const struct transaction *t, struct str urn, bool *found)
 	       waits(t, name, OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING), found);
 }
 
-static bool take_unverified(struct str urn, struct str *uuid, struct strs *unverified)
+/* By what a target is known here and in the outbox: its urn or its uniqueId; STR_NONE for one that can only be refused. */
+static struct str target_id(const struct transaction *t, const struct provide_target *target)
 {
-	*uuid = urn;
-	unverified->items[unverified->count++] = urn;
+	return target->kind == TARGET_UNIQUE_ID ? target->value : target_urn(t, target);
+}
+
+static bool take_unverified(const struct transaction *t, const struct provide_target *target, struct str *uuid,
+			    struct strs *unverified)
+{
+	const struct publication_target named = { target->is_folder, target_id(t, target) };
+	bool is_plain = !target->is_folder && target->kind != TARGET_UNIQUE_ID;
+
+	*uuid = is_plain ? named.id : publication_target_name(&named, t->south.arena);
+	if (!uuid->data)
+		return no_memory(t);
+	unverified->items[unverified->count++] = *uuid;
 	return true;
+}
+
+/* Asked no longer than publication.deadline_ms. *may_wait: nobody said whether it is there. */
+static bool target_ask(const struct transaction *t, const struct provide_target *target, struct str *uuid,
+		       bool *may_wait)
+{
+	struct transaction asking = *t;
+	struct outcome outcome = *t->outcome;
+	bool found;
+
+	asking.outcome = &outcome;
+	if (publications_may_wait(t))
+		asking.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
+	found = target_resolve(&asking, target, uuid);
+	*may_wait = !found && publications_may_wait(t) && submission_may_pass(&outcome);
+	if (!*may_wait)
+		*t->outcome = outcome;
+	return found;
 }
 
 /* The registry's word where it can be had; else, for what can wait, the name as it stands. */
 static bool target_find(const struct transaction *t, const struct provide_target *target, struct str *uuid,
 			struct strs *unverified)
 {
-	struct str urn = target_urn(t, target);
-	struct transaction asking = *t;
-	struct outcome outcome = *t->outcome;
+	struct str id = target_id(t, target);
+	bool is_plain = !target->is_folder && target->kind != TARGET_UNIQUE_ID;
 	bool found = false;
+	bool may_wait;
 
-	if (urn.data && !waits(t, urn, OUTBOX_UNDELIVERED, &found))
+	if (id.data && !waits(t, id, OUTBOX_UNDELIVERED, &found))
 		return false;
-	if (found) {
-		*uuid = urn;
+	if (found && is_plain) {
+		*uuid = id;
 		return true;
 	}
-	if (urn.data && !changes(t, urn, &found))
+	if (!found && id.data && is_plain && !changes(t, id, &found))
 		return false;
 	if (found)
-		return take_unverified(urn, uuid, unverified);
-	asking.outcome = &outcome;
-	if (publications_may_wait(t))
-		asking.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
-	if (target_resolve(&asking, target, uuid)) {
-		*t->outcome = outcome;
+		return take_unverified(t, target, uuid, unverified);
+	if (target_ask(t, target, uuid, &may_wait))
 		return true;
+	return may_wait && take_unverified(t, target, uuid, unverified);
+}
+
+/* What goes out later is compared with what its folders hold then. */
+static bool folders_read(const struct transaction *t, const struct provide_bundle *bundle, const struct str *uuids,
+			 struct strs *members)
+{
+	for (size_t i = 0; i < bundle->folder_count; i++) {
+		if (bundle->folders[i].exists && !members_read(t, uuids[bundle->folders[i].target], &members[i]))
+			return false;
 	}
-	if (!publications_may_wait(t) || !urn.data || target->is_folder || !submission_may_pass(&outcome)) {
-		*t->outcome = outcome;
-		return false;
-	}
-	return take_unverified(urn, uuid, unverified);
+	return true;
 }
 
 bool targets_resolve(const struct transaction *t, const struct provide_bundle *bundle,
@@ -208,11 +241,7 @@ bool targets_resolve(const struct transaction *t, const struct provide_bundle *b
 	}
 	if (t->outcome->has_error)
 		return false;
-	for (size_t i = 0; i < bundle->folder_count; i++) {
-		if (bundle->folders[i].exists && !members_read(t, uuids[bundle->folders[i].target], &members[i]))
-			return false;
-	}
 	resolved->target_uuids = uuids;
 	resolved->folder_members = members;
-	return true;
+	return unverified->count > 0 || folders_read(t, bundle, uuids, members);
 }

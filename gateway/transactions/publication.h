@@ -11,7 +11,7 @@ struct publication {
 	struct provide_resolved resolved;
 	struct metadata metadata;
 	struct xds_document *documents; /* parallel to metadata.document_entries */
-	struct strs unverified; /* urn:uuid: of targets that nobody could look up now; with one it can only wait */
+	struct strs unverified;         /* names of targets that nobody could look up now; with one it can only wait */
 	bool respond_async;
 	struct str task; /* of the dead letter that it corrects; STR_NONE: none */
 	bool is_unclear; /* it was sent, and nobody said how that ended */

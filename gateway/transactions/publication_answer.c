@@ -4,7 +4,14 @@
 #include "gateway/transactions/resources.h"
 #include "mappers/base/xds_time.h"
 #include "mappers/json_writer.h"
+#include "mappers/publication_target.h"
 #include "mappers/transaction_response.h"
+
+/* Where a target is; one that was named otherwise gets its own id when it is delivered (attempt_targets.c). */
+static struct str target_location(const struct transaction *t, enum seal_kind kind, struct str target)
+{
+	return resource_reference(t, kind, STR_NONE, publication_target_urn(target, t->south.arena));
+}
 
 /* Where an entry of the request is now. */
 static struct str entry_location(const struct transaction *t, const struct publication *publication,
@@ -24,11 +31,11 @@ static struct str entry_location(const struct transaction *t, const struct publi
 		return resource_reference(t, SEAL_BINARY, STR_NONE,
 					  metadata->document_entries[entry->object].entry_uuid);
 	case ROLE_STATUS_UPDATE:
-		return resource_reference(t, SEAL_DOCUMENT_REFERENCE, STR_NONE, resolved->target_uuids[entry->target]);
+		return target_location(t, SEAL_DOCUMENT_REFERENCE, resolved->target_uuids[entry->target]);
 	case ROLE_FOLDER:
 		return resource_reference(t, SEAL_LIST, STR_NONE, metadata->folders[entry->object].entry_uuid);
 	case ROLE_FOLDER_UPDATE:
-		return resource_reference(t, SEAL_LIST, STR_NONE, resolved->target_uuids[entry->target]);
+		return target_location(t, SEAL_LIST, resolved->target_uuids[entry->target]);
 	case ROLE_PATIENT:
 		return patient_reference(t, metadata->submission_sets[0].patient_id);
 	}

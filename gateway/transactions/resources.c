@@ -2,12 +2,14 @@
 
 #include "gateway/transactions/identify_patient.h"
 #include "mappers/association.h"
+#include "mappers/base/uuid.h"
 #include "mappers/document_entry.h"
 #include "mappers/document_search.h"
 #include "mappers/json_writer.h"
 #include "mappers/list_resource.h"
 #include "mappers/list_search.h"
 #include "mappers/metadata_rim.h"
+#include "mappers/publication_target.h"
 
 /* Two arrays become one in the arena. */
 static bool append(const struct transaction *t, void *array_pointer, size_t *count, const void *more, size_t more_count,
@@ -45,9 +47,9 @@ static struct code waits(const struct neighbourhood *around, struct str uuid)
 	return around->waiting ? waiting_tag(around->waiting, uuid) : (struct code) { 0 };
 }
 
-static struct code ends_soon(const struct neighbourhood *around, struct str uuid)
+static struct code ends_soon(const struct neighbourhood *around, const struct document_entry *entry)
 {
-	return around->waiting ? waiting_superseded_tag(around->waiting, uuid) : (struct code) { 0 };
+	return around->waiting ? waiting_superseded_tag(around->waiting, entry) : (struct code) { 0 };
 }
 
 typedef bool (*query_by_uuids)(const struct str *uuids, size_t count, struct str home, struct arena *arena,
@@ -85,20 +87,31 @@ bool around_drop(const struct transaction *t, struct neighbourhood *around,
 	return true;
 }
 
-static const struct document_entry *entry_find(const struct neighbourhood *around, struct str uuid)
+/* end: of an association, which may be one that waits. One uniqueId may have several entries: as in provide_targets.c. */
+static const struct document_entry *entry_find(const struct neighbourhood *around, struct str end)
 {
+	const struct document_entry *found = NULL;
+
 	for (size_t i = 0; i < around->entry_count; i++) {
-		if (str_equal(around->entries[i].entry_uuid, uuid))
-			return &around->entries[i];
+		const struct document_entry *entry = &around->entries[i];
+
+		if (str_equal(entry->entry_uuid, end))
+			return entry;
+		if (publication_target_is(end, false, entry->entry_uuid, entry->unique_id) &&
+		    (!found || !status_is_deprecated(entry->availability_status)))
+			found = entry;
 	}
-	return NULL;
+	return found;
 }
 
-static const struct folder *folder_find(const struct neighbourhood *around, struct str uuid)
+static const struct folder *folder_find(const struct neighbourhood *around, struct str end)
 {
 	for (size_t i = 0; i < around->folder_count; i++) {
-		if (str_equal(around->folders[i].entry_uuid, uuid))
-			return &around->folders[i];
+		const struct folder *folder = &around->folders[i];
+
+		if (str_equal(folder->entry_uuid, end) ||
+		    publication_target_is(end, true, folder->entry_uuid, folder->unique_id))
+			return folder;
 	}
 	return NULL;
 }
@@ -124,8 +137,8 @@ static bool unknown_targets(const struct transaction *t, const struct neighbourh
 	for (size_t i = 0; i < around->association_count; i++) {
 		const struct association *association = &around->associations[i];
 
-		if (is_meant(association) && !entry_find(around, association->target) &&
-		    !folder_find(around, association->target))
+		if (is_meant(association) && uuid_valid(association->target) &&
+		    !entry_find(around, association->target) && !folder_find(around, association->target))
 			(*uuids)[(*count)++] = association->target;
 	}
 	return true;
@@ -181,7 +194,8 @@ static struct str entry_reference(const struct transaction *t, const struct neig
 {
 	const struct document_entry *entry = entry_find(around, uuid);
 
-	return resource_reference(t, SEAL_DOCUMENT_REFERENCE, entry ? entry->logical_id : STR_NONE, uuid);
+	return entry ? resource_reference(t, SEAL_DOCUMENT_REFERENCE, entry->logical_id, entry->entry_uuid)
+		     : resource_reference(t, SEAL_DOCUMENT_REFERENCE, STR_NONE, uuid);
 }
 
 /* A read by an id that an older key sealed answers with that id. FHIR R4 http 3.1.0.1.6 */
@@ -218,7 +232,7 @@ bool document_reference_write(const struct transaction *t, const struct document
 	struct fhir_links links = { .id = id,
 				    .subject = patient_reference(t, entry->patient_id),
 				    .source = source_uri(t),
-				    .tags = { waits(around, entry->entry_uuid), ends_soon(around, entry->entry_uuid) },
+				    .tags = { waits(around, entry->entry_uuid), ends_soon(around, entry) },
 				    .relations = relations };
 
 	if (!relations)
@@ -255,8 +269,8 @@ static bool is_linked(const struct str *members, size_t count, struct str member
 }
 
 /* The members of a List: where its HasMember associations lead, as far as that is a document or folder. */
-static bool members_link(const struct transaction *t, struct str uuid, const struct neighbourhood *around,
-			 struct fhir_links *links)
+static bool members_link(const struct transaction *t, struct str uuid, struct str unique_id,
+			 const struct neighbourhood *around, struct fhir_links *links)
 {
 	struct str *members = arena_array(t->south.arena, around->association_count, sizeof(*members));
 
@@ -267,7 +281,8 @@ static bool members_link(const struct transaction *t, struct str uuid, const str
 		const struct folder *folder;
 		struct str member = STR_NONE;
 
-		if (association->type != ASSOCIATION_HAS_MEMBER || !str_equal(association->source, uuid))
+		if (association->type != ASSOCIATION_HAS_MEMBER ||
+		    !publication_target_is(association->source, true, uuid, unique_id))
 			continue;
 		folder = folder_find(around, association->target);
 		if (folder)
@@ -290,7 +305,7 @@ bool submission_set_write(const struct transaction *t, const struct submission_s
 				    .tags = { waits(around, set->entry_uuid) } };
 	struct submission_set shown = *set;
 
-	if (!members_link(t, set->entry_uuid, around, &links))
+	if (!members_link(t, set->entry_uuid, set->unique_id, around, &links))
 		return false;
 	home_show(t, &shown.home_community_id);
 	submission_set_to_fhir(&shown, &links, t->south.arena, writer);
@@ -306,7 +321,7 @@ bool folder_write(const struct transaction *t, const struct folder *folder, cons
 				    .tags = { waits(around, folder->entry_uuid) } };
 	struct folder shown = *folder;
 
-	if (!members_link(t, folder->entry_uuid, around, &links))
+	if (!members_link(t, folder->entry_uuid, folder->unique_id, around, &links))
 		return false;
 	home_show(t, &shown.home_community_id);
 	folder_to_fhir(&shown, &links, t->south.arena, writer);

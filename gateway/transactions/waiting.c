@@ -7,9 +7,11 @@
 #include "gateway/state/outbox_reader.h"
 #include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/resources.h"
+#include "mappers/association.h"
 #include "mappers/base/hex.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/publication_parts.h"
+#include "mappers/publication_target.h"
 
 /* What is read for one request of one patient: whoever lets more wait does not keep others from reading. */
 #define ITEMS_MAX         1000
@@ -215,10 +217,10 @@ const struct waiting_one *waiting_list(const struct waiting *waiting, struct str
 	return NULL;
 }
 
-static bool supersedes(const struct association *association, struct str uuid)
+static bool supersedes(const struct association *association, const struct document_entry *entry)
 {
-	return (association->type == ASSOCIATION_REPLACE || association->type == ASSOCIATION_TRANSFORM_REPLACE) &&
-	       str_equal_nocase(association->target, uuid);
+	return association_replaces(association->type) &&
+	       publication_target_is(association->target, false, entry->entry_uuid, entry->unique_id);
 }
 
 struct code waiting_tag(const struct waiting *waiting, struct str uuid)
@@ -231,7 +233,7 @@ struct code waiting_tag(const struct waiting *waiting, struct str uuid)
 	return (struct code) { 0 };
 }
 
-struct code waiting_superseded_tag(const struct waiting *waiting, struct str uuid)
+struct code waiting_superseded_tag(const struct waiting *waiting, const struct document_entry *entry)
 {
 	const struct str system = STR("urn:passerelle:publication");
 
@@ -239,7 +241,7 @@ struct code waiting_superseded_tag(const struct waiting *waiting, struct str uui
 		const struct metadata *metadata = &waiting->items[i].metadata;
 
 		for (size_t k = 0; k < metadata->association_count; k++) {
-			if (supersedes(&metadata->associations[k], uuid))
+			if (supersedes(&metadata->associations[k], entry))
 				return (struct code) { STR("to-be-superseded"), system,
 						       STR("A document that waits will supersede it") };
 		}

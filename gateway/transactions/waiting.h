@@ -48,7 +48,7 @@ bool document_entry_here(const struct transaction *t, struct str urn, struct wai
 struct code waiting_tag(const struct waiting *waiting, struct str uuid);
 
 /* meta.tag of a document, waiting or registered, that one which waits will supersede; code empty: none will. */
-struct code waiting_superseded_tag(const struct waiting *waiting, struct str uuid);
+struct code waiting_superseded_tag(const struct waiting *waiting, const struct document_entry *entry);
 
 /* Adds what waits to what is at hand around a page. */
 bool waiting_around(const struct transaction *t, const struct waiting *waiting,

@@ -1,0 +1,253 @@
+/* What a publication builds upon, as the registry has it when it is delivered: documents that it replaces or relates to, and
+ * folders that it adds to. When it was accepted nobody may have been able to look them up, or they waited themselves. */
+#include "gateway/access/registered.h"
+#include "gateway/delivery/attempt.h"
+#include "mappers/association.h"
+#include "mappers/publication_target.h"
+
+static enum stand refuse(struct attempt *attempt, enum error_code code, const char *text)
+{
+	outcome_add(&attempt->outcome, code, "", "%s", text);
+	return STAND_REFUSED;
+}
+
+static enum stand silent(struct attempt *attempt)
+{
+	attempt->end = DELIVERY_AWAY;
+	return STAND_LATER;
+}
+
+static bool no_memory(struct attempt *attempt)
+{
+	return outcome_add(&attempt->outcome, ERR_NO_MEMORY, "", "Try again later.");
+}
+
+static enum stand later(struct attempt *attempt)
+{
+	no_memory(attempt);
+	return STAND_LATER;
+}
+
+/* Another network may not have it. */
+static void relation_drop(struct attempt *attempt, struct str target)
+{
+	struct metadata *metadata = &attempt->metadata;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		if (!str_equal_nocase(metadata->associations[i].target, target))
+			metadata->associations[kept++] = metadata->associations[i];
+	}
+	metadata->association_count = kept;
+}
+
+static bool target_ask(struct attempt *attempt, struct str name, struct str *uuid)
+{
+	const struct south *south = &attempt->south;
+	struct str home = attempt->target->home;
+	struct publication_target target;
+
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	if (!publication_target_read(name, &target))
+		return registered_object(south, home, name, uuid, &attempt->outcome);
+	return target.is_folder ? registered_folder_uuid(south, home, target.id, uuid, &attempt->outcome)
+				: registered_document_uuid(south, home, target.id, uuid, &attempt->outcome);
+}
+
+/* Everything that said the name says the entryUUID; *count: how many associations did. */
+static bool target_put(struct attempt *attempt, struct str name, struct str uuid, size_t *count)
+{
+	struct metadata *metadata = &attempt->metadata;
+	struct publication_target target;
+
+	*count = 0;
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		struct association *association = &metadata->associations[i];
+
+		*count += str_equal_nocase(association->source, name) || str_equal_nocase(association->target, name);
+		if (str_equal_nocase(association->source, name))
+			association->source = uuid;
+		if (str_equal_nocase(association->target, name))
+			association->target = uuid;
+	}
+	return !publication_target_read(name, &target) ||
+	       attempt_id_rename(attempt, target.is_folder ? SEAL_LIST : SEAL_DOCUMENT_REFERENCE,
+				 publication_target_urn(name, attempt->arena), uuid) ||
+	       no_memory(attempt);
+}
+
+static enum stand missing(struct attempt *attempt, struct str name)
+{
+	struct publication_target target = { 0 };
+
+	if (attempt_is_shared(attempt)) {
+		relation_drop(attempt, name); /* it was not shared */
+		return STAND_DELIVERED;
+	}
+	if (publication_target_read(name, &target) && target.is_folder)
+		return refuse(attempt, ERR_REFERENCE_UNRESOLVED,
+			      "It adds to a folder that is not registered: publish the folder first, then retry this, "
+			      "or "
+			      "correct it to name one that is.");
+	return refuse(attempt, ERR_REFERENCE_UNRESOLVED,
+		      "It replaces, adds to or refers to a document that is not registered: publish that first, then "
+		      "retry this, or correct it to name one that is.");
+}
+
+static bool is_replaced(const struct metadata *metadata, struct str uuid)
+{
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		if (association_replaces(metadata->associations[i].type) &&
+		    str_equal_nocase(metadata->associations[i].target, uuid))
+			return true;
+	}
+	return false;
+}
+
+/* Looks one name up. *patched: STR_NONE, or the document that no association says: that of a PATCH, if anything is. */
+static enum stand target_verify(struct attempt *attempt, struct str name, struct str *patched)
+{
+	struct publication_target target = { 0 };
+	struct str uuid;
+	size_t count;
+
+	*patched = STR_NONE;
+	if (!target_ask(attempt, name, &uuid))
+		return silent(attempt);
+	attempt->end = DELIVERY_TAKEN;
+	if (!uuid.data)
+		return missing(attempt, name);
+	if (!target_put(attempt, name, uuid, &count))
+		return STAND_LATER;
+	if (count == 0 && !(publication_target_read(name, &target) && target.is_folder))
+		*patched = uuid;
+	return STAND_DELIVERED;
+}
+
+/* A PATCH and the replacement that it belongs to may name the document in two ways, of which one is its uniqueId. */
+static enum stand targets_verify(struct attempt *attempt)
+{
+	const struct strs *names = &attempt->head.unverified;
+	struct str *patched = arena_array(attempt->arena, names->count, sizeof(*patched));
+	enum stand stand = STAND_DELIVERED;
+	bool is_mixed = false;
+
+	if (!patched)
+		return later(attempt);
+	for (size_t i = 0; i < names->count && stand == STAND_DELIVERED; i++) {
+		struct publication_target target;
+
+		is_mixed = is_mixed || (publication_target_read(names->items[i], &target) && !target.is_folder);
+		stand = target_verify(attempt, names->items[i], &patched[i]);
+	}
+	for (size_t i = 0; i < names->count && stand == STAND_DELIVERED && is_mixed; i++) {
+		if (patched[i].data && !is_replaced(&attempt->metadata, patched[i]))
+			stand = refuse(attempt, ERR_RULE,
+				       "Supersede a document only together with one that replaces it (relatesTo).");
+	}
+	return stand;
+}
+
+static bool is_listed(const struct strs *uuids, struct str uuid)
+{
+	for (size_t i = 0; i < uuids->count; i++) {
+		if (str_equal_nocase(uuids->items[i], uuid))
+			return true;
+	}
+	return false;
+}
+
+/* Members that the folder has go out, and with them what says who put them there. */
+static bool members_drop(struct attempt *attempt, struct str folder, struct strs *members)
+{
+	struct metadata *metadata = &attempt->metadata;
+	struct strs dropped = { arena_array(attempt->arena, metadata->association_count, sizeof(struct str)), 0 };
+	size_t kept = 0;
+
+	if (!dropped.items)
+		return no_memory(attempt);
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		const struct association *association = &metadata->associations[i];
+
+		if (association->type != ASSOCIATION_HAS_MEMBER || !str_equal_nocase(association->source, folder))
+			continue;
+		if (is_listed(members, association->target))
+			dropped.items[dropped.count++] = association->id;
+		else
+			members->items[members->count++] = association->target;
+	}
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		const struct association *association = &metadata->associations[i];
+
+		if (!is_listed(&dropped, association->id) && !is_listed(&dropped, association->target))
+			metadata->associations[kept++] = *association;
+	}
+	metadata->association_count = kept;
+	return true;
+}
+
+/* Members are only added, and each once. */
+static bool folder_trim(struct attempt *attempt, struct str folder)
+{
+	struct strs present;
+	struct strs members;
+
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	if (!registered_members(&attempt->south, attempt->target->home, folder, &present, &attempt->outcome))
+		return false;
+	members.count = present.count;
+	members.items =
+		arena_array(attempt->arena, present.count + attempt->metadata.association_count, sizeof(struct str));
+	if (!members.items)
+		return no_memory(attempt);
+	for (size_t i = 0; i < present.count; i++)
+		members.items[i] = present.items[i];
+	return members_drop(attempt, folder, &members);
+}
+
+static bool is_new(const struct metadata *metadata, struct str uuid)
+{
+	for (size_t i = 0; i < metadata->folder_count; i++) {
+		if (str_equal_nocase(metadata->folders[i].entry_uuid, uuid))
+			return true;
+	}
+	return str_equal_nocase(metadata->submission_sets[0].entry_uuid, uuid);
+}
+
+/* Folders that were there before: what they hold may have changed since the publication was accepted. */
+static enum stand folders_trim(struct attempt *attempt)
+{
+	const struct metadata *metadata = &attempt->metadata;
+	struct strs folders = { arena_array(attempt->arena, metadata->association_count, sizeof(struct str)), 0 };
+
+	if (!folders.items)
+		return later(attempt);
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		const struct association *association = &metadata->associations[i];
+
+		if (association->type == ASSOCIATION_HAS_MEMBER && !is_new(metadata, association->source) &&
+		    !is_listed(&folders, association->source))
+			folders.items[folders.count++] = association->source;
+	}
+	for (size_t i = 0; i < folders.count; i++) {
+		if (!folder_trim(attempt, folders.items[i]))
+			return silent(attempt);
+	}
+	return STAND_DELIVERED;
+}
+
+enum stand attempt_targets(struct attempt *attempt)
+{
+	enum stand stand = targets_verify(attempt);
+
+	return stand == STAND_DELIVERED && !attempt_is_shared(attempt) ? folders_trim(attempt) : stand;
+}
+
+enum stand attempt_targets_name(struct attempt *attempt)
+{
+	struct outcome before = attempt->outcome;
+	enum stand stand = targets_verify(attempt);
+
+	attempt->outcome = before;
+	return stand == STAND_LATER ? STAND_UNCLEAR : STAND_DELIVERED;
+}
