@@ -103,15 +103,56 @@ static bool copies_read(struct leg *leg, const void *ctx)
 	return true;
 }
 
+/* Another source, unless the search that t is a leg of is done with it: it has shown all that the patient has there, or does
+ * not answer. */
+static bool is_to_be_asked(const struct transaction *t, size_t source)
+{
+	const struct leg *leg = t->legs ? &t->legs->items[source] : NULL;
+
+	return &t->gateway->sources[source] != t->source && (!leg || (!leg->mute && !(leg->widened && leg->answered)));
+}
+
+static bool is_anybody_asked(const struct transaction *t)
+{
+	for (size_t i = 0; i < t->gateway->source_count; i++) {
+		if (is_to_be_asked(t, i))
+			return true;
+	}
+	return false;
+}
+
+/* Asks the other sources. Those that do not answer hide nothing, in this search neither now nor later; those that there was
+ * no time for would be told by nobody. */
+static bool copies_ask(const struct transaction *t, const struct asking *asking)
+{
+	struct transaction quiet = *t;
+	struct outcome ignored;
+	struct legs legs;
+	bool is_complete = true;
+
+	outcome_init(&ignored);
+	quiet.outcome = &ignored;
+	if (!legs_open(&quiet, &legs))
+		return no_memory(t);
+	for (size_t i = 0; i < legs.count; i++)
+		legs.items[i].wanted = is_to_be_asked(t, i);
+	(void)!legs_run(&legs, copies_read, asking);
+	for (size_t i = 0; i < legs.count; i++) {
+		is_complete = is_complete && !legs.items[i].mute;
+		if (t->legs && legs.items[i].mute)
+			t->legs->items[i].mute = true;
+	}
+	return is_complete || !legs_are_late(&legs) ||
+	       outcome_add(t->outcome, ERR_BACKEND_TIMEOUT, "",
+			   "There was no time left to ask what is hidden elsewhere; try again later.");
+}
+
 bool hidden_elsewhere_drop(const struct transaction *t, struct metadata *found)
 {
 	struct str *unique_ids;
 	struct asking asking = { 0 };
-	struct transaction quiet = *t;
-	struct outcome ignored;
-	struct legs legs;
 
-	if (is_alone(t) || found->document_entry_count == 0)
+	if (is_alone(t))
 		return true;
 	unique_ids = arena_array(t->south.arena, found->document_entry_count, sizeof(*unique_ids));
 	if (!unique_ids)
@@ -124,16 +165,9 @@ bool hidden_elsewhere_drop(const struct transaction *t, struct metadata *found)
 		unique_ids[asking.count++] = entry->unique_id;
 		asking.patient_id = entry->patient_id;
 	}
-	if (asking.count == 0)
-		return true;
 	asking.unique_ids = unique_ids;
-	outcome_init(&ignored);
-	quiet.outcome = &ignored;
-	if (!legs_open(&quiet, &legs))
-		return no_memory(t);
-	for (size_t i = 0; i < legs.count; i++)
-		legs.items[i].wanted = legs.items[i].t.source != t->source;
-	(void)!legs_run(&legs, copies_read, &asking);
+	if (asking.count > 0 && is_anybody_asked(t) && !copies_ask(t, &asking))
+		return false;
 	visible_everywhere(t->visit, found);
 	return true;
 }

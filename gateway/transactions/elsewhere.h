@@ -24,7 +24,9 @@ void issues_take(struct outcome *outcome, const struct outcome *from, const stru
 
 /* What a patient hides in one source is hidden in all: drops from what was found at t's source the documents of which
  * another source has a copy that may not be seen. Asks the other sources, where patients hide documents one by one; what a
- * source that does not answer would have said is not known. False without memory. */
+ * source that does not answer would have said is not known. Of a leg's search, those that have been asked for everything of
+ * the patient, or have not answered, are not asked again. ERR_BACKEND_TIMEOUT when the request's time is over before they can
+ * answer, ERR_NO_MEMORY. */
 bool hidden_elsewhere_drop(const struct transaction *t, struct metadata *found) MUST_CHECK;
 
 #endif

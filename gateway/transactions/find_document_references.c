@@ -196,7 +196,7 @@ static bool page_surroundings(struct legs *legs, const struct document_page *pag
 	for (size_t i = 0; i < legs->count; i++) {
 		const struct leg *leg = &legs->items[i];
 
-		if (leg->wanted && !search_around_hide(legs, leg, &((struct found *)leg->found)->around))
+		if (leg->wanted && !around_drop(&leg->t, &((struct found *)leg->found)->around))
 			return false;
 	}
 	return true;

@@ -31,6 +31,7 @@ static bool leg_open(struct legs *legs, struct source *source, struct leg *leg)
 	if (!arena || !arena_defer(t->south.arena, arena_release, arena))
 		return no_memory(t);
 	outcome_init(&leg->outcome);
+	leg->t.legs = legs;
 	leg->t.source = source;
 	leg->t.south.backend = &source->backend;
 	leg->t.south.arena = arena;
@@ -197,6 +198,24 @@ static void leg_is_missing(struct legs *legs, struct leg *leg)
 	leg->wanted = false;
 }
 
+static bool has_too_much(const struct leg *leg)
+{
+	for (size_t i = 0; i < leg->outcome.count; i++) {
+		if (leg->outcome.issues[i].code == ERR_TOO_COSTLY)
+			return true;
+	}
+	return false;
+}
+
+/* Back to what it is between runs. */
+static void leg_rest(const struct legs *legs, struct leg *leg)
+{
+	leg->mute = leg->mute || (!leg->answered && !has_too_much(leg));
+	outcome_init(&leg->outcome);
+	leg->t.outcome = legs->t->outcome;
+	leg->t.south.deadline = legs->t->south.deadline;
+}
+
 static bool legs_join(struct legs *legs)
 {
 	size_t asked_count = 0;
@@ -222,8 +241,7 @@ static bool legs_join(struct legs *legs)
 			issues_take(legs->t->outcome, &leg->outcome, leg->t.source);
 		else
 			leg_is_missing(legs, leg);
-		outcome_init(&leg->outcome);
-		leg->t.outcome = legs->t->outcome;
+		leg_rest(legs, leg);
 	}
 	return ok;
 }
@@ -240,4 +258,9 @@ bool legs_run(struct legs *legs, bool (*read)(struct leg *leg, const void *ctx),
 	}
 	legs_walk(legs);
 	return legs_join(legs);
+}
+
+bool legs_are_late(const struct legs *legs)
+{
+	return deadline_left_ms(legs->t->south.deadline) < 2 * (uint64_t)JOIN_TIME_MS;
 }

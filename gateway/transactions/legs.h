@@ -15,9 +15,10 @@
 struct legs;
 
 struct leg {
-	struct transaction t; /* at this leg's source; between runs its outcome is the request's */
+	struct transaction t; /* at this leg's source; between runs its outcome and deadline are the request's */
 	bool wanted;          /* whether the next run asks it */
 	bool answered;        /* every run that asked it has succeeded */
+	bool mute;            /* one has not, for another reason than having too much to answer */
 	bool widened;         /* it was asked for all that the patient has there */
 	/* What the last run has seen, all of it through the leg's visit (visible.h); in the leg's arena. After the run
 	 * it holds nothing that another source's copy hides. */
@@ -58,5 +59,8 @@ struct search_sources legs_sources(const struct legs *legs);
  * longer wanted, and a warning in legs->t->outcome names it; what is the request's own fault, and all wanted legs
  * failing, is an error there, and false. */
 bool legs_run(struct legs *legs, bool (*read)(struct leg *leg, const void *ctx), const void *ctx) MUST_CHECK;
+
+/* After a run: there was so little of the request's time that a source which did not answer may not be to blame. */
+bool legs_are_late(const struct legs *legs);
 
 #endif

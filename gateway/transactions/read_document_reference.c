@@ -21,7 +21,7 @@ static bool reference_read(const struct transaction *t, struct str id, struct st
 		return waiting_not_there(t, &waiting, NOT_THERE);
 	if (!waiting_around(t, &waiting, &around) ||
 	    (!waiting_entry(&waiting, entry->entry_uuid) &&
-	     (!associations_ask(t, &entry->entry_uuid, 1, &around) || !around_drop(t, &around, hidden_elsewhere_drop))))
+	     (!associations_ask(t, &entry->entry_uuid, 1, &around) || !around_drop(t, &around))))
 		return false;
 	if (t->gateway->delivery && !waiting_entry(&waiting, entry->entry_uuid))
 		known_document_keep(t->gateway->access, t->source->backend.name, entry, t->now_s, t->south.arena);

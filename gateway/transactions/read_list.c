@@ -85,8 +85,7 @@ static bool list_read(const struct transaction *t, struct str id, struct str urn
 	around = contents(&found, id);
 	/* Of a document that was updated since, the answer has neither the version that came with the set nor its link. */
 	around.association_count = 0;
-	if (!associations_ask(t, &set->entry_uuid, 1, &around) || !members_ask(t, &around) ||
-	    !around_drop(t, &around, hidden_elsewhere_drop))
+	if (!associations_ask(t, &set->entry_uuid, 1, &around) || !members_ask(t, &around) || !around_drop(t, &around))
 		return false;
 	*etag = version_etag(t, set->entry_uuid, set->version, set->availability_status);
 	json_writer_init(&writer, answer);

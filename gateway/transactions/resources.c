@@ -1,5 +1,6 @@
 #include "gateway/transactions/resources.h"
 
+#include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/identify_patient.h"
 #include "mappers/association.h"
 #include "mappers/base/uuid.h"
@@ -72,15 +73,14 @@ static bool around_ask(const struct transaction *t, query_by_uuids query_make, c
 	return true;
 }
 
-bool around_drop(const struct transaction *t, struct neighbourhood *around,
-		 bool (*everywhere)(const struct transaction *t, struct metadata *found))
+bool around_drop(const struct transaction *t, struct neighbourhood *around)
 {
 	struct metadata found = { .document_entries = around->entries,
 				  .document_entry_count = around->entry_count,
 				  .folders = around->folders,
 				  .folder_count = around->folder_count };
 
-	if (!everywhere(t, &found))
+	if (!hidden_elsewhere_drop(t, &found))
 		return false;
 	around->entry_count = found.document_entry_count;
 	around->folder_count = found.folder_count;

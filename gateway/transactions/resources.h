@@ -33,10 +33,8 @@ bool associations_ask(const struct transaction *t, const struct str *uuids, size
  * that members can be told from the associations that a SubmissionSet also holds. TF-3 4.2.1.4 */
 bool members_ask(const struct transaction *t, struct neighbourhood *around) MUST_CHECK;
 
-/* Drops what the patient hides in another source. everywhere: hidden_elsewhere_drop, or what does the same for somebody who
- * has asked the other sources already. */
-bool around_drop(const struct transaction *t, struct neighbourhood *around,
-		 bool (*everywhere)(const struct transaction *t, struct metadata *found)) MUST_CHECK;
+/* Drops what the patient hides in another source (hidden_elsewhere_drop). */
+bool around_drop(const struct transaction *t, struct neighbourhood *around) MUST_CHECK;
 
 /* One whole resource. Errors stick in the writer; without memory links are missing and outcome has the issue. */
 bool document_reference_write(const struct transaction *t, const struct document_entry *entry,

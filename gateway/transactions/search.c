@@ -201,20 +201,8 @@ struct search search_widened(struct leg *leg, const struct search *search, const
 	return widened;
 }
 
-/* True when every source has shown all that the patient has there, as far as it can be asked. */
-static bool is_settled(const struct legs *legs)
-{
-	for (size_t i = 0; i < legs->count; i++) {
-		if (!legs->items[i].widened)
-			return false;
-	}
-	return true;
-}
-
 bool search_hide(const struct legs *legs)
 {
-	if (is_settled(legs))
-		return true;
 	for (size_t i = 0; i < legs->count; i++) {
 		const struct leg *leg = &legs->items[i];
 
@@ -224,17 +212,6 @@ bool search_hide(const struct legs *legs)
 		}
 	}
 	return true;
-}
-
-static bool known_drop(const struct transaction *t, struct metadata *found)
-{
-	visible_everywhere(t->visit, found);
-	return true;
-}
-
-bool search_around_hide(const struct legs *legs, const struct leg *leg, struct neighbourhood *around)
-{
-	return around_drop(&leg->t, around, is_settled(legs) ? known_drop : hidden_elsewhere_drop);
 }
 
 static bool append_entries(const struct transaction *t, struct metadata *answer, const struct metadata *more)

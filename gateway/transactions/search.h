@@ -42,9 +42,6 @@ struct search search_widened(struct leg *leg, const struct search *search, const
 /* After a run of questions: drops from what each leg has what the patient hides in sources that were not asked so. */
 bool search_hide(const struct legs *legs) MUST_CHECK;
 
-/* The same for what was asked around the objects of a page. */
-bool search_around_hide(const struct legs *legs, const struct leg *leg, struct neighbourhood *around) MUST_CHECK;
-
 /* Sends the queries one after the other; a registry that says XDSTooManyResults is asked for the ids first and then for
  * the objects in batches (documents only). leg->answers is parallel to queries. */
 bool search_ask(struct leg *leg, const struct stored_query *queries, size_t count) MUST_CHECK;

@@ -12,6 +12,8 @@
 #include "gateway/transactions/gateway.h"
 #include "mappers/fhir_body.h"
 
+struct legs;
+
 /* One request on its way through a transaction. */
 struct transaction {
 	const struct gateway *gateway;
@@ -20,6 +22,7 @@ struct transaction {
 	const struct caller *caller;
 	struct visit *visit;       /* what the caller may see; all that is read of a back-end passes through it */
 	struct audit_trail *audit; /* what is recorded of this request; NULL: audit is off */
+	struct legs *legs;         /* the search that this is a leg of (legs.h); NULL: none */
 	int64_t now_s;             /* seconds since 1970 */
 	struct outcome *outcome;
 };

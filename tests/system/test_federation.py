@@ -68,10 +68,13 @@ class Networks(unittest.TestCase):
         cls.feeder = support.Gateway(cls.directory, [cls.xds_entry(cls.dsp.port)], name="feeder",
                                      patient={"assigning_authority": cls.dsp_authority})
         cls.addClassCleanup(cls.feeder.kill)
-        cls.gateway = support.Gateway(
-            cls.directory, [cls.hcm_entry(cls.hcm_proxy.port), cls.dsp_entry(cls.dsp_proxy.port)],
-            **cls.configuration())
+        cls.gateway = support.Gateway(cls.directory, cls.back_ends(), **cls.configuration())
         cls.addClassCleanup(cls.gateway.kill)
+
+    @classmethod
+    def back_ends(cls):
+        """Of the gateway."""
+        return [cls.hcm_entry(cls.hcm_proxy.port), cls.dsp_entry(cls.dsp_proxy.port)]
 
     @classmethod
     def hcm_entry(cls, port, **more):

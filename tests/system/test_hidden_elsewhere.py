@@ -1,0 +1,105 @@
+"""What a patient hides in one network is hidden in all, also when networks are chosen, hang or know other patients, and
+whoever asks."""
+import json
+import threading
+import time
+import unittest
+
+import proxy
+import support
+import test_federation
+import trust
+from test_federation import HOME_HCM, QUERY, issues, matches, oid_of
+
+THIRD = "2.999.70.3"
+LETTERS = [{"coding": [{"system": "http://loinc.org", "code": "34133-9", "display": "Summary of episode note"}]}]
+RECORDS = [{"coding": [{"system": "http://loinc.org", "code": "11503-0", "display": "Medical records"}]}]
+NO_RECORDS = {"type": "permit", "provision": [{"type": "deny", "code": RECORDS}]}
+
+
+class Secrets:
+    """Documents that are letters in the hospital and records in the nation, for patients who hide records."""
+
+    @classmethod
+    def hcm_configuration(cls):
+        return trust.domain_configuration(cls.directory)
+
+    @classmethod
+    def configuration(cls):
+        return trust.trust_configuration(cls.directory, cls.hcm)
+
+    def setUp(self):
+        super().setUp()
+        self.token = self.gateway.token("doctor", user="doctor-1")
+
+    def consent(self, provision):
+        token = self.gateway.token("patient", user="patient", patient="%s|%s" % (trust.PATIENT_SYSTEM, self.patient))
+        self.assertStatus(support.request(
+            "POST", self.gateway.base + "/Consent", dict(support.bearer(token), **trust.FHIR),
+            json.dumps(trust.consent_resource(provision, self.patient)).encode()), 201)
+
+    def secret(self):
+        oid = self.publish(self.gateway, b"secret", category=LETTERS)
+        self.publish(self.feeder, b"secret", oid, category=RECORDS)
+        return oid
+
+
+class ThirdStand(Secrets, test_federation.Networks):
+    """A third network beside the two."""
+
+    @classmethod
+    def back_ends(cls):
+        cls.third_proxy = proxy.Proxy("http://127.0.0.1:%d" % cls.dsp.port)
+        cls.addClassCleanup(cls.third_proxy.close)
+        return super().back_ends() + [{
+            "name": "third", "source": 3, "registry_url": cls.third_proxy.url("/registry"),
+            "provide_url": cls.third_proxy.url("/repository"), "home_community_id": THIRD, "breaker_failures": 0,
+            "repositories": [{"unique_id": "2.999.20.12", "url": cls.third_proxy.url("/repository")}]}]
+
+    def setUp(self):
+        super().setUp()
+        self.third_proxy.clear()
+
+    def hang(self, network, count=1):
+        held = threading.Event()
+        self.addCleanup(held.set)
+        network.script(QUERY, *[proxy.held(held, proxy.lost_request)] * count)
+
+
+class WhileAnotherHangs(ThirdStand):
+    CHOSEN = "urn:oid:%s,urn:oid:%s" % (HOME_HCM, THIRD)
+
+    @classmethod
+    def configuration(cls):
+        return dict(super().configuration(), federation={"deadline_ms": 1500})
+
+    def setUp(self):
+        super().setUp()
+        self.secret()
+        self.consent(NO_RECORDS)
+
+    def test_what_is_hidden_stays_hidden(self):
+        self.assertEqual(self.found(targetCommunityIdList="urn:oid:" + HOME_HCM), [])
+        self.third_proxy.clear()
+        self.hang(self.third_proxy, 10)
+        found = self.find(targetCommunityIdList=self.CHOSEN)
+        self.assertEqual([oid_of(each) for each in matches(found)], [])
+        self.assertEqual([each["code"] for each in issues(found)], ["incomplete"])
+        self.assertEqual(self.third_proxy.count(QUERY), 1, "who has not answered is not asked again")
+
+
+class WithoutTime(WhileAnotherHangs):
+    """The request's own time ends before the sources'."""
+
+    @classmethod
+    def configuration(cls):
+        return dict(super().configuration(), limits={"request_seconds": 3})
+
+    def test_what_is_hidden_stays_hidden(self):
+        self.hang(self.third_proxy, 10)
+        self.hang(self.dsp_proxy, 10)
+        self.find(targetCommunityIdList=self.CHOSEN, status=504)
+
+
+if __name__ == "__main__":
+    unittest.main()
