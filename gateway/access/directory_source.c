@@ -8,6 +8,7 @@
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
+#include "gateway/run/thread.h"
 #include "gateway/state/cache.h"
 #include "mappers/base/hex.h"
 #include "mappers/json_tree.h"
@@ -414,7 +415,7 @@ bool directory_source_open(const struct directory_source_options *options, struc
 	pthread_mutex_init(&opened->lock, NULL);
 	pthread_cond_init(&opened->wake, NULL);
 	if (client_open(opened, outcome)) {
-		opened->is_returning = pthread_create(&opened->returner, NULL, return_run, opened) == 0;
+		opened->is_returning = thread_start(&opened->returner, return_run, opened);
 		if (!opened->is_returning)
 			outcome_add(outcome, ERR_INTERNAL, "", "Allow this process more threads.");
 	}

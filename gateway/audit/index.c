@@ -10,6 +10,7 @@
 #include "gateway/audit/index_names.h"
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
+#include "gateway/run/thread.h"
 #include "gateway/state/database.h"
 #include "gateway/state/vault.h"
 
@@ -281,7 +282,7 @@ bool audit_index_open(struct journal *journal, const char *directory, const stru
 	    !database_read(opened->database, place_read, opened, outcome) ||
 	    !journal_consumer_open(journal, opened->indexed, &opened->consumer, outcome))
 		return false;
-	opened->has_thread = pthread_create(&opened->thread, NULL, follower, opened) == 0;
+	opened->has_thread = thread_start(&opened->thread, follower, opened);
 	return opened->has_thread || outcome_add(outcome, ERR_NO_MEMORY, "", "Allow the process more threads.");
 }
 

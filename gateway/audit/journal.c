@@ -12,6 +12,7 @@
 #include "gateway/run/file.h"
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
+#include "gateway/run/thread.h"
 
 #define GROUP_BYTES_MAX   ((size_t)8 * 1024 * 1024)
 #define POSTED_BYTES_MAX  ((size_t)8 * 1024 * 1024)
@@ -452,7 +453,7 @@ bool journal_open(const struct journal_options *options, struct journal **journa
 		journal_free(opened);
 		return false;
 	}
-	opened->has_thread = pthread_create(&opened->thread, NULL, writer, opened) == 0;
+	opened->has_thread = thread_start(&opened->thread, writer, opened);
 	if (!opened->has_thread) {
 		journal_free(opened);
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Allow the process more threads.");

@@ -11,6 +11,7 @@
 #include "gateway/run/file.h"
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
+#include "gateway/run/thread.h"
 
 #define BATCH_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define BATCH_ARENA_MAX ((size_t)64 * 1024 * 1024)
@@ -275,7 +276,7 @@ bool sender_open(struct journal *journal, const char *directory, const struct co
 		return false;
 	}
 	opened->last = opened->noted;
-	if (pthread_create(&opened->thread, NULL, feed, opened) != 0) {
+	if (!thread_start(&opened->thread, feed, opened)) {
 		journal_consumer_close(opened->consumer);
 		free(opened);
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Allow the process more threads.");

@@ -7,6 +7,7 @@
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
+#include "gateway/run/thread.h"
 
 #define JOB_BYTES_MAX   ((size_t)256 * 1024 * 1024)
 #define LOOK_MS_MAX     1000 /* what other gateways put rings no bell here */
@@ -267,7 +268,7 @@ static bool threads_begin(struct delivery *delivery, struct outcome *outcome)
 	delivery->pool = worker_pool_new(&options);
 	if (!delivery->pool)
 		return out_of_memory(outcome);
-	if (pthread_create(&delivery->thread, NULL, look, delivery) != 0) {
+	if (!thread_start(&delivery->thread, look, delivery)) {
 		worker_pool_free(delivery->pool);
 		return out_of_memory(outcome);
 	}

@@ -11,6 +11,7 @@
 
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
+#include "gateway/run/thread.h"
 
 #define LINGER_MS     2000
 #define BYTES_UNKNOWN UINT64_MAX
@@ -250,7 +251,7 @@ static void *watcher_main(void *argument)
 
 bool watcher_start(struct http_server *server)
 {
-	if (pthread_create(&server->watcher, NULL, watcher_main, server) != 0)
+	if (!thread_start(&server->watcher, watcher_main, server))
 		return false;
 	pthread_setname_np(server->watcher, "http-watcher");
 	return true;

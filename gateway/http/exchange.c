@@ -87,9 +87,11 @@ static void count_request(const struct http_exchange *exchange)
 void exchange_release(struct http_exchange *exchange)
 {
 	struct http_server *server = exchange->server;
+	struct log_tenant before;
 
 	if (atomic_fetch_sub(&exchange->owners, 1) != 1)
 		return;
+	before = log_tenant_set(exchange->request.share.name);
 	count_request(exchange);
 	if (exchange->accepted && server->handlers.finished)
 		server->handlers.finished(server->handlers.ctx, &exchange->request);
@@ -104,6 +106,7 @@ void exchange_release(struct http_exchange *exchange)
 	free(exchange->head);
 	free(exchange->target);
 	free(exchange);
+	log_tenant_restore(&before);
 	atomic_fetch_sub(&server->exchange_count, 1);
 }
 

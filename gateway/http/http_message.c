@@ -1,4 +1,5 @@
 #include "gateway/http/exchange.h"
+#include "gateway/run/log.h"
 #include "gateway/run/metrics.h"
 #include "gateway/run/random.h"
 
@@ -146,6 +147,8 @@ void http_share(struct http_exchange *exchange, const struct worker_share *share
 		memcpy(exchange->share_name, name.data, name.size);
 	exchange->request.share = *share;
 	exchange->request.share.name = (struct str) { exchange->share_name, name.size };
+	/* server.c has set it for the call that this is in, and puts it back. */
+	(void)log_tenant_set(name);
 }
 
 /* Clients that were turned away together must not come back together. */

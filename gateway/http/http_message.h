@@ -54,7 +54,7 @@ struct str http_request_header(const struct http_request *request, struct str na
 /* How many headers have that name. */
 size_t http_request_header_count(const struct http_request *request, struct str name);
 
-/* In accept: whose request it is, for the workers and what is counted. Copied. */
+/* In accept: whose request it is, for the workers, what is counted, and what is logged from now on. Copied. */
 void http_share(struct http_exchange *exchange, const struct worker_share *share);
 
 /* The answer. First the headers, then exactly one http_respond_* or http_stream_*. All return false, and change

@@ -168,16 +168,9 @@ static enum MHD_Result body_complete(struct http_exchange *exchange)
 	return MHD_YES;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
-				  const char *version, const char *upload, size_t *upload_size, void **request_cls)
+static enum MHD_Result request_step(struct http_exchange *exchange, const char *method, const char *version,
+				    const char *upload, size_t *upload_size)
 {
-	struct http_exchange *exchange = *request_cls;
-
-	(void)cls;
-	(void)mhd;
-	(void)url;
-	if (!exchange)
-		return MHD_NO;
 	switch (exchange->stage) {
 	case STAGE_HEAD:
 		return first_call(exchange, method, version);
@@ -194,6 +187,24 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 		break;
 	}
 	return MHD_NO;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+				  const char *version, const char *upload, size_t *upload_size, void **request_cls)
+{
+	struct http_exchange *exchange = *request_cls;
+	struct log_tenant before;
+	enum MHD_Result result;
+
+	(void)cls;
+	(void)mhd;
+	(void)url;
+	if (!exchange)
+		return MHD_NO;
+	before = log_tenant_set(exchange->request.share.name);
+	result = request_step(exchange, method, version, upload, upload_size);
+	log_tenant_restore(&before);
+	return result;
 }
 
 static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd)

@@ -9,6 +9,7 @@
 #include "gateway/north/negotiate.h"
 #include "gateway/north/operator.h"
 #include "gateway/north/respond.h"
+#include "gateway/run/log.h"
 #include "gateway/transactions/tenants.h"
 
 #define FORM_BYTES_MAX     65536
@@ -162,11 +163,13 @@ static bool held_admit(struct held *held, struct http_exchange *exchange, struct
 	struct worker_share share;
 	enum quick quick;
 
+	if (held->tenant) {
+		share = tenant_share(held->tenant, held->found.route && asks_back_ends(held->found.route));
+		http_share(exchange, &share);
+	}
 	if (!route_admit(&held->found, exchange))
 		return false;
 	http->what = held->found.route->label;
-	share = tenant_share(held->tenant, asks_back_ends(held->found.route));
-	http_share(exchange, &share);
 	quick = door_quick(held->tenant->gateway->access, http, &held->found, &challenge);
 	if (quick == QUICK_REFUSED) {
 		if (challenge.header[0])
@@ -236,12 +239,16 @@ static void refuse_request(void *ctx, struct http_exchange *exchange, const stru
 			   enum error_code code, const char *text)
 {
 	struct held *held = http->tag ? http->tag : held_take(ctx, http);
+	const struct log_tenant before = log_tenant_now();
 
+	if (held && held->tenant)
+		(void)log_tenant_set(held->tenant->name);
 	if (held)
 		refusal_record(held, http, code);
 	if (held && !http->tag)
 		let_go(ctx, held);
 	respond_refusal(exchange, http, status, code, text);
+	log_tenant_restore(&before);
 }
 
 /* Nobody can tell which tenant was meant. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +27,8 @@ static enum log_level level_min = LOG_LEVEL_INFO;
 static enum log_format line_format = LOG_FORMAT_AUTO;
 static int log_descriptor = STDERR_FILENO;
 static uint64_t lost_count; /* under write_lock */
+static atomic_bool names_tenants;
+static _Thread_local struct log_tenant tenant_now;
 
 /* One line being put together. What does not fit is left out; room for the end is kept. */
 struct line {
@@ -40,6 +43,32 @@ void log_start(enum log_level level, enum log_format format, int descriptor)
 	line_format = format;
 	if (format == LOG_FORMAT_AUTO)
 		line_format = isatty(descriptor) ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
+}
+
+struct log_tenant log_tenant_now(void)
+{
+	return tenant_now;
+}
+
+void log_tenant_restore(const struct log_tenant *before)
+{
+	tenant_now = *before;
+}
+
+struct log_tenant log_tenant_set(struct str name)
+{
+	struct log_tenant before = tenant_now;
+	size_t size = name.size < sizeof(tenant_now.name) ? name.size : sizeof(tenant_now.name);
+
+	if (size)
+		memcpy(tenant_now.name, name.data, size);
+	tenant_now.size = (unsigned char)size;
+	return before;
+}
+
+void log_tenants_name(bool several)
+{
+	atomic_store(&names_tenants, several);
 }
 
 bool log_enabled(enum log_level level)
@@ -151,6 +180,15 @@ static void line_write(struct line *line)
 		lost_count = 0;
 }
 
+static bool has_tenant(const struct log_field *fields, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(fields[i].name, "tenant") == 0)
+			return true;
+	}
+	return false;
+}
+
 void log_write(enum log_level level, enum log_event event, const char *request_id, const struct log_field *fields,
 	       size_t field_count)
 {
@@ -161,6 +199,8 @@ void log_write(enum log_level level, enum log_event event, const char *request_i
 		return;
 	line.size = 0;
 	line_begin(&line, level, event, request_id, json);
+	if (tenant_now.size && atomic_load(&names_tenants) && !has_tenant(fields, field_count))
+		line_add_field(&line, &LOG_TEXT("tenant", ((struct str) { tenant_now.name, tenant_now.size })), json);
 	for (size_t i = 0; i < field_count; i++)
 		line_add_field(&line, &fields[i], json);
 	pthread_mutex_lock(&write_lock);

@@ -29,7 +29,23 @@ void log_start(enum log_level level, enum log_format format, int descriptor);
 /* True when a line of this level would be written: lets callers skip costly fields. */
 bool log_enabled(enum log_level level);
 
-/* Writes one line: time, level, event, request id (NULL for none), the fields in order. */
+/* For whom a thread works: a copy of the name; empty: for nobody in particular. */
+struct log_tenant {
+	char name[64];
+	unsigned char size;
+};
+
+/* Every line that this thread writes from now on names this tenant, and so do the threads that it starts (thread.h) and the
+ * jobs that it hands over (worker.h). Returns for whom it worked before, to be restored when that goes on. */
+struct log_tenant log_tenant_set(struct str name);
+void log_tenant_restore(const struct log_tenant *before);
+struct log_tenant log_tenant_now(void);
+
+/* Whether there are several tenants, and lines name theirs at all. Begins as false. */
+void log_tenants_name(bool several);
+
+/* Writes one line: time, level, event, request id (NULL for none), the tenant unless a field names it, the fields in
+ * order. */
 void log_write(enum log_level level, enum log_event event, const char *request_id, const struct log_field *fields,
 	       size_t field_count);
 

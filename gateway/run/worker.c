@@ -7,6 +7,7 @@
 
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
+#include "gateway/run/thread.h"
 #include "gateway/run/worker_lines.h"
 
 /* libxml2 and OpenSSL are at home in this; sanitizers put red zones around every local. */
@@ -116,6 +117,14 @@ static struct worker_job *next_job(struct worker_pool *pool, struct worker *self
 	return job;
 }
 
+/* The job may be gone afterwards. */
+static void job_run(struct worker_job *job, bool expired)
+{
+	log_tenant_restore(&job->tenant);
+	job->run(job, expired);
+	(void)log_tenant_set(STR_NONE);
+}
+
 static void *worker_main(void *argument)
 {
 	struct worker *self = argument;
@@ -129,7 +138,7 @@ static void *worker_main(void *argument)
 		if (!job)
 			break;
 		pthread_mutex_unlock(&pool->lock);
-		job->run(job, deadline_passed(job->deadline));
+		job_run(job, deadline_passed(job->deadline));
 		pthread_mutex_lock(&pool->lock);
 		worker_line_leave(self->line, self->asks);
 	}
@@ -227,7 +236,7 @@ static void expire(struct worker_pool *pool)
 
 	while ((job = worker_lines_expired(&pool->lines)) != NULL) {
 		pthread_mutex_unlock(&pool->lock);
-		job->run(job, true);
+		job_run(job, true);
 		pthread_mutex_lock(&pool->lock);
 	}
 }
@@ -269,7 +278,7 @@ struct worker_pool *worker_pool_new(const struct worker_options *options)
 		pool->options.growth_us = GROWTH_US_DEFAULT;
 	pthread_mutex_init(&pool->lock, NULL);
 	cond_init(&pool->manage);
-	if (pthread_create(&pool->manager, NULL, manager_main, pool) != 0) {
+	if (!thread_start(&pool->manager, manager_main, pool)) {
 		pthread_cond_destroy(&pool->manage);
 		pthread_mutex_destroy(&pool->lock);
 		free(pool);
@@ -314,8 +323,13 @@ static bool submit(struct worker_pool *pool, struct worker_job *job)
 
 bool worker_submit(struct worker_pool *pool, struct worker_job *job)
 {
+	struct log_tenant own = log_tenant_now();
 	bool taken;
 
+	if (!str_is_empty(job->share.name))
+		(void)log_tenant_set(job->share.name);
+	job->tenant = log_tenant_now();
+	log_tenant_restore(&own);
 	job->next = NULL;
 	job->queued_us = clock_monotonic_us();
 	pthread_mutex_lock(&pool->lock);

@@ -5,6 +5,7 @@
 #define PASSERELLE_WORKER_H
 
 #include "gateway/run/deadline.h"
+#include "gateway/run/log.h"
 #include "mappers/base/str.h"
 
 struct worker_pool;
@@ -32,6 +33,8 @@ struct worker_job {
 	void (*run)(struct worker_job *job, bool expired);
 	struct deadline deadline;
 	struct worker_share share; /* the name must be valid until run is called */
+	/* the pool's own: */
+	struct log_tenant tenant; /* whom its lines name: of its share, or whoever the one works for who submits it */
 	uint64_t queued_us;
 	struct worker_job *next;
 };

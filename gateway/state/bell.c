@@ -1,4 +1,5 @@
 #include "gateway/state/bell.h"
+#include "gateway/run/thread.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -88,7 +89,7 @@ struct bell *bell_new(void)
 	pthread_cond_init(&bell->rung, NULL);
 	pthread_cond_init(&bell->returned, NULL);
 	bell->ring = calloc(WAITING_MAX, sizeof *bell->ring);
-	if (bell->ring && pthread_create(&bell->thread, NULL, bell_main, bell) == 0)
+	if (bell->ring && thread_start(&bell->thread, bell_main, bell))
 		return bell;
 	bell_release(bell);
 	return NULL;

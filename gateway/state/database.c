@@ -1,4 +1,5 @@
 #include "gateway/state/database.h"
+#include "gateway/run/thread.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -310,7 +311,7 @@ bool database_open(const struct database_options *options, struct database **dat
 	opened->writer = connection_open(opened, true, outcome);
 	if (!opened->writer || !schema_check(opened, outcome))
 		goto failed;
-	if (pthread_create(&opened->thread, NULL, writer_main, opened) != 0) {
+	if (!thread_start(&opened->thread, writer_main, opened)) {
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Raise the limit of threads: the database got none.");
 		goto failed;
 	}

@@ -9,6 +9,7 @@
 
 #include "gateway/run/file.h"
 #include "gateway/run/log.h"
+#include "gateway/run/thread.h"
 #include "gateway/state/database.h"
 
 #define PATH_SIZE           4096
@@ -282,7 +283,7 @@ bool last_known_open(const struct config *config, struct last_known **last_known
 	if (!known->vault || !directory_take(known, config->state_directory.data, outcome) ||
 	    !database_open(&options, &known->database, outcome))
 		goto failed;
-	if (pthread_create(&known->thread, NULL, writer_main, known) != 0) {
+	if (!thread_start(&known->thread, writer_main, known)) {
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Raise the limit of threads.");
 		goto failed;
 	}

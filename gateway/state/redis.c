@@ -11,6 +11,7 @@
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
+#include "gateway/run/thread.h"
 #include "gateway/state/redis_connection.h"
 #include "gateway/state/redis_watch.h"
 
@@ -397,7 +398,7 @@ struct redis *redis_open(const struct redis_options *options, const struct redis
 
 	if (!redis)
 		return NULL;
-	if (pthread_create(&redis->thread, NULL, watch_main, redis) != 0) {
+	if (!thread_start(&redis->thread, watch_main, redis)) {
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Raise the limit of threads.");
 		redis_close(redis);
 		return NULL;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "gateway/run/config_change.h"
+#include "gateway/run/log.h"
 #include "gateway/state/cache.h"
 #include "gateway/transactions/tenants_state.h"
 
@@ -172,6 +173,7 @@ static bool tenant_renew(struct tenants *tenants, struct config_set *configs, si
 			 struct tenants_change *change, struct outcome *outcome)
 {
 	struct config *config = &configs->tenants[index];
+	const struct log_tenant log_before = log_tenant_set(config->tenant);
 	struct kept_stores *kept = kept_stores_take(tenants, config);
 	struct kept_tenant *before = predecessor_of(tenants, config);
 	struct kept_tenant *tenant = before;
@@ -198,6 +200,7 @@ static bool tenant_renew(struct tenants *tenants, struct config_set *configs, si
 		set_add(set, tenant);
 	else
 		tenant_issues_name(configs, index, issue_count, outcome);
+	log_tenant_restore(&log_before);
 	return ok;
 }
 
@@ -257,10 +260,14 @@ static bool tenants_replace(struct tenants *tenants, struct config_set *configs,
 			    struct outcome *outcome)
 {
 	struct kept_set *before = tenants->now;
-	struct kept_set *set = set_make(tenants, configs, change, outcome);
+	struct kept_set *set;
 
-	if (!set)
+	log_tenants_name(!configs->is_single);
+	set = set_make(tenants, configs, change, outcome);
+	if (!set) {
+		log_tenants_name(before && before->public.names);
 		return false;
+	}
 	removed_tell(before, set, change);
 	pthread_mutex_lock(&tenants->lock);
 	tenants->now = set;

@@ -1,5 +1,7 @@
 #include <stdlib.h>
 
+#include "gateway/run/log.h"
+#include "gateway/run/thread.h"
 #include "gateway/transactions/tenants_state.h"
 
 static bool out_of_memory(struct outcome *outcome)
@@ -85,12 +87,15 @@ void kept_stores_release(struct tenants *tenants, struct kept_stores *kept)
 
 static void tenant_close(struct tenants *tenants, struct kept_tenant *tenant)
 {
+	const struct log_tenant before = log_tenant_set(tenant->public.name);
+
 	if (tenants->part)
 		tenants->part->close(tenant->public.part);
 	gateway_close(tenant->public.gateway);
 	kept_stores_release(tenants, tenant->kept);
 	config_set_close(tenant->configs);
 	free(tenant);
+	log_tenant_restore(&before);
 }
 
 /* Of several tenants none takes more than half, however slow its back-ends are. */
@@ -152,7 +157,7 @@ static void *closer_main(void *argument)
 
 bool closer_start(struct tenants *tenants, struct outcome *outcome)
 {
-	tenants->has_closer = pthread_create(&tenants->closer, NULL, closer_main, tenants) == 0;
+	tenants->has_closer = thread_start(&tenants->closer, closer_main, tenants);
 	return tenants->has_closer || outcome_add(outcome, ERR_INTERNAL, "", "Allow this process more threads.");
 }
 

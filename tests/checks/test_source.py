@@ -107,6 +107,11 @@ class Source(unittest.TestCase):
             wrong += ["%s: %s" % (library, name) for name in sorted(set(names) & set(BANNED))]
         self.assertEqual(wrong, [])
 
+    def test_threads_work_for_whom_their_maker_works(self):
+        """What a thread logs names its tenant, because thread_start or its pool hands the name on."""
+        makers = [path for path in tracked(".c") if path.startswith(ROOMS) and "pthread_create(" in text(path)]
+        self.assertEqual(makers, ["gateway/run/thread.c", "gateway/run/worker.c"])
+
     def test_headers_compile_alone(self):
         """Each header twice, with nothing before it."""
         flags = shell("pkg-config", "--cflags", "jansson", "libxml-2.0", "libmicrohttpd", "libcurl", "libcrypto", "sqlite3",

@@ -51,6 +51,8 @@ class Tenants(test_tenants.TenantStand):
         for path, own, other in (("/xca/" + NORD, NORD, SUD), ("/xca/" + SUD, SUD, NORD), ("/xca", NORD, SUD)):
             answer = self.find(path, other)
             self.assertEqual((answer.status, answer.fault[1]), (400, "FailedAuthentication"), answer)
+            told = [line for line in self.gateway.log().split("\n") if '"http.refused"' in line][-1]
+            self.assertIn('"tenant":"%s"' % own, told)
             self.assertEqual(self.find(path, own, HOMES[other]).codes, ["XDSUnknownCommunity"])
         for path in ("/xca/hopital-est", "/xca/", "/xca/%s/" % NORD, "/xca/%68opital-sud", "/xcahopital-sud"):
             self.assertEqual(self.find(path, NORD).status, 404, path)

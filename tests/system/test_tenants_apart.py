@@ -31,6 +31,7 @@ class TwoHospitals(trust.TrustStand):
     """Each hospital has a domain and consent directory of its own unless `shared`; the gateway and Redis are one."""
     shared = False
     settings = {}
+    sections = {}  # more, by tenant
 
     @classmethod
     def setUpClass(cls):
@@ -50,7 +51,8 @@ class TwoHospitals(trust.TrustStand):
             own["consent"] = dict(own["consent"], **cls.settings)
             support.write_configuration(os.path.join(cls.directory, tenant + ".yaml"), dict(own, **{
                 "back_ends": [cls.domain.back_end()], "organizations": ["urn:oid:" + ORGANIZATIONS[tenant]],
-                "audit": {"readers": ["client:demo-system"], "repositories": [{"name": "file", "kind": "file", "path": tenant + ".ndjson"}]}}))
+                "audit": {"readers": ["client:demo-system"], "repositories": [{"name": "file", "kind": "file", "path": tenant + ".ndjson"}]},
+                **cls.sections.get(tenant, {})}))
         overrides = trust.trust_configuration(cls.directory, cls.domain, cls.redis)
         overrides.update({"default_tenant": NORD,
                           "tenants": [{"name": name, "file": name + ".yaml"} for name in (NORD, SUD)]})
