@@ -171,8 +171,10 @@ static enum submission_found ask(struct attempt *attempt)
 	if (found == SUBMISSION_OTHER)
 		outcome_add(&attempt->outcome, ERR_DUPLICATE, "",
 			    "Another submission is registered under the uniqueId of this SubmissionSet.");
-	if (found != SUBMISSION_UNKNOWN)
+	if (found != SUBMISSION_UNKNOWN) {
 		attempt->end = DELIVERY_TAKEN;
+		attempt->is_unclear = false;
+	}
 	return found;
 }
 
@@ -215,6 +217,7 @@ static bool answer_adjust(struct attempt *attempt)
 enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending, bool is_unclear, bool works)
 {
 	attempt->outcome = *sending;
+	attempt->is_unclear |= is_unclear;
 	if (!is_unclear && !submission_may_pass(sending)) {
 		attempt->end = DELIVERY_TAKEN;
 		return STAND_REFUSED;
@@ -405,11 +408,11 @@ static void settle(struct attempt *attempt, enum stand stand)
 	case STAND_DELIVERED:
 	case STAND_REFUSED:
 		done = outbox_settle(attempt->delivery->outbox, attempt->claim,
-				     stand == STAND_DELIVERED ? OUTBOX_DELIVERED : OUTBOX_REFUSED, reason_of(attempt),
-				     result_make(attempt, stand), &settling);
+				     stand == STAND_DELIVERED ? OUTBOX_DELIVERED : OUTBOX_REFUSED, attempt->is_unclear,
+				     reason_of(attempt), result_make(attempt, stand), &settling);
 		break;
 	case STAND_WITHHELD:
-		done = outbox_settle(attempt->delivery->outbox, attempt->claim, OUTBOX_WITHDRAWN,
+		done = outbox_settle(attempt->delivery->outbox, attempt->claim, OUTBOX_WITHDRAWN, false,
 				     STR("The patient's consent does not allow it: withheld."), STR_NONE, &settling);
 		break;
 	case STAND_LATER:
@@ -437,7 +440,8 @@ enum delivery_end delivery_attempt(struct delivery *delivery, const struct deliv
 				      .target = &job->gate->target,
 				      .claim = &job->claim,
 				      .arena = job->arena,
-				      .end = DELIVERY_UNTRIED };
+				      .end = DELIVERY_UNTRIED,
+				      .is_unclear = job->claim.item.is_unclear };
 	outcome_init(&attempt->outcome);
 	trace_from_header(STR_NONE, &trace);
 	trace_to_header(&trace, traceparent);
@@ -449,11 +453,11 @@ enum delivery_end delivery_attempt(struct delivery *delivery, const struct deliv
 				: STAND_LATER;
 	} else if (trail_begin(attempt, trace.span_id, traceparent)) {
 		south_begin(attempt, trace.span_id, traceparent);
-		attempt->is_unclear = job->claim.item.is_unclear || attempt->head.is_unclear;
+		attempt->is_unclear |= attempt->head.is_unclear;
 		stand = deliver(attempt, works);
 		if (stand == STAND_DELIVERED)
 			stand = attempt_share_onward(attempt);
-		if (stand == STAND_LATER && attempt->is_unclear && attempt->end != DELIVERY_TAKEN)
+		if (stand == STAND_LATER && attempt->is_unclear)
 			stand = STAND_UNCLEAR;
 	}
 	settle(attempt, stand);

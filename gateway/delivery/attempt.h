@@ -36,7 +36,7 @@ struct attempt {
 	struct audit_trail *trail;
 	struct outcome outcome;
 	enum delivery_end end;
-	bool is_unclear; /* an earlier attempt may have reached it */
+	bool is_unclear; /* this or an earlier attempt may have reached it, as far as is known now */
 };
 
 /* Delivers an update: the registry is asked what there is now, and gets what is left to do. works: the back-end has

@@ -38,9 +38,11 @@ static enum stand refuse(struct attempt *attempt, enum error_code code, const ch
 /* The registry did not say what it has. */
 static enum stand silent(struct attempt *attempt, const struct outcome *asking, bool works)
 {
+	bool is_unclear = attempt->is_unclear;
 	enum stand stand = attempt_failed(attempt, asking, true, works);
 
-	return stand == STAND_UNCLEAR && !attempt->is_unclear ? STAND_LATER : stand;
+	attempt->is_unclear = is_unclear;
+	return stand == STAND_UNCLEAR && !is_unclear ? STAND_LATER : stand;
 }
 
 /* Elsewhere patients may have other identifiers: there, the same bytes are the same document. */
@@ -172,6 +174,8 @@ static enum stand plan_send(struct attempt *attempt, const struct update_plan *p
 		attempt->end = DELIVERY_TAKEN;
 		return STAND_DELIVERED;
 	case SOAP_FAILED:
+		/* A removal that was begun must be known as such: nobody finds the document any more. */
+		attempt->is_unclear |= done > 0;
 		return attempt_failed(attempt, &sending, false, works);
 	case SOAP_UNCLEAR:
 		break;

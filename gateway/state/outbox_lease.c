@@ -238,12 +238,13 @@ static bool row_settle(const struct ending *ending, struct sql_session *session,
 	bool is_over = ending->state != OUTBOX_REFUSED;
 
 	if (!sql_run(session,
-		     "UPDATE outbox_item SET state = ?2, turn = 0, held = 0, unclear = 0, owner = NULL, changed_ms = "
+		     "UPDATE outbox_item SET state = ?2, turn = 0, held = 0, unclear = ?7, owner = NULL, changed_ms = "
 		     "?3, "
 		     "reason = ?4, result = ?5, part_count = CASE WHEN ?6 = 1 THEN 0 ELSE part_count END, "
 		     "bytes = CASE WHEN ?6 = 1 THEN 0 ELSE bytes END WHERE seq = ?1",
 		     SQL(SQL_NUMBER(row->seq), SQL_NUMBER(ending->state), SQL_NUMBER(session->now_ms),
-			 SQL_BYTES(ending->reason), ending->result, SQL_NUMBER(is_over)),
+			 SQL_BYTES(ending->reason), ending->result, SQL_NUMBER(is_over),
+			 SQL_NUMBER(ending->is_unclear && !is_over)),
 		     outcome))
 		return false;
 	return is_over || outbox_chain_renew(session, &row->line, row->seq, outcome);
@@ -284,10 +285,15 @@ static enum outbox_done end(struct ending *ending, struct outcome *outcome)
 }
 
 enum outbox_done outbox_settle(struct outbox *outbox, const struct outbox_claim *claim, enum outbox_state state,
-			       struct str reason, struct str result, struct outcome *outcome)
+			       bool unclear, struct str reason, struct str result, struct outcome *outcome)
 {
 	struct ending ending = {
-		.outbox = outbox, .claim = claim, .state = state, .reason = reason, .result = SQL_BYTES(STR_NONE)
+		.outbox = outbox,
+		.claim = claim,
+		.state = state,
+		.is_unclear = unclear,
+		.reason = reason,
+		.result = SQL_BYTES(STR_NONE),
 	};
 	bool has_result = result.data && result.size <= OUTBOX_RESULT_MAX;
 	unsigned char *sealed = has_result ? malloc(result.size + VAULT_OVERHEAD) : NULL;

@@ -26,10 +26,10 @@ enum outbox_done { OUTBOX_DONE, OUTBOX_STALE, OUTBOX_DONE_FAILED };
 enum outbox_done outbox_extend(struct outbox *outbox, const struct outbox_claim *claim, bool unclear,
 			       struct outcome *outcome) MUST_CHECK;
 
-/* The end: state is OUTBOX_DELIVERED, OUTBOX_REFUSED or OUTBOX_WITHDRAWN. reason: without patient data; result: sealed,
- * for whoever asks after the item. Both may be empty. */
+/* The end: state is OUTBOX_DELIVERED, OUTBOX_REFUSED or OUTBOX_WITHDRAWN. unclear: of a refused one, see outbox_item.
+ * reason: without patient data; result: sealed, for whoever asks after the item. Both may be empty. */
 enum outbox_done outbox_settle(struct outbox *outbox, const struct outbox_claim *claim, enum outbox_state state,
-			       struct str reason, struct str result, struct outcome *outcome) MUST_CHECK;
+			       bool unclear, struct str reason, struct str result, struct outcome *outcome) MUST_CHECK;
 
 /* WAITING again, due after_ms from now (at most OUTBOX_DELAY_MAX_MS). unclear: see outbox_item. */
 enum outbox_done outbox_put_off(struct outbox *outbox, const struct outbox_claim *claim, uint64_t after_ms,

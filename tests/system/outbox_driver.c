@@ -133,7 +133,7 @@ static void *drain_main(void *argument)
 
 		outcome_init(&outcome);
 		claimed = outbox_claim(load->outbox, TARGET, arena, &claim, &wait_ms, &outcome);
-		if (claimed == OUTBOX_CLAIMED && outbox_settle(load->outbox, &claim, OUTBOX_DELIVERED, STR(""),
+		if (claimed == OUTBOX_CLAIMED && outbox_settle(load->outbox, &claim, OUTBOX_DELIVERED, false, STR(""),
 							       STR("result"), &outcome) == OUTBOX_DONE) {
 			say("+ settled %s %" PRIu64, claim.item.id, claim.fence);
 			atomic_fetch_add(&load->done, 1);
@@ -212,7 +212,7 @@ static void end_run(struct outbox *outbox, const char *word, const char *id, uin
 	if (strcmp(word, "extend") == 0)
 		done = outbox_extend(outbox, &claim, false, outcome);
 	else if (strcmp(word, "settle") == 0)
-		done = outbox_settle(outbox, &claim, OUTBOX_DELIVERED, STR(""), STR(""), outcome);
+		done = outbox_settle(outbox, &claim, OUTBOX_DELIVERED, false, STR(""), STR(""), outcome);
 	else
 		done = outbox_give_back(outbox, &claim, outcome);
 	if (done == OUTBOX_DONE_FAILED)

@@ -8,7 +8,7 @@ import unittest
 import proxy
 import support
 import xds
-from test_outbox import Case, reference_location
+from test_outbox import RESPONSE, Case, reference_location
 from test_update import JSON_PATCH
 
 UPDATE = "UpdateDocumentSet"
@@ -213,6 +213,26 @@ class Updates(Stand):
         support.wait_until(lambda: self.proxy.count("RemoveDocuments") == 2, "the bytes to be removed")
         self.assertEqual(self.versions(bundle), [])
         self.assertTrue(resource)
+
+    def removal_with(self, code):
+        """A removal whose bytes the repository does not give up at first: its status URL and its bundle."""
+        bundle, name, _ = self.published(b"to be erased")
+        self.proxy.script("RemoveDocuments", proxy.answering(200, "application/soap+xml", (RESPONSE % code).encode()))
+        return self.waits(self.delete(name, Prefer="respond-async")), bundle
+
+    def test_bytes_of_a_removal_that_waited_are_removed(self):
+        """The metadata are gone, and the repository is not well: nothing is deleted before the bytes are."""
+        url, bundle = self.removal_with("XDSRepositoryError")
+        self.assertIn("is deleted", json.dumps(self.settled(url)))
+        self.assertEqual(self.proxy.count("RemoveDocuments"), 2)
+        self.assertEqual(self.versions(bundle), [])
+
+    def test_bytes_are_removed_when_a_refused_removal_is_tried_again(self):
+        url, _ = self.removal_with("XDSRemoveDocumentsError")
+        self.assertIn("XDSRemoveDocumentsError", json.dumps(self.settled(url)))
+        self.assertStatus(support.request("POST", url.replace("/_async/", "/Task/") + "/$retry"), 200)
+        self.assertIn("is deleted", json.dumps(self.settled(url)))
+        self.assertEqual(self.proxy.count("RemoveDocuments"), 2)
 
 
 class Waiting(Stand):

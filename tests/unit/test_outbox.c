@@ -205,7 +205,7 @@ static uint64_t claim_nothing(struct stand *stand)
 static void settle(struct stand *stand, const struct outbox_claim *claim, enum outbox_state state)
 {
 	outcome_init(&stand->outcome);
-	assert_int_equal(outbox_settle(stand->outbox, claim, state, STR("why"), STR("result"), &stand->outcome),
+	assert_int_equal(outbox_settle(stand->outbox, claim, state, false, STR("why"), STR("result"), &stand->outcome),
 			 OUTBOX_DONE);
 }
 
@@ -424,13 +424,13 @@ static void test_lease__a_stale_one_is_refused(void **state)
 	assert_int_equal(outbox_extend(stand->outbox, &old, true, &stand->outcome), OUTBOX_STALE);
 	assert_int_equal(outbox_put_off(stand->outbox, &old, 1, STR("x"), false, &stand->outcome), OUTBOX_STALE);
 	assert_int_equal(outbox_give_back(stand->outbox, &old, &stand->outcome), OUTBOX_STALE);
-	assert_int_equal(outbox_settle(stand->outbox, &old, OUTBOX_DELIVERED, STR(""), STR(""), &stand->outcome),
+	assert_int_equal(outbox_settle(stand->outbox, &old, OUTBOX_DELIVERED, false, STR(""), STR(""), &stand->outcome),
 			 OUTBOX_STALE);
 	assert_int_equal(outbox_extend(stand->outbox, &new, false, &stand->outcome), OUTBOX_DONE);
 	claim_nothing(stand);
 	settle(stand, &new, OUTBOX_DELIVERED);
 	settle(stand, &new, OUTBOX_DELIVERED); /* as when the answer was lost */
-	assert_int_equal(outbox_settle(stand->outbox, &new, OUTBOX_REFUSED, STR(""), STR(""), &stand->outcome),
+	assert_int_equal(outbox_settle(stand->outbox, &new, OUTBOX_REFUSED, false, STR(""), STR(""), &stand->outcome),
 			 OUTBOX_STALE);
 	assert_int_equal(outbox_extend(stand->outbox, &new, false, &stand->outcome), OUTBOX_STALE);
 }
@@ -494,6 +494,23 @@ static void test_settle__the_result_stays_and_the_bytes_go(void **state)
 	check(outbox_purge(stand->outbox, &more, &stand->outcome), &stand->outcome, "purge");
 	assert_false(outbox_get(stand->outbox, str_from_c(id), stand->arena, &item, NULL, &stand->outcome));
 	assert_int_equal(stand->outcome.issues[0].code, ERR_NOT_FOUND);
+}
+
+static void test_settle__a_refused_one_goes_on_being_unclear(void **state)
+{
+	struct stand *stand = *state;
+	const char *id = put(stand, "a");
+	struct outbox_claim claimed = claim(stand, id);
+
+	assert_int_equal(outbox_settle(stand->outbox, &claimed, OUTBOX_REFUSED, true, STR(""), STR(""),
+				       &stand->outcome),
+			 OUTBOX_DONE);
+	assert_true(get(stand, id).is_unclear);
+	check(outbox_retry(stand->outbox, str_from_c(id), &stand->outcome), &stand->outcome, "retry");
+	claimed = claim(stand, id);
+	assert_true(claimed.item.is_unclear);
+	settle(stand, &claimed, OUTBOX_DELIVERED);
+	assert_false(get(stand, id).is_unclear);
 }
 
 /* A document, its replacement, an addendum to that, and another document, all of one patient. */
@@ -859,7 +876,7 @@ static void *claim_all(void *context)
 		atomic_fetch_add(&crowd->claimed, 1);
 		atomic_fetch_sub(&crowd->waiting, 1);
 		if (claim.fence != 1 ||
-		    outbox_settle(outbox, &claim, OUTBOX_DELIVERED, STR(""), STR(""), &outcome) != OUTBOX_DONE)
+		    outbox_settle(outbox, &claim, OUTBOX_DELIVERED, false, STR(""), STR(""), &outcome) != OUTBOX_DONE)
 			atomic_fetch_add(&crowd->wrong, 1);
 	}
 	arena_free(arena);
@@ -928,6 +945,7 @@ int main(void)
 		TEST(test_lease__what_is_given_back_is_as_it_was),
 		TEST(test_lease__of_an_earlier_life_is_void),
 		TEST(test_settle__the_result_stays_and_the_bytes_go),
+		TEST(test_settle__a_refused_one_goes_on_being_unclear),
 		TEST(test_chain__a_dead_letter_holds_its_own_chain_alone),
 		TEST(test_chain__a_retried_dead_letter_does_not_overtake_what_is_being_sent),
 		TEST(test_decide__dropping_releases_what_was_held),

@@ -129,7 +129,8 @@ static void test_failing_fsync__nothing_more_is_acknowledged(void **state)
 	assert_int_equal(stand->outcome.issues[0].code, ERR_STORAGE);
 	/* The disk says it is well again: it is not believed. */
 	assert_false(put(stand, 100));
-	assert_int_equal(outbox_settle(stand->outbox, &claim, OUTBOX_DELIVERED, STR(""), STR(""), &stand->outcome),
+	assert_int_equal(outbox_settle(stand->outbox, &claim, OUTBOX_DELIVERED, false, STR(""), STR(""),
+				       &stand->outcome),
 			 OUTBOX_DONE_FAILED);
 	reopen(stand);
 	assert_true(put(stand, 100));
