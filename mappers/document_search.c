@@ -37,6 +37,17 @@ bool get_documents_by_logical_id(const struct str *logical_ids, size_t count, st
 	       stored_query_add_one(query, arena, STR("$MetadataLevel"), QUERY_NUMBER, STR("2"));
 }
 
+bool versions_are_unknown(const struct outcome *refusal)
+{
+	for (size_t i = 0; i < refusal->count; i++) {
+		const struct issue *issue = &refusal->issues[i];
+
+		if (issue->severity == SEVERITY_ERROR && (!issue->xds_code[0] || error_info(issue->code)->may_retry))
+			return false;
+	}
+	return refusal->has_error && refusal->lost_count == 0;
+}
+
 bool get_associations(const struct str *uuids, size_t count, struct str home, struct arena *arena,
 		      struct stored_query *query)
 {

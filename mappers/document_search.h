@@ -52,6 +52,8 @@ bool get_documents(const struct str *entry_uuids, size_t count, struct str home,
  * another one refuses the parameter. */
 bool get_documents_by_logical_id(const struct str *logical_ids, size_t count, struct str home, struct arena *arena,
 				 struct stored_query *query) MUST_CHECK;
+/* True when such a registry refused it, which has one version of everything; else nobody knows which versions there are. */
+bool versions_are_unknown(const struct outcome *refusal);
 /* The current versions alone. */
 bool get_current_documents(const struct str *logical_ids, size_t count, struct str home, struct arena *arena,
 			   struct stored_query *query) MUST_CHECK;

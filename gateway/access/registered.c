@@ -18,6 +18,25 @@ bool registered_ask(const struct south *south, const struct stored_query *query,
 	       metadata_from_rim(&objects, south->arena, found, outcome);
 }
 
+bool registered_versions(const struct south *south, struct str home, struct str logical_id, struct metadata *found,
+			 struct outcome *outcome)
+{
+	struct stored_query query;
+	struct outcome asking;
+
+	outcome_init(&asking);
+	if (!get_documents_by_logical_id(&logical_id, 1, home, south->arena, &query))
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	if (registered_ask(south, &query, found, &asking))
+		return true;
+	*found = (struct metadata) { 0 };
+	if (versions_are_unknown(&asking))
+		return true;
+	for (size_t i = 0; i < asking.count; i++)
+		outcome_take(outcome, &asking.issues[i]);
+	return false;
+}
+
 enum submission_found registered_submission(const struct south *south, struct str home, struct metadata *submitted)
 {
 	struct stored_query query;
@@ -55,24 +74,23 @@ static void entry_choose(const struct metadata *found, struct str *uuid)
 bool registered_object(const struct south *south, struct str home, struct str urn, struct str *uuid,
 		       struct outcome *outcome)
 {
-	struct outcome ignored;
-	struct stored_query queries[3];
+	struct stored_query queries[2];
 	struct metadata found;
 
 	*uuid = STR_NONE;
-	outcome_init(&ignored);
 	if (!get_documents(&urn, 1, home, south->arena, &queries[0]) ||
-	    !get_folders(&urn, 1, home, south->arena, &queries[1]) ||
-	    !get_documents_by_logical_id(&urn, 1, home, south->arena, &queries[2]))
+	    !get_folders(&urn, 1, home, south->arena, &queries[1]))
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	for (size_t i = 0; i < 2 && !uuid->data; i++) {
 		if (!registered_ask(south, &queries[i], &found, outcome))
 			return false;
 		entry_choose(&found, uuid);
 	}
-	/* Only a registry with metadata update knows this parameter. */
-	if (!uuid->data && registered_ask(south, &queries[2], &found, &ignored))
-		entry_choose(&found, uuid);
+	if (uuid->data)
+		return true;
+	if (!registered_versions(south, home, urn, &found, outcome))
+		return false;
+	entry_choose(&found, uuid);
 	return true;
 }
 

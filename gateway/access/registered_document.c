@@ -28,10 +28,8 @@ bool registered_document(const struct south *south, struct str home, struct str 
 	bool by_uuid = uuid_valid(id);
 	struct stored_query query;
 	struct metadata found;
-	struct outcome ignored;
 
 	*entry = NULL;
-	outcome_init(&ignored);
 	if (!get_query(STR(QUERY_GET_DOCUMENTS),
 		       by_uuid ? STR("$XDSDocumentEntryEntryUUID") : STR("$XDSDocumentEntryUniqueId"), true, &id, 1,
 		       home, south->arena, &query))
@@ -41,11 +39,9 @@ bool registered_document(const struct south *south, struct str home, struct str 
 	version_choose(&found, entry);
 	if (!by_uuid || (*entry && !status_is_deprecated((*entry)->availability_status)))
 		return true;
-	/* Only a registry with metadata update knows this parameter. */
-	if (!get_documents_by_logical_id(&id, 1, home, south->arena, &query))
-		return no_memory(outcome);
-	if (registered_ask(south, &query, &found, &ignored))
-		version_choose(&found, entry);
+	if (!registered_versions(south, home, id, &found, outcome))
+		return false;
+	version_choose(&found, entry);
 	return true;
 }
 

@@ -54,22 +54,19 @@ static bool refs_ask(const struct removal *removal, struct stored_query *query, 
 	return xds_query(removal->south, query, &objects, found, &ignored);
 }
 
-/* Every version: what is removed is removed whole. A registry that knows no versions has the one. */
+/* Every version: what is removed is removed whole. */
 static bool versions_add(struct removal *removal, const struct document_entry *entry)
 {
-	const struct str *logical_id = entry->logical_id.size ? &entry->logical_id : &entry->entry_uuid;
-	struct stored_query query;
-	struct strs found = { 0 };
+	struct metadata found;
 
-	if (!id_add(removal, entry->entry_uuid))
+	if (!id_add(removal, entry->entry_uuid) ||
+	    !registered_versions(removal->south, removal->home,
+				 entry->logical_id.size ? entry->logical_id : entry->entry_uuid, &found,
+				 removal->outcome))
 		return false;
-	if (!get_documents_by_logical_id(logical_id, 1, removal->home, removal->south->arena, &query))
-		return no_memory(removal);
-	if (refs_ask(removal, &query, &found)) {
-		for (size_t i = 0; i < found.count; i++) {
-			if (!id_add(removal, found.items[i]))
-				return false;
-		}
+	for (size_t i = 0; i < found.document_entry_count; i++) {
+		if (!id_add(removal, found.document_entries[i].entry_uuid))
+			return false;
 	}
 	return true;
 }

@@ -93,20 +93,27 @@ static void entry_choose(const struct metadata *metadata, struct str urn, const 
 	}
 }
 
-/* All versions of a logical entry. Only a registry with metadata update knows this parameter; for the others what the
- * first question gave stands. */
-static void versions_ask(const struct transaction *t, struct str urn, const struct document_entry **best)
+/* All versions of a logical entry; where the registry keeps none, what the first question gave stands. */
+static bool versions_ask(const struct transaction *t, struct str urn, const struct document_entry **best)
 {
 	struct stored_query query;
-	struct outcome ignored;
+	struct outcome asking;
 	struct transaction quiet = *t;
 	struct metadata metadata;
 
-	outcome_init(&ignored);
-	quiet.outcome = &ignored;
-	if (get_documents_by_logical_id(&urn, 1, registry_home(t), t->south.arena, &query) &&
-	    registry_ask(&quiet, &query, &metadata))
+	outcome_init(&asking);
+	quiet.outcome = &asking;
+	if (!get_documents_by_logical_id(&urn, 1, registry_home(t), t->south.arena, &query))
+		return no_memory(t);
+	if (registry_ask(&quiet, &query, &metadata)) {
 		entry_choose(&metadata, urn, best);
+		return true;
+	}
+	if (versions_are_unknown(&asking))
+		return true;
+	for (size_t i = 0; i < asking.count; i++)
+		outcome_take(t->outcome, &asking.issues[i]);
+	return false;
 }
 
 bool document_entry_current(const struct transaction *t, struct str urn, const struct document_entry **entry)
@@ -120,9 +127,7 @@ bool document_entry_current(const struct transaction *t, struct str urn, const s
 	if (!registry_ask(t, &query, &metadata))
 		return false;
 	entry_choose(&metadata, urn, entry);
-	if (!*entry || status_is_deprecated((*entry)->availability_status))
-		versions_ask(t, urn, entry);
-	return true;
+	return (*entry && !status_is_deprecated((*entry)->availability_status)) || versions_ask(t, urn, entry);
 }
 
 bool document_entry_shown(const struct transaction *t, struct str urn, const struct document_entry **entry)

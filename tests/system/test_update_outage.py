@@ -13,6 +13,8 @@ from test_update import JSON_PATCH
 
 UPDATE = "UpdateDocumentSet"
 REMOVE = "DeleteDocumentSet"
+SILENCES = (proxy.answering(200, "application/soap+xml", (RESPONSE % "XDSRegistryBusy").encode()),
+            proxy.answering(503, "text/html", b"<html>starting"), proxy.lost_request)
 
 
 def description(text):
@@ -233,6 +235,65 @@ class Updates(Stand):
         self.assertStatus(support.request("POST", url.replace("/_async/", "/Task/") + "/$retry"), 200)
         self.assertIn("is deleted", json.dumps(self.settled(url)))
         self.assertEqual(self.proxy.count("RemoveDocuments"), 2)
+
+    def versions_asked(self, answer, place=0):
+        """The registry answers so when it is asked for versions the next time, or at a later place; what it was asked."""
+        self.proxy.clear()
+        asked = []
+
+        def behave(exchange):
+            if b"$XDSDocumentEntryLogicalID" not in exchange.body:
+                return proxy.passing(exchange)
+            asked.append(exchange)
+            return (answer if len(asked) == place + 1 else proxy.passing)(exchange)
+        self.proxy.script("RegistryStoredQuery", *[behave] * 200)
+        return asked
+
+    def test_change_is_not_refused_by_a_registry_that_does_not_say(self):
+        for silence in SILENCES:
+            with self.subTest(silence=silence):
+                _, name, _ = self.published()
+                self.assertStatus(self.patch(name, "second"), 200)
+                self.domain.kill()
+                url = self.waits(self.patch(name, "third"))
+                asked = self.versions_asked(silence)
+                self.domain_restart()
+                self.assertEqual(self.settled(url).get("description"), "third")
+                self.assertGreater(len(asked), 1)
+
+    def test_removal_is_whole_or_waits(self):
+        """When it is read, when it is found again, and when it is planned: whenever the registry does not say."""
+        for silence in SILENCES:
+            for place in range(3):
+                with self.subTest(silence=silence, place=place):
+                    bundle, name, _ = self.published()
+                    self.assertStatus(self.patch(name, "second"), 200)
+                    self.assertEqual(len(self.versions(bundle)), 2)
+                    asked = self.versions_asked(silence, place)
+                    url = self.waits(self.delete(name, Prefer="respond-async"))
+                    self.assertIn("is deleted", json.dumps(self.settled(url)))
+                    self.assertGreater(len(asked), place)
+                    self.assertEqual(self.versions(bundle), [])
+
+    def test_read_is_not_answered_by_a_registry_that_does_not_say(self):
+        _, name, _ = self.published()
+        self.assertStatus(self.patch(name, "second"), 200)
+        for silence in SILENCES[:2]:
+            with self.subTest(silence=silence):
+                asked = self.versions_asked(silence)
+                self.assertIn(support.request("GET", self.url(name)).status, (502, 503))
+                self.assertEqual(len(asked), 1)
+                self.assertEqual(self.read(name)[0]["description"], "second")
+
+    def test_removal_from_a_registry_without_versions(self):
+        """It says that it knows no such parameter: what it has under its id is all."""
+        bundle, name, _ = self.published()
+        asked = self.versions_asked(proxy.answering(
+            200, "application/soap+xml", (RESPONSE % "XDSStoredQueryParamNumber").encode()))
+        url = self.waits(self.delete(name, Prefer="respond-async"))
+        self.assertIn("is deleted", json.dumps(self.settled(url)))
+        self.assertTrue(asked)
+        self.assertEqual(self.versions(bundle), [])
 
 
 class Waiting(Stand):
