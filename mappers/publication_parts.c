@@ -84,6 +84,28 @@ static struct publication_request request_read(const json_t *object)
 	return request;
 }
 
+static void strs_write(struct str name, const struct strs *strs, struct json_writer *writer)
+{
+	json_member_array(writer, name);
+	for (size_t i = 0; i < strs->count; i++)
+		json_text(writer, strs->items[i]);
+	json_end_array(writer);
+}
+
+static bool strs_read(const json_t *array, struct arena *arena, struct strs *strs)
+{
+	strs->count = json_array_size(array);
+	strs->items = arena_array(arena, strs->count, sizeof(struct str));
+	for (size_t i = 0; strs->items && i < strs->count; i++) {
+		const json_t *item = json_array_get(array, i);
+
+		strs->items[i] = (struct str) { json_string_value(item), json_string_length(item) };
+		if (!strs->items[i].data)
+			return false;
+	}
+	return strs->items != NULL;
+}
+
 void publication_head_write(const struct publication_head *head, struct buf *text)
 {
 	struct json_writer writer;
@@ -92,10 +114,8 @@ void publication_head_write(const struct publication_head *head, struct buf *tex
 	json_begin_object(&writer);
 	json_key(&writer, STR("caller"));
 	caller_json_write(&head->caller, &writer);
-	json_member_array(&writer, STR("unverified"));
-	for (size_t i = 0; i < head->unverified.count; i++)
-		json_text(&writer, head->unverified.items[i]);
-	json_end_array(&writer);
+	strs_write(STR("unverified"), &head->unverified, &writer);
+	strs_write(STR("unresolved"), &head->unresolved, &writer);
 	json_key(&writer, STR("unclear"));
 	json_bool(&writer, head->is_unclear);
 	change_write(&head->change, &writer);
@@ -106,7 +126,6 @@ void publication_head_write(const struct publication_head *head, struct buf *tex
 bool publication_head_read(struct str text, struct arena *arena, struct publication_head *head)
 {
 	json_t *object = object_load(text);
-	const json_t *unverified = json_object_get(object, "unverified");
 
 	*head = (struct publication_head) { 0 };
 	if (!json_tree_keep(arena, object) ||
@@ -115,16 +134,8 @@ bool publication_head_read(struct str text, struct arena *arena, struct publicat
 	head->is_unclear = json_is_true(json_object_get(object, "unclear"));
 	head->change = change_read(json_object_get(object, "change"));
 	head->request = request_read(json_object_get(object, "request"));
-	head->unverified.count = json_array_size(unverified);
-	head->unverified.items = arena_array(arena, head->unverified.count, sizeof(struct str));
-	for (size_t i = 0; head->unverified.items && i < head->unverified.count; i++) {
-		const json_t *item = json_array_get(unverified, i);
-
-		head->unverified.items[i] = (struct str) { json_string_value(item), json_string_length(item) };
-		if (!head->unverified.items[i].data)
-			return false;
-	}
-	return head->unverified.items != NULL;
+	return strs_read(json_object_get(object, "unverified"), arena, &head->unverified) &&
+	       strs_read(json_object_get(object, "unresolved"), arena, &head->unresolved);
 }
 
 bool publication_metadata_write(const struct metadata *metadata, struct arena *arena, struct buf *text,

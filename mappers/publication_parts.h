@@ -9,12 +9,15 @@
 
 enum { PUBLICATION_HEAD, PUBLICATION_METADATA, PUBLICATION_ANSWER, PUBLICATION_DOCUMENTS };
 
-/* Kinds of items. An update has the same parts, without documents: its metadata are the submission set of the change and
- * the document's one entry, as it shall be. A request is an update that cannot be worked out yet, because nobody knows
- * what the document is: in the place of the metadata it has what was sent (JSON, empty for a deletion), and no answer. */
-#define PUBLICATION_PROVIDE "provide"
-#define PUBLICATION_UPDATE  "update"
-#define PUBLICATION_REQUEST "request"
+/* Kinds of items. One is undecided while nobody can say who the patient of a publication is, or what they consent to: nobody
+ * but its sender is shown it, and when that is known it becomes another one of the first kind. An update has the same
+ * parts, without documents: its metadata are the submission set of the change and the document's one entry, as it shall
+ * be. A request is an update that cannot be worked out yet, because nobody knows what the document is: in the place of the
+ * metadata it has what was sent (JSON, empty for a deletion), and no answer. */
+#define PUBLICATION_PROVIDE   "provide"
+#define PUBLICATION_UNDECIDED "undecided"
+#define PUBLICATION_UPDATE    "update"
+#define PUBLICATION_REQUEST   "request"
 
 #define PUBLICATION_HEAD_BYTES_MAX     ((size_t)1024 * 1024)
 #define PUBLICATION_METADATA_BYTES_MAX ((size_t)64 * 1024 * 1024)
@@ -44,7 +47,9 @@ struct publication_head {
 	struct publication_request request; /* of a request */
 	struct strs unverified; /* ends of associations that nobody could look up when it was accepted: urn:uuid: of
 				 * documents, and names of publication_target.h */
-	bool is_unclear;        /* it was sent once, and may be registered */
+	/* CX by which its patient was named, while nobody can say who that is here; the first stands in the metadata. */
+	struct strs unresolved;
+	bool is_unclear; /* it was sent once, and may be registered */
 };
 
 void publication_head_write(const struct publication_head *head, struct buf *text);

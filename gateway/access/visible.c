@@ -470,10 +470,15 @@ bool visible_confirm(struct visit *visit, const struct south *south, const struc
 }
 
 bool visible_may_publish(struct visit *visit, struct str patient_id, const struct document_entry *entries, size_t count,
-			 struct outcome *outcome)
+			 bool *undecided, struct outcome *outcome)
 {
 	bool permitted = visit_extent(visit, patient_id, CONSENT_PUBLISH) != CONSENT_NO_DOCUMENT;
 
+	if (undecided) {
+		*undecided = !permitted && visit_undecide(visit, patient_id);
+		if (*undecided)
+			return true;
+	}
 	for (size_t i = 0; permitted && i < count; i++)
 		permitted = visit_permits(visit, &entries[i], CONSENT_PUBLISH);
 	return permitted || (visit_known(visit, outcome) &&

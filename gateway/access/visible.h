@@ -49,9 +49,10 @@ bool visible_retrieve(struct visit *visit, const struct south *south, const stru
 bool visible_confirm(struct visit *visit, const struct south *south, const struct document_entry *entry, int64_t now_s,
 		     struct outcome *outcome) MUST_CHECK;
 
-/* May the caller publish these documents for this patient? ERR_FORBIDDEN when not. */
+/* May the caller publish these documents for this patient? ERR_FORBIDDEN when not. When nobody can tell now:
+ * ERR_TRUST_UNAVAILABLE; or, with undecided, *undecided and true: then the visit has decided nothing about the patient. */
 bool visible_may_publish(struct visit *visit, struct str patient_id, const struct document_entry *entries, size_t count,
-			 struct outcome *outcome) MUST_CHECK;
+			 bool *undecided, struct outcome *outcome) MUST_CHECK;
 
 /* May the caller change this document, or (changed) make that of it? moves_consent: so that Consents mean it by other rules
  * than before, which is for the patient, and for the organization that made it. ERR_FORBIDDEN when not. */

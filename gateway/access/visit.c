@@ -162,6 +162,17 @@ enum consent_extent visit_extent(struct visit *visit, struct str patient_id, enu
 	return extent;
 }
 
+bool visit_undecide(struct visit *visit, struct str patient_id)
+{
+	struct seen *seen = seen_find(visit, patient_id);
+
+	if (!seen || !seen->public.was_refused || seen->public.decided.reason != CONSENT_UNAVAILABLE)
+		return false;
+	seen->public.was_refused = false;
+	seen->public.decided = (struct consent_decision) { 0 };
+	return true;
+}
+
 /* Of many decisions about one patient one is told: that nobody knows, that the glass was broken, a denial, a permit. */
 static unsigned weight(const struct consent_decision *decision)
 {

@@ -66,6 +66,9 @@ bool visit_patient_here(struct visit *visit, struct str there, struct str *here,
 enum consent_extent visit_extent(struct visit *visit, struct str patient_id, enum consent_action action);
 bool visit_permits(struct visit *visit, const struct document_entry *entry, enum consent_action action);
 
+/* True when nobody could say what this patient consents to: the refusal that followed from it is forgotten. */
+bool visit_undecide(struct visit *visit, struct str patient_id) MUST_CHECK;
+
 /* Remembers what is not shown, and whether another part of the same request has met a copy that is not. */
 void visit_hide(struct visit *visit, struct str unique_id, struct str patient_id);
 bool visit_hides_elsewhere(const struct visit *visit, struct str unique_id, struct str patient_id);

@@ -59,7 +59,7 @@ static void text_print(struct str text)
 
 void queue_head_print(void)
 {
-	printf("%-36s  %-9s  %-8s  %-12s  %-7s  %5s  %-7s  %s\n", "ID", "STATE", "KIND", "TARGET", "AGE", "TRIES",
+	printf("%-36s  %-9s  %-9s  %-12s  %-7s  %5s  %-7s  %s\n", "ID", "STATE", "KIND", "TARGET", "AGE", "TRIES",
 	       "DUE", "REASON");
 }
 
@@ -70,7 +70,7 @@ void queue_item_print(const struct outbox_item *item)
 	char due[SHORT_SIZE];
 	bool waits = item->state == OUTBOX_WAITING && !item->is_held;
 
-	printf("%-36s  %-9s  %-8.*s  %-12.*s  %-7s  %5u  %-7s  ", item->id, state_word(item), STR_ARG(item->kind),
+	printf("%-36s  %-9s  %-9.*s  %-12.*s  %-7s  %5u  %-7s  ", item->id, state_word(item), STR_ARG(item->kind),
 	       STR_ARG(item->target), span(now_ms - item->accepted_ms, age), item->attempts,
 	       waits ? span(item->due_ms - now_ms, due) : "-");
 	text_print(item->reason);

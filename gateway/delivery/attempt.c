@@ -324,6 +324,8 @@ static enum stand deliver(struct attempt *attempt, bool works)
 		return stand;
 	if (str_equal(attempt->claim->item.kind, STR(PUBLICATION_UPDATE)))
 		return attempt_change(attempt, works);
+	if (str_equal(attempt->claim->item.kind, STR(PUBLICATION_UNDECIDED)))
+		return attempt_decide(attempt);
 	if (attempt->is_unclear) {
 		switch (ask(attempt)) {
 		case SUBMISSION_SAME:
@@ -391,8 +393,8 @@ static enum outbox_done put_off(struct attempt *attempt, bool is_unclear, struct
 
 static void settle(struct attempt *attempt, enum stand stand)
 {
-	static const char *const words[] = { "delivered",        "refused",  "put off",
-					     "put off, unclear", "withheld", "lost to another" };
+	static const char *const words[] = { "delivered", "refused", "put off",        "put off, unclear",
+					     "withheld",  "decided", "lost to another" };
 	bool is_settled = stand == STAND_DELIVERED || stand == STAND_REFUSED || stand == STAND_WITHHELD;
 	enum outbox_done done = OUTBOX_STALE;
 	struct outcome settling;
@@ -402,7 +404,7 @@ static void settle(struct attempt *attempt, enum stand stand)
 	if (is_settled && ((stand == STAND_DELIVERED && !answer_adjust(attempt)) ||
 			   !audit_commit(attempt->trail, &attempt->outcome, &settling)))
 		stand = STAND_UNCLEAR;
-	else if (!is_settled && attempt->end != DELIVERY_UNTRIED)
+	else if (!is_settled && (attempt->end != DELIVERY_UNTRIED || stand == STAND_DECIDED))
 		(void)!audit_commit(attempt->trail, &attempt->outcome, &settling);
 	switch (stand) {
 	case STAND_DELIVERED:
@@ -419,6 +421,7 @@ static void settle(struct attempt *attempt, enum stand stand)
 	case STAND_UNCLEAR:
 		done = put_off(attempt, stand == STAND_UNCLEAR, &settling);
 		break;
+	case STAND_DECIDED:
 	case STAND_LOST:
 		break;
 	}

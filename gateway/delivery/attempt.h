@@ -17,6 +17,7 @@ enum stand {
 	STAND_LATER,    /* nothing of it is registered */
 	STAND_UNCLEAR,  /* nobody can tell now whether it is */
 	STAND_WITHHELD, /* the patient does not permit it (any more) */
+	STAND_DECIDED,  /* it may be sent, and waits for its turn */
 	STAND_LOST      /* somebody else has it */
 };
 
@@ -62,6 +63,10 @@ enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending
 
 /* Reads the documents out of the outbox, once, and verifies them. */
 bool attempt_documents(struct attempt *attempt) MUST_CHECK;
+
+/* What nobody could say when it was accepted: who the patient is, and whether they permit its sender to publish it. Then it
+ * becomes an ordinary publication of that patient, in its old place. */
+enum stand attempt_decide(struct attempt *attempt) MUST_CHECK;
 
 /* True for what another network is given (share.h). */
 bool attempt_is_shared(const struct attempt *attempt);

@@ -3,6 +3,7 @@
 #include "gateway/access/cross_reference.h"
 #include "gateway/south/fhir_fetch.h"
 #include "mappers/base/hl7v2.h"
+#include "mappers/submission_match.h"
 
 #define HOPS_MAX 3 /* from a Patient that was replaced to the one that replaced it */
 
@@ -13,6 +14,8 @@ struct search_for {
 	struct str value;
 	bool by_resource; /* identifiers are those of a Patient resource */
 	unsigned hops;
+	struct strs *named; /* CX of all that the PIX manager was to be asked about; NULL: not wanted */
+	bool is_unresolved; /* and one that it could not be asked about */
 };
 
 static enum identified identify_by_url(struct search_for *search, struct str url);
@@ -36,16 +39,46 @@ static enum identified value_add(struct search_for *search, struct str value)
 	return PATIENT_IDENTIFIED;
 }
 
+static bool named_add(struct search_for *search, const struct patient_identity *identity)
+{
+	const struct hl7_cx cx = { .id = identity->value,
+				   .authority = { .universal_id = identity->authority,
+						  .universal_id_type = STR("ISO") } };
+	struct str text = hl7_cx_write(&cx, search->t->south.arena);
+
+	if (!text.data || search->named->count >= PATIENT_IDENTIFIERS_MAX)
+		return no_memory(search->t);
+	search->named->items[search->named->count++] = text;
+	return true;
+}
+
+/* True when the claim can wait for the answer: nothing is wrong with the question. */
+static bool may_resolve_later(struct search_for *search, const struct outcome *asking)
+{
+	if (!search->named || !submission_may_pass(asking))
+		return false;
+	search->is_unresolved = true;
+	return true;
+}
+
 /* Asks the PIX manager who the identifier's person is in the affinity domain. */
 static enum identified identity_ask(struct search_for *search, const struct patient_identity *identity)
 {
 	const struct transaction *t = search->t;
+	struct outcome asking = *t->outcome;
 	struct patient_identities found;
 	enum identified end = PATIENT_NOBODY;
+	enum identity_end asked;
 
 	if (!cross_references_are_known(t->gateway->access))
 		return PATIENT_NOBODY;
-	switch (cross_reference_find(t->gateway->access, &t->south, identity, t->now_s, &found, t->outcome)) {
+	if (search->named && !named_add(search, identity))
+		return PATIENT_FAILED;
+	asked = cross_reference_find(t->gateway->access, &t->south, identity, t->now_s, &found, &asking);
+	if (asked == IDENTITY_FAILED && may_resolve_later(search, &asking))
+		return PATIENT_NOBODY;
+	*t->outcome = asking;
+	switch (asked) {
 	case IDENTITY_OK:
 		break;
 	case IDENTITY_UNKNOWN_ID:
@@ -269,19 +302,48 @@ static enum identified finish(const struct search_for *search, enum identified e
 	return identity_cx(search->t, search->value, patient_id) ? PATIENT_IDENTIFIED : PATIENT_FAILED;
 }
 
+static enum identified identify(struct search_for *search, const struct patient_claim *claim, bool any_system,
+				struct str *patient_id)
+{
+	enum identified end = identify_by_identifiers(search, claim->identifiers, claim->identifier_count, any_system);
+
+	if (end == PATIENT_NOBODY && !search->is_unresolved)
+		end = identify_by_logical(search, claim);
+	if (end == PATIENT_NOBODY && !search->is_unresolved) {
+		end = !str_is_empty(claim->own_id) ? identify_by_id(search, claim->own_id)
+						   : identify_by_url(search, claim->url);
+	}
+	return finish(search, end, patient_id);
+}
+
 enum identified identify_patient(const struct transaction *t, const struct patient_claim *claim, bool any_system,
 				 struct str *patient_id)
 {
 	struct search_for search = { .t = t, .path = claim->path, .by_resource = claim->resource != NULL };
-	enum identified end = identify_by_identifiers(&search, claim->identifiers, claim->identifier_count, any_system);
 
-	if (end == PATIENT_NOBODY)
-		end = identify_by_logical(&search, claim);
-	if (end == PATIENT_NOBODY && !str_is_empty(claim->own_id))
-		end = identify_by_id(&search, claim->own_id);
-	else if (end == PATIENT_NOBODY)
-		end = identify_by_url(&search, claim->url);
-	return finish(&search, end, patient_id);
+	return identify(&search, claim, any_system, patient_id);
+}
+
+enum identified identify_patient_later(const struct transaction *t, const struct patient_claim *claim,
+				       struct deadline deadline, struct strs *named, struct str *patient_id)
+{
+	struct transaction asking = *t;
+	struct search_for search = {
+		.t = &asking, .path = claim->path, .by_resource = claim->resource != NULL, .named = named
+	};
+	enum identified end;
+
+	asking.south.deadline = deadline;
+	named->items = arena_array(t->south.arena, PATIENT_IDENTIFIERS_MAX, sizeof(struct str));
+	if (!named->items)
+		return without_memory(&search);
+	end = identify(&search, claim, false, patient_id);
+	if (!search.is_unresolved || end == PATIENT_FAILED) {
+		named->count = 0;
+		return end;
+	}
+	*patient_id = named->items[0];
+	return PATIENT_IDENTIFIED;
 }
 
 struct str patient_reference(const struct transaction *t, struct str patient_id)

@@ -101,18 +101,72 @@ static bool externals_fetch(const struct transaction *t, struct provide_bundle *
 	return ok;
 }
 
-static bool patients_resolve(const struct transaction *t, const struct provide_bundle *bundle,
-			     struct provide_resolved *resolved)
+/* What a publication that cannot wait is answered with. */
+static bool unresolvable(const struct transaction *t, const struct provide_bundle *bundle)
 {
+	return outcome_add(t->outcome, ERR_BACKEND_DOWN, bundle->claims[0].path,
+			   "It cannot be found out now who the patient is: name one by an identifier of the system "
+			   "urn:oid:%.*s, or try again later.",
+			   STR_ARG(t->gateway->config->patient_assigning_authority));
+}
+
+/* A patient whom nobody can tell now stays as named, everywhere in the same words: who is bound to one patient could speak
+ * of another, and two names could be two people. */
+static bool patients_named(const struct transaction *t, const struct provide_bundle *bundle,
+			   const struct str *patient_ids)
+{
+	struct outcome about;
+
+	outcome_init(&about);
+	for (size_t i = 1; i < bundle->claim_count; i++) {
+		if (!str_equal(patient_ids[i], patient_ids[0]))
+			return unresolvable(t, bundle);
+	}
+	return visit_about(t->visit, STR_NONE, &about) || unresolvable(t, bundle);
+}
+
+static enum identified identify_claim(const struct transaction *t, const struct patient_claim *claim,
+				      struct publication *publication, struct deadline deadline, struct str *patient_id)
+{
+	struct strs *unresolved = &publication->unresolved;
+	struct strs named = { 0 };
+	struct strs both;
+	enum identified end;
+
+	if (publication->task.data || !publications_may_wait_undecided(t))
+		return identify_patient(t, claim, false, patient_id);
+	end = identify_patient_later(t, claim, deadline, &named, patient_id);
+	if (named.count == 0)
+		return end;
+	both.items = arena_array(t->south.arena, unresolved->count + named.count, sizeof(struct str));
+	if (!both.items) {
+		no_memory(t);
+		return PATIENT_FAILED;
+	}
+	for (size_t i = 0; i < unresolved->count; i++)
+		both.items[i] = unresolved->items[i];
+	for (size_t i = 0; i < named.count; i++)
+		both.items[unresolved->count + i] = named.items[i];
+	both.count = unresolved->count + named.count;
+	*unresolved = both;
+	publication->is_undecided = true;
+	return end;
+}
+
+static bool patients_resolve(const struct transaction *t, struct publication *publication)
+{
+	const struct provide_bundle *bundle = publication->bundle;
+	struct deadline deadline = deadline_part(t->south.deadline, PUBLICATION_ASK_MS);
 	struct str *patient_ids = arena_array(t->south.arena, bundle->claim_count, sizeof(*patient_ids));
 	bool ok = true;
 
 	if (!patient_ids)
 		return no_memory(t);
 	for (size_t i = 0; i < bundle->claim_count; i++) {
-		switch (identify_patient(t, &bundle->claims[i], false, &patient_ids[i])) {
+		switch (identify_claim(t, &bundle->claims[i], publication, deadline, &patient_ids[i])) {
 		case PATIENT_IDENTIFIED:
-			ok = visit_about(t->visit, patient_ids[i], t->outcome) && ok;
+			ok = (publication->unresolved.count > 0 || visit_about(t->visit, patient_ids[i], t->outcome)) &&
+			     ok;
 			break;
 		case PATIENT_NOBODY:
 			/* Whom a bound caller may not speak about, and whom nobody knows, look the same. */
@@ -126,8 +180,21 @@ static bool patients_resolve(const struct transaction *t, const struct provide_b
 			return false;
 		}
 	}
-	resolved->patient_ids = patient_ids;
-	return ok;
+	publication->resolved.patient_ids = patient_ids;
+	return ok && (publication->unresolved.count == 0 || patients_named(t, bundle, patient_ids));
+}
+
+/* May the caller publish this? Where nobody can tell now, and it may wait for that, it is decided when it is delivered. */
+static bool consent_admit(const struct transaction *t, struct publication *publication)
+{
+	const struct metadata *metadata = &publication->metadata;
+	bool may_wait = !publication->task.data && publications_may_wait_undecided(t);
+
+	if (publication->unresolved.count > 0)
+		return true;
+	return visible_may_publish(t->visit, metadata->submission_sets[0].patient_id, metadata->document_entries,
+				   metadata->document_entry_count, may_wait ? &publication->is_undecided : NULL,
+				   t->outcome);
 }
 
 /* All identifiers are fixed before the first byte is sent: who repeats or asks later means the same submission. */
@@ -262,7 +329,7 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 	if (!fhir_validate(request->bundle, "Bundle", t->outcome) ||
 	    !provide_bundle_read(request->bundle, &rules, t->south.arena, bundle, t->outcome))
 		return false;
-	if (!externals_fetch(t, bundle) || !patients_resolve(t, bundle, resolved) ||
+	if (!externals_fetch(t, bundle) || !patients_resolve(t, publication) ||
 	    !targets_resolve(t, bundle, resolved, &publication->unverified) || !identifiers_fix(t, bundle, resolved))
 		return false;
 	read = *t->outcome;
@@ -276,8 +343,7 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 	}
 	return source_admit(t, metadata) &&
 	       documents_verify(t, request, documents, metadata, &publication->documents) &&
-	       visible_may_publish(t->visit, metadata->submission_sets[0].patient_id, metadata->document_entries,
-				   metadata->document_entry_count, t->outcome);
+	       consent_admit(t, publication);
 }
 
 /* It is registered, whatever becomes of this; who sends it again shares it. */

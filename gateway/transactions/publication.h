@@ -6,12 +6,16 @@
 #include "gateway/transactions/publications.h"
 #include "mappers/provide_bundle.h"
 
+#define PUBLICATION_ASK_MS 3000 /* for what can also be asked when it is delivered */
+
 struct publication {
 	struct provide_bundle *bundle;
 	struct provide_resolved resolved;
 	struct metadata metadata;
 	struct xds_document *documents; /* parallel to metadata.document_entries */
 	struct strs unverified;         /* names of targets that nobody could look up now; with one it can only wait */
+	struct strs unresolved;         /* CX of the patient when nobody could say who that is; undecided */
+	bool is_undecided; /* nobody could say who the patient is or what they consent to: it can only wait, unseen */
 	bool respond_async;
 	struct str task; /* of the dead letter that it corrects; STR_NONE: none */
 	bool is_unclear; /* it was sent, and nobody said how that ended */
@@ -22,8 +26,10 @@ struct publication {
  * wait, it takes no longer than publication.deadline_ms, and an unclear end stays one. */
 bool publication_send(const struct transaction *t, struct publication *publication) MUST_CHECK;
 
-/* Whether this gateway accepts what cannot be registered now. */
+/* Whether this gateway accepts what cannot be registered now; and also for patients of whom nobody can tell now who they
+ * are or what they consent to. */
 bool publications_may_wait(const struct transaction *t);
+bool publications_may_wait_undecided(const struct transaction *t);
 
 /* Whether it must go into the outbox, and why an attempt that failed need not be its end. */
 bool publication_must_wait(const struct transaction *t, const struct publication *publication,
@@ -33,7 +39,8 @@ bool publication_may_wait(const struct transaction *t, const struct publication 
 
 /* Puts it into the outbox: durable when this returns true. A publication with the same content that waits, or waited, is
  * the same one: provided is its own, and answer what was made of it. Errors: ERR_DUPLICATE (other content waits under
- * this SubmissionSet), ERR_PATIENT_UNKNOWN, those of the outbox and of who was asked about the patient. */
+ * this SubmissionSet), ERR_PATIENT_UNKNOWN, ERR_CONFLICT (it builds upon one whose patient nobody could tell), those of the outbox
+ * and of who was asked about the patient. */
 bool publication_accept(const struct transaction *t, struct publication *publication, struct provided *provided,
 			struct buf *answer) MUST_CHECK;
 

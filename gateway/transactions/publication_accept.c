@@ -14,8 +14,7 @@
 #include "mappers/publication_parts.h"
 #include "mappers/submission_match.h"
 
-#define ASK_MS    3000 /* for the PIX manager, in an outage */
-#define TURNS_MAX 16   /* how often the same submission may have been withdrawn */
+#define TURNS_MAX 16 /* how often the same submission may have been withdrawn */
 
 static struct str target_of(const struct transaction *t)
 {
@@ -38,6 +37,44 @@ bool publications_may_wait(const struct transaction *t)
 	return t->gateway->delivery && t->gateway->config->publication_degraded == CONFIG_DEGRADED_ACCEPT;
 }
 
+bool publications_may_wait_undecided(const struct transaction *t)
+{
+	return publications_may_wait(t) && t->gateway->config->publication_unverified_patient == CONFIG_DEGRADED_ACCEPT;
+}
+
+static bool makers_count(const struct transaction *t, struct str patient, struct str need, size_t *count)
+{
+	struct outbox_filter filter = {
+		.patient = patient, .target = target_of(t), .makes = need, .states = OUTBOX_UNDELIVERED, .limit = 2
+	};
+	struct outbox_item *items;
+	uint64_t next;
+
+	return outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, count, &next,
+			   t->outcome);
+}
+
+/* The order is kept within a line. What waits for its patient to be told stands in that of the name it was given. */
+static bool needs_in_line(const struct transaction *t, const struct publication *publication, const struct strs *needs)
+{
+	struct str patient = publication->metadata.submission_sets[0].patient_id;
+
+	for (size_t i = 0; i < needs->count; i++) {
+		size_t all = 0;
+		size_t here = 0;
+
+		if (!makers_count(t, STR_NONE, needs->items[i], &all) ||
+		    (all > 0 && !makers_count(t, patient, needs->items[i], &here)))
+			return false;
+		if (all > here)
+			return outcome_add(t->outcome, ERR_CONFLICT, "",
+					   "It builds upon a publication that waits until it is known who its patient "
+					   "is: name the patient as that one does, or publish it when that one is "
+					   "settled.");
+	}
+	return true;
+}
+
 bool publication_must_wait(const struct transaction *t, const struct publication *publication, bool *must_wait)
 {
 	const struct delivery *delivery = t->gateway->delivery;
@@ -47,13 +84,16 @@ bool publication_must_wait(const struct transaction *t, const struct publication
 	*must_wait = false;
 	if (!publications_may_wait(t))
 		return true;
-	if (waits_by_wish(t, publication) || publication->unverified.count > 0 ||
+	if (!publication_names(&publication->metadata, t->south.arena, &makes, &needs))
+		return no_memory(t);
+	if (!needs_in_line(t, publication, &needs))
+		return false;
+	if (waits_by_wish(t, publication) || publication->unverified.count > 0 || publication->is_undecided ||
 	    delivery_target_is_away(delivery, target_of(t))) {
 		*must_wait = true;
 		return true;
 	}
-	return (publication_names(&publication->metadata, t->south.arena, &makes, &needs) || no_memory(t)) &&
-	       outbox_must_wait(delivery_outbox(delivery), publication->metadata.submission_sets[0].patient_id,
+	return outbox_must_wait(delivery_outbox(delivery), publication->metadata.submission_sets[0].patient_id,
 				target_of(t), needs.items, needs.count, must_wait, t->outcome);
 }
 
@@ -66,7 +106,6 @@ bool publication_may_wait(const struct transaction *t, const struct publication 
 /* Is the patient known? Whom the PIX manager does not know is refused; when it cannot be asked, the policy says. */
 static bool patient_verify(const struct transaction *t, struct str patient_id)
 {
-	bool accepts = t->gateway->config->publication_unverified_patient == CONFIG_DEGRADED_ACCEPT;
 	struct outcome asking;
 	struct south south = t->south;
 	struct patient_identities found;
@@ -74,7 +113,7 @@ static bool patient_verify(const struct transaction *t, struct str patient_id)
 	struct hl7_cx cx;
 
 	outcome_init(&asking);
-	south.deadline = deadline_part(south.deadline, ASK_MS);
+	south.deadline = deadline_part(south.deadline, PUBLICATION_ASK_MS);
 	if (cross_references_are_known(t->gateway->access) && hl7_cx_parse(patient_id, south.arena, &cx)) {
 		struct patient_identity identity = { cx.authority.universal_id, cx.id };
 
@@ -91,7 +130,7 @@ static bool patient_verify(const struct transaction *t, struct str patient_id)
 	case IDENTITY_FAILED:
 		break;
 	}
-	if (!accepts)
+	if (!publications_may_wait_undecided(t))
 		return outcome_add(t->outcome, ERR_BACKEND_DOWN, "",
 				   "It cannot be found out now whether the patient is known; try again later.");
 	return outcome_inform(t->outcome, ERR_PATIENT_UNKNOWN, "",
@@ -157,7 +196,8 @@ static bool item_put(const struct transaction *t, const struct publication *publ
 		ok = outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");
 	if (ok) {
 		const struct outbox_new item = { .id = str_from_c(id),
-						 .kind = STR(PUBLICATION_PROVIDE),
+						 .kind = publication->is_undecided ? STR(PUBLICATION_UNDECIDED)
+										   : STR(PUBLICATION_PROVIDE),
 						 .target = target_of(t),
 						 .patient = publication->metadata.submission_sets[0].patient_id,
 						 .makes = makes.items,
@@ -171,6 +211,22 @@ static bool item_put(const struct transaction *t, const struct publication *publ
 	}
 	publication_kept_free(&parts);
 	return ok;
+}
+
+/* What is not known yet, and what comes of it. */
+static bool undecided_tell(const struct transaction *t, const struct publication *publication)
+{
+	if (!publication->is_undecided)
+		return true;
+	if (publication->unresolved.count > 0)
+		return outcome_inform(t->outcome, ERR_PATIENT_UNKNOWN, "",
+				      "It could not be found out now who the patient is, nor what they consent to: "
+				      "both "
+				      "are asked before the publication is delivered, and until then nobody is shown "
+				      "it.");
+	return outcome_inform(t->outcome, ERR_TRUST_UNAVAILABLE, "",
+			      "It could not be found out now what the patient consents to: that is asked before the "
+			      "publication is delivered, and until then nobody is shown it.");
 }
 
 /* What was delivered while it waited is answered as if it had been now. */
@@ -194,7 +250,9 @@ static bool accept_anew(const struct transaction *t, const struct publication *p
 		return outcome_add(t->outcome, ERR_DUPLICATE, "",
 				   "Another submission waits under the uniqueId of this SubmissionSet: withdraw it, "
 				   "correct it by its Task, or give this one another uniqueId.");
-	return patient_verify(t, publication->metadata.submission_sets[0].patient_id) && item_put(t, publication, id);
+	return (publication->unresolved.count > 0 ||
+		patient_verify(t, publication->metadata.submission_sets[0].patient_id)) &&
+	       item_put(t, publication, id);
 }
 
 bool publication_accept(const struct transaction *t, struct publication *publication, struct provided *provided,
@@ -214,5 +272,5 @@ bool publication_accept(const struct transaction *t, struct publication *publica
 		return false;
 	if (state == -1 && !accept_anew(t, publication, id))
 		return false;
-	return publication_accepted(t, id, provided, answer);
+	return undecided_tell(t, publication) && publication_accepted(t, id, provided, answer);
 }

@@ -13,7 +13,8 @@ static bool dead_letter_open(const struct transaction *t, struct str task, struc
 		return outcome_add(t->outcome, ERR_FORBIDDEN, "",
 				   "Only who sent a publication, or an operator, may correct it.");
 	return (opened->item.state == OUTBOX_REFUSED && opened->metadata.submission_set_count == 1 &&
-		str_equal(opened->item.kind, STR(PUBLICATION_PROVIDE))) ||
+		(str_equal(opened->item.kind, STR(PUBLICATION_PROVIDE)) ||
+		 str_equal(opened->item.kind, STR(PUBLICATION_UNDECIDED)))) ||
 	       outcome_add(t->outcome, ERR_CONFLICT, "", "Only a publication that was refused can be corrected.");
 }
 

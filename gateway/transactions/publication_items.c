@@ -60,10 +60,12 @@ static bool parts_read(const struct transaction *t, struct publication_item *ope
 	return true;
 }
 
-/* Who may read of the patient: of what waits, one document of it at least. */
+/* Who may read of the patient: of what waits, one document of it at least. What is undecided is its sender's. */
 static bool reader_may_see(const struct transaction *t, const struct publication_item *opened)
 {
-	return !str_is_empty(opened->patient_id) &&
+	bool is_undecided = opened->item.part_count > 0 && str_equal(opened->item.kind, STR(PUBLICATION_UNDECIDED));
+
+	return !str_is_empty(opened->patient_id) && !is_undecided &&
 	       visible_waiting_any(t->visit, CONSENT_FIND, opened->patient_id, opened->metadata.document_entries,
 				   opened->metadata.document_entry_count);
 }

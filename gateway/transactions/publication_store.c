@@ -13,6 +13,7 @@ bool publication_keep(const struct transaction *t, const struct publication *pub
 	const struct metadata *metadata = &publication->metadata;
 	const struct publication_head head = { .caller = *t->caller,
 					       .unverified = publication->unverified,
+					       .unresolved = publication->unresolved,
 					       .is_unclear = publication->is_unclear };
 
 	buf_init(&parts->head, PUBLICATION_HEAD_BYTES_MAX);
@@ -58,12 +59,16 @@ static bool status_url_make(const struct transaction *t, const char *id, struct 
 static bool accepted_write(const struct transaction *t, struct buf *answer)
 {
 	struct json_writer writer;
+	struct outcome told;
 
-	outcome_inform(t->outcome, ERR_NONE, "",
+	outcome_init(&told);
+	outcome_inform(&told, ERR_NONE, "",
 		       "This is accepted and kept durably; it is not registered yet. Content-Location says where its "
 		       "end can be asked.");
+	for (size_t i = 0; i < t->outcome->count; i++)
+		outcome_take(&told, &t->outcome->issues[i]);
 	json_writer_init(&writer, answer);
-	operation_outcome_write(t->outcome, &writer);
+	operation_outcome_write(&told, &writer);
 	return json_writer_finish(&writer, t->outcome);
 }
 

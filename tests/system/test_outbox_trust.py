@@ -12,6 +12,7 @@ import trust
 class Trusted(unittest.TestCase):
     maxDiff = None
     max_age = 600
+    publication = {}
 
     @classmethod
     def setUpClass(cls):
@@ -24,8 +25,9 @@ class Trusted(unittest.TestCase):
         overrides = trust.trust_configuration(cls.directory, cls.domain)
         overrides["consent"]["max_age_seconds"] = cls.max_age
         overrides["consent"]["care_relationships"] = ["any|any"]
-        overrides["publication"] = {"degraded": "accept", "deadline_ms": 2000, "retry_seconds_max": 1,
-                                    "operators": [trust.DOCTOR + "-nobody", "client:queue-desk"]}
+        overrides["publication"] = dict({"degraded": "accept", "deadline_ms": 2000, "retry_seconds_max": 1,
+                                         "operators": [trust.DOCTOR + "-nobody", "client:queue-desk"]},
+                                        **cls.publication)
         back_end = cls.domain.back_end(
             registry_url=cls.proxy.url("/registry"), provide_url=cls.proxy.url("/repository"),
             repositories=[{"unique_id": support.REPOSITORY, "url": cls.proxy.url("/repository")}], timeout_ms=3000)
@@ -100,6 +102,7 @@ class WhoSees(Trusted):
 
 class NobodyKnows(Trusted):
     max_age = 0
+    publication = {"unverified_patient": "refuse"}
 
     def test_115_consent_that_is_not_known_denies(self):
         self.domain.kill()

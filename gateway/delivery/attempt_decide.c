@@ -1,0 +1,204 @@
+/* What nobody could say when a publication was accepted is asked before it is sent: who its patient is, and whether they
+ * permit its sender to publish it. Until then it is not asked after in the registry: it was never sent. */
+#include "gateway/access/cross_reference.h"
+#include "gateway/access/visible.h"
+#include "gateway/delivery/attempt.h"
+#include "gateway/run/clock.h"
+#include "mappers/base/hl7v2.h"
+
+/* --- who it is --- */
+
+/* Takes the patient's identifier in the affinity domain. */
+static enum stand value_take(struct attempt *attempt, const struct patient_identities *found, struct str *value)
+{
+	struct str affinity = attempt->delivery->options.config->patient_assigning_authority;
+
+	for (size_t i = 0; i < found->count; i++) {
+		if (!str_equal(found->items[i].authority, affinity))
+			continue;
+		if (value->data && !str_equal(*value, found->items[i].value)) {
+			outcome_add(&attempt->outcome, ERR_PATIENT_AMBIGUOUS, "",
+				    "The patient that it names could be several in the affinity domain: withdraw it, "
+				    "and "
+				    "publish it for one.");
+			return STAND_REFUSED;
+		}
+		*value = found->items[i].value;
+	}
+	return STAND_DELIVERED;
+}
+
+static enum stand name_resolve(struct attempt *attempt, struct str name, struct str *value)
+{
+	struct patient_identities found;
+	struct patient_identity identity;
+	struct outcome asking;
+	struct hl7_cx cx;
+
+	outcome_init(&asking);
+	if (!hl7_cx_parse(name, attempt->arena, &cx)) {
+		outcome_add(&attempt->outcome, ERR_INTERNAL, "", "What was kept of the publication cannot be read.");
+		return STAND_REFUSED;
+	}
+	identity = (struct patient_identity) { cx.authority.universal_id, cx.id };
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	switch (cross_reference_find(attempt->delivery->options.access, &attempt->south, &identity,
+				     clock_wall_ms() / 1000, &found, &asking)) {
+	case IDENTITY_OK:
+		return value_take(attempt, &found, value);
+	case IDENTITY_UNKNOWN_ID:
+	case IDENTITY_UNKNOWN_SOURCE:
+	case IDENTITY_UNKNOWN_TARGET:
+		return STAND_DELIVERED;
+	case IDENTITY_REFUSED:
+	case IDENTITY_FAILED:
+		break;
+	}
+	outcome_add(&attempt->outcome, ERR_BACKEND_DOWN, "", "It cannot be found out now who the patient is.");
+	return STAND_LATER;
+}
+
+static bool patient_set(struct attempt *attempt, struct str value)
+{
+	const struct hl7_cx cx = {
+		.id = value,
+		.authority = { .universal_id = attempt->delivery->options.config->patient_assigning_authority,
+			       .universal_id_type = STR("ISO") }
+	};
+	struct str patient_id = hl7_cx_write(&cx, attempt->arena);
+	struct metadata *metadata = &attempt->metadata;
+
+	if (!patient_id.data)
+		return outcome_add(&attempt->outcome, ERR_NO_MEMORY, "", "Try again later.");
+	metadata->submission_sets[0].patient_id = patient_id;
+	for (size_t i = 0; i < metadata->document_entry_count; i++)
+		metadata->document_entries[i].patient_id = patient_id;
+	for (size_t i = 0; i < metadata->folder_count; i++)
+		metadata->folders[i].patient_id = patient_id;
+	audit_patient(attempt->trail, patient_id, STR_NONE);
+	return true;
+}
+
+/* All names must mean the same patient. */
+static enum stand identify(struct attempt *attempt)
+{
+	struct str value = STR_NONE;
+
+	for (size_t i = 0; i < attempt->head.unresolved.count; i++) {
+		enum stand stand = name_resolve(attempt, attempt->head.unresolved.items[i], &value);
+
+		if (stand != STAND_DELIVERED)
+			return stand;
+	}
+	if (attempt->head.unresolved.count == 0)
+		return STAND_DELIVERED;
+	if (!value.data) {
+		outcome_add(&attempt->outcome, ERR_PATIENT_UNKNOWN, "",
+			    "Nobody is known here by the identifier that it names: retry it when the patient is, or "
+			    "withdraw it and publish it for a patient who is known.");
+		return STAND_REFUSED;
+	}
+	return patient_set(attempt, value) ? STAND_DELIVERED : STAND_LATER;
+}
+
+/* --- whether they permit it --- */
+
+/* Recorded as if the sender asked now. */
+static void decision_record(struct attempt *attempt, const struct visit *visit)
+{
+	size_t count = 0;
+	const struct visit_patient *patients = visit_patients(visit, &count);
+
+	for (size_t i = 0; i < count; i++)
+		audit_decision(attempt->trail, patients[i].patient_id, &patients[i].decided, patients[i].denied_count,
+			       patients[i].was_refused);
+}
+
+static enum stand permit(struct attempt *attempt)
+{
+	const struct metadata *metadata = &attempt->metadata;
+	struct str patient_id = metadata->submission_sets[0].patient_id;
+	struct outcome asking;
+	struct visit *visit;
+
+	outcome_init(&asking);
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	/* A patient was accepted for their own record alone. */
+	visit = visit_begin(attempt->delivery->options.access, &attempt->south, &attempt->head.caller, false,
+			    patient_id, clock_wall_ms() / 1000);
+	if (visit && visible_may_publish(visit, patient_id, metadata->document_entries, metadata->document_entry_count,
+					 NULL, &asking)) {
+		decision_record(attempt, visit);
+		return STAND_DELIVERED;
+	}
+	if (!visit || asking.issues[0].code != ERR_FORBIDDEN) {
+		outcome_add(&attempt->outcome, ERR_TRUST_UNAVAILABLE, "",
+			    "It cannot be found out now what the patient consents to.");
+		return STAND_LATER;
+	}
+	decision_record(attempt, visit);
+	outcome_add(&attempt->outcome, ERR_FORBIDDEN, "",
+		    "The patient's consent or this organisation's policy does not allow its sender to publish it: "
+		    "withdraw it, or retry it once they do.");
+	return STAND_REFUSED;
+}
+
+/* --- an ordinary publication --- */
+
+static enum stand item_put(struct attempt *attempt, struct buf *head, struct buf *metadata)
+{
+	size_t count = PUBLICATION_DOCUMENTS + attempt->metadata.document_entry_count;
+	struct str *parts = arena_array(attempt->arena, count, sizeof(*parts));
+	struct strs makes = { 0 };
+	struct strs needs = { 0 };
+
+	attempt->head.unresolved.count = 0;
+	publication_head_write(&attempt->head, head);
+	if (!parts || !publication_names(&attempt->metadata, attempt->arena, &makes, &needs) ||
+	    !attempt_documents(attempt) ||
+	    !publication_metadata_write(&attempt->metadata, attempt->arena, metadata, &attempt->outcome) ||
+	    head->failed || metadata->failed)
+		return STAND_LATER;
+	parts[PUBLICATION_HEAD] = buf_str(head);
+	parts[PUBLICATION_METADATA] = buf_str(metadata);
+	parts[PUBLICATION_ANSWER] = attempt->answer;
+	for (size_t i = 0; i < attempt->metadata.document_entry_count; i++)
+		parts[PUBLICATION_DOCUMENTS + i] = spool_view(attempt->documents[i].spool);
+	const struct outbox_new item = { .kind = STR(PUBLICATION_PROVIDE),
+					 .target = attempt->claim->item.target,
+					 .patient = attempt->metadata.submission_sets[0].patient_id,
+					 .makes = makes.items,
+					 .make_count = makes.count,
+					 .needs = needs.items,
+					 .need_count = needs.count,
+					 .parts = parts,
+					 .part_count = count };
+
+	switch (outbox_rework(attempt->delivery->outbox, attempt->claim, &item, &attempt->outcome)) {
+	case OUTBOX_DONE:
+		return STAND_DECIDED;
+	case OUTBOX_STALE:
+		return STAND_LOST;
+	case OUTBOX_DONE_FAILED:
+		break;
+	}
+	return STAND_LATER;
+}
+
+enum stand attempt_decide(struct attempt *attempt)
+{
+	enum stand stand = identify(attempt);
+	struct buf metadata;
+	struct buf head;
+
+	if (stand == STAND_DELIVERED)
+		stand = permit(attempt);
+	if (stand != STAND_DELIVERED)
+		return stand;
+	buf_init(&head, PUBLICATION_HEAD_BYTES_MAX);
+	buf_init(&metadata, PUBLICATION_METADATA_BYTES_MAX);
+	stand = item_put(attempt, &head, &metadata);
+	buf_free(&head);
+	buf_free(&metadata);
+	return stand;
+}
