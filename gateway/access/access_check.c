@@ -1,6 +1,7 @@
 /* What a configuration must have before the room of access can be opened: all that is wrong, not only the first. */
 #include "gateway/access/consent.h"
 #include "gateway/access/consents.h"
+#include "gateway/run/config_change.h"
 #include "gateway/state/cache.h"
 #include "gateway/state/vault.h"
 
@@ -14,8 +15,13 @@ static bool complain(struct outcome *outcome, const char *key, const char *text)
 /* A gateway that lets nobody in is a mistake. */
 static bool callers_check(const struct config *config, struct outcome *outcome)
 {
+	struct config_exposure exposures[CONFIG_EXPOSURES];
+	size_t exposed = config_exposed(config, exposures);
 	bool ok = true;
 
+	/* The file itself may be right, and where we listen another address until a restart. */
+	for (size_t i = 0; i < exposed; i++)
+		ok = outcome_add(outcome, ERR_VALUE_INVALID, exposures[i].key, "%s", exposures[i].text);
 	if (!config->access_anonymous && !config->issuers.count && !config->clients.count &&
 	    !config->demo_token_key.size)
 		ok = complain(outcome, "issuers",

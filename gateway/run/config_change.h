@@ -13,6 +13,14 @@ bool config_process_keep(struct config_set *set, const struct config *process, s
 /* The same for what a tenant keeps open (audit, last_known ...). */
 void config_state_keep(struct config *tenant, const struct config *state, struct buf *kept);
 
+/* What is for this machine alone and can be reached from elsewhere: the keys, and what to do. Returns how many. */
+#define CONFIG_EXPOSURES 2
+struct config_exposure {
+	const char *key;
+	const char *text;
+};
+size_t config_exposed(const struct config *config, struct config_exposure exposures[CONFIG_EXPOSURES]);
+
 /* Whether a gateway made of one would be another than one made of the other: in a key, or in a file that one of its keys
  * names. Names of the keys that differ are added to keys, comma-separated. */
 bool config_differs(const struct config *a, const struct config *b, struct buf *keys) MUST_CHECK;

@@ -1,4 +1,5 @@
 /* What no single row of the configuration can say: how its keys go together. */
+#include "gateway/run/config_change.h"
 #include "gateway/run/config_read.h"
 #include "mappers/base/oid.h"
 
@@ -161,19 +162,37 @@ static bool is_plain_name(struct str name)
 	return true;
 }
 
+size_t config_exposed(const struct config *config, struct config_exposure exposures[CONFIG_EXPOSURES])
+{
+	bool is_local = is_loopback(config->listen_address);
+	bool is_said_to_be = is_local && (!config->public_base.size || is_loopback(host_of(config->public_base)));
+	size_t count = 0;
+
+	if (config->access_anonymous && !is_local)
+		exposures[count++] = (struct config_exposure) {
+			"access.anonymous",
+			"Remove this, or listen on a loopback address such as 127.0.0.1: who can be "
+			"reached from elsewhere must know who asks."
+		};
+	if (config->demo_token_key.size && !is_said_to_be)
+		exposures[count++] = (struct config_exposure) {
+			"demo.token_key",
+			"Remove this, or let listen.address and public_base be a loopback address such "
+			"as 127.0.0.1: what others can reach must not take tokens that anybody here "
+			"can make."
+		};
+	return count;
+}
+
 static void check_access(const struct check *check, const struct config *config)
 {
+	struct config_exposure exposures[CONFIG_EXPOSURES];
+	size_t exposed = config_exposed(config, exposures);
+
 	if (!is_plain_name(config->tenant))
 		complain(check, "tenant", "Write letters, digits, dots and dashes.");
-	if (config->access_anonymous && !is_loopback(config->listen_address))
-		complain(check, "access.anonymous",
-			 "Remove this, or listen on a loopback address such as 127.0.0.1: who can be reached from "
-			 "elsewhere must know who asks.");
-	if (config->demo_token_key.size && !(is_loopback(config->listen_address) &&
-					     (!config->public_base.size || is_loopback(host_of(config->public_base)))))
-		complain(check, "demo.token_key",
-			 "Remove this, or let listen.address and public_base be a loopback address such as 127.0.0.1: "
-			 "what others can reach must not take tokens that anybody here can make.");
+	for (size_t i = 0; i < exposed; i++)
+		complain(check, exposures[i].key, exposures[i].text);
 	if ((config->issuers.count || config->authorization_server_key.size) && !config->public_base.size &&
 	    config->listen_port == 0)
 		complain(check, "public_base", "Give it: tokens are made for it.");
