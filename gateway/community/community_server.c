@@ -263,7 +263,23 @@ static bool part_open(struct tenant *tenant, void **part, struct outcome *outcom
 	return true;
 }
 
-const struct tenant_part community_part = { part_open, part_close };
+static bool part_check(const struct config *config, struct outcome *outcome)
+{
+	struct arena *arena;
+	struct saml_verifier *verifier;
+
+	if (config->community_port == 0)
+		return true;
+	arena = arena_new(SERVER_BYTES_MAX);
+	if (!arena)
+		return out_of_memory(outcome);
+	verifier = verifier_open(config, arena, outcome);
+	saml_verifier_close(verifier);
+	arena_free(arena);
+	return verifier != NULL;
+}
+
+const struct tenant_part community_part = { part_check, part_open, part_close };
 
 static bool soap_open(struct community_server *server, struct outcome *outcome)
 {
@@ -330,19 +346,6 @@ bool community_server_close(struct community_server *server, uint64_t grace_ms)
 	return true;
 }
 
-static bool issuers_check(const struct config *config, struct outcome *outcome)
-{
-	struct arena *arena = arena_new(SERVER_BYTES_MAX);
-	struct saml_verifier *verifier;
-
-	if (!arena)
-		return out_of_memory(outcome);
-	verifier = verifier_open(config, arena, outcome);
-	saml_verifier_close(verifier);
-	arena_free(arena);
-	return verifier != NULL;
-}
-
 bool community_server_check(const struct config_set *configs, struct outcome *outcome)
 {
 	const struct server_tls tls = tls_of(&configs->process);
@@ -354,7 +357,7 @@ bool community_server_check(const struct config_set *configs, struct outcome *ou
 	for (size_t i = 0; i < configs->count; i++) {
 		size_t before = outcome->count;
 
-		ok = issuers_check(&configs->tenants[i], outcome) && ok;
+		ok = part_check(&configs->tenants[i], outcome) && ok;
 		tenant_issues_name(configs, i, before, outcome);
 	}
 	return ok;

@@ -8,8 +8,10 @@
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
 #include "gateway/run/thread.h"
+#include "gateway/state/outbox_manage.h"
 
 #define JOB_BYTES_MAX   ((size_t)256 * 1024 * 1024)
+#define COUNT_BYTES_MAX ((size_t)1024 * 1024)
 #define LOOK_MS_MAX     1000 /* what other gateways put rings no bell here */
 #define PURGE_MS        60000
 #define COUNT_MS        1000
@@ -275,13 +277,52 @@ static bool threads_begin(struct delivery *delivery, struct outcome *outcome)
 	return true;
 }
 
+static bool undelivered(struct outbox *outbox, uint64_t *total, struct outcome *outcome)
+{
+	struct arena *arena = arena_new(COUNT_BYTES_MAX);
+	struct outbox_count *counts;
+	size_t count = 0;
+	bool ok = (arena || out_of_memory(outcome)) && outbox_counts(outbox, arena, &counts, &count, outcome);
+
+	*total = 0;
+	for (size_t i = 0; ok && i < count; i++) {
+		if (OUTBOX_STATE_BIT(counts[i].state) & OUTBOX_UNDELIVERED)
+			*total += counts[i].count;
+	}
+	arena_free(arena);
+	return ok;
+}
+
+bool delivery_undelivered(const struct delivery *delivery, uint64_t *count, struct outcome *outcome)
+{
+	*count = 0;
+	return !delivery || undelivered(delivery->outbox, count, outcome);
+}
+
+/* What was accepted under other settings is delivered all the same. */
+static bool has_work(const struct config *config)
+{
+	struct outcome looking;
+	struct outbox *outbox;
+	uint64_t count;
+	bool has;
+
+	if (config->publication_degraded == CONFIG_DEGRADED_ACCEPT || config->publication_share.count > 0)
+		return true;
+	outcome_init(&looking);
+	if (!outbox_open(config, config->tenant, config->state_directory, OUTBOX_VISITOR, &outbox, &looking) || !outbox)
+		return false;
+	has = !undelivered(outbox, &count, &looking) || count > 0;
+	outbox_close(outbox);
+	return has;
+}
+
 bool delivery_open(const struct delivery_options *options, struct delivery **delivery, struct outcome *outcome)
 {
 	struct delivery *opened;
 
 	*delivery = NULL;
-	if (options->config->publication_degraded != CONFIG_DEGRADED_ACCEPT &&
-	    options->config->publication_share.count == 0)
+	if (!has_work(options->config))
 		return true;
 	if (!share_check(options->config, outcome))
 		return false;

@@ -35,8 +35,8 @@ struct delivery_options {
 	struct str base;
 };
 
-/* Opens the outbox and begins to deliver; *delivery is NULL where publication.degraded refuses and nothing is shared. Errors: those of
- * outbox_open, ERR_VALUE_INVALID (no state_directory), ERR_NO_MEMORY. */
+/* Opens the outbox and begins to deliver; *delivery is NULL where publication.degraded refuses, nothing is shared, and nothing
+ * waits from before. Errors: those of outbox_open, ERR_VALUE_INVALID (no state_directory), ERR_NO_MEMORY. */
 bool delivery_open(const struct delivery_options *options, struct delivery **delivery,
 		   struct outcome *outcome) MUST_CHECK;
 
@@ -45,6 +45,10 @@ bool delivery_open(const struct delivery_options *options, struct delivery **del
 void delivery_close(struct delivery *delivery);
 
 struct outbox *delivery_outbox(const struct delivery *delivery);
+
+/* How many items are not delivered yet, dead letters among them; none without delivery (NULL). Errors: those of the
+ * outbox. */
+bool delivery_undelivered(const struct delivery *delivery, uint64_t *count, struct outcome *outcome) MUST_CHECK;
 
 /* True while the back-end does not take what is sent: a direct attempt would only cost its client time. */
 bool delivery_target_is_away(const struct delivery *delivery, struct str target);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "gateway/delivery/delivery.h"
 #include "gateway/run/config_change.h"
 #include "gateway/run/log.h"
 #include "gateway/state/cache.h"
@@ -168,39 +169,116 @@ static void name_add(struct buf *names, struct str name, struct str keys)
 		buf_printf(names, " (%.*s)", STR_ARG(keys));
 }
 
-/* The tenant of these settings: the one that is there when nothing has changed, otherwise a new one. */
-static bool tenant_renew(struct tenants *tenants, struct config_set *configs, size_t index, struct kept_set *set,
+/* What becomes of one tenant. */
+struct renewal {
+	struct config *config;
+	struct kept_stores *kept;   /* given on when it is opened; NULL: none are open */
+	struct kept_tenant *before; /* NULL: there is none */
+	bool is_same;               /* nothing has changed: before stays */
+};
+
+/* Looks what becomes of it, and whether it may: nothing is opened yet. */
+static bool renewal_make(struct tenants *tenants, struct config *config, struct renewal *renewal,
 			 struct tenants_change *change, struct outcome *outcome)
 {
-	struct config *config = &configs->tenants[index];
-	const struct log_tenant log_before = log_tenant_set(config->tenant);
-	struct kept_stores *kept = kept_stores_take(tenants, config);
-	struct kept_tenant *before = predecessor_of(tenants, config);
-	struct kept_tenant *tenant = before;
-	size_t issue_count = outcome->count;
 	struct buf keys;
+	bool ok;
+
+	*renewal = (struct renewal) { .config = config,
+				      .kept = kept_stores_take(tenants, config),
+				      .before = predecessor_of(tenants, config) };
+	if (renewal->kept)
+		config_state_keep(config, renewal->kept->config, &change->kept);
+	buf_init(&keys, NAMES_BYTES_MAX);
+	renewal->is_same = renewal->before && !config_differs(renewal->before->config, config, &keys);
+	if (renewal->is_same)
+		change->unchanged_count++;
+	else
+		name_add(renewal->before ? &change->changed : &change->added, config->tenant, buf_str(&keys));
+	buf_free(&keys);
+	if (renewal->is_same || !tenants->now)
+		return true;
+	ok = gateway_check(config, outcome);
+	return (!tenants->part || tenants->part->check(config, outcome)) && ok;
+}
+
+/* The tenant itself. */
+static bool renewal_open(struct tenants *tenants, struct config_set *configs, struct renewal *renewal,
+			 struct kept_set *set, struct outcome *outcome)
+{
+	struct kept_stores *kept = renewal->kept;
+	struct kept_tenant *tenant = renewal->before;
+
+	renewal->kept = NULL;
+	if (renewal->is_same) {
+		atomic_fetch_add(&tenant->owners, 1);
+		kept_stores_release(tenants, kept);
+	} else if (!kept_tenant_open(tenants, configs, renewal->config, kept, &tenant, outcome)) {
+		return false;
+	}
+	set_add(set, tenant);
+	return true;
+}
+
+/* Who goes for good would take along what waits: it is on the disk, and nobody would deliver it. */
+static bool removal_check(const struct kept_tenant *tenant, const struct renewal *renewals, size_t count,
+			  struct outcome *outcome)
+{
+	struct outcome counting;
+	uint64_t waiting = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (renewals[i].kept == tenant->kept)
+			return true;
+	}
+	outcome_init(&counting);
+	if (!delivery_undelivered(tenant->public.gateway->delivery, &waiting, &counting))
+		return outcome_add(outcome, ERR_STORAGE, "tenants",
+				   "Keep %.*s until the outbox can be read: it may have publications that wait.",
+				   STR_ARG(tenant->public.name));
+	return waiting == 0 ||
+	       outcome_add(outcome, ERR_CONFLICT, "tenants",
+			   "Keep %.*s until what waits of it is delivered or withdrawn (passerelle queue): %llu "
+			   "publications and changes.",
+			   STR_ARG(tenant->public.name), (unsigned long long)waiting);
+}
+
+static bool removals_check(const struct tenants *tenants, const struct renewal *renewals, size_t count,
+			   struct outcome *outcome)
+{
+	const struct kept_set *now = tenants->now;
 	bool ok = true;
 
-	if (kept)
-		config_state_keep(config, kept->stores->config, &change->kept);
-	buf_init(&keys, NAMES_BYTES_MAX);
-	if (before && !config_differs(before->config, config, &keys)) {
-		atomic_fetch_add(&before->owners, 1);
-		change->unchanged_count++;
-		kept_stores_release(tenants, kept);
-	} else if (tenants->now && !gateway_check(config, outcome)) {
-		ok = false;
-		kept_stores_release(tenants, kept);
-	} else {
-		ok = kept_tenant_open(tenants, configs, config, kept, &tenant, outcome);
-		name_add(before ? &change->changed : &change->added, config->tenant, buf_str(&keys));
+	for (size_t i = 0; now && i < now->public.count; i++)
+		ok = removal_check((const struct kept_tenant *)now->items[i], renewals, count, outcome) && ok;
+	return ok;
+}
+
+/* All are looked at before the first one is opened, and begins to deliver to its back-ends. */
+static bool set_fill(struct tenants *tenants, struct config_set *configs, struct renewal *renewals,
+		     struct kept_set *set, struct tenants_change *change, struct outcome *outcome)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < configs->count; i++) {
+		const struct log_tenant log_before = log_tenant_set(configs->tenants[i].tenant);
+		size_t issue_count = outcome->count;
+
+		ok = renewal_make(tenants, &configs->tenants[i], &renewals[i], change, outcome) && ok;
+		tenant_issues_name(configs, i, issue_count, outcome);
+		log_tenant_restore(&log_before);
 	}
-	buf_free(&keys);
-	if (ok)
-		set_add(set, tenant);
-	else
-		tenant_issues_name(configs, index, issue_count, outcome);
-	log_tenant_restore(&log_before);
+	ok = removals_check(tenants, renewals, configs->count, outcome) && ok;
+	for (size_t i = 0; ok && i < configs->count; i++) {
+		const struct log_tenant log_before = log_tenant_set(configs->tenants[i].tenant);
+		size_t issue_count = outcome->count;
+
+		ok = renewal_open(tenants, configs, &renewals[i], set, outcome);
+		tenant_issues_name(configs, i, issue_count, outcome);
+		log_tenant_restore(&log_before);
+	}
+	for (size_t i = 0; i < configs->count; i++)
+		kept_stores_release(tenants, renewals[i].kept);
 	return ok;
 }
 
@@ -209,14 +287,14 @@ static struct kept_set *set_make(struct tenants *tenants, struct config_set *con
 				 struct outcome *outcome)
 {
 	struct kept_set *set = set_new(configs);
-	bool ok = true;
+	struct renewal *renewals = calloc(configs->count, sizeof(*renewals));
+	bool ok = false;
 
-	if (!set) {
+	if (set && renewals)
+		ok = set_fill(tenants, configs, renewals, set, change, outcome);
+	else
 		out_of_memory(outcome);
-		return NULL;
-	}
-	for (size_t i = 0; i < configs->count; i++)
-		ok = tenant_renew(tenants, configs, i, set, change, outcome) && ok;
+	free(renewals);
 	if (!ok) {
 		set_release(tenants, set);
 		return NULL;

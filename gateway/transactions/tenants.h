@@ -25,6 +25,8 @@ struct worker_share tenant_share(const struct tenant *tenant, bool asks);
 
 /* What another room makes of each tenant: after its gateway, which it may borrow, and until before that is closed. */
 struct tenant_part {
+	/* Whether it could be opened, as far as the configuration and the files that it names tell. */
+	bool (*check)(const struct config *config, struct outcome *outcome);
 	bool (*open)(struct tenant *tenant, void **part, struct outcome *outcome);
 	void (*close)(void *part); /* also for NULL */
 };
@@ -56,8 +58,8 @@ void tenants_change_free(struct tenants_change *change);
 
 /* Reads the configuration at path anew and puts the tenants that it makes in the place of those that are there, all at
  * once: who takes from now on takes of the new ones. One that did not change stays as it is; what is replaced is closed
- * when the last who took it has given it back. False with all faults: then nothing has changed. From one thread at a
- * time. change is to be freed in either case. */
+ * when the last who took it has given it back. False with all faults (one is a tenant that goes while publications of it
+ * wait): then nothing has changed. From one thread at a time. change is to be freed in either case. */
 bool tenants_reload(struct tenants *tenants, const char *path, struct tenants_change *change,
 		    struct outcome *outcome) MUST_CHECK;
 
