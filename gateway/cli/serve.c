@@ -1,5 +1,6 @@
 /* passerelle serve and passerelle domain: a server each, from its configuration until a signal. */
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -126,8 +127,38 @@ static bool servers_open(struct tenants *tenants, struct servers *servers, struc
 		return false;
 	if (community_server_open(tenants, &servers->community, outcome))
 		return true;
-	(void)fhir_server_close(servers->fhir);
+	if (fhir_server_close(servers->fhir))
+		servers->fhir = NULL;
 	return false;
+}
+
+struct ending {
+	struct community_server *community;
+	uint64_t grace_ms;
+	bool is_closed;
+};
+
+static void *community_end(void *ctx)
+{
+	struct ending *ending = ctx;
+
+	ending->is_closed = community_server_close(ending->community, ending->grace_ms);
+	return NULL;
+}
+
+/* Both at once: neither's stragglers take the other's time. */
+static bool servers_close(const struct servers *servers, uint64_t grace_ms)
+{
+	struct ending ending = { .community = servers->community, .grace_ms = grace_ms };
+	pthread_t thread;
+	bool has_thread = servers->community && pthread_create(&thread, NULL, community_end, &ending) == 0;
+	bool is_closed = fhir_server_close(servers->fhir);
+
+	if (has_thread)
+		pthread_join(thread, NULL);
+	else
+		community_end(&ending);
+	return is_closed && ending.is_closed;
 }
 
 static void reload_failed(const struct outcome *outcome)
@@ -152,12 +183,14 @@ static void reload(void *ctx)
 	struct outcome outcome;
 
 	outcome_init(&outcome);
-	if (!tenants_reload(reloading->tenants, reloading->path, &change, &outcome))
+	if (!tenants_reload(reloading->tenants, reloading->path, &change, &outcome)) {
 		reload_failed(&outcome);
-	else
-		LOG(INFO, LOG_CONFIG_RELOAD, NULL, LOG_C("state", "the new configuration holds"),
-		    LOG_TEXT("added", buf_str(&change.added)), LOG_TEXT("changed", buf_str(&change.changed)),
-		    LOG_TEXT("removed", buf_str(&change.removed)), LOG_NUMBER("unchanged", change.unchanged_count));
+		tenants_change_free(&change);
+		return;
+	}
+	LOG(INFO, LOG_CONFIG_RELOAD, NULL, LOG_C("state", "the new configuration holds"),
+	    LOG_TEXT("added", buf_str(&change.added)), LOG_TEXT("changed", buf_str(&change.changed)),
+	    LOG_TEXT("removed", buf_str(&change.removed)), LOG_NUMBER("unchanged", change.unchanged_count));
 	if (change.kept.size)
 		LOG(WARN, LOG_CONFIG_RELOAD, NULL, LOG_C("state", "keys that changed take effect at restart"),
 		    LOG_TEXT("keys", buf_str(&change.kept)));
@@ -170,25 +203,27 @@ static int tenants_serve(struct tenants *tenants, const struct config_set *confi
 	struct reloading reloading = { tenants, options->config_path };
 	struct servers servers;
 	struct outcome outcome;
+	bool has_begun;
 	bool closed;
 
 	outcome_init(&outcome);
 	if (!servers_open(tenants, &servers, &outcome)) {
 		outcome_print(&outcome);
-		tenants_close(tenants);
+		if (!servers.fhir)
+			tenants_close(tenants);
 		return EXIT_FAILED;
 	}
 	serve_announce(configs);
-	if (pid_file_write(options->pid_path))
+	has_begun = pid_file_write(options->pid_path);
+	if (has_begun)
 		signal_wait(reload, &reloading);
-	closed = community_server_close(servers.community, configs->process.limits_stop_seconds * 1000) &&
-		 fhir_server_close(servers.fhir);
+	closed = servers_close(&servers, configs->process.limits_stop_seconds * 1000);
 	/* What requests that are still under way use is not taken from them: the process ends. */
 	if (closed)
 		tenants_close(tenants);
 	pid_file_remove(options->pid_path);
 	LOG(INFO, LOG_PROGRAM_STOP, NULL, LOG_C("state", closed ? "stopped" : "stopped with requests unfinished"));
-	return closed ? EXIT_DONE : EXIT_FAILED;
+	return closed && has_begun ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int gateway_serve(struct config_set *configs, const struct server_command_options *options)
@@ -219,6 +254,7 @@ static int domain_serve(const struct config *config, const char *pid_path)
 {
 	struct domain *opened = NULL;
 	struct outcome outcome;
+	bool has_begun;
 
 	outcome_init(&outcome);
 	if (!domain_open(config, &opened, &outcome)) {
@@ -233,12 +269,13 @@ static int domain_serve(const struct config *config, const char *pid_path)
 	    LOG_C("assertions", !config->domain_xua_issuers.count ? "not looked at"
 				: config->domain_xua_required     ? "required"
 								  : "optional"));
-	if (pid_file_write(pid_path))
+	has_begun = pid_file_write(pid_path);
+	if (has_begun)
 		signal_wait(NULL, NULL);
 	domain_close(opened);
 	pid_file_remove(pid_path);
 	LOG(INFO, LOG_PROGRAM_STOP, NULL, LOG_C("state", "stopped"));
-	return EXIT_DONE;
+	return has_begun ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int domain(const struct server_command_options *options)

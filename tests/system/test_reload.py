@@ -1,0 +1,166 @@
+"""What a reload, or a restart with other settings, must not do: open doors, or forget what was accepted."""
+import copy
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+
+import inward
+import support
+from support import BINARY, Domain, Gateway, request, wait_until, write_configuration
+
+NORD, SUD = "hopital-nord", "hopital-sud"
+ACCEPT = {"degraded": "accept", "retry_seconds_max": 1}
+
+
+class ReloadStand(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="passerelle-")
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+        self.port = support.free_port()  # of the registry that is not there yet
+
+    def back_end(self, port=None):
+        url = "http://127.0.0.1:%d/" % (port or self.port)
+        return {"name": "hcm", "source": 1, "registry_url": url + "registry", "provide_url": url + "repository",
+                "repositories": [{"unique_id": support.REPOSITORY, "url": url + "repository"}]}
+
+    def start(self, **overrides):
+        gateway = Gateway(self.directory, [self.back_end()], **overrides)
+        self.addCleanup(gateway.kill)
+        with open(gateway.configuration_path, encoding="utf-8") as file:
+            return gateway, json.load(file)
+
+    def domain(self):
+        domain = Domain(self.directory, port=self.port)
+        self.addCleanup(domain.kill)
+        return domain
+
+    def reload(self, gateway, configuration):
+        """The lines that the gateway writes about it."""
+        def lines():
+            return [json.loads(line) for line in gateway.log().split("\n") if '"config.reload"' in line]
+        before = len(lines())
+        write_configuration(gateway.configuration_path, copy.deepcopy(configuration))
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(lines()) > before, "the reload to be told of")
+        return lines()[before:]
+
+    def accepted(self, gateway, base=None, patient=support.PATIENT):
+        """(uniqueId, status URL) of a publication that waits."""
+        bundle = support.demo_bundle(b"written in the outage", "text/plain", patient=patient)
+        answer = request("POST", base or gateway.base, {"Content-Type": "application/fhir+json"}, json.dumps(bundle).encode())
+        self.assertEqual(answer.status, 202, answer)
+        return support.document_oid(bundle), answer.header("Content-Location")
+
+    def queue(self, gateway, *words):
+        return subprocess.run([BINARY, "queue", *words, "--config", gateway.configuration_path], capture_output=True,
+                              text=True, check=False)
+
+
+class Doors(ReloadStand):
+    def test_what_is_for_this_machine_alone_is_not_opened_to_others(self):
+        """The new file listens on loopback, which takes effect at a restart; until then others reach the gateway."""
+        port = support.free_port()
+        gateway, before = self.start(port=port, listen={"address": "0.0.0.0", "port": port},
+                                     public_base="http://127.0.0.1:1/fhir",
+                                     access={"anonymous": False}, demo={"organization": "2.999.1"},
+                                     issuers=[{"issuer": "https://issuer.example", "jwks_url": "http://127.0.0.1:1/jwks"}])
+        key = support.signing_key(os.path.join(self.directory, "demo-tokens.pem"))
+        line = self.reload(gateway, dict(before, listen=dict(before["listen"], address="127.0.0.1"),
+                                         demo={"token_key": key}))[0]
+        self.assertEqual((line["state"], line.get("path")), ("the old configuration stays", "demo.token_key"), line)
+        line = self.reload(gateway, dict(before, listen=dict(before["listen"], address="127.0.0.1")))[0]
+        self.assertEqual(line["state"], "the new configuration holds")
+        gateway.stop()
+
+
+class Accepted(ReloadStand):
+    def delivered(self, gateway, oid, url):
+        domain = self.domain()
+        wait_until(lambda: request("GET", url).status == 200, "the delivery")
+        self.assertEqual(gateway.find(identifier="urn:oid:" + oid).json()["total"], 1)
+        gateway.stop()
+        domain.stop()
+
+    def test_what_was_accepted_is_delivered_when_no_more_is_accepted(self):
+        gateway, configuration = self.start(publication=ACCEPT)
+        oid, url = self.accepted(gateway)
+        self.reload(gateway, dict(configuration, publication={"degraded": "refuse"}))
+        self.assertEqual(request("GET", url).status, 202)
+        bundle = support.demo_bundle(b"too late", "text/plain")
+        self.assertEqual(gateway.publish(bundle).status, 503)
+        self.delivered(gateway, oid, url)
+
+    def test_and_after_a_restart_as_well(self):
+        gateway, configuration = self.start(publication=ACCEPT)
+        oid, url = self.accepted(gateway)
+        gateway.stop()
+        gateway, _ = self.start(port=gateway.port, publication={"degraded": "refuse"})
+        self.delivered(gateway, oid, url)
+
+    def tenants(self, *names, **more):
+        for name in (NORD, SUD):
+            write_configuration(os.path.join(self.directory, name + ".yaml"), more.get(name.replace("-", "_"), {}))
+        return {"default_tenant": NORD, "tenants": [{"name": name, "file": name + ".yaml"} for name in names]}
+
+    def test_a_tenant_does_not_go_while_something_of_it_waits(self):
+        gateway, configuration = self.start(publication=ACCEPT, **self.tenants(NORD, SUD))
+        _, url = self.accepted(gateway, gateway.base + "/" + SUD)
+        alone = dict(configuration, tenants=configuration["tenants"][:1])
+        line = self.reload(gateway, alone)[0]
+        self.assertEqual(line["state"], "the old configuration stays")
+        self.assertIn("Keep %s until what waits of it is delivered or withdrawn" % SUD, line["text"])
+        self.assertEqual(request("GET", url).status, 202)
+        write_configuration(gateway.configuration_path, configuration)
+        listed = self.queue(gateway, "list", "--tenant", SUD, "--json")
+        item = json.loads(listed.stdout.splitlines()[0])["id"]
+        # Not in the moment in which it is being tried.
+        wait_until(lambda: self.queue(gateway, "drop", item, "--tenant", SUD).returncode == 0, "the withdrawal")
+        line = self.reload(gateway, alone)[0]
+        self.assertEqual((line["state"], line.get("removed")), ("the new configuration holds", SUD))
+        gateway.stop()
+
+    def test_what_a_refused_reload_names_is_not_delivered_to(self):
+        gateway, configuration = self.start(publication=ACCEPT, **self.tenants(NORD, SUD))
+        for number in range(1, 10):
+            self.accepted(gateway, patient="IHEBLUE-100%d" % number)
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        elsewhere = self.back_end(listener.getsockname()[1])
+        self.tenants(hopital_nord={"back_ends": [elsewhere]},
+                     hopital_sud={"back_ends": [dict(self.back_end(), ca_file="not-there.pem")]})
+        for _ in range(10):
+            self.assertEqual(self.reload(gateway, configuration)[0]["state"], "the old configuration stays")
+        gateway.stop()
+        listener.setblocking(False)
+        self.assertRaises(BlockingIOError, listener.accept)
+
+
+class Ending(inward.InwardStand):
+    sections = {"limits": {"stop_seconds": 20}}
+
+    def test_both_doors_close_at_once(self):
+        """A community's request that does not end keeps nobody from closing the FHIR listener."""
+        self.letter("IHEBLUE-1001")
+        self.domain.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.domain.process.send_signal, signal.SIGCONT)
+        asking = threading.Thread(target=self.find, args=("IHEBLUE-1001",))
+        asking.start()
+        wait_until(lambda: re.search(rb"^passerelle_calls_under_way{.*} 1$", request(
+            "GET", "http://127.0.0.1:%d/metrics" % self.gateway.port).body, re.M), "the question to the registry")
+        self.gateway.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not support.accepts(self.gateway.port) and not support.accepts(self.port), "closed doors")
+        self.assertIsNone(self.gateway.process.poll(), "it still waits for the request in flight")
+        self.domain.process.send_signal(signal.SIGCONT)
+        asking.join()
+        self.gateway.process.wait(40)
+
+
+if __name__ == "__main__":
+    unittest.main()
