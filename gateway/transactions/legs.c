@@ -32,6 +32,7 @@ static bool leg_open(struct legs *legs, struct source *source, struct leg *leg)
 		return no_memory(t);
 	outcome_init(&leg->outcome);
 	leg->t.legs = legs;
+	leg->left_ms = t->gateway->config->federation_deadline_ms;
 	leg->t.source = source;
 	leg->t.south.backend = &source->backend;
 	leg->t.south.arena = arena;
@@ -91,15 +92,17 @@ struct search_sources legs_sources(const struct legs *legs)
 	return sources;
 }
 
-/* A source whose answers take all memory is missing like one that does not answer, and takes nobody along. */
+/* A source whose answers take all memory is missing like one that does not answer, and takes nobody along. Nor does one that
+ * has used up its time: the others have theirs. */
 static bool leg_read(struct leg *leg)
 {
 	struct legs *legs = leg->legs;
+	bool ok = legs->read(leg, legs->ctx);
 
-	return legs->read(leg, legs->ctx) &&
-	       (arena_used(leg->t.south.arena) <= legs->t->gateway->config->limits_request_memory ||
-		outcome_add(leg->t.outcome, ERR_TOO_COSTLY, "",
-			    "Narrow the search: its answer takes too much memory."));
+	leg->left_ms = deadline_left_ms(leg->t.south.deadline);
+	return ok && (arena_used(leg->t.south.arena) <= legs->t->gateway->config->limits_request_memory ||
+		      outcome_add(leg->t.outcome, ERR_TOO_COSTLY, "",
+				  "Narrow the search: its answer takes too much memory."));
 }
 
 static void leg_run(struct worker_job *job, bool expired)
@@ -117,12 +120,11 @@ static void leg_run(struct worker_job *job, bool expired)
 }
 
 /* A leg ends before its request does, so that joining it needs no abandoning. */
-static struct deadline leg_deadline(const struct transaction *t)
+static struct deadline run_deadline(const struct transaction *t)
 {
 	uint64_t left_ms = deadline_left_ms(t->south.deadline);
-	uint64_t own_ms = left_ms > 2 * JOIN_TIME_MS ? left_ms - JOIN_TIME_MS : left_ms / 2;
 
-	return deadline_part(deadline_in(own_ms), t->gateway->config->federation_deadline_ms);
+	return deadline_in(left_ms > 2 * JOIN_TIME_MS ? left_ms - JOIN_TIME_MS : left_ms / 2);
 }
 
 static void leg_start(struct legs *legs, struct leg *leg)
@@ -142,7 +144,7 @@ static void leg_start(struct legs *legs, struct leg *leg)
 
 static void legs_walk(struct legs *legs)
 {
-	struct deadline deadline = leg_deadline(legs->t);
+	struct deadline deadline = run_deadline(legs->t);
 	struct leg *own = NULL;
 
 	pthread_mutex_init(&legs->lock, NULL);
@@ -152,7 +154,7 @@ static void legs_walk(struct legs *legs)
 
 		if (!leg->wanted)
 			continue;
-		leg->t.south.deadline = deadline;
+		leg->t.south.deadline = deadline_part(deadline, leg->left_ms);
 		leg->t.outcome = &leg->outcome;
 		leg->answers = NULL;
 		leg->answer_count = 0;

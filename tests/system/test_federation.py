@@ -258,6 +258,16 @@ class Missing(Networks):
         self.assertEqual([oid_of(each) for each in matches(found)], [self.here])
         self.assertMissing(found, "dsp")
 
+    def test_one_is_slow_again_and_again(self):
+        """Each has one time for all that a search asks of it."""
+        def slowly(exchange):
+            threading.Event().wait(2)
+            proxy.passing(exchange)
+        self.dsp_proxy.script(QUERY, *[slowly] * 10)
+        found = self.find(_lastUpdated="ge2024")
+        self.assertEqual([oid_of(each) for each in matches(found)], [self.here])
+        self.assertMissing(found, "dsp")
+
     def test_one_talks_nonsense(self):
         self.dsp_proxy.script(QUERY, proxy.answering(200, "text/html", b"<html>Welcome</html>"))
         found = self.find()
