@@ -71,36 +71,69 @@ void issues_take(struct outcome *outcome, const struct outcome *from, const stru
 	}
 }
 
-/* What was found of a patient, by name. */
-struct asking {
-	const struct str *unique_ids;
-	size_t count;
+/* Documents that were found, by name. */
+struct name {
+	struct str unique_id;
 	struct str patient_id; /* CX here */
 };
+struct asking {
+	const struct name *names;
+	size_t count;
+};
 
-/* What a source has under these names passes its visit, which remembers what may not be seen. */
-static bool copies_read(struct leg *leg, const void *ctx)
+/* What a source has under the names from first on of its patient passes the visit, which remembers what may not be seen. */
+static bool copies_of_patient(struct leg *leg, const struct asking *asking, size_t first)
 {
-	const struct asking *asking = ctx;
-	const struct transaction *t = &leg->t;
+	struct transaction *t = &leg->t;
+	struct str patient_id = asking->names[first].patient_id;
+	struct str *unique_ids = arena_array(t->south.arena, asking->count - first, sizeof(*unique_ids));
+	size_t count = 0;
 
-	leg->t.south.patient_id = STR_NONE;
-	if (!visit_patient_there(t->visit, asking->patient_id, &leg->t.south.patient_id, t->outcome))
+	if (!unique_ids)
+		return no_memory(t);
+	if (!visit_patient_there(t->visit, patient_id, &t->south.patient_id, t->outcome))
 		return false;
-	if (!leg->t.south.patient_id.data)
+	if (!t->south.patient_id.data)
 		return true;
-	for (size_t begin = 0; begin < asking->count; begin += SEARCH_BATCH) {
-		size_t batch = asking->count - begin < SEARCH_BATCH ? asking->count - begin : SEARCH_BATCH;
+	for (size_t i = first; i < asking->count; i++) {
+		if (str_equal(asking->names[i].patient_id, patient_id))
+			unique_ids[count++] = asking->names[i].unique_id;
+	}
+	for (size_t begin = 0; begin < count; begin += SEARCH_BATCH) {
+		size_t batch = count - begin < SEARCH_BATCH ? count - begin : SEARCH_BATCH;
 		struct stored_query query;
 		struct metadata ignored;
 
-		if (!get_query(STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryUniqueId"), true,
-			       asking->unique_ids + begin, batch, registry_home(t), t->south.arena, &query))
+		if (!get_query(STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryUniqueId"), true, unique_ids + begin,
+			       batch, registry_home(t), t->south.arena, &query))
 			return no_memory(t);
 		if (!registry_ask(t, &query, &ignored))
 			return false;
 	}
 	return true;
+}
+
+static bool is_first_of_patient(const struct asking *asking, size_t index)
+{
+	for (size_t i = 0; i < index; i++) {
+		if (str_equal(asking->names[i].patient_id, asking->names[index].patient_id))
+			return false;
+	}
+	return true;
+}
+
+/* Each patient by themselves: a registry answers about one (XDSResultNotSinglePatient, TF-2 3.18.4.1.2.7), a source may not
+ * know another, and what fails for one says nothing of the others. */
+static bool copies_read(struct leg *leg, const void *ctx)
+{
+	const struct asking *asking = ctx;
+	bool ok = true;
+
+	for (size_t i = 0; i < asking->count; i++) {
+		if (is_first_of_patient(asking, i))
+			ok = copies_of_patient(leg, asking, i) && ok;
+	}
+	return ok;
 }
 
 /* Another source, unless the search that t is a leg of is done with it: it has shown all that the patient has there, or does
@@ -149,23 +182,21 @@ static bool copies_ask(const struct transaction *t, const struct asking *asking)
 
 bool hidden_elsewhere_drop(const struct transaction *t, struct metadata *found)
 {
-	struct str *unique_ids;
+	struct name *names;
 	struct asking asking = { 0 };
 
 	if (is_alone(t))
 		return true;
-	unique_ids = arena_array(t->south.arena, found->document_entry_count, sizeof(*unique_ids));
-	if (!unique_ids)
+	names = arena_array(t->south.arena, found->document_entry_count, sizeof(*names));
+	if (!names)
 		return no_memory(t);
 	for (size_t i = 0; i < found->document_entry_count; i++) {
 		const struct document_entry *entry = &found->document_entries[i];
 
-		if (str_is_empty(entry->unique_id) || !visible_by_document(t->visit, CONSENT_FIND, entry->patient_id))
-			continue;
-		unique_ids[asking.count++] = entry->unique_id;
-		asking.patient_id = entry->patient_id;
+		if (!str_is_empty(entry->unique_id) && visible_by_document(t->visit, CONSENT_FIND, entry->patient_id))
+			names[asking.count++] = (struct name) { entry->unique_id, entry->patient_id };
 	}
-	asking.unique_ids = unique_ids;
+	asking.names = names;
 	if (asking.count > 0 && is_anybody_asked(t) && !copies_ask(t, &asking))
 		return false;
 	visible_everywhere(t->visit, found);

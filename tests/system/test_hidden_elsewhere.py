@@ -1,6 +1,7 @@
 """What a patient hides in one network is hidden in all, also when networks are chosen, hang or know other patients, and
 whoever asks."""
 import json
+import re
 import threading
 import time
 import unittest
@@ -20,14 +21,6 @@ NO_RECORDS = {"type": "permit", "provision": [{"type": "deny", "code": RECORDS}]
 class Secrets:
     """Documents that are letters in the hospital and records in the nation, for patients who hide records."""
 
-    @classmethod
-    def hcm_configuration(cls):
-        return trust.domain_configuration(cls.directory)
-
-    @classmethod
-    def configuration(cls):
-        return trust.trust_configuration(cls.directory, cls.hcm)
-
     def setUp(self):
         super().setUp()
         self.token = self.gateway.token("doctor", user="doctor-1")
@@ -46,6 +39,14 @@ class Secrets:
 
 class ThirdStand(Secrets, test_federation.Networks):
     """A third network beside the two."""
+
+    @classmethod
+    def hcm_configuration(cls):
+        return trust.domain_configuration(cls.directory)
+
+    @classmethod
+    def configuration(cls):
+        return trust.trust_configuration(cls.directory, cls.hcm)
 
     @classmethod
     def back_ends(cls):
@@ -99,6 +100,43 @@ class WithoutTime(WhileAnotherHangs):
         self.hang(self.third_proxy, 10)
         self.hang(self.dsp_proxy, 10)
         self.find(targetCommunityIdList=self.CHOSEN, status=504)
+
+
+def one_by_one(*oids):
+    """A registry that answers about several patients at once: it is asked for each of these documents by itself."""
+    def behave(exchange):
+        both = exchange.body
+        if not all(oid.encode() in both for oid in oids):
+            exchange.answer(*exchange.pass_on())
+            return
+        answers = []
+        for oid in oids:
+            exchange.body = re.sub(rb"\('[0-9.', ]+'\)", b"('%s')" % oid.encode(), both)
+            answers.append(exchange.pass_on())
+        status, content_type, body = answers[0]
+        more = answers[1][2].partition(b"<rim:RegistryObjectList>")[2].partition(b"</rim:RegistryObjectList>")[0]
+        assert more, answers[1]
+        exchange.answer(status, content_type, body.replace(b"</rim:RegistryObjectList>",
+                                                           more + b"</rim:RegistryObjectList>"))
+    return behave
+
+
+class SeveralPatients(Secrets, test_federation.CommunityStand):
+    STRANGER = "IHEBLUE-1170"  # whom the other community does not know
+
+    def test_a_stranger_beside_opens_nothing(self):
+        secret = self.secret()
+        self.consent(NO_RECORDS)
+        self.assertEqual(self.found(), [])
+        patient, self.patient = self.patient, self.STRANGER
+        other = self.publish(self.gateway, b"of another", category=LETTERS)
+        self.consent(NO_RECORDS)
+        self.patient = patient
+        for oids in ((secret, other), (other, secret)):
+            self.hcm_proxy.script(QUERY, *[one_by_one(*oids)] * 4)
+            found = self.find(identifier=",".join("urn:ietf:rfc:3986|urn:oid:" + oid for oid in oids),
+                              targetCommunityIdList="urn:oid:" + HOME_HCM, **{"patient.identifier": None})
+            self.assertEqual([oid_of(each) for each in matches(found)], [other])
 
 
 if __name__ == "__main__":
