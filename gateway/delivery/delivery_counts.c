@@ -58,13 +58,19 @@ static void delivery_measure(void *ctx, struct measures *measures)
 	}
 }
 
+bool delivery_works(struct delivery *delivery)
+{
+	struct delivery_counts counts = counts_now(delivery);
+
+	return counts.works || !counts.read;
+}
+
 /* Without it documents are read all the same. */
 static void delivery_judge(void *ctx, struct judgement *judgement)
 {
 	struct delivery *delivery = ctx;
-	struct delivery_counts counts = counts_now(delivery);
 
-	judge(judgement, PART_TOLD, delivery->options.config->tenant, STR("outbox"), counts.works || !counts.read);
+	judge(judgement, PART_TOLD, delivery->options.config->tenant, STR("outbox"), delivery_works(delivery));
 }
 
 void delivery_watch_begin(struct delivery *delivery)

@@ -96,12 +96,14 @@ static bool asks_back_ends(const struct route *route)
 
 static void let_go(struct fhir_server *server, struct held *held)
 {
-	if (held->has_place)
-		stores_leave(held->tenant->stores);
-	if (held->is_stranger)
-		atomic_fetch_sub(&held->tenant->stranger_count, 1);
-	if (held->tenant)
-		tenant_give_back(server->tenants, held->tenant);
+	struct tenant *tenant = held->tenant;
+
+	if (tenant && held->has_place)
+		stores_leave(tenant->stores);
+	if (tenant && held->is_stranger)
+		atomic_fetch_sub(&tenant->stranger_count, 1);
+	if (tenant)
+		tenant_give_back(server->tenants, tenant);
 	free(held);
 }
 
@@ -167,7 +169,7 @@ static bool held_admit(struct held *held, struct http_exchange *exchange, struct
 		share = tenant_share(held->tenant, held->found.route && asks_back_ends(held->found.route));
 		http_share(exchange, &share);
 	}
-	if (!route_admit(&held->found, exchange))
+	if (!route_admit(&held->found, exchange) || !held->tenant)
 		return false;
 	http->what = held->found.route->label;
 	quick = door_quick(held->tenant->gateway->access, http, &held->found, &challenge);

@@ -71,7 +71,7 @@ static void health(struct http_exchange *exchange, const struct judgement *judge
 	struct buf body;
 
 	buf_init(&body, HEALTH_BYTES_MAX);
-	buf_printf(&body, "{\"status\":\"%s\"", is_good ? "ok" : "not ok");
+	buf_printf(&body, "{\"status\":\"%s\"", !is_good ? "not ok" : judgement->lacks_any ? "degraded" : "ok");
 	if (judgement->tell) {
 		buf_add(&body, STR(",\"parts\":"));
 		buf_add(&body, buf_str(parts));

@@ -48,6 +48,7 @@ void watch_judge(struct judgement *judgement)
 void judge(struct judgement *judgement, enum part part, struct str tenant, struct str name, bool works)
 {
 	judgement->lacks_needed = judgement->lacks_needed || (part == PART_NEEDED && !works);
+	judgement->lacks_any = judgement->lacks_any || !works;
 	judgement->many += part == PART_ONE_OF_MANY;
 	judgement->many_working += part == PART_ONE_OF_MANY && works;
 	if (judgement->tell)

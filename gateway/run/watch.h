@@ -17,11 +17,12 @@ struct judgement {
 	void (*tell)(void *ctx, struct str tenant, struct str name, bool works);
 	void *ctx;
 	bool lacks_needed;
+	bool lacks_any; /* something does not work, whether it decides or not */
 	size_t many;
 	size_t many_working;
 };
 void judge(struct judgement *judgement, enum part part, struct str tenant, struct str name, bool works);
-bool judgement_is_good(const struct judgement *judgement);
+bool judgement_is_good(const struct judgement *judgement); /* something can be served */
 
 /* Embedded in whatever is watched. Callbacks that are NULL are not called. */
 struct watch {

@@ -152,7 +152,14 @@ static void gateway_measure(void *ctx, struct measures *measures)
 	}
 }
 
-/* A tenant is served when what is done can be recorded, and one of its sources can be asked. */
+/* Whether publications are accepted, and what waits is read, whatever becomes of the sources. */
+static bool accepts_in_outage(const struct gateway *gateway)
+{
+	return gateway->config->publication_degraded == CONFIG_DEGRADED_ACCEPT && gateway->delivery &&
+	       delivery_works(gateway->delivery);
+}
+
+/* A tenant is served when what is done can be recorded, and one of its sources can be asked or publications wait. */
 static void gateway_judge(void *ctx, struct judgement *judgement)
 {
 	const struct gateway *gateway = ctx;
@@ -169,7 +176,8 @@ static void gateway_judge(void *ctx, struct judgement *judgement)
 		has_source = has_source || is_asked;
 	}
 	judge(judgement, PART_TOLD, tenant, STR("audit"), records);
-	judge(judgement, PART_ONE_OF_MANY, tenant, STR("gateway"), records && has_source);
+	judge(judgement, PART_ONE_OF_MANY, tenant, STR("gateway"),
+	      records && (has_source || accepts_in_outage(gateway)));
 }
 
 bool gateway_open(const struct config *config, const struct gateway_means *means, struct gateway **gateway,

@@ -193,6 +193,10 @@ class AnyGateway(Case):
             # Nobody knows what waits: neither whether this one is settled, nor what a publication has to wait for.
             self.assertEqual(support.request("GET", self.past(name, waiting), self.doctor).status, 503)
             self.assertEqual(self.publish(self.of(name), patient)[1].status, 503)
+            ready = urllib.parse.urljoin(self.of(name), "/health/ready")
+            support.wait_until(lambda url=ready: support.request("GET", url).json()["status"] == "degraded",
+                               "the gateway to say that something is missing")
+            self.assertEqual(support.request("GET", ready).status, 200)
         self.cluster.postgres.start()
         self.settled(waiting)
         self.assertEqual(len(self.found(self.base, patient)), 2)

@@ -85,6 +85,23 @@ class Operator(support.Stand):
         self.assertEqual(self.metrics(gateway)["passerelle_calls_total",
                                                tuple(sorted(dict(calls, end="down").items()))], 1)
 
+    def test_ready_in_an_outage_that_publications_are_accepted_in(self):
+        """Who believes a health check must not take every gateway out when they are needed most."""
+        gateway = self.behind(publication={"degraded": "accept", "deadline_ms": 1000, "retry_seconds_max": 1})
+        self.assertEqual(self.assertStatus(self.ask(gateway, "/health/ready"), 200).json()["status"], "ok")
+        self.proxy.script(QUERY, *[proxy.lost_request] * 500)
+
+        def status():
+            gateway.find()
+            return self.assertStatus(self.ask(gateway, "/health/ready"), 200).json()
+
+        support.wait_until(lambda: status()["status"] == "degraded", "the breaker to open")
+        parts = {part["name"]: part["status"] for part in status()["parts"]}
+        self.assertEqual(parts, {"hcm": "not ok", "audit": "ok", "outbox": "ok", "gateway": "ok"})
+        self.assertEqual(self.assertStatus(self.ask(gateway, "/health/ready", FROM_ELSEWHERE), 200).json(),
+                         {"status": "degraded"})
+        self.assertEqual(self.assertStatus(self.ask(gateway, "/health/live"), 200).json()["status"], "ok")
+
     def test_who_may_read_the_metrics(self):
         gateway = self.behind()
         for headers, status in (({}, 200), (FROM_ELSEWHERE, 401), ({"Via": "1.1 proxy"}, 401),
