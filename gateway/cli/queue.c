@@ -132,10 +132,13 @@ static bool act(const struct queue_options *options, struct outbox *outbox, stru
 	if (strcmp(options->action, "show") == 0)
 		return show(options, outbox, id, arena, outcome);
 	bool drops = strcmp(options->action, "drop") == 0;
+	bool unclear = false;
 
-	if (!(drops ? outbox_drop(outbox, id, STR("by the command line"), outcome) : outbox_retry(outbox, id, outcome)))
+	if (!(drops ? outbox_drop(outbox, id, STR("by the command line"), &unclear, outcome)
+		    : outbox_retry(outbox, id, outcome)))
 		return false;
-	printf("%.*s  %s\n", STR_ARG(id), drops ? "withdrawn" : "due now");
+	printf("%.*s  %s%s\n", STR_ARG(id), drops ? "withdrawn" : "due now",
+	       unclear ? "; an attempt may have reached the target, and it may be registered all the same" : "");
 	return true;
 }
 

@@ -36,7 +36,7 @@ static bool status(struct fhir_request *request)
 
 static bool withdraw(struct fhir_request *request)
 {
-	if (!publication_withdraw(&request->transaction, request->id))
+	if (!publication_withdraw(&request->transaction, request->id, &request->answer))
 		return false;
 	request->status = 202;
 	return true;

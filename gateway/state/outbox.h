@@ -53,6 +53,7 @@ struct outbox_new {
 	size_t make_count;
 	const struct str *needs;
 	size_t need_count;
+	bool is_unclear;         /* it was sent before, and may have reached the target */
 	const struct str *parts; /* 0 the head, 1 the metadata, from 2 on documents, for instance views of spools */
 	size_t part_count;
 };

@@ -11,6 +11,7 @@ struct deciding {
 	struct outbox *outbox;
 	struct str id;
 	struct str reason;
+	bool *unclear;
 	const struct str *parts;
 	size_t part_count;
 	int64_t revision; /* that outbox_correct made, for when it must look whether it did; 0: none yet */
@@ -78,10 +79,14 @@ static bool drop_work(void *context, struct sql_session *session, struct outcome
 			      OUTBOX_STATE_BIT(OUTBOX_WITHDRAWN),
 		      &row, outcome))
 		return false;
+	if (deciding->unclear)
+		*deciding->unclear = row.is_unclear;
 	if (row.state == OUTBOX_WITHDRAWN)
 		return true;
+	if (row.is_unclear && !deciding->unclear)
+		return outcome_add(outcome, ERR_CONFLICT, "", "This publication may have been delivered already.");
 	return sql_run(session,
-		       "UPDATE outbox_item SET state = 4, turn = 0, held = 0, unclear = 0, changed_ms = ?2, "
+		       "UPDATE outbox_item SET state = 4, turn = 0, held = 0, changed_ms = ?2, "
 		       "reason = ?3, part_count = 0, bytes = 0 WHERE seq = ?1",
 		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(session->now_ms), SQL_BYTES(deciding->reason)), outcome) &&
 	       outbox_chain_renew(session, &row.line, row.seq, outcome) &&
@@ -89,9 +94,9 @@ static bool drop_work(void *context, struct sql_session *session, struct outcome
 	       outbox_row_empty(deciding->outbox, session, &row, outcome);
 }
 
-bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, struct outcome *outcome)
+bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, bool *unclear, struct outcome *outcome)
 {
-	struct deciding deciding = { .outbox = outbox, .id = id, .reason = reason };
+	struct deciding deciding = { .outbox = outbox, .id = id, .reason = reason, .unclear = unclear };
 
 	if (deciding.reason.size > OUTBOX_REASON_MAX)
 		deciding.reason.size = OUTBOX_REASON_MAX;

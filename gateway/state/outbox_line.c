@@ -141,9 +141,9 @@ bool outbox_row_lock(struct outbox *outbox, struct sql_session *session, struct 
 		     bool *found, struct outcome *outcome)
 {
 	const char *locking = sql_words(session,
-					"SELECT seq, state, fence, bytes, revision, part_count, target, kind "
+					"SELECT seq, state, fence, bytes, revision, part_count, target, kind, unclear "
 					"FROM outbox_item WHERE tenant = ?1 AND id = ?2",
-					"SELECT seq, state, fence, bytes, revision, part_count, target, kind "
+					"SELECT seq, state, fence, bytes, revision, part_count, target, kind, unclear "
 					"FROM outbox_item WHERE tenant = ?1 AND id = ?2 FOR UPDATE");
 	struct sql_rows rows;
 	enum step step;
@@ -163,6 +163,7 @@ bool outbox_row_lock(struct outbox *outbox, struct sql_session *session, struct 
 		row->part_count = (size_t)sql_number(&rows, 5);
 		snprintf(row->line.target_text, sizeof row->line.target_text, "%.*s", STR_ARG(sql_text(&rows, 6)));
 		snprintf(row->kind, sizeof row->kind, "%.*s", STR_ARG(sql_text(&rows, 7)));
+		row->is_unclear = sql_number(&rows, 8) == 1;
 		row->line.target = str_from_c(row->line.target_text);
 		row->line.tenant = outbox->tenant;
 	}

@@ -29,6 +29,7 @@ bool outbox_chain_renew(struct sql_session *session, const struct outbox_line *l
 struct outbox_row {
 	int64_t seq;
 	enum outbox_state state;
+	bool is_unclear;
 	uint64_t fence;
 	uint64_t bytes;
 	int64_t revision;

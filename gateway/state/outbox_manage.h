@@ -43,8 +43,11 @@ bool outbox_bytes(struct outbox *outbox, uint64_t *bytes, struct outcome *outcom
 /* A dead letter, or an item that waits, is due now, and is counted anew. */
 bool outbox_retry(struct outbox *outbox, struct str id, struct outcome *outcome) MUST_CHECK;
 
-/* A dead letter, or an item that waits, becomes WITHDRAWN; what was held because of it is not any more. */
-bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, struct outcome *outcome) MUST_CHECK;
+/* A dead letter, or an item that waits, becomes WITHDRAWN; what was held because of it is not any more. *unclear: an
+ * attempt may have reached the target, which has it all the same then. Where unclear is NULL, such an item is left as it
+ * is: ERR_CONFLICT. */
+bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, bool *unclear,
+		 struct outcome *outcome) MUST_CHECK;
 
 /* A dead letter with other parts, in its old place in the line, due now. */
 bool outbox_correct(struct outbox *outbox, struct str id, const struct str *parts, size_t part_count,

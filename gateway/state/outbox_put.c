@@ -174,10 +174,10 @@ static bool row_insert(const struct putting *putting, struct sql_session *sessio
 			     "attempts, fence, "
 			     "accepted_ms, due_ms, lease_ms, changed_ms, revision, part_count, bytes) VALUES(?1, ?2, "
 			     "?3, ?4, ?5, 0, 0, "
-			     "0, 0, 0, 0, ?6, ?6, 0, ?6, 0, ?7, 0) ON CONFLICT(tenant, id) DO NOTHING RETURNING seq",
+			     "0, ?8, 0, 0, ?6, ?6, 0, ?6, 0, ?7, 0) ON CONFLICT(tenant, id) DO NOTHING RETURNING seq",
 			     SQL(SQL_TEXT(putting->outbox->tenant), SQL_TEXT(putting->id), SQL_TEXT(new->kind),
 				 SQL_TEXT(new->target), outbox_hash_value(&putting->patient, 0),
-				 SQL_NUMBER(session->now_ms), SQL_NUMBER(new->part_count)),
+				 SQL_NUMBER(session->now_ms), SQL_NUMBER(new->part_count), SQL_NUMBER(new->is_unclear)),
 			     is_new, seq, outcome);
 }
 

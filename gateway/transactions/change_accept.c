@@ -109,6 +109,7 @@ static bool item_put(const struct transaction *t, const struct intended_change *
 						 .make_count = intended->change.is_new_version ? 2 : 1,
 						 .needs = &intended->change.base,
 						 .need_count = 1,
+						 .is_unclear = intended->is_unclear,
 						 .parts = parts,
 						 .part_count = PUBLICATION_DOCUMENTS };
 

@@ -107,10 +107,10 @@ bool document_waiting_withdraw(const struct transaction *t, const struct documen
 		return false;
 	outbox = delivery_outbox(t->gateway->delivery);
 	/* The publication first: once it is not to be sent any more, what builds upon it is not either. */
-	if (!outbox_drop(outbox, str_from_c(waiting->ids[0]), reason, &ignored))
+	if (!outbox_drop(outbox, str_from_c(waiting->ids[0]), reason, NULL, &ignored))
 		return false;
 	for (size_t i = 1; i < waiting->count; i++) {
-		if (!outbox_drop(outbox, str_from_c(waiting->ids[i]), reason, &ignored))
+		if (!outbox_drop(outbox, str_from_c(waiting->ids[i]), reason, NULL, &ignored))
 			break;
 	}
 	return true;

@@ -20,7 +20,7 @@ struct document_waiting {
 bool document_waiting_find(const struct transaction *t, struct str urn, struct document_waiting *waiting) MUST_CHECK;
 
 /* Takes everything back that waits of a document that is not registered. False, without an issue, when it must be removed
- * in its turn: it is being sent, or was published together with others. */
+ * in its turn: it is being sent, may be registered already, or was published together with others. */
 bool document_waiting_withdraw(const struct transaction *t, const struct document_waiting *waiting) MUST_CHECK;
 
 /* The name under which the changes of the document with this logicalID are found in the outbox; NULL data without

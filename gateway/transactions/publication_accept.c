@@ -204,6 +204,7 @@ static bool item_put(const struct transaction *t, const struct publication *publ
 						 .make_count = makes.count,
 						 .needs = needs.items,
 						 .need_count = needs.count,
+						 .is_unclear = publication->is_unclear,
 						 .parts = parts.items,
 						 .part_count = parts.count };
 

@@ -6,6 +6,9 @@
 #include "gateway/transactions/publications.h"
 #include "mappers/publication_parts.h"
 
+/* Of one that was withdrawn, when it was sent before and nobody knows how that ended. */
+#define PUBLICATION_MAY_BE_THERE "An attempt may have reached its registry: it may be registered all the same."
+
 struct publication_item {
 	struct outbox_item item;
 	struct caller caller; /* who sent it; empty when nobody knows any more */

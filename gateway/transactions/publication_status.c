@@ -2,6 +2,8 @@
  * not known, then the answer it would have had; DELETE ends it. */
 #include "gateway/state/outbox_manage.h"
 #include "gateway/transactions/publication_items.h"
+#include "mappers/json_writer.h"
+#include "mappers/operation_outcome.h"
 
 static bool record(const struct transaction *t, const struct publication_item *opened)
 {
@@ -40,15 +42,24 @@ bool publication_status(const struct transaction *t, struct str id, struct publi
 	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such publication, or it was settled long ago.");
 }
 
-bool publication_withdraw(const struct transaction *t, struct str id)
+bool publication_withdraw(const struct transaction *t, struct str id, struct buf *answer)
 {
 	struct publication_item opened;
+	struct json_writer writer;
+	bool unclear = false;
 
 	if (!publication_item_open(t, id, &opened) || !record(t, &opened))
 		return false;
 	if (!opened.is_own)
 		return outcome_add(t->outcome, ERR_FORBIDDEN, "",
 				   "Only who sent a publication, or an operator, may withdraw it.");
-	return outbox_drop(delivery_outbox(t->gateway->delivery), str_from_c(opened.item.id),
-			   STR("Withdrawn by request."), t->outcome);
+	if (!outbox_drop(delivery_outbox(t->gateway->delivery), str_from_c(opened.item.id),
+			 STR("Withdrawn by request."), &unclear, t->outcome))
+		return false;
+	if (!unclear)
+		return true;
+	outcome_inform(t->outcome, ERR_NONE, "", PUBLICATION_MAY_BE_THERE);
+	json_writer_init(&writer, answer);
+	operation_outcome_write(t->outcome, &writer);
+	return json_writer_finish(&writer, t->outcome);
 }

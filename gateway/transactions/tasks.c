@@ -57,12 +57,20 @@ static struct str focus_of(const struct transaction *t, const struct publication
 				  metadata->document_entries[0].entry_uuid);
 }
 
+static struct str reason_of(const struct transaction *t, const struct outbox_item *item)
+{
+	if (item->state != OUTBOX_WITHDRAWN || !item->is_unclear)
+		return item->reason;
+	return arena_printf(t->south.arena, "%.*s%s%s", STR_ARG(item->reason), item->reason.size ? " " : "",
+			    PUBLICATION_MAY_BE_THERE);
+}
+
 static bool task_put(const struct transaction *t, const struct publication_item *opened, struct json_writer *writer)
 {
 	const struct outbox_item *item = &opened->item;
 	struct task_facts facts = { .id = publication_item_id(t, item->id),
 				    .status = status_of(item),
-				    .reason = item->reason,
+				    .reason = reason_of(t, item),
 				    .kind = item->kind,
 				    .target = item->target,
 				    .attempts = item->attempts,
@@ -110,7 +118,8 @@ static bool task_decide(const struct transaction *t, struct str id, bool retry, 
 		return outcome_add(t->outcome, ERR_FORBIDDEN, "",
 				   "Only who sent a publication, or an operator, may decide about it.");
 	ok = retry ? outbox_retry(outbox, str_from_c(opened.item.id), t->outcome)
-		   : outbox_drop(outbox, str_from_c(opened.item.id), STR("Withdrawn by request."), t->outcome);
+		   : outbox_drop(outbox, str_from_c(opened.item.id), STR("Withdrawn by request."),
+				 &opened.item.is_unclear, t->outcome);
 	if (!ok)
 		return false;
 	opened.item.state = retry ? OUTBOX_WAITING : OUTBOX_WITHDRAWN;

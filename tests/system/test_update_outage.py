@@ -1,6 +1,7 @@
 """Updates and deletions of documents while the back-end is down, slow, or wrong: they wait like publications."""
 import json
 import shutil
+import subprocess
 import tempfile
 import threading
 import unittest
@@ -8,7 +9,7 @@ import unittest
 import proxy
 import support
 import xds
-from test_outbox import RESPONSE, Case, reference_location
+from test_outbox import PROVIDE, RESPONSE, Case, reference_location
 from test_update import JSON_PATCH
 
 UPDATE = "UpdateDocumentSet"
@@ -338,6 +339,55 @@ class Waiting(Stand):
             self.assertStatus(support.request("GET", each), 404)
         self.read(name, 404)
         self.assertEqual(self.versions(bundle), [])
+
+    def unclear(self, content):
+        """A publication that is registered, which the gateway was not told and cannot ask: its bundle and status URL."""
+        bundle = support.demo_bundle(content)
+        self.proxy.script(PROVIDE, proxy.lost_answer)
+        self.proxy.script("RegistryStoredQuery", *[proxy.lost_request] * 500)
+        return bundle, self.accept(bundle)
+
+    def test_delete_of_what_may_be_registered(self):
+        """It is not said to be gone before it is: the document is found, and removed in its turn."""
+        bundle, url = self.unclear(b"<a>registered already</a>")
+        found = self.assertStatus(self.gateway.find(), 200).json()
+        name, = [entry["resource"]["id"] for entry in found["entry"] if entry["search"]["mode"] == "match"]
+        removal = self.waits(self.delete(name))
+        self.proxy.clear()
+        self.delivered(url)
+        self.assertIn("is deleted", json.dumps(self.settled(removal)))
+        self.assertEqual(self.versions(bundle), [])
+        self.read(name, 404)
+
+    def test_withdrawn_may_be_registered(self):
+        """Whoever takes it back is told that it may be there all the same."""
+        kept = []
+
+        def taken_back():
+            kept.append(support.request("DELETE", url))     # 409: it is being sent, or asked after
+            return kept[-1].status != 409
+        _, url = self.unclear(b"<a>taken back</a>")
+        support.wait_until(taken_back, "it to be taken back")
+        self.assertStatus(kept[-1], 202)
+        self.assertIn("registered all the same", kept[-1].json()["issue"][0]["diagnostics"])
+        task = self.assertStatus(support.request("GET", url.replace("/_async/", "/Task/")), 200).json()
+        self.assertEqual(task["status"], "cancelled")
+        self.assertIn("registered all the same", task["statusReason"]["text"])
+
+    def test_withdrawn_by_the_command_line_may_be_registered(self):
+        self.unclear(b"<a>dropped</a>")
+
+        def queue(*words):
+            return subprocess.run([support.BINARY, "queue", *words, "--config", self.gateway.configuration_path],
+                                  capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        identifier = json.loads(queue("list", "--json").stdout)["id"]
+        kept = []
+
+        def dropped():
+            kept.append(queue("drop", identifier))
+            return kept[-1].returncode == 0
+        support.wait_until(dropped, "it to be dropped")
+        self.assertIn("registered all the same", kept[-1].stdout)
 
 
 class TwoDomains(Stand):

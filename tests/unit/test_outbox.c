@@ -574,17 +574,18 @@ static void test_decide__dropping_releases_what_was_held(void **state)
 
 	struct outbox_claim sending = claim(stand, document);
 
-	assert_false(outbox_drop(stand->outbox, id, STR("by hand"), &stand->outcome));
+	assert_false(outbox_drop(stand->outbox, id, STR("by hand"), NULL, &stand->outcome));
 	assert_int_equal(stand->outcome.issues[0].code, ERR_CONFLICT);
 	settle(stand, &sending, OUTBOX_REFUSED);
 	claim_nothing(stand);
-	check(outbox_drop(stand->outbox, id, STR("by hand"), &stand->outcome), &stand->outcome, "drop");
+	check(outbox_drop(stand->outbox, id, STR("by hand"), NULL, &stand->outcome), &stand->outcome, "drop");
 	assert_int_equal(get(stand, document).state, OUTBOX_WITHDRAWN);
 	assert_false(outbox_retry(stand->outbox, id, &stand->outcome));
 	deliver(stand, replacement);
 	outcome_init(&stand->outcome);
-	assert_false(outbox_drop(stand->outbox, str_from_c(replacement), STR(""), &stand->outcome));
-	assert_false(outbox_drop(stand->outbox, STR("0b0b0b0b-0000-4000-8000-000000000000"), STR(""), &stand->outcome));
+	assert_false(outbox_drop(stand->outbox, str_from_c(replacement), STR(""), NULL, &stand->outcome));
+	assert_false(outbox_drop(stand->outbox, STR("0b0b0b0b-0000-4000-8000-000000000000"), STR(""), NULL,
+				 &stand->outcome));
 	assert_int_equal(stand->outcome.issues[1].code, ERR_NOT_FOUND);
 	assert_int_equal(bytes_used(stand), 0);
 }
@@ -669,10 +670,11 @@ static void test_rework__takes_its_place_in_another_line(void **state)
 	settle(stand, &working, OUTBOX_REFUSED);
 	assert_true(get(stand, needs).is_held);
 	deliver(stand, later);
-	check(outbox_drop(stand->outbox, str_from_c(request), STR("by hand"), &stand->outcome), &stand->outcome,
+	check(outbox_drop(stand->outbox, str_from_c(request), STR("by hand"), NULL, &stand->outcome), &stand->outcome,
 	      "drop");
 	deliver(stand, needs);
-	check(outbox_drop(stand->outbox, str_from_c(behind), STR("by hand"), &stand->outcome), &stand->outcome, "drop");
+	check(outbox_drop(stand->outbox, str_from_c(behind), STR("by hand"), NULL, &stand->outcome), &stand->outcome,
+	      "drop");
 	assert_int_equal(bytes_used(stand), 0);
 }
 
@@ -806,7 +808,7 @@ static void test_keys__may_be_changed_while_items_wait(void **state)
 	assert_true(str_equal(part(stand, old, 0), STR("head")));
 	settle(stand, &claimed, OUTBOX_REFUSED);
 	assert_true(get(stand, new).is_held);
-	check(outbox_drop(stand->outbox, str_from_c(old), STR(""), &stand->outcome), &stand->outcome, "drop");
+	check(outbox_drop(stand->outbox, str_from_c(old), STR(""), NULL, &stand->outcome), &stand->outcome, "drop");
 	deliver(stand, new);
 	const char *left = put(stand, "c");
 
