@@ -388,7 +388,7 @@ static enum outbox_done put_off(struct attempt *attempt, bool is_unclear, struct
 {
 	return outbox_put_off(attempt->delivery->outbox, attempt->claim,
 			      delivery_backoff_ms(attempt->delivery->options.config, attempt->claim->item.attempts),
-			      reason_of(attempt), is_unclear, settling);
+			      reason_of(attempt), is_unclear, attempt->is_counted, settling);
 }
 
 static void settle(struct attempt *attempt, enum stand stand)
@@ -463,6 +463,8 @@ enum delivery_end delivery_attempt(struct delivery *delivery, const struct deliv
 		if (stand == STAND_LATER && attempt->is_unclear)
 			stand = STAND_UNCLEAR;
 	}
+	/* While nothing is taken, the wait between two attempts is that of the back-end. */
+	attempt->is_counted = works || attempt->end != DELIVERY_AWAY;
 	settle(attempt, stand);
 	return attempt->end;
 }

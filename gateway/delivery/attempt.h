@@ -37,6 +37,7 @@ struct attempt {
 	struct audit_trail *trail;
 	struct outcome outcome;
 	enum delivery_end end;
+	bool is_counted; /* towards ATTEMPTS_MAX */
 	bool is_unclear; /* this or an earlier attempt may have reached it, as far as is known now */
 };
 

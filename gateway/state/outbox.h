@@ -71,7 +71,7 @@ struct outbox_item {
 	enum outbox_state state;
 	bool is_held;        /* WAITING behind a dead letter of its chain */
 	bool is_unclear;     /* an attempt may have reached the target: ask it before sending again */
-	unsigned attempts;   /* claims, but those that were given back */
+	unsigned attempts;   /* claims, but those that were given back, or put off as not counted */
 	int64_t accepted_ms; /* wall clock, here and below */
 	int64_t due_ms;      /* WAITING: not before */
 	int64_t changed_ms;  /* when the state was entered */

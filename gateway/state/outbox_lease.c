@@ -315,13 +315,14 @@ enum outbox_done outbox_settle(struct outbox *outbox, const struct outbox_claim 
 }
 
 enum outbox_done outbox_put_off(struct outbox *outbox, const struct outbox_claim *claim, uint64_t after_ms,
-				struct str reason, bool unclear, struct outcome *outcome)
+				struct str reason, bool unclear, bool counts, struct outcome *outcome)
 {
 	struct ending ending = {
 		.outbox = outbox,
 		.claim = claim,
 		.state = OUTBOX_WAITING,
 		.after_ms = after_ms < OUTBOX_DELAY_MAX_MS ? after_ms : OUTBOX_DELAY_MAX_MS,
+		.attempts_less = counts ? 0 : 1,
 		.sets_unclear = true,
 		.is_unclear = unclear,
 		.reason = reason,

@@ -31,9 +31,10 @@ enum outbox_done outbox_extend(struct outbox *outbox, const struct outbox_claim 
 enum outbox_done outbox_settle(struct outbox *outbox, const struct outbox_claim *claim, enum outbox_state state,
 			       bool unclear, struct str reason, struct str result, struct outcome *outcome) MUST_CHECK;
 
-/* WAITING again, due after_ms from now (at most OUTBOX_DELAY_MAX_MS). unclear: see outbox_item. */
+/* WAITING again, due after_ms from now (at most OUTBOX_DELAY_MAX_MS). unclear: see outbox_item. counts: as an attempt of
+ * this item's; otherwise it was the target that failed, whatever it was sent. */
 enum outbox_done outbox_put_off(struct outbox *outbox, const struct outbox_claim *claim, uint64_t after_ms,
-				struct str reason, bool unclear, struct outcome *outcome) MUST_CHECK;
+				struct str reason, bool unclear, bool counts, struct outcome *outcome) MUST_CHECK;
 
 /* Something else takes the place of the claimed item, under its id and at its age: kind, patient, names and parts of item
  * (its id is not used, and its target is the same). Durable as outbox_put, and the claim is over: it waits, due at once, in

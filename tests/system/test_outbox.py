@@ -230,6 +230,31 @@ class Outage(Case):
         self.delivered(url)
         self.assertOnce(bundle, document)
 
+    def test_one_hiccup_after_an_outage_is_no_refusal(self):
+        """However often it was tried while nothing was taken: a back-end that is just starting may fail once more."""
+        first = support.demo_bundle(b"<a>1</a>", patient="IHEBLUE-1001")
+        second = support.demo_bundle(b"<a>2</a>", patient="IHEBLUE-1002")
+        is_back = threading.Event()
+        hiccups = []
+
+        def behave(exchange):
+            is_first = support.document_oid(first).encode() in exchange.body
+            if not is_back.is_set() or (is_first and len(hiccups) < 2):
+                if taken:
+                    hiccups.append(exchange)
+                return proxy.answering(503, "text/html", b"<html>starting")(exchange)
+            proxy.passing(exchange)
+            return None if is_first else taken.append(exchange)
+        taken = []
+        self.proxy.script(PROVIDE, *[behave] * 500)
+        url = self.accept(first)
+        support.wait_until(lambda: self.proxy.count(PROVIDE) > 21, "many attempts in vain")
+        second_url = self.accept(second)
+        is_back.set()
+        self.delivered(second_url)
+        self.delivered(url)
+        self.assertEqual(len(hiccups), 2)
+
     def test_dead_letter_says_why_and_withdraw(self):
         bundle = support.demo_bundle(b"<a>dead</a>", patient="NOBODY-2")
         good = support.demo_bundle(b"<a>good</a>")

@@ -375,7 +375,7 @@ static void test_claim__keeps_the_order_of_a_patient_and_no_other(void **state)
 	assert_false(must_wait(stand, "c", NULL));
 	settle(stand, &second, OUTBOX_DELIVERED);
 	assert_false(must_wait(stand, "b", NULL));
-	assert_int_equal(outbox_put_off(stand->outbox, &first, 60000, STR("not now"), true, &stand->outcome),
+	assert_int_equal(outbox_put_off(stand->outbox, &first, 60000, STR("not now"), true, true, &stand->outcome),
 			 OUTBOX_DONE);
 	uint64_t wait_ms = claim_nothing(stand);
 
@@ -422,7 +422,7 @@ static void test_lease__a_stale_one_is_refused(void **state)
 	assert_true(new.item.is_unclear);
 	assert_int_equal(new.item.attempts, 2);
 	assert_int_equal(outbox_extend(stand->outbox, &old, true, &stand->outcome), OUTBOX_STALE);
-	assert_int_equal(outbox_put_off(stand->outbox, &old, 1, STR("x"), false, &stand->outcome), OUTBOX_STALE);
+	assert_int_equal(outbox_put_off(stand->outbox, &old, 1, STR("x"), false, true, &stand->outcome), OUTBOX_STALE);
 	assert_int_equal(outbox_give_back(stand->outbox, &old, &stand->outcome), OUTBOX_STALE);
 	assert_int_equal(outbox_settle(stand->outbox, &old, OUTBOX_DELIVERED, false, STR(""), STR(""), &stand->outcome),
 			 OUTBOX_STALE);
@@ -449,6 +449,10 @@ static void test_lease__what_is_given_back_is_as_it_was(void **state)
 	assert_true(get(stand, id).is_unclear);
 	assert_int_equal(outbox_give_back(stand->outbox, &claimed, &stand->outcome), OUTBOX_DONE);
 	assert_true(get(stand, id).is_unclear);
+	claimed = claim(stand, id);
+	assert_int_equal(outbox_put_off(stand->outbox, &claimed, 0, STR("away"), true, false, &stand->outcome),
+			 OUTBOX_DONE);
+	assert_int_equal(get(stand, id).attempts, 0);
 	deliver(stand, id);
 }
 
@@ -560,7 +564,8 @@ static void test_chain__a_retried_dead_letter_does_not_overtake_what_is_being_se
 
 	check(outbox_retry(stand->outbox, str_from_c(document), &stand->outcome), &stand->outcome, "retry");
 	claim_nothing(stand);
-	assert_int_equal(outbox_put_off(stand->outbox, &sending, 0, STR(""), false, &stand->outcome), OUTBOX_DONE);
+	assert_int_equal(outbox_put_off(stand->outbox, &sending, 0, STR(""), false, true, &stand->outcome),
+			 OUTBOX_DONE);
 	deliver(stand, document);
 	deliver(stand, another);
 }
@@ -777,7 +782,8 @@ static void test_clock__a_jump_loses_and_sticks_nothing(void **state)
 
 	clock_shift_ms += 48 * 60 * MINUTE_MS;
 	claim_nothing(stand); /* the lease is measured by another clock */
-	assert_int_equal(outbox_put_off(stand->outbox, &claimed, 60000, STR(""), false, &stand->outcome), OUTBOX_DONE);
+	assert_int_equal(outbox_put_off(stand->outbox, &claimed, 60000, STR(""), false, true, &stand->outcome),
+			 OUTBOX_DONE);
 	claim_nothing(stand);
 	clock_shift_ms -= 24 * 60 * MINUTE_MS;
 	deliver(stand, a);
