@@ -37,25 +37,45 @@ static bool part_missed(struct publication_item *opened, const struct outcome *r
 	return opened->has_moved;
 }
 
-static bool parts_read(const struct transaction *t, struct publication_item *opened)
+static bool part_read(const struct transaction *t, struct publication_item *opened, size_t part, size_t size_max,
+		      struct str *text)
 {
-	struct outbox *outbox = delivery_outbox(t->gateway->delivery);
-	struct str id = str_from_c(opened->item.id);
+	struct outcome reading;
+
+	*text = STR_NONE;
+	if (opened->item.part_count == 0 || opened->has_moved)
+		return true;
+	outcome_init(&reading);
+	return outbox_part(delivery_outbox(t->gateway->delivery), str_from_c(opened->item.id), part, size_max,
+			   t->south.arena, text, &reading) ||
+	       part_missed(opened, &reading) ||
+	       outcome_add(t->outcome, ERR_STORAGE, "", "What waits cannot be read now; try again later.");
+}
+
+/* Who sent it, and what it does to a document. */
+static bool head_read(const struct transaction *t, struct publication_item *opened)
+{
 	struct publication_head head;
+	struct str text;
+
+	if (!part_read(t, opened, PUBLICATION_HEAD, PUBLICATION_HEAD_BYTES_MAX, &text))
+		return false;
+	if (text.data && publication_head_read(text, t->south.arena, &head)) {
+		opened->caller = head.caller;
+		opened->change = head.change;
+	}
+	return true;
+}
+
+static bool metadata_read(const struct transaction *t, struct publication_item *opened)
+{
 	struct outcome reading;
 	struct str text;
 
 	outcome_init(&reading);
-	if (!outbox_part(outbox, id, PUBLICATION_HEAD, PUBLICATION_HEAD_BYTES_MAX, t->south.arena, &text, &reading))
-		return part_missed(opened, &reading);
-	if (!publication_head_read(text, t->south.arena, &head))
-		return true;
-	opened->caller = head.caller;
-	opened->change = head.change;
-	if (!outbox_part(outbox, id, PUBLICATION_METADATA, PUBLICATION_METADATA_BYTES_MAX, t->south.arena, &text,
-			 &reading))
-		return part_missed(opened, &reading);
-	if (publication_metadata_read(text, t->south.arena, &opened->metadata, &reading))
+	if (!part_read(t, opened, PUBLICATION_METADATA, PUBLICATION_METADATA_BYTES_MAX, &text))
+		return false;
+	if (text.data && publication_metadata_read(text, t->south.arena, &opened->metadata, &reading))
 		opened->patient_id = opened->metadata.submission_sets[0].patient_id;
 	return true;
 }
@@ -74,15 +94,19 @@ bool publication_item_read(const struct transaction *t, const struct outbox_item
 			   struct publication_item *opened, bool *visible)
 {
 	*opened = (struct publication_item) { .item = *item };
-	*visible = false;
 	if (result.data && publication_result_read(result, t->south.arena, &opened->result)) {
 		opened->caller = opened->result.caller;
 		opened->patient_id = opened->result.patient_id;
 	}
-	if (item->part_count > 0 && !parts_read(t, opened))
-		return outcome_add(t->outcome, ERR_STORAGE, "", "What waits cannot be read now; try again later.");
+	if (!head_read(t, opened))
+		return false;
 	opened->is_own = caller_is_same(t->caller, &opened->caller) || publication_operator(t);
-	*visible = opened->is_own || reader_may_see(t, opened);
+	if (!visible && !opened->is_own)
+		return true;
+	if (!metadata_read(t, opened))
+		return false;
+	if (visible)
+		*visible = opened->is_own || reader_may_see(t, opened);
 	return true;
 }
 

@@ -24,7 +24,9 @@ struct publication_item {
  * outbox. */
 bool publication_item_open(const struct transaction *t, struct str sealed, struct publication_item *opened) MUST_CHECK;
 
-/* The same for an item of a list: *visible says whether the caller may know of it. */
+/* The same for an item of a list: *visible says whether the caller may know of it. That is a decision about the patient,
+ * which is recorded as one; where visible is NULL none is made, and of what is not the caller's own nothing is read but
+ * whose it is. */
 bool publication_item_read(const struct transaction *t, const struct outbox_item *item, struct str result,
 			   struct publication_item *opened, bool *visible) MUST_CHECK;
 

@@ -260,7 +260,6 @@ static bool item_take(const struct transaction *t, const struct task_search *sea
 	struct str result = STR_NONE;
 	struct outbox_item whole = *item;
 	struct outcome asking;
-	bool visible;
 
 	if (!search->any && !search->wanted[status_of(item)])
 		return true;
@@ -268,7 +267,7 @@ static bool item_take(const struct transaction *t, const struct task_search *sea
 	if (!outbox_get(delivery_outbox(t->gateway->delivery), str_from_c(item->id), t->south.arena, &whole, &result,
 			&asking))
 		return true; /* settled and gone since it was listed */
-	if (!publication_item_read(t, &whole, result, &page->items[page->count], &visible))
+	if (!publication_item_read(t, &whole, result, &page->items[page->count], NULL))
 		return false;
 	page->count += page->items[page->count].is_own;
 	return true;

@@ -99,6 +99,25 @@ class WhoSees(Trusted):
             self.assertEqual(self.settled(url, self.doctor)["type"], "transaction-response")
         self.assertStatus(self.get(hidden_url, self.colleague), 404)
 
+    def test_who_lists_their_own_is_not_recorded_as_a_reader_of_others(self):
+        self.assertStatus(self.gateway.find(token=self.doctor), 200)
+        self.domain.kill()
+        url = self.assertStatus(self.gateway.publish(support.demo_bundle(b"<a>mine</a>"), token=self.doctor),
+                                202).header("Content-Location")
+        lists, reads = (self.gateway.token("doctor", user=user) for user in ("doctor-3", "doctor-4"))
+        self.assertNotIn("entry", self.get("/Task", lists).json())
+        self.assertStatus(self.get(url, reads), 202)
+        self.assertIn(url, json.dumps(self.get("/Task", self.doctor).json()))
+        self.domain_restart()
+        self.settled(url, self.doctor)
+        patient = self.gateway.token("patient", user="p", patient="%s|%s" % (trust.PATIENT_SYSTEM, support.PATIENT))
+
+        def record():
+            return self.assertStatus(self.get("/AuditEvent?patient.identifier=%s%%7C%s&_count=100" % (
+                trust.PATIENT_SYSTEM, support.PATIENT), patient), 200).body
+        support.wait_until(lambda: b"doctor-4" in record(), "who read of it to be in the patient's record")
+        self.assertNotIn(b"doctor-3", record())
+
 
 class NobodyKnows(Trusted):
     max_age = 0
