@@ -39,8 +39,8 @@ struct access_stores *access_stores_open(const struct config *config, struct cac
 	}
 	stores->config = config;
 	stores->cache = cache;
-	if (last_known_open(config, &stores->last_known, outcome) && rate_limit_open(&stores->limit, outcome) &&
-	    cross_references_listen(stores, outcome))
+	if (last_known_open(config, cache_is_shared(cache) ? cache : NULL, &stores->last_known, outcome) &&
+	    rate_limit_open(&stores->limit, outcome) && cross_references_listen(stores, outcome))
 		return stores;
 	access_stores_close(stores);
 	return NULL;

@@ -121,7 +121,8 @@ static void keep(const struct question *question, struct str here, const uint64_
 	struct cache *cache = question->access->cache;
 	uint64_t seconds = there.data ? config->identity_positive_seconds : config->identity_negative_seconds;
 	/* Who only goes back is confirmed by going there again, and so may be remembered for long. */
-	uint64_t hint_seconds = seconds + config->identity_last_known_hours * 3600;
+	uint64_t age_max = config->identity_last_known_hours * 3600;
+	uint64_t hint_seconds = seconds + age_max;
 	struct str text = arena_printf(question->south->arena, "%c%.*s", there.data ? '+' : '-', STR_ARG(there));
 	struct memory memory;
 
@@ -132,14 +133,14 @@ static void keep(const struct question *question, struct str here, const uint64_
 		cache_put(cache, &memory.name, text, seconds * 1000);
 	memory_name(question, KIND_THERE, here, NULL, &memory);
 	if (!there.data) {
-		last_known_drop(question->access->last_known, &memory.name);
+		last_known_drop(question->access->last_known, &memory.name, age_max);
 		return;
 	}
-	last_known_put(question->access->last_known, &memory.name, there, question->now_s);
+	last_known_put(question->access->last_known, &memory.name, there, question->now_s, age_max);
 	memory_name(question, KIND_HERE, there, NULL, &memory);
 	if (hint_seconds > 0)
 		cache_put(cache, &memory.name, here, hint_seconds * 1000);
-	last_known_put(question->access->last_known, &memory.name, here, question->now_s);
+	last_known_put(question->access->last_known, &memory.name, here, question->now_s, age_max);
 }
 
 static bool remembered(const struct question *question, struct str here, const uint64_t *epoch, struct str *there)

@@ -39,6 +39,11 @@ static void question_make(struct str tenant, const struct patient_identity *sour
 	};
 }
 
+static uint64_t age_max(const struct config *config)
+{
+	return config->identity_last_known_hours * 3600;
+}
+
 static void answer_write(enum identity_end end, const struct patient_identities *found, struct buf *text)
 {
 	struct json_writer writer;
@@ -117,24 +122,24 @@ static void keep(struct access *access, const struct question *question, const s
 	if (!text.failed && seconds > 0)
 		cache_put(access->cache, &question->name, buf_str(&text), seconds * 1000);
 	if (end == IDENTITY_OK && !text.failed)
-		last_known_put(access->last_known, &on_disk.name, buf_str(&text), now_s);
+		last_known_put(access->last_known, &on_disk.name, buf_str(&text), now_s, age_max(config));
 	if (end != IDENTITY_OK || text.failed || !cache_epoch(access->cache, &epochs, &epoch_now) || epoch_now != epoch)
-		last_known_drop(access->last_known, &on_disk.name);
+		last_known_drop(access->last_known, &on_disk.name, age_max(config));
 	buf_free(&text);
 }
 
 static bool last_answer(struct access *access, const struct south *south, const struct patient_identity *source,
 			int64_t now_s, struct patient_identities *found)
 {
-	uint64_t age_max = access->config->identity_last_known_hours * 3600;
 	struct question question;
 	enum identity_end end;
 	struct str value;
 	uint64_t age;
 
 	question_make(access->config->tenant, source, NULL, &question);
-	if (!age_max ||
-	    !last_known_get(access->last_known, &question.name, now_s, age_max, south->arena, &value, &age) ||
+	if (!age_max(access->config) ||
+	    !last_known_get(access->last_known, &question.name, now_s, age_max(access->config), south->arena, &value,
+			    &age) ||
 	    !answer_read(value, south->arena, &end, found) || end != IDENTITY_OK)
 		return false;
 	LOG(WARN, LOG_SOUTH_ERROR, south->request_id, LOG_C("text", "last known cross-reference used"),
@@ -207,7 +212,7 @@ static void forget_last_known(struct access_stores *stores, const struct patient
 	struct question question;
 
 	question_make(stores->config->tenant, identity, NULL, &question);
-	last_known_drop(stores->last_known, &question.name);
+	last_known_drop(stores->last_known, &question.name, age_max(stores->config));
 }
 
 static void on_bell(void *context, struct str message)

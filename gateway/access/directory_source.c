@@ -55,6 +55,7 @@ struct directory_source {
 struct asking {
 	struct directory_source *directory;
 	const struct south *south;
+	int64_t asked_s; /* wall clock, of what was told */
 };
 
 static uint64_t max_age_us(const struct directory_source *directory)
@@ -115,7 +116,7 @@ static bool set_compile(const struct asking *asking, const struct consent_record
 
 /* The set of this version: from the cache that all gateways share, or compiled from what the directory has. The lease may
  * become another one on the way. */
-static bool set_find(const struct asking *asking, struct str patient_id, struct consent_state *state,
+static bool set_find(struct asking *asking, struct str patient_id, struct consent_state *state,
 		     struct consent_told *told)
 {
 	const struct directory_source_options *options = &asking->directory->options;
@@ -134,6 +135,7 @@ static bool set_find(const struct asking *asking, struct str patient_id, struct 
 		return true;
 	outcome_init(&outcome);
 	told->asked_us = clock_monotonic_us();
+	asking->asked_s = clock_wall_ms() / 1000;
 	if (!directory_state(asking->directory->client, asking->south, patient_id, CONSENT_VERSION_NONE, true, state,
 			     &outcome) ||
 	    !state->has_consents || !set_compile(asking, &state->consents, &told->set))
@@ -149,18 +151,20 @@ static void set_keep(void *ctx, struct str patient_id, struct str set)
 	const struct asking *asking = ctx;
 	struct cache_name name = last_known_name(asking->directory, &patient_id);
 
-	last_known_put(asking->directory->options.last_known, &name, set, clock_wall_ms() / 1000);
+	last_known_put(asking->directory->options.last_known, &name, set, asking->asked_s,
+		       asking->directory->options.config->consent_max_age_seconds);
 }
 
 static bool directory_ask(void *ctx, struct str patient_id, const struct consent_known *known,
 			  struct consent_told *told)
 {
-	const struct asking *asking = ctx;
+	struct asking *asking = ctx;
 	struct consent_state state;
 	struct outcome outcome;
 
 	outcome_init(&outcome);
 	told->asked_us = clock_monotonic_us();
+	asking->asked_s = clock_wall_ms() / 1000;
 	told->set = STR_NONE;
 	if (!directory_state(asking->directory->client, asking->south, patient_id, CONSENT_VERSION_NONE, false, &state,
 			     &outcome))
@@ -194,7 +198,7 @@ static bool set_remembered(const struct directory_source *directory, struct str 
 static void source_ask(void *ctx, const struct consent_question *question, struct consent_answer *answer)
 {
 	struct directory_source *directory = ctx;
-	struct asking asking = { directory, question->south };
+	struct asking asking = { .directory = directory, .south = question->south };
 	uint64_t max_us = max_age_us(directory);
 	const struct consent_asker asker = { .ctx = &asking,
 					     .ask = directory_ask,
@@ -308,7 +312,8 @@ static void patient_outdate(struct directory_source *directory, struct str patie
 
 	consent_states_outdate(directory->states, patient_id, version);
 	if (max_age_us(directory) > 0)
-		last_known_drop(directory->options.last_known, &name);
+		last_known_drop(directory->options.last_known, &name,
+				directory->options.config->consent_max_age_seconds);
 }
 
 /* "consent", version, gateway that rings, tenant, patient; each on its line. */

@@ -44,7 +44,7 @@ void known_document_keep(struct access *access, struct str source, const struct 
 	name_make(access, source, urn_of(entry), &name);
 	buf_init(&text, LAST_KNOWN_VALUE_BYTES_MAX);
 	if (publication_metadata_write(&metadata, arena, &text, &ignored) && !text.failed)
-		last_known_put(access->last_known, &name.name, buf_str(&text), now_s);
+		last_known_put(access->last_known, &name.name, buf_str(&text), now_s, KEPT_S);
 	buf_free(&text);
 }
 
@@ -53,7 +53,7 @@ void known_document_drop(struct access *access, struct str source, const struct 
 	struct known_name name;
 
 	name_make(access, source, urn_of(entry), &name);
-	last_known_drop(access->last_known, &name.name);
+	last_known_drop(access->last_known, &name.name, KEPT_S);
 }
 
 const struct document_entry *known_document_find(struct access *access, struct visit *visit, struct str source,

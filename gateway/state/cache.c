@@ -404,6 +404,11 @@ struct cache *cache_open(const struct cache_options *options, struct outcome *ou
 	return NULL;
 }
 
+bool cache_is_shared(const struct cache *cache)
+{
+	return cache->back == &cache_redis_back;
+}
+
 void cache_close(struct cache *cache)
 {
 	if (!cache)

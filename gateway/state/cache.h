@@ -33,6 +33,9 @@ void cache_close(struct cache *cache);
 /* Tries everything that the cache needs from Redis, once, and says what is wrong. True also without Redis. */
 bool cache_probe(const struct cache_options *options, struct outcome *outcome) MUST_CHECK;
 
+/* True when other gateways may share it: what is in it comes from them too. */
+bool cache_is_shared(const struct cache *cache);
+
 /* The name of a value in clear: it never leaves the process. What is sent is HMAC-SHA-256 of tenant, kind and parts
  * (each with its length), so that no patient data stands in keys, and no two names meet. */
 struct cache_name {

@@ -7,14 +7,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/run/clock.h"
 #include "gateway/run/file.h"
 #include "gateway/run/log.h"
 #include "gateway/run/thread.h"
 #include "gateway/state/database.h"
+#include "gateway/state/last_known_share.h"
 
 #define PATH_SIZE           4096
 #define TIME_BYTES          8
-#define FUTURE_S_MAX        60
 #define WAITING_BYTES_MAX   (32u * 1024 * 1024) /* then a put forgets the name instead */
 #define WAITING_MAX         65536               /* then nothing more is taken */
 #define COLLECT_MS          200                 /* changes of this time share a commit */
@@ -30,6 +31,7 @@
 struct change {
 	unsigned char name[VAULT_NAME_BYTES];
 	int64_t at_s;
+	uint64_t max_age_s;
 	size_t size;
 	bool is_drop;
 	struct change *next;      /* in the order they came */
@@ -47,6 +49,7 @@ struct changes {
 
 struct last_known {
 	struct vault *vault;
+	struct last_known_share share;
 	struct database *database;
 	uint64_t bytes_max;
 	int lock_file;
@@ -181,6 +184,20 @@ static bool batch_work(void *context, struct connection *connection, struct outc
 	return make_room(known, connection, outcome);
 }
 
+/* The last of each name. */
+static void batch_share(const struct last_known *known, const struct changes *changes)
+{
+	for (const struct change *change = changes->first; known->share.cache && change; change = change->next) {
+		if (change_find(changes, change->name) != change)
+			continue;
+		if (change->is_drop)
+			last_known_shared_drop(&known->share, change->name);
+		else
+			last_known_shared_put(&known->share, change->name, (struct str) { change->value, change->size },
+					      change->max_age_s);
+	}
+}
+
 /* With the lock held: until there is something to write, and then a moment longer for others to join. */
 static void batch_wait(struct last_known *known)
 {
@@ -220,6 +237,7 @@ static void *writer_main(void *argument)
 		if (!database_write(known->database, batch_work, known, &outcome))
 			LOG(ERROR, LOG_STORAGE_ERROR, NULL, LOG_C("what", "last known answers"),
 			    LOG_NUMBER("lost", changes->count), LOG_C("text", outcome.issues[0].text));
+		batch_share(known, changes);
 		pthread_mutex_lock(&known->lock);
 		changes_clear(changes);
 		known->ended = known->taken;
@@ -263,7 +281,8 @@ static struct last_known *known_new(void)
 	return NULL;
 }
 
-bool last_known_open(const struct config *config, struct last_known **last_known, struct outcome *outcome)
+bool last_known_open(const struct config *config, struct cache *shared, struct last_known **last_known,
+		     struct outcome *outcome)
 {
 	char path[PATH_SIZE];
 	struct database_options options = {
@@ -279,6 +298,7 @@ bool last_known_open(const struct config *config, struct last_known **last_known
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
 	known->bytes_max = config->last_known_bytes;
 	known->vault = vault_from_config(config, "last known", outcome);
+	known->share = (struct last_known_share) { .cache = shared, .tenant = config->tenant, .vault = known->vault };
 	snprintf(path, sizeof path, "%s/last_known.db", config->state_directory.data);
 	if (!known->vault || !directory_take(known, config->state_directory.data, outcome) ||
 	    !database_open(&options, &known->database, outcome))
@@ -334,7 +354,7 @@ static bool name_make(const struct last_known *known, const struct cache_name *n
 
 /* Time and value, sealed for this name. NULL without memory. */
 static struct change *change_new(const struct last_known *known, const unsigned char hash[VAULT_NAME_BYTES],
-				 const struct str *value, int64_t at_s)
+				 const struct str *value, int64_t at_s, uint64_t max_age_s)
 {
 	size_t size = value ? TIME_BYTES + value->size : 0;
 	struct change *change = calloc(1, sizeof *change + size + VAULT_OVERHEAD);
@@ -345,6 +365,7 @@ static struct change *change_new(const struct last_known *known, const unsigned 
 	if (ok) {
 		memcpy(change->name, hash, VAULT_NAME_BYTES);
 		change->at_s = at_s;
+		change->max_age_s = max_age_s;
 		change->is_drop = !value;
 	}
 	if (ok && value) {
@@ -363,7 +384,8 @@ static struct change *change_new(const struct last_known *known, const unsigned 
 }
 
 /* value NULL: forget it. What cannot be kept is at least forgotten: an older answer would be wrong. */
-static void change(struct last_known *known, const struct cache_name *name, const struct str *value, int64_t now_s)
+static void change(struct last_known *known, const struct cache_name *name, const struct str *value, int64_t now_s,
+		   uint64_t max_age_s)
 {
 	for (size_t key = vault_key_count(known->vault); key-- > 0;) {
 		unsigned char hash[VAULT_NAME_BYTES];
@@ -371,7 +393,7 @@ static void change(struct last_known *known, const struct cache_name *name, cons
 		if (!name_make(known, name, key, hash))
 			return;
 		/* Only the first key's name holds a value; those of other keys are forgotten. */
-		struct change *new = change_new(known, hash, key == 0 ? value : NULL, now_s);
+		struct change *new = change_new(known, hash, key == 0 ? value : NULL, now_s, max_age_s);
 
 		pthread_mutex_lock(&known->lock);
 		bool full = known->waiting->count >= WAITING_MAX;
@@ -388,16 +410,29 @@ static void change(struct last_known *known, const struct cache_name *name, cons
 	}
 }
 
-void last_known_put(struct last_known *known, const struct cache_name *name, struct str value, int64_t now_s)
+/* Where others may still say what was true, that it is not is an answer too. */
+static void forget(struct last_known *known, const struct cache_name *name, int64_t now_s, uint64_t max_age_s)
 {
-	if (known)
-		change(known, name, value.size <= LAST_KNOWN_VALUE_BYTES_MAX ? &value : NULL, now_s);
+	const struct str nothing = STR("");
+
+	change(known, name, known->share.cache ? &nothing : NULL, now_s, max_age_s);
 }
 
-void last_known_drop(struct last_known *known, const struct cache_name *name)
+void last_known_put(struct last_known *known, const struct cache_name *name, struct str value, int64_t now_s,
+		    uint64_t max_age_s)
+{
+	if (!known)
+		return;
+	if (value.size == 0 || value.size > LAST_KNOWN_VALUE_BYTES_MAX)
+		forget(known, name, now_s, max_age_s);
+	else
+		change(known, name, &value, now_s, max_age_s);
+}
+
+void last_known_drop(struct last_known *known, const struct cache_name *name, uint64_t max_age_s)
 {
 	if (known)
-		change(known, name, NULL, 0);
+		forget(known, name, clock_wall_ms() / 1000, max_age_s);
 }
 
 struct reading {
@@ -444,36 +479,46 @@ static struct str sealed_find(struct last_known *known, const unsigned char hash
 	return reading.value;
 }
 
-bool last_known_get(struct last_known *known, const struct cache_name *name, int64_t now_s, uint64_t max_age_s,
-		    struct arena *arena, struct str *value, uint64_t *age_s)
+/* What the disk says, and what Redis does; under the first key that has it. */
+static bool answers_find(struct last_known *known, const struct cache_name *name, struct arena *arena,
+			 struct last_known_answer *own, struct last_known_answer *shared)
 {
-	for (size_t key = 0; known && key < vault_key_count(known->vault); key++) {
+	for (size_t key = 0; key < vault_key_count(known->vault) && !(own->is_there && shared->is_there); key++) {
 		unsigned char hash[VAULT_NAME_BYTES];
-		uint64_t time;
-		size_t size = 0;
 
 		if (!name_make(known, name, key, hash))
 			return false;
-		struct str sealed = sealed_find(known, hash, arena);
-		unsigned char *plain = sealed.data ? arena_alloc(arena, sealed.size) : NULL;
+		if (!own->is_there) {
+			struct str sealed = sealed_find(known, hash, arena);
 
-		if (!plain)
-			continue;
-		if (!vault_open(known->vault, (struct str) { (const char *)hash, sizeof hash }, sealed, plain, &size) ||
-		    size < TIME_BYTES) {
-			LOG(WARN, LOG_CACHE_FOREIGN, NULL, LOG_C("class", "last known"));
-			continue;
+			if (sealed.data && !last_known_answer_open(known->vault, hash, sealed, arena, own))
+				*own = (struct last_known_answer) { 0 };
 		}
-		memcpy(&time, plain, TIME_BYTES);
-		int64_t age = now_s - (int64_t)__builtin_bswap64(time);
-
-		if (age < -FUTURE_S_MAX || (age > 0 && (uint64_t)age > max_age_s))
-			continue;
-		*age_s = age > 0 ? (uint64_t)age : 0;
-		*value = (struct str) { (const char *)plain + TIME_BYTES, size - TIME_BYTES };
-		return true;
+		if (!shared->is_there)
+			last_known_shared_get(&known->share, hash, arena, shared);
 	}
-	return false;
+	return true;
+}
+
+bool last_known_get(struct last_known *known, const struct cache_name *name, int64_t now_s, uint64_t max_age_s,
+		    struct arena *arena, struct str *value, uint64_t *age_s)
+{
+	struct last_known_answer own = { 0 };
+	struct last_known_answer shared = { 0 };
+	const struct last_known_answer *answer;
+	int64_t age;
+
+	if (!known || !answers_find(known, name, arena, &own, &shared))
+		return false;
+	answer = last_known_answer_choose(&own, &shared);
+	if (!answer || answer->value.size == 0)
+		return false;
+	age = now_s - answer->at_s;
+	if (age < -LAST_KNOWN_CLOCKS_S || (age > 0 && (uint64_t)age > max_age_s))
+		return false;
+	*age_s = age > 0 ? (uint64_t)age : 0;
+	*value = answer->value;
+	return true;
 }
 
 bool last_known_flush(struct last_known *known, struct outcome *outcome)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/run/clock.h"
 #include "gateway/state/database.h"
 #include "gateway/state/last_known.h"
 
@@ -18,6 +19,7 @@ struct stand {
 	char directory[64];
 	struct config config;
 	struct config_key keys[2];
+	struct cache *shared; /* NULL: none */
 	struct last_known *known;
 	struct arena *arena;
 	struct outcome outcome;
@@ -26,15 +28,16 @@ struct stand {
 static void known_open(struct stand *stand)
 {
 	outcome_init(&stand->outcome);
-	if (!last_known_open(&stand->config, &stand->known, &stand->outcome))
+	if (!last_known_open(&stand->config, stand->shared, &stand->known, &stand->outcome))
 		fail_msg("%s", stand->outcome.issues[0].text);
 }
 
-static int stand_open(void **state)
+static struct stand *stand_new(const char *name, struct cache *shared)
 {
 	struct stand *stand = calloc(1, sizeof *stand);
 
-	snprintf(stand->directory, sizeof stand->directory, "/tmp/passerelle-known-%ld", (long)getpid());
+	snprintf(stand->directory, sizeof stand->directory, "/tmp/passerelle-known%s-%ld", name, (long)getpid());
+	stand->shared = shared;
 	stand->keys[0] = (struct config_key) { .id = 1, .secret = STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") };
 	stand->keys[1] = (struct config_key) { .id = 2, .secret = STR("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb") };
 	stand->config.state_directory = str_from_c(stand->directory);
@@ -43,7 +46,12 @@ static int stand_open(void **state)
 	stand->config.state_keys.count = 1;
 	stand->arena = arena_new(64 << 20);
 	known_open(stand);
-	*state = stand;
+	return stand;
+}
+
+static int stand_open(void **state)
+{
+	*state = stand_new("", NULL);
 	return 0;
 }
 
@@ -75,7 +83,7 @@ static void put(struct stand *stand, const char *patient, const char *value, int
 	struct str part = str_from_c(patient);
 	struct cache_name name = { STR("t"), "consent", &part, 1 };
 
-	last_known_put(stand->known, &name, str_from_c(value), now_s);
+	last_known_put(stand->known, &name, str_from_c(value), now_s, 3600);
 }
 
 static void drop(struct stand *stand, const char *patient)
@@ -83,7 +91,7 @@ static void drop(struct stand *stand, const char *patient)
 	struct str part = str_from_c(patient);
 	struct cache_name name = { STR("t"), "consent", &part, 1 };
 
-	last_known_drop(stand->known, &name);
+	last_known_drop(stand->known, &name, 3600);
 }
 
 /* The age of what is known, -1 for nothing; expected is checked against its value. */
@@ -204,18 +212,18 @@ static void test_last_known__has_one_process(void **state)
 	struct last_known *second = NULL;
 
 	outcome_init(&stand->outcome);
-	assert_false(last_known_open(&stand->config, &second, &stand->outcome));
+	assert_false(last_known_open(&stand->config, NULL, &second, &stand->outcome));
 	assert_non_null(strstr(stand->outcome.issues[0].text, "a state_directory of its own"));
 	assert_null(second);
 	/* Without a directory, or without keys. */
 	stand->config.state_directory.size = 0;
-	assert_true(last_known_open(&stand->config, &second, &stand->outcome));
+	assert_true(last_known_open(&stand->config, NULL, &second, &stand->outcome));
 	assert_null(second);
 	stand->config.state_directory = str_from_c(stand->directory);
 	last_known_close(stand->known);
 	stand->known = NULL;
 	stand->config.state_keys.count = 0;
-	assert_false(last_known_open(&stand->config, &stand->known, &stand->outcome));
+	assert_false(last_known_open(&stand->config, stand->shared, &stand->known, &stand->outcome));
 	assert_int_equal(age(stand, "1", 10, NOW, NULL), -1);
 	put(stand, "1", "one", NOW);
 	drop(stand, "1");
@@ -300,9 +308,106 @@ static void test_last_known__the_file_tells_nothing(void **state)
 	assert_null(memmem(bytes, size, "secret", 6));
 }
 
+/* Two gateways that share a cache. */
+struct pair {
+	struct cache *cache;
+	struct stand *a;
+	struct stand *b;
+};
+
+static int pair_open(void **state)
+{
+	struct cache_options options = { .local_bytes = 1 << 20,
+					 .keys = { { 1, STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") } },
+					 .key_count = 1 };
+	struct pair *pair = calloc(1, sizeof *pair);
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	pair->cache = cache_open(&options, &outcome);
+	assert_non_null(pair->cache);
+	pair->a = stand_new("-a", pair->cache);
+	pair->b = stand_new("-b", pair->cache);
+	*state = pair;
+	return 0;
+}
+
+static int pair_close(void **state)
+{
+	struct pair *pair = *state;
+
+	stand_close((void **)&pair->a);
+	stand_close((void **)&pair->b);
+	cache_close(pair->cache);
+	free(pair);
+	return 0;
+}
+
+static void test_last_known__neighbours_know_it_too(void **state)
+{
+	struct pair *pair = *state;
+	int64_t now_s = clock_wall_ms() / 1000;
+
+	put(pair->a, "1", "one", now_s - 100);
+	flush(pair->a);
+	assert_int_equal(age(pair->b, "1", 100, now_s, "one"), 100);
+	assert_int_equal(age(pair->b, "1", 99, now_s, NULL), -1);
+	assert_int_equal(age(pair->b, "2", 100, now_s, NULL), -1);
+}
+
+static void test_last_known__the_newest_counts(void **state)
+{
+	struct pair *pair = *state;
+	int64_t now_s = clock_wall_ms() / 1000;
+
+	put(pair->a, "1", "old", now_s - 1000);
+	flush(pair->a);
+	put(pair->b, "1", "new", now_s - 500);
+	flush(pair->b);
+	assert_int_equal(age(pair->a, "1", 2000, now_s, "new"), 500);
+	put(pair->a, "1", "older", now_s - 600);
+	flush(pair->a);
+	assert_int_equal(age(pair->b, "1", 2000, now_s, "new"), 500);
+	/* Whose clock is right? */
+	put(pair->a, "2", "this", now_s - 500);
+	flush(pair->a);
+	put(pair->b, "2", "that", now_s - 480);
+	flush(pair->b);
+	assert_int_equal(age(pair->a, "2", 2000, now_s, NULL), -1);
+	assert_int_equal(age(pair->b, "2", 2000, now_s, "that"), 480);
+	put(pair->a, "3", "same", now_s - 500);
+	flush(pair->a);
+	put(pair->b, "3", "same", now_s - 480);
+	flush(pair->b);
+	assert_int_equal(age(pair->a, "3", 2000, now_s, "same"), 480);
+}
+
+static void test_last_known__what_was_dropped_is_not_taken_back(void **state)
+{
+	struct pair *pair = *state;
+	int64_t now_s = clock_wall_ms() / 1000;
+
+	put(pair->b, "1", "permit", now_s - 100);
+	flush(pair->b);
+	assert_int_equal(age(pair->a, "1", 1000, now_s, "permit"), 100);
+	drop(pair->a, "1");
+	assert_int_equal(age(pair->a, "1", 1000, now_s, NULL), -1);
+	flush(pair->a);
+	assert_int_equal(age(pair->a, "1", 1000, now_s, NULL), -1);
+	assert_int_equal(age(pair->b, "1", 1000, now_s, NULL), -1);
+	/* An answer that was under way all the while. */
+	put(pair->b, "1", "permit", now_s - 90);
+	flush(pair->b);
+	assert_int_equal(age(pair->a, "1", 1000, now_s, NULL), -1);
+	last_known_close(pair->a->known);
+	known_open(pair->a);
+	assert_int_equal(age(pair->a, "1", 1000, now_s, NULL), -1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stand_open, stand_close)
+#define PAIR(name) cmocka_unit_test_setup_teardown(name, pair_open, pair_close)
 	const struct CMUnitTest tests[] = {
 		TEST(test_last_known__is_there_at_once_and_after_a_restart),
 		TEST(test_last_known__is_refused_when_too_old_or_from_the_future),
@@ -312,6 +417,9 @@ int main(void)
 		TEST(test_last_known__survives_a_change_of_keys),
 		TEST(test_120_last_known__cut_and_paste_does_not_open),
 		TEST(test_last_known__the_file_tells_nothing),
+		PAIR(test_last_known__neighbours_know_it_too),
+		PAIR(test_last_known__the_newest_counts),
+		PAIR(test_last_known__what_was_dropped_is_not_taken_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
