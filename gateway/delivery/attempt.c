@@ -52,6 +52,11 @@ static bool planned_keep(struct attempt *attempt)
 	return true;
 }
 
+static bool is_request(const struct attempt *attempt)
+{
+	return str_equal(attempt->claim->item.kind, STR(PUBLICATION_REQUEST));
+}
+
 static bool parts_read(struct attempt *attempt)
 {
 	struct str head;
@@ -63,6 +68,10 @@ static bool parts_read(struct attempt *attempt)
 		return false;
 	if (!publication_head_read(head, attempt->arena, &attempt->head))
 		return unreadable(attempt);
+	if (is_request(attempt)) {
+		attempt->body = metadata;
+		return true;
+	}
 	return publication_metadata_read(metadata, attempt->arena, &attempt->metadata, &attempt->outcome) &&
 	       planned_keep(attempt);
 }
@@ -118,19 +127,11 @@ bool attempt_documents(struct attempt *attempt)
 }
 
 /* Everything that is recorded of it is about the submission and its patient. */
-static bool trail_begin(struct attempt *attempt, const char *request_id, const char *traceparent)
+static void trail_fill(const struct attempt *attempt)
 {
-	const struct audit_begin begin = { .kind = AUDIT_DELIVERED,
-					   .request_id = str_from_c(request_id),
-					   .traceparent = str_from_c(traceparent),
-					   .arena = attempt->arena,
-					   .deadline = deadline_in(ATTEMPT_ASK_MS) };
 	const struct submission_set *set = &attempt->metadata.submission_sets[0];
 	struct audit_object object = { .type = STR("List"), .unique_id = set->unique_id, .is_main = true };
 
-	if (!audit_begin(attempt->delivery->options.audit, &begin, &attempt->trail, &attempt->outcome))
-		return false;
-	audit_caller(attempt->trail, &attempt->head.caller);
 	audit_patient(attempt->trail, set->patient_id, STR_NONE);
 	audit_object(attempt->trail, &object);
 	for (size_t i = 0; i < attempt->metadata.document_entry_count; i++) {
@@ -138,6 +139,34 @@ static bool trail_begin(struct attempt *attempt, const char *request_id, const c
 						 .unique_id = attempt->metadata.document_entries[i].unique_id };
 		audit_object(attempt->trail, &object);
 	}
+}
+
+/* About the document, as far as anybody knows; who works it out knows the patient. */
+static void trail_fill_request(const struct attempt *attempt)
+{
+	const struct audit_object object = { .type = STR("DocumentReference"),
+					     .reference = arena_printf(attempt->arena, "DocumentReference/%.*s",
+								       STR_ARG(attempt->head.request.id)),
+					     .is_main = true };
+
+	audit_object(attempt->trail, &object);
+}
+
+static bool trail_begin(struct attempt *attempt, const char *request_id, const char *traceparent)
+{
+	const struct audit_begin begin = { .kind = AUDIT_DELIVERED,
+					   .request_id = str_from_c(request_id),
+					   .traceparent = str_from_c(traceparent),
+					   .arena = attempt->arena,
+					   .deadline = deadline_in(ATTEMPT_ASK_MS) };
+
+	if (!audit_begin(attempt->delivery->options.audit, &begin, &attempt->trail, &attempt->outcome))
+		return false;
+	audit_caller(attempt->trail, &attempt->head.caller);
+	if (is_request(attempt))
+		trail_fill_request(attempt);
+	else
+		trail_fill(attempt);
 	return true;
 }
 
@@ -154,8 +183,9 @@ static void south_begin(struct attempt *attempt, const char *request_id, const c
 					  .traceparent = traceparent,
 					  .recorder = audit_recorder(attempt->trail),
 					  .xua = options->xua,
-					  .caller = &attempt->head.caller,
-					  .patient_id = attempt->metadata.submission_sets[0].patient_id };
+					  .caller = &attempt->head.caller };
+	if (!is_request(attempt))
+		attempt->south.patient_id = attempt->metadata.submission_sets[0].patient_id;
 }
 
 static enum submission_found ask(struct attempt *attempt)
@@ -326,6 +356,8 @@ static enum stand deliver(struct attempt *attempt, bool works)
 		return attempt_change(attempt, works);
 	if (str_equal(attempt->claim->item.kind, STR(PUBLICATION_UNDECIDED)))
 		return attempt_decide(attempt);
+	if (is_request(attempt))
+		return attempt_request(attempt, works);
 	if (attempt->is_unclear) {
 		switch (ask(attempt)) {
 		case SUBMISSION_SAME:
@@ -340,6 +372,9 @@ static enum stand deliver(struct attempt *attempt, bool works)
 			break;
 		}
 	}
+	stand = attempt_requests_first(attempt);
+	if (stand != STAND_DELIVERED)
+		return stand;
 	stand = attempt_targets(attempt);
 	return stand == STAND_DELIVERED ? send(attempt, works) : stand;
 }
@@ -361,7 +396,7 @@ static struct str result_make(struct attempt *attempt, enum stand stand)
 	struct publication_result result = { .caller = attempt->head.caller,
 					     .patient_id = attempt->metadata.submission_set_count
 								   ? attempt->metadata.submission_sets[0].patient_id
-								   : STR_NONE,
+								   : attempt->patient_id,
 					     .status = 200,
 					     .body = attempt->answer };
 	struct json_writer writer;

@@ -17,7 +17,7 @@ enum stand {
 	STAND_LATER,    /* nothing of it is registered */
 	STAND_UNCLEAR,  /* nobody can tell now whether it is */
 	STAND_WITHHELD, /* the patient does not permit it (any more) */
-	STAND_DECIDED,  /* it may be sent, and waits for its turn */
+	STAND_DECIDED,  /* what it is to be waits for its turn */
 	STAND_LOST      /* somebody else has it */
 };
 
@@ -30,6 +30,8 @@ struct attempt {
 	struct metadata metadata;
 	struct metadata planned; /* with the ids that the answer was prepared with */
 	struct str answer;
+	struct str body;                /* of a request, which has no metadata */
+	struct str patient_id;          /* of a request that is done */
 	struct xds_document *documents; /* NULL: not read yet */
 	size_t *parts;                  /* where each document is in the item, parallel to the entries */
 	uint64_t bytes;                 /* of all documents */
@@ -54,6 +56,13 @@ enum stand attempt_targets_name(struct attempt *attempt) MUST_CHECK;
 
 /* The answer names what was planned; it may be registered under other ids. False without memory. */
 bool attempt_id_rename(struct attempt *attempt, enum seal_kind kind, struct str from, struct str to) MUST_CHECK;
+
+/* Works a request out. What it has become is delivered at its next turn. */
+enum stand attempt_request(struct attempt *attempt, bool works) MUST_CHECK;
+
+/* Whether requests about what it builds upon, which came before it, are worked out: they wait in lines of their own.
+ * STAND_DELIVERED: go on. */
+enum stand attempt_requests_first(struct attempt *attempt) MUST_CHECK;
 
 /* Before bytes go out: the lease begins anew, and from now on nobody knows how it ends. STAND_DELIVERED: go on. */
 enum stand attempt_mark(struct attempt *attempt) MUST_CHECK;

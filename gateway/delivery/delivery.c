@@ -262,19 +262,21 @@ static bool outbox_begin(struct delivery *delivery, struct outcome *outcome)
 			   "Give state_directory and state_keys: what is accepted must be kept somewhere.");
 }
 
-static bool threads_begin(struct delivery *delivery, struct outcome *outcome)
+static bool pool_make(struct delivery *delivery, struct outcome *outcome)
 {
 	const struct worker_options options = { .threads_max = DELIVERIES_MAX * delivery->gate_count,
 						.queue_max = DELIVERIES_MAX * delivery->gate_count };
 
 	delivery->pool = worker_pool_new(&options);
-	if (!delivery->pool)
-		return out_of_memory(outcome);
-	if (!thread_start(&delivery->thread, look, delivery)) {
-		worker_pool_free(delivery->pool);
-		return out_of_memory(outcome);
-	}
-	return true;
+	return delivery->pool || out_of_memory(outcome);
+}
+
+bool delivery_begin(struct delivery *delivery, struct outcome *outcome)
+{
+	if (!delivery)
+		return true;
+	delivery->has_begun = thread_start(&delivery->thread, look, delivery);
+	return delivery->has_begun || out_of_memory(outcome);
 }
 
 static bool undelivered(struct outbox *outbox, uint64_t *total, struct outcome *outcome)
@@ -335,8 +337,7 @@ bool delivery_open(const struct delivery_options *options, struct delivery **del
 	pthread_mutex_init(&opened->lock, NULL);
 	for (size_t i = 0; i < opened->gate_count; i++)
 		opened->gates[i].target = options->targets[i];
-	if ((opened->gates || out_of_memory(outcome)) && outbox_begin(opened, outcome) &&
-	    threads_begin(opened, outcome)) {
+	if ((opened->gates || out_of_memory(outcome)) && outbox_begin(opened, outcome) && pool_make(opened, outcome)) {
 		delivery_watch_begin(opened);
 		*delivery = opened;
 		return true;
@@ -356,7 +357,8 @@ void delivery_close(struct delivery *delivery)
 	delivery->stopping = true;
 	pthread_mutex_unlock(&delivery->lock);
 	outbox_wake(delivery->outbox);
-	pthread_join(delivery->thread, NULL);
+	if (delivery->has_begun)
+		pthread_join(delivery->thread, NULL);
 	worker_pool_free(delivery->pool);
 	outbox_close(delivery->outbox);
 	pthread_mutex_destroy(&delivery->lock);

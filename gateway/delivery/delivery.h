@@ -5,11 +5,12 @@
 #define PASSERELLE_DELIVERY_H
 
 #include "gateway/access/communities.h"
-#include "gateway/audit/audit.h"
+#include "gateway/audit/trail.h"
 #include "gateway/run/seal.h"
 #include "gateway/run/spool.h"
 #include "gateway/south/xua.h"
 #include "gateway/state/outbox.h"
+#include "mappers/publication_parts.h"
 
 struct delivery;
 
@@ -20,6 +21,27 @@ struct delivery_target {
 	struct str home;                         /* what queries carry, or STR_NONE */
 	uint8_t source_number;                   /* in sealed ids */
 	const struct other_community *community; /* how it knows patients; NULL: as the affinity domain does */
+};
+
+/* What a request about a document comes to (PUBLICATION_REQUEST), once the registry can be asked. */
+enum delivery_worked {
+	WORK_MADE,    /* a change, which now waits in its place */
+	WORK_DONE,    /* nothing that is left to do */
+	WORK_REFUSED, /* for good: the outcome says why */
+	WORK_LATER    /* it cannot be said now; the outcome says why */
+};
+
+struct delivery_work {
+	const struct south *south; /* to ask in the name of who sent it; its arena keeps what is made */
+	struct str target;
+	const struct publication_head *head;
+	struct str body;
+	struct audit_trail *trail;
+	struct outcome *outcome;
+	bool was_asked;         /* out: the target was, and what failed failed there */
+	struct outbox_new item; /* out, WORK_MADE: what takes its place */
+	struct str answer;      /* out, WORK_DONE: what who sent it gets */
+	struct str patient_id;  /* out, WORK_DONE */
 };
 
 /* All borrowed for the life of the delivery. */
@@ -33,12 +55,18 @@ struct delivery_options {
 	const struct delivery_target *targets; /* the first is where publications go */
 	size_t target_count;
 	struct str base;
+	/* Works a request out as if it had come now. Any thread calls it, many at a time. */
+	enum delivery_worked (*work_out)(void *work_ctx, struct delivery_work *work);
+	void *work_ctx;
 };
 
-/* Opens the outbox and begins to deliver; *delivery is NULL where publication.degraded refuses, nothing is shared, and nothing
- * waits from before. Errors: those of outbox_open, ERR_VALUE_INVALID (no state_directory), ERR_NO_MEMORY. */
+/* Opens the outbox; *delivery is NULL where publication.degraded refuses, nothing is shared, and nothing waits from before.
+ * Errors: those of outbox_open, ERR_VALUE_INVALID (no state_directory), ERR_NO_MEMORY. */
 bool delivery_open(const struct delivery_options *options, struct delivery **delivery,
 		   struct outcome *outcome) MUST_CHECK;
+
+/* Begins to deliver, when everything is there that work_out needs. NULL is allowed. ERR_NO_MEMORY. */
+bool delivery_begin(struct delivery *delivery, struct outcome *outcome) MUST_CHECK;
 
 /* Takes nothing up any more, waits for what is being sent, which is taken up again at the next start. After the last
  * request. NULL is allowed. */

@@ -48,6 +48,7 @@ struct delivery {
 	struct outbox *outbox;
 	struct worker_pool *pool;
 	pthread_t thread;     /* looks for what is due, keeps leases */
+	bool has_begun;       /* the thread is there */
 	pthread_mutex_t lock; /* of everything below */
 	bool stopping;
 	struct delivery_gate *gates;

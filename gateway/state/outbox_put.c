@@ -265,10 +265,10 @@ static bool parts_replace(const struct reworking *reworking, struct sql_session 
 	       outbox_parts_write(session, row->seq, place, new->parts, bytes, outcome) &&
 	       sql_run(session,
 		       "UPDATE outbox_item SET kind = ?2, revision = ?3, part_count = ?4, state = 0, turn = 0, "
-		       "held = 0, unclear = 0, attempts = 0, owner = NULL, due_ms = ?5, changed_ms = ?5, "
+		       "held = 0, unclear = ?6, attempts = 0, owner = NULL, due_ms = ?5, changed_ms = ?5, "
 		       "reason = NULL WHERE seq = ?1",
 		       SQL(SQL_NUMBER(row->seq), SQL_TEXT(new->kind), SQL_NUMBER(place.revision),
-			   SQL_NUMBER(new->part_count), SQL_NUMBER(session->now_ms)),
+			   SQL_NUMBER(new->part_count), SQL_NUMBER(session->now_ms), SQL_NUMBER(new->is_unclear)),
 		       outcome);
 }
 

@@ -50,16 +50,26 @@ static void kept_make(const struct transaction *t, const struct intended_change 
 					     .document_entry_count = 1 };
 }
 
-static bool parts_write(const struct transaction *t, const struct intended_change *intended, struct buf *head,
-			struct buf *text)
+/* The head and the metadata, in the arena. */
+static bool parts_write(const struct transaction *t, const struct intended_change *intended, struct str *parts)
 {
 	struct kept_change kept;
+	struct buf head;
+	struct buf text;
+	bool ok;
 
 	kept_make(t, intended, &kept);
-	publication_head_write(&kept.head, head);
-	if (!publication_metadata_write(&kept.metadata, t->south.arena, text, t->outcome))
-		return false;
-	return !(head->failed || text->failed) || no_memory(t);
+	buf_init(&head, PUBLICATION_HEAD_BYTES_MAX);
+	buf_init(&text, PUBLICATION_METADATA_BYTES_MAX);
+	publication_head_write(&kept.head, &head);
+	ok = publication_metadata_write(&kept.metadata, t->south.arena, &text, t->outcome);
+	if (ok && !head.failed && !text.failed) {
+		parts[PUBLICATION_HEAD] = arena_copy(t->south.arena, buf_str(&head));
+		parts[PUBLICATION_METADATA] = arena_copy(t->south.arena, buf_str(&text));
+	}
+	buf_free(&head);
+	buf_free(&text);
+	return ok && ((parts[PUBLICATION_HEAD].data && parts[PUBLICATION_METADATA].data) || no_memory(t));
 }
 
 bool change_pass_on(const struct transaction *t, const struct intended_change *intended, struct str answer)
@@ -84,40 +94,39 @@ bool change_made(const struct transaction *t, const struct intended_change *inte
 }
 
 /* A change builds upon the version that it was made from, and makes the next one. */
+bool change_item_make(const struct transaction *t, const struct intended_change *intended, struct str answer,
+		      struct outbox_new *item)
+{
+	const struct document_entry *entry = &intended->entry;
+	struct str *names = arena_array(t->south.arena, 3, sizeof(*names));
+	struct str *parts = arena_array(t->south.arena, PUBLICATION_DOCUMENTS, sizeof(*parts));
+
+	if (!names || !parts)
+		return no_memory(t);
+	names[0] = document_waiting_name(t, entry->logical_id.size ? entry->logical_id : entry->entry_uuid);
+	names[1] = entry->entry_uuid;
+	names[2] = intended->change.base;
+	parts[PUBLICATION_ANSWER] = answer;
+	*item = (struct outbox_new) { .kind = STR(PUBLICATION_UPDATE),
+				      .target = t->source->backend.name,
+				      .patient = entry->patient_id,
+				      .makes = names,
+				      .make_count = intended->change.is_new_version ? 2 : 1,
+				      .needs = &names[2],
+				      .need_count = 1,
+				      .is_unclear = intended->is_unclear,
+				      .parts = parts,
+				      .part_count = PUBLICATION_DOCUMENTS };
+	return (names[0].data || no_memory(t)) && parts_write(t, intended, parts);
+}
+
 static bool item_put(const struct transaction *t, const struct intended_change *intended, struct str answer,
 		     char id[OUTBOX_ID_SIZE])
 {
-	const struct document_entry *entry = &intended->entry;
-	struct str urn = entry->logical_id.size ? entry->logical_id : entry->entry_uuid;
-	const struct str makes[] = { document_waiting_name(t, urn), entry->entry_uuid };
-	struct str parts[PUBLICATION_DOCUMENTS];
-	struct buf head;
-	struct buf metadata;
-	bool ok;
+	struct outbox_new item;
 
-	buf_init(&head, PUBLICATION_HEAD_BYTES_MAX);
-	buf_init(&metadata, PUBLICATION_METADATA_BYTES_MAX);
-	ok = (makes[0].data || no_memory(t)) && parts_write(t, intended, &head, &metadata);
-	if (ok) {
-		parts[PUBLICATION_HEAD] = buf_str(&head);
-		parts[PUBLICATION_METADATA] = buf_str(&metadata);
-		parts[PUBLICATION_ANSWER] = answer;
-		const struct outbox_new item = { .kind = STR(PUBLICATION_UPDATE),
-						 .target = t->source->backend.name,
-						 .patient = intended->entry.patient_id,
-						 .makes = makes,
-						 .make_count = intended->change.is_new_version ? 2 : 1,
-						 .needs = &intended->change.base,
-						 .need_count = 1,
-						 .is_unclear = intended->is_unclear,
-						 .parts = parts,
-						 .part_count = PUBLICATION_DOCUMENTS };
-
-		ok = outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome);
-	}
-	buf_free(&head);
-	buf_free(&metadata);
-	return ok;
+	return change_item_make(t, intended, answer, &item) &&
+	       outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome);
 }
 
 bool change_accept(const struct transaction *t, const struct intended_change *intended, struct provided *provided,

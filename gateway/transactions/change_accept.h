@@ -9,6 +9,10 @@ bool change_must_wait(const struct transaction *t, const struct present_document
 		      const struct intended_change *intended, bool *must_wait) MUST_CHECK;
 bool change_may_wait(const struct transaction *t, const struct intended_change *intended);
 
+/* The item by which the outbox keeps it, in t's arena. answer: what the client gets when it is done. */
+bool change_item_make(const struct transaction *t, const struct intended_change *intended, struct str answer,
+		      struct outbox_new *item) MUST_CHECK;
+
 /* Puts it into the outbox: durable when this returns true. answer as for document_change_do. Errors: those of the
  * outbox. */
 bool change_accept(const struct transaction *t, const struct intended_change *intended, struct provided *provided,

@@ -6,6 +6,7 @@
 #include "gateway/transactions/change_accept.h"
 #include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/identify_patient.h"
+#include "gateway/transactions/publication.h"
 #include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
 #include "mappers/base/xds_time.h"
@@ -45,13 +46,15 @@ static bool not_there(const struct transaction *t)
 	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such DocumentReference; search for it.");
 }
 
-/* What is registered; where changes may wait for a registry that does not answer, what was. */
-static bool registered_find(const struct transaction *t, struct str urn, struct present_document *present)
+/* What is registered; where changes may wait for a registry that does not answer, what was, or nothing that anybody could
+ * decide about now. */
+static bool registered_find(const struct transaction *t, struct str urn, bool may_wait,
+			    struct present_document *present)
 {
 	struct transaction asking = *t;
 	struct outcome outcome = *t->outcome;
 
-	if (!t->gateway->delivery)
+	if (!may_wait)
 		return document_entry_shown(t, urn, &present->entry);
 	asking.outcome = &outcome;
 	asking.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
@@ -59,13 +62,15 @@ static bool registered_find(const struct transaction *t, struct str urn, struct 
 		*t->outcome = outcome;
 		return true;
 	}
-	if (submission_may_pass(&outcome))
+	if (submission_may_pass(&outcome)) {
 		present->entry = known_document_find(t->gateway->access, t->visit, t->source->backend.name, urn,
 						     t->now_s, t->south.arena);
+		present->is_undecided = !present->entry && publications_may_wait(t);
+	}
 	present->is_remembered = present->entry != NULL;
-	if (!present->entry)
+	if (!present->entry && !present->is_undecided)
 		*t->outcome = outcome;
-	return present->is_remembered;
+	return present->is_remembered || present->is_undecided;
 }
 
 /* What a patient hides in one source is hidden in all, also while it is not registered. */
@@ -78,15 +83,17 @@ static bool elsewhere_verify(const struct transaction *t, const struct document_
 }
 
 /* What waits, and else what is registered. */
-static bool present_find(const struct transaction *t, struct str urn, struct present_document *present)
+static bool present_find(const struct transaction *t, bool may_wait, struct present_document *present)
 {
 	const struct document_waiting *waiting = &present->waiting;
 
-	if (!document_waiting_find(t, urn, &present->waiting))
+	if (!document_waiting_find(t, present->urn, &present->waiting))
 		return false;
 	present->entry = waiting->entry;
-	if (!present->entry && !registered_find(t, urn, present))
+	if (!present->entry && !registered_find(t, present->urn, may_wait, present))
 		return false;
+	if (present->is_undecided)
+		return true;
 	if (!present->entry || waiting->is_removed)
 		return not_there(t);
 	return (!waiting->entry && !present->is_remembered) || elsewhere_verify(t, present->entry);
@@ -116,28 +123,24 @@ static bool around_find(const struct transaction *t, struct present_document *pr
 	       !arena_failed(t->south.arena) || no_memory(t);
 }
 
-bool document_change_begin(const struct transaction *t, struct str id, struct str if_match,
-			   struct present_document *present)
+static bool look(const struct transaction *t, struct str if_match, bool may_wait, struct present_document *present)
 {
 	const struct document_entry *entry;
-	struct source *source;
-	struct str urn;
 
-	*present = (struct present_document) { .around = { .asked_id = id } };
-	if (!resource_id_find(t, SEAL_DOCUMENT_REFERENCE, id, &source, &urn))
-		return not_there(t);
-	if (source != t->source)
-		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
-				   "This document is in %.*s, which changes its own.", STR_ARG(source->backend.name));
-	if (!present_find(t, urn, present))
+	if (!present_find(t, may_wait, present))
 		return false;
 	entry = present->entry;
-	audit_patient(t->audit, entry->patient_id, patient_reference(t, entry->patient_id));
-	if (!visible_may_change(t->visit, entry, NULL, false, t->outcome))
+	if (entry)
+		audit_patient(t->audit, entry->patient_id, patient_reference(t, entry->patient_id));
+	if (entry && !visible_may_change(t->visit, entry, NULL, false, t->outcome))
 		return false;
 	if (!update_offered(&t->source->backend, UPDATE_METADATA, STR_NONE))
 		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
 				   "This document is another community's: it is changed there.");
+	/* What others want of it and nobody has decided comes first. */
+	present->is_undecided = present->is_undecided || (may_wait && present->waiting.has_requests);
+	if (present->is_undecided)
+		return true;
 	present->etag = version_etag(t, entry->entry_uuid, entry->version, entry->availability_status);
 	if (!present->etag.data)
 		return no_memory(t);
@@ -145,6 +148,27 @@ bool document_change_begin(const struct transaction *t, struct str id, struct st
 		return outcome_add(t->outcome, ERR_VERSION, "If-Match",
 				   "The document has changed: read it again, and send the ETag of what you read.");
 	return around_find(t, present);
+}
+
+bool document_change_begin(const struct transaction *t, struct str id, struct str if_match,
+			   struct present_document *present)
+{
+	struct source *source;
+
+	*present = (struct present_document) { .around = { .asked_id = id } };
+	if (!resource_id_find(t, SEAL_DOCUMENT_REFERENCE, id, &source, &present->urn))
+		return not_there(t);
+	if (source != t->source)
+		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
+				   "This document is in %.*s, which changes its own.", STR_ARG(source->backend.name));
+	return look(t, if_match, t->gateway->delivery != NULL, present);
+}
+
+bool document_change_look(const struct transaction *t, const struct publication_request *request,
+			  struct present_document *present)
+{
+	*present = (struct present_document) { .around = { .asked_id = request->id }, .urn = request->urn };
+	return look(t, request->if_match, false, present);
 }
 
 /* --- the submission set of a change --- */

@@ -15,12 +15,19 @@ struct present_document {
 	struct str etag;
 	struct document_waiting waiting; /* what of it waits */
 	bool is_remembered;              /* its registry did not answer: entry is what it had when it was last read */
+	bool is_undecided;               /* nobody can tell now what it is, or will be then: see change_request.h */
+	struct str urn;                  /* its logicalID */
 };
 
 /* Reads it, and sees to it that the caller may change it and means this version of it (If-Match; STR_NONE: whichever it is).
+ * Where changes may wait it may stay undecided, and of entry and etag there is nothing then.
  * Errors: ERR_NOT_FOUND (also for who may not see it), ERR_FORBIDDEN, ERR_VERSION, those of the back-end. */
 bool document_change_begin(const struct transaction *t, struct str id, struct str if_match,
 			   struct present_document *present) MUST_CHECK;
+
+/* The same for the document of a request that waited, of t's source: nothing stays undecided. */
+bool document_change_look(const struct transaction *t, const struct publication_request *request,
+			  struct present_document *present) MUST_CHECK;
 
 /* A change that is worked out. */
 struct intended_change {
@@ -29,6 +36,7 @@ struct intended_change {
 	struct str etag;             /* of it */
 	struct submission_set set;   /* of the change; what the registry must be asked for is not in there yet */
 	bool respond_async;
+	bool is_nothing; /* it is so already */
 	bool is_unclear; /* it was sent, and nobody said how that ended */
 };
 

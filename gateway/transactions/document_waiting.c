@@ -73,6 +73,8 @@ static bool items_take(const struct transaction *t, struct str name, struct str 
 			memcpy(ids, waiting->ids, waiting->count * sizeof(*ids));
 		waiting->ids = ids;
 		for (size_t i = 0; i < count; i++) {
+			if (str_equal(items[i].kind, STR(PUBLICATION_REQUEST)))
+				waiting->has_requests = true;
 			if (str_equal(items[i].kind, kind) && !item_take(t, &items[i], urn, waiting))
 				return false;
 		}

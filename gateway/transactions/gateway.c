@@ -2,6 +2,7 @@
 
 #include "gateway/delivery/share.h"
 #include "gateway/run/clock.h"
+#include "gateway/transactions/change_request.h"
 #include "gateway/transactions/publication_rules.h"
 #include "mappers/base/xds_time.h"
 
@@ -105,7 +106,9 @@ static bool delivery_make(struct gateway *gateway, struct outcome *outcome)
 					    .seal = gateway->seal,
 					    .spools = gateway->spools,
 					    .targets = targets,
-					    .base = gateway->base };
+					    .base = gateway->base,
+					    .work_out = change_request_work_out,
+					    .work_ctx = gateway };
 
 	if (!targets)
 		return out_of_memory(outcome);
@@ -131,7 +134,7 @@ static bool parts_open(struct gateway *gateway, struct outcome *outcome)
 	gateway->access = access_open(gateway->config, gateway->stores->access, outcome);
 	return gateway->access && allowed_codes_read(gateway->config, gateway->arena, &gateway->code_sets, outcome) &&
 	       sources_make(gateway, outcome) && seal_make(gateway, outcome) && xua_make(gateway, outcome) &&
-	       delivery_make(gateway, outcome);
+	       delivery_make(gateway, outcome) && delivery_begin(gateway->delivery, outcome);
 }
 
 static void gateway_measure(void *ctx, struct measures *measures)

@@ -63,6 +63,7 @@ static bool head_read(const struct transaction *t, struct publication_item *open
 	if (text.data && publication_head_read(text, t->south.arena, &head)) {
 		opened->caller = head.caller;
 		opened->change = head.change;
+		opened->request = head.request;
 	}
 	return true;
 }
@@ -73,6 +74,9 @@ static bool metadata_read(const struct transaction *t, struct publication_item *
 	struct str text;
 
 	outcome_init(&reading);
+	/* A request has what was sent in their place. */
+	if (opened->request.wish != WISH_NONE)
+		return true;
 	if (!part_read(t, opened, PUBLICATION_METADATA, PUBLICATION_METADATA_BYTES_MAX, &text))
 		return false;
 	if (text.data && publication_metadata_read(text, t->south.arena, &opened->metadata, &reading))

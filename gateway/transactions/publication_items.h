@@ -13,11 +13,12 @@ struct publication_item {
 	struct outbox_item item;
 	struct caller caller; /* who sent it; empty when nobody knows any more */
 	struct str patient_id;
-	struct metadata metadata;         /* while it is not settled, or a dead letter */
-	struct publication_change change; /* with metadata, of an update */
-	struct publication_result result; /* of a settled one or a dead letter; body.data NULL: none */
-	bool is_own;                      /* of who asks now, or they are an operator */
-	bool has_moved;                   /* its parts went while they were read: it is not what item says any more */
+	struct metadata metadata;           /* while it is not settled, or a dead letter */
+	struct publication_change change;   /* with metadata, of an update */
+	struct publication_request request; /* of a request */
+	struct publication_result result;   /* of a settled one or a dead letter; body.data NULL: none */
+	bool is_own;                        /* of who asks now, or they are an operator */
+	bool has_moved;                     /* its parts went while they were read: it is not what item says any more */
 };
 
 /* Reads it by its sealed id, if the caller may know of it. Errors: ERR_NOT_FOUND for everything else, those of the

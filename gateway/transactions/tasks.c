@@ -49,6 +49,8 @@ static struct str focus_of(const struct transaction *t, const struct publication
 {
 	const struct metadata *metadata = &opened->metadata;
 
+	if (opened->request.wish != WISH_NONE)
+		return arena_printf(t->south.arena, "DocumentReference/%.*s", STR_ARG(opened->request.id));
 	if (metadata->submission_set_count == 0)
 		return STR_NONE;
 	if (!str_equal(opened->item.kind, STR(PUBLICATION_UPDATE)) || metadata->document_entry_count == 0)

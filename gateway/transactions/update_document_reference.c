@@ -1,8 +1,7 @@
 /* Update and patch of a DocumentReference: Update Document Set [ITI-57] behind FHIR. Source: FHIR R4 http update and patch,
  * ITI TF-2 3.57. */
 #include "gateway/transactions/change_accept.h"
-#include "gateway/transactions/change_document.h"
-#include "gateway/transactions/document_change.h"
+#include "gateway/transactions/change_request.h"
 #include "gateway/transactions/identify_patient.h"
 #include "gateway/transactions/publication_store.h"
 #include "mappers/document_update.h"
@@ -42,11 +41,11 @@ static bool sent_make(const struct transaction *t, const struct document_change 
 				  : fhir_patch_apply(*sent, change->parameters, t->outcome);
 }
 
-static bool sent_check(const struct transaction *t, const json_t *sent, const json_t *shown)
+static bool sent_check(const struct transaction *t, const json_t *sent, struct str id)
 {
 	if (!str_equal(fhir_text(json_object_get(sent, "resourceType")), STR("DocumentReference")))
 		return outcome_add(t->outcome, ERR_BODY_MALFORMED, "", "Send a DocumentReference.");
-	if (!str_equal(fhir_text(json_object_get(sent, "id")), fhir_text(json_object_get(shown, "id"))))
+	if (!str_equal(fhir_text(json_object_get(sent, "id")), id))
 		return outcome_add(t->outcome, ERR_VALUE_INVALID, "DocumentReference.id",
 				   "Send the id of the URL also in the body.");
 	return fhir_validate(sent, NULL, t->outcome);
@@ -98,9 +97,8 @@ static bool answer_write(const struct transaction *t, const struct present_docum
 	return document_reference_write(t, entry, &around, &writer) && json_writer_finish(&writer, t->outcome);
 }
 
-/* Nothing is changed; what it says may wait itself. */
-static bool answer_unchanged(const struct transaction *t, const struct present_document *present,
-			     struct provided *provided, struct buf *answer, struct str *etag)
+bool document_update_repeated(const struct transaction *t, const struct present_document *present,
+			      struct provided *provided, struct buf *answer)
 {
 	const struct document_waiting *waiting = &present->waiting;
 	struct intended_change intended;
@@ -110,11 +108,64 @@ static bool answer_unchanged(const struct transaction *t, const struct present_d
 	if (present->is_remembered)
 		return outcome_add(t->outcome, ERR_BACKEND_DOWN, "",
 				   "The registry does not answer; it had this already when it was last read.");
-	*etag = present->etag;
 	/* Who repeats a change whose answer was lost may have lost more with it. */
 	return answer_write(t, present, present->entry, answer) &&
 	       document_change_make(t, present, present->entry, STR_NONE, &intended) &&
 	       change_pass_on(t, &intended, buf_str(answer));
+}
+
+bool document_update_make(const struct transaction *t, const struct present_document *present,
+			  const struct document_change *change, struct intended_change *intended, struct buf *answer)
+{
+	struct document_update *update = arena_alloc(t->south.arena, sizeof(*update));
+	json_t *shown;
+	json_t *sent;
+
+	if (!update)
+		return no_memory(t);
+	if (!shown_read(t, present, &shown) || !sent_make(t, change, shown, &sent) ||
+	    !sent_check(t, sent, fhir_text(json_object_get(shown, "id"))) ||
+	    !subject_check(t, present->entry, sent, shown) ||
+	    !document_update_read(present->entry, shown, sent, t->gateway->config->default_timezone,
+				  t->gateway->code_sets, t->south.arena, update, t->outcome))
+		return false;
+	if (!update->is_new_version && str_is_empty(update->new_status)) {
+		*intended = (struct intended_change) { .is_nothing = true };
+		return true;
+	}
+	/* Who may make this of it now? */
+	if (update->is_new_version &&
+	    !visible_may_change(t->visit, present->entry, &update->changed, update->moves_consent, t->outcome))
+		return false;
+	return document_change_make(t, present, update->is_new_version ? &update->changed : NULL, update->new_status,
+				    intended) &&
+	       answer_write(t, present, &intended->entry, answer);
+}
+
+/* As it came, as far as it can be judged without the document. */
+static bool request_keep(const struct transaction *t, struct str id, const struct document_wish *wish,
+			 const struct document_change *change, const struct present_document *present,
+			 struct provided *provided, struct buf *answer)
+{
+	struct publication_request request = {
+		.wish = WISH_PUT, .id = id, .urn = present->urn, .if_match = wish->if_match
+	};
+	const json_t *body = change->resource;
+
+	if (change->operations) {
+		request.wish = WISH_JSON_PATCH;
+		body = change->operations;
+		if (!json_patch_check(change->operations, t->outcome))
+			return false;
+	} else if (change->parameters) {
+		request.wish = WISH_FHIRPATH_PATCH;
+		body = change->parameters;
+		if (!fhir_patch_check(change->parameters, t->outcome))
+			return false;
+	} else if (!sent_check(t, change->resource, id)) {
+		return false;
+	}
+	return change_request_accept(t, &request, body, provided, answer);
 }
 
 bool update_document_reference(const struct transaction *t, struct str id, const struct document_wish *wish,
@@ -122,30 +173,21 @@ bool update_document_reference(const struct transaction *t, struct str id, const
 			       struct str *etag)
 {
 	struct present_document present;
-	struct document_update *update = arena_alloc(t->south.arena, sizeof(*update));
-	struct intended_change intended;
-	json_t *shown;
-	json_t *sent;
+	struct intended_change intended = { .is_nothing = false };
 
 	*provided = (struct provided) { 0 };
-	if (!update)
-		return no_memory(t);
-	if (!document_change_begin(t, id, wish->if_match, &present) || !shown_read(t, &present, &shown) ||
-	    !sent_make(t, change, shown, &sent) || !sent_check(t, sent, shown) ||
-	    !subject_check(t, present.entry, sent, shown) ||
-	    !document_update_read(present.entry, shown, sent, t->gateway->config->default_timezone,
-				  t->gateway->code_sets, t->south.arena, update, t->outcome))
+	if (!document_change_begin(t, id, wish->if_match, &present))
 		return false;
-	if (!update->is_new_version && str_is_empty(update->new_status))
-		return answer_unchanged(t, &present, provided, answer, etag);
-	/* Who may make this of it now? */
-	if (update->is_new_version &&
-	    !visible_may_change(t->visit, present.entry, &update->changed, update->moves_consent, t->outcome))
+	if (present.is_undecided)
+		return request_keep(t, id, wish, change, &present, provided, answer);
+	if (!document_update_make(t, &present, change, &intended, answer))
 		return false;
-	if (!document_change_make(t, &present, update->is_new_version ? &update->changed : NULL, update->new_status,
-				  &intended) ||
-	    !answer_write(t, &present, &intended.entry, answer))
-		return false;
+	if (intended.is_nothing) {
+		if (!document_update_repeated(t, &present, provided, answer))
+			return false;
+		*etag = provided->status_url.data ? STR_NONE : present.etag;
+		return true;
+	}
 	intended.respond_async = wish->respond_async;
 	if (!document_change_do(t, &present, &intended, provided, answer))
 		return false;

@@ -28,13 +28,16 @@ class Trusted(unittest.TestCase):
         overrides["publication"] = dict({"degraded": "accept", "deadline_ms": 2000, "retry_seconds_max": 1,
                                          "operators": [trust.DOCTOR + "-nobody", "client:queue-desk"]},
                                         **cls.publication)
-        back_end = cls.domain.back_end(
-            registry_url=cls.proxy.url("/registry"), provide_url=cls.proxy.url("/repository"),
-            repositories=[{"unique_id": support.REPOSITORY, "url": cls.proxy.url("/repository")}], timeout_ms=3000)
-        cls.gateway = support.Gateway(cls.directory, [back_end], **overrides)
+        cls.gateway = support.Gateway(cls.directory, [cls.back_end_make()], **overrides)
         cls.addClassCleanup(cls.gateway.kill)
         cls.doctor = cls.gateway.token("doctor", user="doctor-1")
         cls.colleague = cls.gateway.token("doctor", user="doctor-2")
+
+    @classmethod
+    def back_end_make(cls):
+        return cls.domain.back_end(
+            registry_url=cls.proxy.url("/registry"), provide_url=cls.proxy.url("/repository"),
+            repositories=[{"unique_id": support.REPOSITORY, "url": cls.proxy.url("/repository")}], timeout_ms=3000)
 
     @classmethod
     def tearDownClass(cls):

@@ -101,17 +101,6 @@ class Updates(Stand):
         self.assertEqual(self.read(name)[0]["description"], "slow")
         self.assertEqual(len(self.versions(bundle)), 2)
 
-    def test_down_and_unknown_is_told(self):
-        """Of what nobody has read here, neither the patient is known nor what would be changed."""
-        bundle = support.demo_bundle(b"<a>unread</a>")
-        answer = self.assertStatus(self.gateway.publish(bundle), 200).json()
-        name = reference_location(answer).split("/")[1]
-        self.domain.kill()
-        self.assertIn(self.patch(name, "down").status, (502, 503))
-        self.assertIn(self.delete(name).status, (502, 503))
-        self.domain_restart()
-        self.assertEqual(len(self.versions(bundle)), 1)
-
     def test_down_between_read_and_update(self):
         bundle, name, etag = self.published()
         self.domain.kill()

@@ -1,0 +1,86 @@
+/* A request about a document that nobody could decide when it came: it is worked out, and what it comes to takes its place
+ * durably before anything of it is sent. So what is not idempotent is done once, whatever is killed when. */
+#include "gateway/delivery/attempt.h"
+#include "gateway/state/outbox_manage.h"
+
+#define WORK_MS (3 * ATTEMPT_ASK_MS)
+
+static enum stand rework(struct attempt *attempt, const struct outbox_new *item)
+{
+	switch (outbox_rework(attempt->delivery->outbox, attempt->claim, item, &attempt->outcome)) {
+	case OUTBOX_DONE:
+		return STAND_DECIDED;
+	case OUTBOX_STALE:
+		return STAND_LOST;
+	case OUTBOX_DONE_FAILED:
+		break;
+	}
+	return STAND_LATER;
+}
+
+enum stand attempt_request(struct attempt *attempt, bool works)
+{
+	const struct delivery_options *options = &attempt->delivery->options;
+	struct outcome working;
+	struct delivery_work work = { .south = &attempt->south,
+				      .target = attempt->target->name,
+				      .head = &attempt->head,
+				      .body = attempt->body,
+				      .trail = attempt->trail,
+				      .outcome = &working };
+	enum delivery_worked worked;
+
+	outcome_init(&working);
+	attempt->is_unclear = false; /* of a request nothing is ever sent */
+	attempt->south.deadline = deadline_in(WORK_MS);
+	worked = options->work_out(options->work_ctx, &work);
+	if (worked == WORK_LATER && work.was_asked)
+		return attempt_failed(attempt, &working, false, works);
+	attempt->outcome = working;
+	if (work.was_asked)
+		attempt->end = DELIVERY_TAKEN;
+	switch (worked) {
+	case WORK_MADE:
+		return rework(attempt, &work.item);
+	case WORK_DONE:
+		attempt->answer = work.answer;
+		attempt->patient_id = work.patient_id;
+		return STAND_DELIVERED;
+	case WORK_REFUSED:
+		return STAND_REFUSED;
+	case WORK_LATER:
+		break;
+	}
+	return STAND_LATER;
+}
+
+static bool is_before(const struct attempt *attempt, const struct outbox_item *item)
+{
+	return str_equal(item->kind, STR(PUBLICATION_REQUEST)) && item->accepted_ms <= attempt->claim->item.accepted_ms;
+}
+
+enum stand attempt_requests_first(struct attempt *attempt)
+{
+	for (size_t i = 0; i < attempt->head.unverified.count; i++) {
+		struct outbox_filter filter = {
+			.target = attempt->target->name,
+			.makes = publication_changes_name(attempt->head.unverified.items[i], attempt->arena),
+			.states = OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING),
+		};
+		struct outbox_item *items;
+		size_t count;
+
+		if (!filter.makes.data || !outbox_list(attempt->delivery->outbox, &filter, attempt->arena, &items,
+						       &count, &filter.after, &attempt->outcome))
+			return STAND_LATER;
+		/* In the order they came: the first that is still there says it for all. */
+		for (size_t k = 0; k < count; k++) {
+			if (!is_before(attempt, &items[k]))
+				continue;
+			outcome_add(&attempt->outcome, ERR_BUSY, "",
+				    "A request about a document that it builds upon is decided first.");
+			return STAND_LATER;
+		}
+	}
+	return STAND_DELIVERED;
+}

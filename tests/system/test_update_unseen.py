@@ -1,0 +1,258 @@
+"""Updates and deletions, in an outage, of documents that the gateway knows nothing of: the requests are kept, and decided
+when the registry can be asked."""
+import json
+import shutil
+import subprocess
+import tempfile
+import threading
+import unittest
+
+import proxy
+import support
+import trust
+from test_outbox import reference_location
+from test_outbox_trust import Trusted
+from test_update import JSON_PATCH, parameters, patch
+from test_update_outage import UPDATE, Stand, description
+
+QUERY = "RegistryStoredQuery"
+
+
+class Case(Stand):
+    def setUp(self):
+        super().setUp()
+        self.other = support.Gateway(self.directory, [self.domain.back_end()], name="other")
+        self.addCleanup(self.other.kill)
+
+    def unseen(self, content):
+        """A registered document that this gateway has never read: its bundle, its resource and its ETag, read elsewhere."""
+        bundle = support.demo_bundle(content)
+        location = reference_location(self.assertStatus(self.other.publish(bundle), 200).json())
+        answer = self.assertStatus(support.request("GET", self.other.base + "/" + location), 200)
+        return bundle, answer.json(), answer.header("ETag")
+
+    def send(self, method, name, body, content_type="application/fhir+json", **headers):
+        return support.request(method, self.url(name), dict({"Content-Type": content_type}, **headers),
+                               json.dumps(body).encode())
+
+    def put(self, resource, text, **headers):
+        return self.send("PUT", resource["id"], dict(resource, description=text), **headers)
+
+    def task(self, url, status=200):
+        return self.assertStatus(support.request("GET", url.replace("/_async/", "/Task/")), status).json()
+
+
+
+class Unseen(Case):
+    def test_each_kind_is_done_once(self):
+        documents = [self.unseen(b"<a>%d</a>" % number) for number in range(4)]
+        names = [resource["id"] for _, resource, _ in documents]
+        self.domain.kill()
+        urls = [self.waits(self.put(documents[0][1], "by PUT", **{"If-Match": documents[0][2]})),
+                self.waits(self.patch(names[1], "by JSON Patch")),
+                self.waits(self.send("PATCH", names[2], parameters(
+                    patch("DocumentReference.description", {"valueString": "by FHIRPath Patch"})))),
+                self.waits(self.delete(names[3]))]
+        for name in names:
+            self.assertIn(support.request("GET", self.url(name)).status, (502, 503))
+        self.gateway.kill()
+        self.gateway_restart()
+        for name, url in zip(names, urls):
+            task = self.task(url)
+            self.assertIn(task["status"], ("requested", "in-progress"))
+            self.assertEqual(task["focus"]["reference"], "DocumentReference/" + name)
+            self.assertNotIn("for", task)
+        self.domain_restart()
+        for name, url, text in zip(names, urls, ("by PUT", "by JSON Patch", "by FHIRPath Patch")):
+            self.assertEqual(self.settled(url)["description"], text)
+            self.assertEqual(self.read(name)[0]["description"], text)
+            self.assertEqual(self.task(url)["status"], "completed")
+        self.assertEqual(self.settled(urls[3])["resourceType"], "OperationOutcome")
+        self.assertEqual([len(self.versions(bundle)) for bundle, _, _ in documents], [2, 2, 2, 0])
+
+    def test_if_match_is_judged_by_what_is_registered(self):
+        bundle, resource, etag = self.unseen(b"<a>stale</a>")
+        name = resource["id"]
+        self.assertStatus(support.request("PATCH", self.other.base + "/DocumentReference/" + name,
+                                          {"Content-Type": JSON_PATCH}, json.dumps(description("theirs")).encode()),
+                          200)
+        self.domain.kill()
+        stale = self.waits(self.patch(name, "mine", **{"If-Match": etag}))
+        empty = self.waits(self.delete(name, **{"If-Match": ""}))
+        self.domain_restart()
+        for url in (stale, empty):
+            answer = self.settled(url)
+            self.assertEqual(answer["resourceType"], "OperationOutcome")
+            self.assertEqual(answer["issue"][0]["code"], "conflict")
+            self.assertEqual(answer["issue"][0]["expression"], ["If-Match"])
+            self.assertEqual(self.task(url)["status"], "failed")
+        self.assertEqual(self.read(name)[0]["description"], "theirs")
+        self.assertEqual(len(self.versions(bundle)), 2)
+        # It is a dead letter like every other: it may be tried again, or dropped.
+        again = stale.replace("/_async/", "/Task/") + "/$retry"
+        self.assertStatus(support.request("POST", again), 200)
+        self.assertEqual(self.settled(stale)["issue"][0]["code"], "conflict")
+        self.assertStatus(support.request("DELETE", stale), 202)
+        self.assertEqual(self.task(stale)["status"], "cancelled")
+
+    def test_what_is_wrong_in_itself_is_refused_at_once(self):
+        _, resource, _ = self.unseen(b"<a>wrong</a>")
+        name = resource["id"]
+        self.domain.kill()
+        self.assertStatus(self.send("PUT", name, dict(resource, id="another")), 400)
+        self.assertStatus(self.send("PUT", name, dict(resource, nonsense="x")), 400)
+        self.assertStatus(self.send("PUT", name, {"resourceType": "Patient", "id": name}), 400)
+        self.assertStatus(self.send("PATCH", name, [{"op": "explode", "path": "/a"}], JSON_PATCH), 400)
+        self.assertStatus(self.send("PATCH", name, [{"op": "add", "path": "/description"}], JSON_PATCH), 400)
+        self.assertStatus(self.send("PATCH", name, parameters(patch("DocumentReference.description", kind="explode",
+                                                                    value={"valueString": "x"}))), 400)
+        self.assertStatus(self.delete("no-such-id"), 404)
+        self.assertNotIn("entry", self.assertStatus(support.request("GET", self.gateway.base + "/Task"), 200).json())
+
+    def test_requests_and_what_builds_upon_them_keep_their_order(self):
+        bundle, resource, _ = self.unseen(b"<a>old</a>")
+        name = resource["id"]
+        self.domain.kill()
+        first = self.waits(self.patch(name, "first"))
+        replacement = support.demo_bundle(b"<a>new</a>")
+        replacement["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "replaces", "target": {"reference": "DocumentReference/" + name}}]
+        replaced = self.accept(replacement)
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        asked = self.proxy.count(QUERY)
+        self.proxy.script(QUERY, proxy.held(gate))
+        self.domain_restart()
+        support.wait_until(lambda: self.proxy.count(QUERY) > asked, "the registry to be asked")
+        # The registry answers again, and others who come now do not overtake.
+        second = self.waits(self.patch(name, "second"))
+        gate.set()
+        self.assertEqual(self.settled(first)["description"], "first")
+        self.assertEqual(self.settled(second)["description"], "second")
+        self.delivered(replaced)
+        self.assertEqual(len(self.versions(bundle)), 3)
+        old, _ = self.read(name)
+        self.assertEqual((old["status"], old["description"]), ("superseded", "second"))
+        self.assertOnce(replacement, b"<a>new</a>")
+
+    def test_109_a_patch_is_applied_once_whatever_is_killed(self):
+        bundle, resource, _ = self.unseen(b"<a>killed</a>")
+        name = resource["id"]
+        # Applied a second time, it fails.
+        operations = [{"op": "test", "path": "/description", "value": resource["description"]},
+                      {"op": "replace", "path": "/description", "value": "once"}]
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.domain.kill()
+        url = self.waits(self.send("PATCH", name, operations, JSON_PATCH))
+        asked = self.proxy.count(QUERY)
+        self.proxy.script(QUERY, proxy.held(gate, proxy.lost_request))
+        self.domain_restart()
+        support.wait_until(lambda: self.proxy.count(QUERY) > asked, "it to be worked out")
+        self.gateway.kill()
+        self.assertEqual(self.queue()[0]["kind"], "request")
+        # Worked out, and sent: the registry does it, and nobody is told.
+        self.proxy.script(UPDATE, proxy.held(gate, proxy.lost_answer))
+        self.gateway_restart()
+        support.wait_until(lambda: self.proxy.count(UPDATE) == 1, "it to be sent")
+        self.gateway.kill()
+        self.assertEqual(self.queue()[0]["kind"], "update")
+        gate.set()
+        support.wait_until(lambda: len(self.versions(bundle)) == 2, "the registry to have made it")
+        self.gateway_restart()
+        self.assertEqual(self.settled(url)["description"], "once")
+        self.assertEqual(self.read(name)[0]["description"], "once")
+        self.assertEqual(len(self.versions(bundle)), 2)
+
+    def queue(self):
+        out = subprocess.run([support.BINARY, "queue", "--config", self.gateway.configuration_path, "--json", "list"],
+                             capture_output=True, text=True, check=True).stdout
+        return [json.loads(line) for line in out.splitlines()]
+
+    def test_dropped_by_hand(self):
+        bundle, resource, _ = self.unseen(b"<a>dropped</a>")
+        self.domain.kill()
+        url = self.waits(self.delete(resource["id"]))
+        subprocess.run([support.BINARY, "queue", "--config", self.gateway.configuration_path, "drop",
+                        self.queue()[0]["id"]], capture_output=True, check=True)
+        self.assertStatus(support.request("GET", url), 404)
+        self.domain_restart()
+        self.assertEqual(len(self.versions(bundle)), 1)
+
+    def test_what_changes_nothing_is_done(self):
+        bundle, resource, _ = self.unseen(b"<a>same</a>")
+        self.domain.kill()
+        same = self.waits(self.put(resource, resource["description"]))
+        self.domain_restart()
+        self.assertEqual(self.settled(same)["description"], resource["description"])
+        self.assertEqual(len(self.versions(bundle)), 1)
+
+
+class Refusing(Case):
+    publication = {"degraded": "refuse"}
+
+    def test_by_policy_nothing_waits(self):
+        _, resource, _ = self.unseen(b"<a>refused</a>")
+        self.domain.kill()
+        self.assertIn(self.patch(resource["id"], "x").status, (502, 503))
+        self.assertIn(self.put(resource, "x").status, (502, 503))
+
+
+class WhoMay(Trusted):
+    @classmethod
+    def back_end_make(cls):
+        return dict(super().back_end_make(), update_url=cls.proxy.url("/registry"))
+
+    def elsewhere(self, bundle, delete=False):
+        """Published past this gateway, which knows nothing of it."""
+        directory = tempfile.mkdtemp(prefix="passerelle-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        back_end = self.domain.back_end(delete_url=self.domain.registry_url)
+        other = support.Gateway(self.directory, [back_end], name="other", publication={"delete": "remove"})
+        try:
+            name = reference_location(self.assertStatus(other.publish(bundle), 200).json()).split("/")[1]
+            if delete:
+                self.assertStatus(support.request("DELETE", other.base + "/DocumentReference/" + name), 204)
+        finally:
+            other.kill()
+        return name
+
+    def patch(self, name, token):
+        answer = support.request("PATCH", self.gateway.base + "/DocumentReference/" + name, dict(
+            support.bearer(token), **{"Content-Type": JSON_PATCH}), json.dumps(description("changed")).encode())
+        return self.assertStatus(answer, 202)
+
+    def test_what_one_may_not_see_is_not_there(self):
+        hidden = support.demo_bundle(b"<a>hidden</a>")
+        shown = support.demo_bundle(b"<a>shown</a>")
+        label = hidden["entry"][1]["resource"]["securityLabel"][0]["coding"][0]
+        label["code"], label["display"] = "R", "restricted"
+        self.consent({"type": "permit", "provision": [{"type": "deny", "securityLabel": [
+            {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]}]})
+        names = [self.elsewhere(hidden), self.elsewhere(support.demo_bundle(b"<a>gone</a>"), delete=True),
+                 self.elsewhere(shown)]
+        self.domain.kill()
+        accepted = [self.patch(name, self.colleague) for name in names]
+        self.assertEqual(accepted[0].json(), accepted[1].json())
+        self.assertEqual(accepted[0].json(), accepted[2].json())
+        urls = [answer.header("Content-Location") for answer in accepted]
+        # A request is its sender's.
+        self.assertStatus(self.get(urls[2], self.doctor), 404)
+        self.assertNotIn("entry", self.get("/Task", self.doctor).json())
+        self.domain_restart()
+        answers = [self.settled(url, self.colleague) for url in urls]
+        self.assertEqual(answers[0], answers[1])
+        self.assertEqual(answers[0]["issue"][0]["code"], "not-found")
+        self.assertEqual(answers[2]["description"], "changed")
+        tasks = [self.get(url.replace("/_async/", "/Task/"), self.colleague).json() for url in urls]
+
+        def told(task):
+            return {name: value for name, value in task.items()
+                    if name not in ("id", "output", "focus", "authoredOn", "lastModified", "input")}
+        self.assertEqual(told(tasks[0]), told(tasks[1]))
+        self.assertEqual(tasks[0]["status"], "failed")
+        self.assertNotIn("for", tasks[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
