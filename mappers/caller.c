@@ -73,3 +73,8 @@ size_t caller_pack(const struct caller *caller, void *block)
 		memcpy(block, &copy, sizeof(copy));
 	return packer.used;
 }
+
+struct str caller_client(const struct caller *caller, struct arena *arena)
+{
+	return arena_printf(arena, "%.*s\n%.*s", STR_ARG(caller->issuer), STR_ARG(caller->client_id));
+}

@@ -46,6 +46,10 @@ struct caller {
  * block NULL copies nothing. Returns the bytes that it takes. */
 size_t caller_pack(const struct caller *caller, void *block);
 
+/* The program that asks, whoever uses it: what no client can multiply by itself. Never empty; the data is NULL without
+ * memory. */
+struct str caller_client(const struct caller *caller, struct arena *arena);
+
 /* Purposes of use that change a decision, in v3-ActReason. */
 #define PURPOSE_SYSTEM_OID "2.16.840.1.113883.5.8"
 #define PURPOSE_SYSTEM_URI "http://terminology.hl7.org/CodeSystem/v3-ActReason"

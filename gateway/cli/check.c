@@ -249,12 +249,13 @@ static bool outbox_check(const struct config *config)
 	struct outbox *outbox = NULL;
 	struct outcome outcome;
 	uint64_t bytes;
+	uint64_t of_nobody;
 
 	outcome_init(&outcome);
 	if (config->publication_degraded != CONFIG_DEGRADED_ACCEPT || config->outbox_store != CONFIG_OUTBOX_POSTGRESQL)
 		return true;
 	bool ok = outbox_open(config, config->tenant, config->state_directory, OUTBOX_VISITOR, &outbox, &outcome) &&
-		  outbox_bytes(outbox, &bytes, &outcome);
+		  outbox_bytes(outbox, STR_NONE, &bytes, &of_nobody, &outcome);
 
 	printf("%s outbox: the PostgreSQL%s%s\n", ok ? "ok  " : "FAIL", ok ? "" : ": ",
 	       ok ? "" : outcome.issues[0].text);

@@ -59,8 +59,8 @@ static void text_print(struct str text)
 
 void queue_head_print(void)
 {
-	printf("%-36s  %-9s  %-9s  %-12s  %-7s  %5s  %-7s  %s\n", "ID", "STATE", "KIND", "TARGET", "AGE", "TRIES",
-	       "DUE", "REASON");
+	printf("%-36s  %-9s  %-9s  %-12s  %10s  %-7s  %5s  %-7s  %s\n", "ID", "STATE", "KIND", "TARGET", "BYTES", "AGE",
+	       "TRIES", "DUE", "REASON");
 }
 
 void queue_item_print(const struct outbox_item *item)
@@ -70,9 +70,9 @@ void queue_item_print(const struct outbox_item *item)
 	char due[SHORT_SIZE];
 	bool waits = item->state == OUTBOX_WAITING && !item->is_held;
 
-	printf("%-36s  %-9s  %-9.*s  %-12.*s  %-7s  %5u  %-7s  ", item->id, state_word(item), STR_ARG(item->kind),
-	       STR_ARG(item->target), span(now_ms - item->accepted_ms, age), item->attempts,
-	       waits ? span(item->due_ms - now_ms, due) : "-");
+	printf("%-36s  %-9s  %-9.*s  %-12.*s  %10" PRIu64 "  %-7s  %5u  %-7s  ", item->id, state_word(item),
+	       STR_ARG(item->kind), STR_ARG(item->target), item->bytes, span(now_ms - item->accepted_ms, age),
+	       item->attempts, waits ? span(item->due_ms - now_ms, due) : "-");
 	text_print(item->reason);
 	puts("");
 }

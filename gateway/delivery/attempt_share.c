@@ -61,7 +61,8 @@ enum stand attempt_share_onward(struct attempt *attempt)
 	struct shared_publication publication = { .south = &attempt->south,
 						  .caller = &attempt->head.caller,
 						  .metadata = &attempt->metadata,
-						  .now_s = clock_wall_ms() / 1000 };
+						  .now_s = clock_wall_ms() / 1000,
+						  .is_owed = true };
 
 	if (!str_equal(attempt->claim->item.kind, STR(PUBLICATION_PROVIDE)) ||
 	    !delivery_shares(attempt->delivery, &attempt->metadata))

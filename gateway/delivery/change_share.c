@@ -29,13 +29,16 @@ static bool parts_write(const struct publication_head *head, const struct metada
 	       ((!head_text->failed && !text->failed) || outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later."));
 }
 
+/* The change has been made, and the other network must learn of it, however much its sender has waiting. */
 static bool item_put(const struct delivery *delivery, struct str target, const struct metadata *metadata,
-		     const struct str *parts, struct outcome *outcome)
+		     struct str caller, const struct str *parts, struct outcome *outcome)
 {
 	const struct document_entry *entry = &metadata->document_entries[0];
 	struct outbox_new item = { .kind = STR(PUBLICATION_UPDATE),
 				   .target = target,
 				   .patient = entry->patient_id,
+				   .caller = caller,
+				   .is_owed = true,
 				   .needs = &entry->unique_id,
 				   .need_count = 1,
 				   .parts = parts,
@@ -70,7 +73,8 @@ bool change_share(const struct delivery *delivery, const struct publication_head
 			parts[PUBLICATION_HEAD] = buf_str(&head_text);
 			parts[PUBLICATION_METADATA] = buf_str(&text);
 		}
-		ok = ok && item_put(delivery, target->name, metadata, parts, outcome);
+		ok = ok &&
+		     item_put(delivery, target->name, metadata, caller_client(&head->caller, arena), parts, outcome);
 	}
 	buf_free(&head_text);
 	buf_free(&text);

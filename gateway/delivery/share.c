@@ -292,6 +292,8 @@ static bool part_put(struct sharing *sharing, struct buf *head_text, struct buf 
 					 .kind = kind,
 					 .target = sharing->target->name,
 					 .patient = part->submission_sets[0].patient_id,
+					 .caller = caller_client(sharing->publication->caller, arena),
+					 .is_owed = sharing->publication->is_owed,
 					 .makes = makes.items,
 					 .make_count = makes.count,
 					 .needs = head.unverified.items,

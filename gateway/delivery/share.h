@@ -36,6 +36,7 @@ struct shared_publication {
 	const struct metadata *metadata;
 	const struct xds_document *documents; /* parallel to its entries */
 	int64_t now_s;
+	bool is_owed; /* it waited: what it takes was granted when it was accepted */
 };
 
 /* True when something of it would be shared, if the patient permits. */

@@ -127,24 +127,38 @@ static int64_t pragma_i64(sqlite3 *handle, const char *sql)
 	return value;
 }
 
-static bool schema_check(const struct database *database, struct outcome *outcome)
+/* In a transaction: another process may do the same. */
+static bool schema_make(const struct database *database, sqlite3 *handle, struct outcome *outcome)
 {
-	sqlite3 *handle = database->writer->handle;
+	const struct database_options *options = &database->options;
 	int64_t version = pragma_i64(handle, "PRAGMA user_version");
 	char set_version[64];
 
-	if (version == database->options.version)
+	if (version == 0 && !execute(handle, options->schema, "creating the schema", outcome))
+		return false;
+	for (int64_t i = version; i > 0 && i < options->version; i++) {
+		if (!execute(handle, options->upgrades[i - 1], "upgrading the schema", outcome))
+			return false;
+	}
+	snprintf(set_version, sizeof set_version, "PRAGMA user_version=%d", options->version);
+	return execute(handle, set_version, "creating the schema", outcome);
+}
+
+static bool schema_check(const struct database *database, struct outcome *outcome)
+{
+	const struct database_options *options = &database->options;
+	sqlite3 *handle = database->writer->handle;
+	int64_t version = pragma_i64(handle, "PRAGMA user_version");
+
+	if (version == options->version)
 		return true;
-	if (version != 0)
+	if (version < 0 || version > options->version || (version > 0 && !options->upgrades))
 		return outcome_add(outcome, ERR_STORAGE, "",
 				   "Open the data directory with the version of the program that wrote it: its schema "
 				   "is %lld, this program knows %d.",
-				   (long long)version, database->options.version);
-	snprintf(set_version, sizeof set_version, "PRAGMA user_version=%d", database->options.version);
+				   (long long)version, options->version);
 	if (execute(handle, "BEGIN IMMEDIATE", "creating the schema", outcome) &&
-	    execute(handle, database->options.schema, "creating the schema", outcome) &&
-	    execute(handle, set_version, "creating the schema", outcome) &&
-	    execute(handle, "COMMIT", "creating the schema", outcome))
+	    schema_make(database, handle, outcome) && execute(handle, "COMMIT", "creating the schema", outcome))
 		return true;
 	sqlite3_exec(handle, "ROLLBACK", NULL, NULL, NULL);
 	return false;

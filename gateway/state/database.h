@@ -15,7 +15,9 @@ struct database_options {
 	const char *path;
 	const char *vfs;    /* name of a registered sqlite3_vfs, for tests that break disks; NULL for the default */
 	const char *schema; /* SQL that makes an empty database; run once, in one transaction */
-	int version;        /* of the schema, in PRAGMA user_version; a file with another one is refused */
+	int version;        /* of the schema, in PRAGMA user_version; a file with a later one is refused */
+	const char *const
+		*upgrades;  /* SQL that makes each version the next one, from 1 on; NULL: earlier ones are refused */
 	size_t readers_max; /* reading connections at most */
 	/* Called in the writer thread before each commit, for instance to fsync directories; may be NULL. When it
 	 * returns false the whole group is rolled back. */

@@ -204,6 +204,12 @@ bool outbox_hash_patient(const struct outbox *outbox, struct str patient, struct
 	return hash(outbox, (const struct str[]) { STR("patient"), outbox->tenant, patient }, 3, hashes, outcome);
 }
 
+bool outbox_hash_caller(const struct outbox *outbox, struct str caller, struct outbox_hashes *hashes,
+			struct outcome *outcome)
+{
+	return hash(outbox, (const struct str[]) { STR("caller"), outbox->tenant, caller }, 3, hashes, outcome);
+}
+
 bool outbox_hash_name(const struct outbox *outbox, struct str target, struct str name, struct outbox_hashes *hashes,
 		      struct outcome *outcome)
 {

@@ -41,7 +41,7 @@ bool outbox_open(const struct config *config, struct str tenant, struct str dire
 void outbox_close(struct outbox *outbox); /* NULL is allowed */
 
 /* What goes in; all borrowed. kind and target are words of the caller's that are stored in clear.
- * patient and the names are in clear here and hashed inside. A name stands for an object of the target's: what this item
+ * patient, caller and the names are in clear here and hashed inside. A name stands for an object of the target's: what this item
  * brings into being (makes) or builds upon (needs). An item waits for the earlier ones of its line, and while one that
  * makes what it needs is a dead letter it is held: it stands aside, and the others of its line pass. */
 struct outbox_new {
@@ -49,6 +49,9 @@ struct outbox_new {
 	struct str kind;
 	struct str target;
 	struct str patient;
+	struct str
+		caller; /* whose bytes these are, of whom none may hold more than half of the room; empty: nobody's */
+	bool is_owed;   /* it follows from what was accepted: its bytes are the caller's, whatever they hold already */
 	const struct str *makes;
 	size_t make_count;
 	const struct str *needs;

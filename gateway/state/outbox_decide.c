@@ -3,6 +3,7 @@
 
 #include "gateway/state/outbox_manage.h"
 #include "gateway/state/outbox_line.h"
+#include "gateway/state/outbox_usage.h"
 
 #define PURGED_MAX 500
 #define HOUR_MS    INT64_C(3600000)
@@ -124,7 +125,12 @@ static bool correct_work(void *context, struct sql_session *session, struct outc
 				      .revision = deciding->revision,
 				      .part_count = deciding->part_count };
 
-	return outbox_room_check(deciding->outbox, session, deciding->parts, deciding->part_count, outcome) &&
+	const struct outbox_wanted wanted = { .parts = deciding->parts,
+					      .part_count = deciding->part_count,
+					      .instead = row.bytes,
+					      .slots = outbox_slots_around(row.slot) };
+
+	return outbox_room_check(deciding->outbox, session, &wanted, outcome) &&
 	       sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row.seq)), outcome) &&
 	       outbox_parts_write(session, row.seq, place, deciding->parts, &bytes, outcome) &&
 	       sql_run(session,
@@ -133,7 +139,7 @@ static bool correct_work(void *context, struct sql_session *session, struct outc
 			   SQL_NUMBER(bytes)),
 		       outcome) &&
 	       row_revive(session, &row, outcome) &&
-	       outbox_usage_add(deciding->outbox, session, (int64_t)bytes - (int64_t)row.bytes, outcome);
+	       outbox_usage_add(deciding->outbox, session, row.slot, (int64_t)bytes - (int64_t)row.bytes, outcome);
 }
 
 bool outbox_correct(struct outbox *outbox, struct str id, const struct str *parts, size_t part_count,
@@ -184,7 +190,8 @@ static bool purge_work(void *context, struct sql_session *session, struct outcom
 	return purge_where(purging, session, sql_words(session, PURGE("<", ""), PURGE("<", SKIPPING)),
 			   session->now_ms - keep_ms, outcome) &&
 	       purge_where(purging, session, sql_words(session, PURGE(">", ""), PURGE(">", SKIPPING)),
-			   session->now_ms + keep_ms, outcome);
+			   session->now_ms + keep_ms, outcome) &&
+	       outbox_usage_purge(purging->outbox, session, outcome);
 }
 
 bool outbox_purge(struct outbox *outbox, bool *more, struct outcome *outcome)

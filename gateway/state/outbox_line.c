@@ -140,11 +140,12 @@ static bool row_line_lock(struct outbox *outbox, struct sql_session *session, st
 bool outbox_row_lock(struct outbox *outbox, struct sql_session *session, struct str id, struct outbox_row *row,
 		     bool *found, struct outcome *outcome)
 {
-	const char *locking = sql_words(session,
-					"SELECT seq, state, fence, bytes, revision, part_count, target, kind, unclear "
-					"FROM outbox_item WHERE tenant = ?1 AND id = ?2",
-					"SELECT seq, state, fence, bytes, revision, part_count, target, kind, unclear "
-					"FROM outbox_item WHERE tenant = ?1 AND id = ?2 FOR UPDATE");
+	const char *locking =
+		sql_words(session,
+			  "SELECT seq, state, fence, bytes, revision, part_count, target, kind, unclear, slot "
+			  "FROM outbox_item WHERE tenant = ?1 AND id = ?2",
+			  "SELECT seq, state, fence, bytes, revision, part_count, target, kind, unclear, slot "
+			  "FROM outbox_item WHERE tenant = ?1 AND id = ?2 FOR UPDATE");
 	struct sql_rows rows;
 	enum step step;
 
@@ -164,6 +165,7 @@ bool outbox_row_lock(struct outbox *outbox, struct sql_session *session, struct 
 		snprintf(row->line.target_text, sizeof row->line.target_text, "%.*s", STR_ARG(sql_text(&rows, 6)));
 		snprintf(row->kind, sizeof row->kind, "%.*s", STR_ARG(sql_text(&rows, 7)));
 		row->is_unclear = sql_number(&rows, 8) == 1;
+		row->slot = sql_number(&rows, 9);
 		row->line.target = str_from_c(row->line.target_text);
 		row->line.tenant = outbox->tenant;
 	}

@@ -32,6 +32,7 @@ struct outbox_row {
 	bool is_unclear;
 	uint64_t fence;
 	uint64_t bytes;
+	int64_t slot; /* in which they are summed */
 	int64_t revision;
 	size_t part_count;
 	struct outbox_line line;

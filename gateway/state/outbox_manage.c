@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "gateway/state/outbox_state.h"
+#include "gateway/state/outbox_usage.h"
 
 #define LIST_MAX   1000
 #define COUNTS_MAX 4096
@@ -192,7 +192,6 @@ struct counting {
 	struct arena *arena;
 	struct outbox_count *counts;
 	size_t count;
-	uint64_t bytes;
 };
 
 static bool count_work(void *context, struct sql_session *session, struct outcome *outcome)
@@ -238,18 +237,27 @@ bool outbox_counts(struct outbox *outbox, struct arena *arena, struct outbox_cou
 	return ok;
 }
 
+struct weighing {
+	struct outbox *outbox;
+	struct outbox_slots slots;
+	struct outbox_used used;
+};
+
 static bool bytes_work(void *context, struct sql_session *session, struct outcome *outcome)
 {
-	struct counting *counting = context;
+	struct weighing *weighing = context;
 
-	return outbox_usage(counting->outbox, session, &counting->bytes, outcome);
+	return outbox_usage(weighing->outbox, session, &weighing->slots, &weighing->used, outcome);
 }
 
-bool outbox_bytes(struct outbox *outbox, uint64_t *bytes, struct outcome *outcome)
+bool outbox_bytes(struct outbox *outbox, struct str caller, uint64_t *bytes, uint64_t *callers_bytes,
+		  struct outcome *outcome)
 {
-	struct counting counting = { .outbox = outbox };
-	bool ok = sql_read(&outbox->shared->store, bytes_work, &counting, outcome);
+	struct weighing weighing = { .outbox = outbox };
+	bool ok = outbox_slots_of(outbox, caller, &weighing.slots, outcome) &&
+		  sql_read(&outbox->shared->store, bytes_work, &weighing, outcome);
 
-	*bytes = counting.bytes;
+	*bytes = weighing.used.all;
+	*callers_bytes = weighing.used.callers;
 	return ok;
 }

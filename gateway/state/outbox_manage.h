@@ -35,8 +35,10 @@ struct outbox_count {
 bool outbox_counts(struct outbox *outbox, struct arena *arena, struct outbox_count **counts, size_t *count,
 		   struct outcome *outcome) MUST_CHECK;
 
-/* Bytes that the undelivered items take, of config.outbox_bytes_max. */
-bool outbox_bytes(struct outbox *outbox, uint64_t *bytes, struct outcome *outcome) MUST_CHECK;
+/* Bytes that the undelivered items take, of config.outbox_bytes_max; callers_bytes: those of this caller (outbox_new), of
+ * half of that. */
+bool outbox_bytes(struct outbox *outbox, struct str caller, uint64_t *bytes, uint64_t *callers_bytes,
+		  struct outcome *outcome) MUST_CHECK;
 
 /* For a person. ERR_NOT_FOUND for no such item, ERR_CONFLICT where its state does not allow it. */
 

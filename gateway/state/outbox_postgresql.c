@@ -53,8 +53,17 @@ static bool execute_for(struct pg_connection *connection, const char *sql, char 
 	return result != NULL;
 }
 
-/* Makes the tables when they are not there; one gateway at a time. */
-static bool schema_make(struct pg_connection *connection, struct outcome *outcome)
+static bool version_put(struct pg_connection *connection, struct outcome *outcome)
+{
+	char insert[64];
+
+	snprintf(insert, sizeof insert, "INSERT INTO outbox_schema VALUES(%d)", OUTBOX_SCHEMA_VERSION);
+	return execute(connection, insert, outcome);
+}
+
+/* Makes the tables when they are not there, or an earlier version's this one's. In a transaction, under a lock. version:
+ * what they are then. */
+static bool tables_make(struct pg_connection *connection, char version[32], struct outcome *outcome)
 {
 	static const char make[] = "CREATE TABLE outbox_schema (version BIGINT NOT NULL);" OUTBOX_SCHEMA(
 		"BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA", "BIGINT", "")
@@ -62,26 +71,40 @@ static bool schema_make(struct pg_connection *connection, struct outcome *outcom
 		"ALTER TABLE outbox_chunk ALTER COLUMN bytes SET STORAGE EXTERNAL;"
 		"ALTER TABLE outbox_item SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = "
 		"0.05)";
+	static const char *const upgrades[OUTBOX_SCHEMA_VERSION - 1] = OUTBOX_UPGRADES("BIGINT");
+	static const char get[] = "SELECT MAX(version) FROM outbox_schema";
+	long present;
+
+	if (!execute_for(connection, "SELECT 1 WHERE to_regclass('outbox_schema') IS NOT NULL", version, outcome))
+		return false;
+	if (!version[0] && (!execute(connection, make, outcome) || !version_put(connection, outcome)))
+		return false;
+	if (!execute_for(connection, get, version, outcome))
+		return false;
+	present = strtol(version, NULL, 10);
+	if (present < 1 || present >= OUTBOX_SCHEMA_VERSION)
+		return true;
+	for (; present < OUTBOX_SCHEMA_VERSION; present++) {
+		if (!execute(connection, upgrades[present - 1], outcome))
+			return false;
+	}
+	return version_put(connection, outcome) && execute_for(connection, get, version, outcome);
+}
+
+/* One gateway at a time. */
+static bool schema_make(struct pg_connection *connection, struct outcome *outcome)
+{
 	char value[32];
-	char insert[64];
 
 	if (!execute(connection, "BEGIN; SELECT pg_advisory_xact_lock(" SCHEMA_LOCK ")", outcome) ||
-	    !execute_for(connection, "SELECT 1 WHERE to_regclass('outbox_schema') IS NOT NULL", value, outcome))
+	    !tables_make(connection, value, outcome) || !execute(connection, "COMMIT", outcome))
 		return false;
-	snprintf(insert, sizeof insert, "INSERT INTO outbox_schema VALUES(%d)", OUTBOX_SCHEMA_VERSION);
-	if (!value[0] && (!execute(connection, make, outcome) || !execute(connection, insert, outcome)))
-		return false;
-	if (!execute_for(connection, "SELECT MAX(version) FROM outbox_schema", value, outcome) ||
-	    !execute(connection, "COMMIT", outcome))
-		return false;
-	snprintf(insert, sizeof insert, "%d", OUTBOX_SCHEMA_VERSION);
-	if (strcmp(value, insert) != 0) {
+	if (strtol(value, NULL, 10) != OUTBOX_SCHEMA_VERSION) {
 		connection->trouble = PG_REFUSED;
 		return outcome_add(outcome, ERR_STORAGE, "outbox.store",
 				   "Run the version of the program that made the outbox: its schema is %s, this "
-				   "program "
-				   "knows %s.",
-				   value, insert);
+				   "program knows %d.",
+				   value, OUTBOX_SCHEMA_VERSION);
 	}
 	if (!execute_for(connection, "SELECT 1 WHERE current_setting('fsync') = 'off'", value, outcome))
 		return false;

@@ -1,72 +1,18 @@
 /* Taking an item in: one transaction, in which the line is locked only when the bytes are there already. */
 #include <stdio.h>
-#include <sys/statvfs.h>
 
 #include "gateway/run/random.h"
 #include "gateway/state/outbox_lease.h"
 #include "gateway/state/outbox_line.h"
-
-#define ROW_BYTES     1024 /* what an item takes besides its parts, about */
-#define RESERVE_BYTES (16u << 20)
-#define SLOTS         16 /* of the sum of bytes: so that puts do not wait for each other's commit */
+#include "gateway/state/outbox_usage.h"
 
 struct putting {
 	struct outbox *outbox;
 	const struct outbox_new *new;
 	struct str id;
 	struct outbox_hashes patient;
+	struct outbox_slots slots;
 };
-
-bool outbox_usage_add(struct outbox *outbox, struct sql_session *session, int64_t bytes, struct outcome *outcome)
-{
-	return sql_run(session,
-		       "INSERT INTO outbox_usage(tenant, slot, bytes) VALUES(?1, ?2, ?3) ON CONFLICT(tenant, slot) "
-		       "DO UPDATE SET bytes = outbox_usage.bytes + ?3",
-		       SQL(SQL_TEXT(outbox->tenant), SQL_NUMBER(random_below(SLOTS)), SQL_NUMBER(bytes)), outcome);
-}
-
-bool outbox_usage(struct outbox *outbox, struct sql_session *session, uint64_t *bytes, struct outcome *outcome)
-{
-	int64_t sum = 0;
-	bool found;
-
-	if (!sql_number_of(session,
-			   "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM outbox_usage WHERE tenant = ?1",
-			   SQL(SQL_TEXT(outbox->tenant)), &found, &sum, outcome))
-		return false;
-	*bytes = sum > 0 ? (uint64_t)sum : 0;
-	return true;
-}
-
-/* What waits must not take the room that its delivery needs, or a disk that it filled would never be free again. While it
- * is written it is there twice: in the log and in the table. */
-static bool disk_has_room(const struct outbox *outbox, uint64_t wanted)
-{
-	struct statvfs disk;
-
-	if (!outbox->shared->directory || statvfs(outbox->shared->directory, &disk) != 0)
-		return true;
-	return (uint64_t)disk.f_bavail * disk.f_frsize >= RESERVE_BYTES + 2 * wanted;
-}
-
-bool outbox_room_check(struct outbox *outbox, struct sql_session *session, const struct str *parts, size_t part_count,
-		       struct outcome *outcome)
-{
-	uint64_t used;
-	uint64_t wanted = ROW_BYTES;
-
-	for (size_t i = 0; i < part_count; i++)
-		wanted += parts[i].size + VAULT_OVERHEAD;
-	if (!outbox_usage(outbox, session, &used, outcome))
-		return false;
-	if (!disk_has_room(outbox, wanted))
-		return outcome_add(outcome, ERR_STORAGE, "", "Free disk space under state_directory, then retry.");
-	if (used <= outbox->config->outbox_bytes_max && wanted <= outbox->config->outbox_bytes_max - used)
-		return true;
-	return outcome_add(outcome, ERR_STORAGE, "",
-			   "Retry later: the outbox has no room for this (see outbox.bytes_max) until its back-ends "
-			   "answer again.");
-}
 
 static bool is_word(struct str word)
 {
@@ -182,8 +128,8 @@ static bool row_insert(const struct putting *putting, struct sql_session *sessio
 }
 
 /* From here on others that put for this patient wait until this has been committed. */
-static bool line_join(const struct putting *putting, struct sql_session *session, int64_t seq, uint64_t bytes,
-		      struct outcome *outcome)
+static bool line_join(const struct putting *putting, struct sql_session *session, int64_t seq, int64_t slot,
+		      uint64_t bytes, struct outcome *outcome)
 {
 	const struct outbox_new *new = putting->new;
 	struct outbox_line line = { .tenant = putting->outbox->tenant, .target = new->target };
@@ -196,8 +142,8 @@ static bool line_join(const struct putting *putting, struct sql_session *session
 		       &putting->patient, &patient, outcome))
 		return false;
 	memcpy(line.patient, patient.bytes.data, VAULT_NAME_BYTES);
-	return sql_run(session, "UPDATE outbox_item SET patient = ?2, bytes = ?3 WHERE seq = ?1",
-		       SQL(SQL_NUMBER(seq), patient, SQL_NUMBER(bytes)), outcome) &&
+	return sql_run(session, "UPDATE outbox_item SET patient = ?2, bytes = ?3, slot = ?4 WHERE seq = ?1",
+		       SQL(SQL_NUMBER(seq), patient, SQL_NUMBER(bytes), SQL_NUMBER(slot)), outcome) &&
 	       names_write(putting, session, seq, new->makes, new->make_count, 0, outcome) &&
 	       names_write(putting, session, seq, new->needs, new->need_count, 1, outcome) &&
 	       outbox_chain_renew(session, &line, seq, outcome) && outbox_line_renew(session, &line, outcome);
@@ -212,25 +158,31 @@ static bool put_work(void *context, struct sql_session *session, struct outcome 
 				      .kind = new->kind,
 				      .target = new->target,
 				      .part_count = new->part_count };
+	const struct outbox_wanted wanted = {
+		.parts = new->parts, .part_count = new->part_count, .slots = putting->slots, .is_owed = new->is_owed
+	};
 	bool is_new = false;
 	int64_t seq = 0;
+	int64_t slot;
 	uint64_t bytes = 0;
 
 	if (!row_insert(putting, session, &is_new, &seq, outcome))
 		return false;
 	if (!is_new)
 		return true;
-	return outbox_room_check(putting->outbox, session, new->parts, new->part_count, outcome) &&
+	slot = outbox_slot(&putting->slots, seq);
+	return outbox_room_check(putting->outbox, session, &wanted, outcome) &&
 	       outbox_parts_write(session, seq, place, new->parts, &bytes, outcome) &&
-	       line_join(putting, session, seq, bytes + ROW_BYTES, outcome) &&
-	       outbox_usage_add(putting->outbox, session, (int64_t)(bytes + ROW_BYTES), outcome);
+	       line_join(putting, session, seq, slot, bytes + OUTBOX_ROW_BYTES, outcome) &&
+	       outbox_usage_add(putting->outbox, session, slot, (int64_t)(bytes + OUTBOX_ROW_BYTES), outcome);
 }
 
 bool outbox_put(struct outbox *outbox, const struct outbox_new *item, char id[OUTBOX_ID_SIZE], struct outcome *outcome)
 {
 	struct putting putting = { .outbox = outbox, .new = item };
 
-	if (!check(item, outcome) || !outbox_hash_patient(outbox, item->patient, &putting.patient, outcome))
+	if (!check(item, outcome) || !outbox_hash_patient(outbox, item->patient, &putting.patient, outcome) ||
+	    !outbox_slots_of(outbox, item->caller, &putting.slots, outcome))
 		return false;
 	if (item->id.size)
 		snprintf(id, OUTBOX_ID_SIZE, "%.*s", STR_ARG(item->id));
@@ -293,9 +245,10 @@ static bool rework_work(void *context, struct sql_session *session, struct outco
 	reworking->done = OUTBOX_DONE;
 	/* The line that it leaves goes on too. */
 	return parts_replace(reworking, session, &row, &bytes, outcome) &&
-	       line_join(putting, session, row.seq, bytes + ROW_BYTES, outcome) &&
+	       line_join(putting, session, row.seq, row.slot, bytes + OUTBOX_ROW_BYTES, outcome) &&
 	       outbox_line_renew(session, &row.line, outcome) &&
-	       outbox_usage_add(putting->outbox, session, (int64_t)(bytes + ROW_BYTES) - (int64_t)row.bytes, outcome);
+	       outbox_usage_add(putting->outbox, session, row.slot,
+				(int64_t)(bytes + OUTBOX_ROW_BYTES) - (int64_t)row.bytes, outcome);
 }
 
 enum outbox_done outbox_rework(struct outbox *outbox, const struct outbox_claim *claim, const struct outbox_new *item,
@@ -321,7 +274,7 @@ bool outbox_row_empty(struct outbox *outbox, struct sql_session *session, const 
 {
 	return sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
 	       sql_run(session, "DELETE FROM outbox_name WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
-	       outbox_usage_add(outbox, session, -(int64_t)row->bytes, outcome);
+	       outbox_usage_add(outbox, session, row->slot, -(int64_t)row->bytes, outcome);
 }
 
 struct waiting {

@@ -146,9 +146,11 @@ static bool leases_end(void *context, struct connection *connection, struct outc
 
 bool sql_sqlite_open(const char *directory, bool is_owner, void **inner, struct outcome *outcome)
 {
+	static const char *const upgrades[OUTBOX_SCHEMA_VERSION - 1] = OUTBOX_UPGRADES("INTEGER");
 	char path[PATH_SIZE];
 	struct database_options options = {
 		.path = path,
+		.upgrades = upgrades,
 		.schema = OUTBOX_SCHEMA("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB", "INTEGER", "STRICT"),
 		.version = OUTBOX_SCHEMA_VERSION,
 		.readers_max = READERS_MAX,

@@ -40,19 +40,11 @@ struct outbox_hashes {
 };
 bool outbox_hash_patient(const struct outbox *outbox, struct str patient, struct outbox_hashes *hashes,
 			 struct outcome *outcome) MUST_CHECK;
+bool outbox_hash_caller(const struct outbox *outbox, struct str caller, struct outbox_hashes *hashes,
+			struct outcome *outcome) MUST_CHECK;
 bool outbox_hash_name(const struct outbox *outbox, struct str target, struct str name, struct outbox_hashes *hashes,
 		      struct outcome *outcome) MUST_CHECK;
 struct sql_value outbox_hash_value(const struct outbox_hashes *hashes, size_t n); /* the first when there is no n-th */
-
-/* Bytes more or less; last in a transaction, because others wait for the row. */
-bool outbox_usage_add(struct outbox *outbox, struct sql_session *session, int64_t bytes,
-		      struct outcome *outcome) MUST_CHECK;
-bool outbox_usage(struct outbox *outbox, struct sql_session *session, uint64_t *bytes,
-		  struct outcome *outcome) MUST_CHECK;
-
-/* False when the outbox has no room for these parts. */
-bool outbox_room_check(struct outbox *outbox, struct sql_session *session, const struct str *parts, size_t part_count,
-		       struct outcome *outcome) MUST_CHECK;
 
 /* What a sealed chunk is bound to. */
 struct outbox_place {

@@ -110,6 +110,7 @@ bool change_item_make(const struct transaction *t, const struct intended_change 
 	*item = (struct outbox_new) { .kind = STR(PUBLICATION_UPDATE),
 				      .target = t->source->backend.name,
 				      .patient = entry->patient_id,
+				      .caller = caller_client(t->caller, t->south.arena),
 				      .makes = names,
 				      .make_count = intended->change.is_new_version ? 2 : 1,
 				      .needs = &names[2],
@@ -120,13 +121,16 @@ bool change_item_make(const struct transaction *t, const struct intended_change 
 	return (names[0].data || no_memory(t)) && parts_write(t, intended, parts);
 }
 
-static bool item_put(const struct transaction *t, const struct intended_change *intended, struct str answer,
-		     char id[OUTBOX_ID_SIZE])
+/* is_owed: a part of it has been made. */
+static bool item_put(const struct transaction *t, const struct intended_change *intended, bool is_owed,
+		     struct str answer, char id[OUTBOX_ID_SIZE])
 {
 	struct outbox_new item;
 
-	return change_item_make(t, intended, answer, &item) &&
-	       outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome);
+	if (!change_item_make(t, intended, answer, &item))
+		return false;
+	item.is_owed = is_owed;
+	return outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome);
 }
 
 bool change_accept(const struct transaction *t, const struct intended_change *intended, struct provided *provided,
@@ -134,7 +138,7 @@ bool change_accept(const struct transaction *t, const struct intended_change *in
 {
 	char id[OUTBOX_ID_SIZE];
 
-	if (!item_put(t, intended, buf_str(answer), id))
+	if (!item_put(t, intended, false, buf_str(answer), id))
 		return false;
 	buf_clear(answer);
 	return publication_accepted(t, id, provided, answer);
@@ -146,7 +150,7 @@ bool change_rest(const struct transaction *t, struct intended_change *intended, 
 
 	*t->outcome = *before;
 	intended->is_unclear = true;
-	if (t->gateway->delivery && item_put(t, intended, STR_NONE, id))
+	if (t->gateway->delivery && item_put(t, intended, true, STR_NONE, id))
 		return true;
 	LOG(ERROR, LOG_REQUEST_ERROR, t->south.request_id, LOG_C("document", "bytes are not removed"),
 	    LOG_TEXT("repository", intended->entry.repository_unique_id));

@@ -47,6 +47,7 @@ static bool item_put(const struct transaction *t, const struct publication_reque
 	const struct outbox_new item = { .kind = STR(PUBLICATION_REQUEST),
 					 .target = t->source->backend.name,
 					 .patient = name,
+					 .caller = caller_client(t->caller, t->south.arena),
 					 .makes = &name,
 					 .make_count = 1,
 					 .parts = parts,

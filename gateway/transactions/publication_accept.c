@@ -21,15 +21,19 @@ static struct str target_of(const struct transaction *t)
 	return t->gateway->sources[0].backend.name;
 }
 
-/* Who need not wait leaves half of the room to those who will have to. */
+/* Who need not wait leaves half of the room, and of their own part of it, to those who will have to. */
 static bool waits_by_wish(const struct transaction *t, const struct publication *publication)
 {
+	uint64_t most = t->gateway->config->outbox_bytes_max;
 	struct outcome ignored;
 	uint64_t bytes;
+	uint64_t callers_bytes;
 
 	outcome_init(&ignored);
-	return publication->respond_async && outbox_bytes(delivery_outbox(t->gateway->delivery), &bytes, &ignored) &&
-	       bytes <= t->gateway->config->outbox_bytes_max / 2;
+	return publication->respond_async &&
+	       outbox_bytes(delivery_outbox(t->gateway->delivery), caller_client(t->caller, t->south.arena), &bytes,
+			    &callers_bytes, &ignored) &&
+	       bytes <= most / 2 && callers_bytes <= most / 4;
 }
 
 bool publications_may_wait(const struct transaction *t)
@@ -200,6 +204,7 @@ static bool item_put(const struct transaction *t, const struct publication *publ
 										   : STR(PUBLICATION_PROVIDE),
 						 .target = target_of(t),
 						 .patient = publication->metadata.submission_sets[0].patient_id,
+						 .caller = caller_client(t->caller, t->south.arena),
 						 .makes = makes.items,
 						 .make_count = makes.count,
 						 .needs = needs.items,

@@ -83,6 +83,7 @@ static bool put_one(struct outbox *outbox, struct str patient, size_t size, stru
 		.kind = STR("provide"),
 		.target = TARGET,
 		.patient = patient,
+		.caller = patient,
 		.makes = &makes,
 		.make_count = makes.size ? 1 : 0,
 		.needs = &needs,

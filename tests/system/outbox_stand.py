@@ -19,6 +19,7 @@ WAITING, SENDING, DELIVERED, REFUSED, WITHDRAWN = range(5)
 class SQLiteStore:
     """The file in the state directory of the gateway; there is one gateway at a time."""
     shared = False
+    version_one = "PRAGMA user_version=1"
 
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="passerelle-outbox-")
@@ -46,6 +47,7 @@ class SQLiteStore:
 class PostgreSQLStore:
     """Shared by all gateways; wire: what stands in front of it."""
     shared = True
+    version_one = "UPDATE outbox_schema SET version = 1"
 
     def __init__(self):
         self.server = PostgreSQL()

@@ -286,7 +286,7 @@ def tags(resource):
 
 
 class Full(Case):
-    overrides = {"outbox": {"bytes_max": 1048576}}
+    overrides = {"outbox": {"bytes_max": 2097152}}
 
     def test_110_full_refuses_and_keeps_nothing(self):
         self.domain.kill()
@@ -295,8 +295,53 @@ class Full(Case):
         self.assertStatus(self.gateway.publish(support.demo_bundle(b"<a>" + b"y" * size + b"</a>")), 503)
         found = self.assertStatus(self.gateway.find(), 200).json()
         self.assertEqual(len([entry for entry in found["entry"] if entry["search"]["mode"] == "match"]), 1)
-        self.assertStatus(support.request("DELETE", url), 202)
+        support.wait_until(lambda: support.request("DELETE", url).status == 202, "no attempt to be under way")
         self.accept(support.demo_bundle(b"<a>" + b"z" * size + b"</a>"))
+
+
+class Greedy(Case):
+    """One client leaves half of the room to the others, in an outage too."""
+    overrides = {"outbox": {"bytes_max": 2097152}, "access": {"anonymous": False}}
+
+    def publish(self, text, token, status, **headers):
+        bundle = support.demo_bundle(b"<a>" + text * (400 * 1024) + b"</a>")
+        headers = dict({"Content-Type": "application/fhir+json"}, **headers, **support.bearer(token))
+        return self.assertStatus(support.request("POST", self.gateway.base, headers, json.dumps(bundle).encode()), status)
+
+    def test_110_a_greedy_client_and_a_modest_one(self):
+        greedy = [self.gateway.token("doctor", user=user) for user in ("doctor-1", "doctor-2")]  # one program
+        modest = self.gateway.token("system", user="ward")
+        self.domain.kill()
+        taken = [self.publish(text, token, 202).header("Content-Location")
+                 for text, token in ((b"a", greedy[0]), (b"b", greedy[1]))]
+        refused = self.publish(b"c", greedy[1], 503)
+        self.assertIn("one client may fill half of the outbox", refused.body.decode())
+        self.assertTrue(refused.header("Retry-After"))
+        taken.append(self.publish(b"d", modest, 202).header("Content-Location"))
+        taken.append(self.publish(b"e", modest, 202).header("Content-Location"))
+        self.domain_restart()
+        for url, token in zip(taken, greedy + [modest, modest]):
+            support.wait_until(lambda: support.request("GET", url, support.bearer(token)).status == 200, "its delivery")
+        # What was delivered takes no room.
+        self.domain.kill()
+        self.publish(b"f", greedy[0], 202)
+        self.publish(b"g", greedy[1], 202)
+        self.publish(b"h", greedy[0], 503)
+        self.domain_restart()
+
+    def test_who_asks_to_wait_takes_less_and_is_served_at_once_beyond(self):
+        greedy = self.gateway.token("doctor", user="doctor-1")
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        self.proxy.script(PROVIDE, proxy.held(go_on))
+        first = self.publish(b"a", greedy, 202, Prefer="respond-async").header("Content-Location")
+        self.publish(b"b", greedy, 202, Prefer="respond-async")
+        # They wait for each other: the same patient's.
+        other = support.demo_bundle(b"<a>another's</a>", patient="IHEBLUE-1002")
+        headers = dict({"Content-Type": "application/fhir+json", "Prefer": "respond-async"}, **support.bearer(greedy))
+        self.assertStatus(support.request("POST", self.gateway.base, headers, json.dumps(other).encode()), 200)
+        go_on.set()
+        support.wait_until(lambda: support.request("GET", first, support.bearer(greedy)).status == 200, "its delivery")
 
 
 class Visible(Case):

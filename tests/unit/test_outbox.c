@@ -258,9 +258,10 @@ static bool must_wait(struct stand *stand, const char *patient, const char *need
 static uint64_t bytes_used(struct stand *stand)
 {
 	uint64_t bytes = 1;
+	uint64_t callers;
 
 	outcome_init(&stand->outcome);
-	check(outbox_bytes(stand->outbox, &bytes, &stand->outcome), &stand->outcome, "bytes");
+	check(outbox_bytes(stand->outbox, STR_NONE, &bytes, &callers, &stand->outcome), &stand->outcome, "bytes");
 	return bytes;
 }
 
@@ -357,6 +358,81 @@ static void test_put__nothing_goes_in_past_the_bound(void **state)
 		claimed = claim_any(stand, &got);
 		settle(stand, &claimed, OUTBOX_DELIVERED);
 	}
+	assert_int_equal(bytes_used(stand), 0);
+}
+
+/* Puts a piece of this size for a caller; NULL when there is no room. */
+static const char *put_sized(struct stand *stand, const char *caller, size_t size, bool is_owed)
+{
+	struct str head = { arena_alloc(stand->arena, size), size };
+	struct outbox_new new = { .kind = STR("provide"),
+				  .target = HCM,
+				  .patient = STR("p"),
+				  .caller = str_from_c(caller),
+				  .is_owed = is_owed,
+				  .parts = &head,
+				  .part_count = 1 };
+	char *id = arena_alloc(stand->arena, OUTBOX_ID_SIZE);
+
+	outcome_init(&stand->outcome);
+	return outbox_put(stand->outbox, &new, id, &stand->outcome) ? id : NULL;
+}
+
+static uint64_t bytes_of(struct stand *stand, const char *caller)
+{
+	uint64_t bytes;
+	uint64_t callers = 1;
+
+	outcome_init(&stand->outcome);
+	check(outbox_bytes(stand->outbox, str_from_c(caller), &bytes, &callers, &stand->outcome), &stand->outcome,
+	      "bytes");
+	return callers;
+}
+
+static void test_put__one_caller_leaves_half_to_the_others(void **state)
+{
+	struct stand *stand = *state;
+	const char *ids[3];
+	const struct str less = { arena_alloc(stand->arena, 1 << 19), 1 << 19 };
+	bool got;
+
+	stand->config.outbox_bytes_max = (uint64_t)7 << 20; /* 3.5 MiB for each */
+	for (size_t i = 0; i < COUNT_OF(ids); i++)
+		assert_non_null(ids[i] = put_sized(stand, "greedy", 1 << 20, false));
+	uint64_t full = bytes_of(stand, "greedy");
+
+	assert_null(put_sized(stand, "greedy", 1 << 20, false));
+	assert_int_equal(stand->outcome.issues[0].code, ERR_STORAGE);
+	assert_int_equal(outcome_http_status(&stand->outcome), 503);
+	assert_non_null(strstr(stand->outcome.issues[0].text, "one client"));
+	assert_int_equal(bytes_of(stand, "greedy"), full);
+	const char *modest = put_sized(stand, "modest", 1 << 20, false);
+	const char *owed = put_sized(stand, "greedy", 1 << 20, true);
+
+	assert_non_null(modest);
+	assert_non_null(owed);
+	assert_non_null(put_sized(stand, "", 1 << 20, false));
+	assert_int_equal(bytes_of(stand, "greedy"), full / 3 * 4);
+	assert_int_equal(bytes_of(stand, ""), 0);
+	/* Delivered, refused and corrected, withdrawn: what it took is given back, and no more. */
+	struct outbox_claim claimed = claim(stand, ids[0]);
+
+	settle(stand, &claimed, OUTBOX_DELIVERED);
+	refuse(stand, ids[1]);
+	assert_int_equal(bytes_of(stand, "greedy"), full);
+	check(outbox_correct(stand->outbox, str_from_c(ids[1]), &less, 1, &stand->outcome), &stand->outcome, "correct");
+	assert_true(bytes_of(stand, "greedy") < full - (1 << 19));
+	assert_null(put_sized(stand, "greedy", 1 << 20, false));
+	check(outbox_drop(stand->outbox, str_from_c(ids[2]), STR("by hand"), NULL, &stand->outcome), &stand->outcome, "drop");
+	assert_non_null(put_sized(stand, "greedy", 1 << 20, false));
+	assert_int_equal(bytes_of(stand, "modest"), full / 3);
+	for (unsigned i = 0; i < 5; i++) {
+		claimed = claim_any(stand, &got);
+		assert_true(got);
+		settle(stand, &claimed, OUTBOX_DELIVERED);
+	}
+	assert_int_equal(bytes_of(stand, "greedy"), 0);
+	assert_int_equal(bytes_of(stand, "modest"), 0);
 	assert_int_equal(bytes_used(stand), 0);
 }
 
@@ -947,6 +1023,7 @@ int main(void)
 		TEST(test_put__is_read_back_as_it_was),
 		TEST(test_put__twice_under_one_id_is_one_item),
 		TEST(test_put__nothing_goes_in_past_the_bound),
+		TEST(test_put__one_caller_leaves_half_to_the_others),
 		TEST(test_claim__keeps_the_order_of_a_patient_and_no_other),
 		TEST(test_claim__a_patient_with_many_items_does_not_hold_up_others),
 		TEST(test_lease__a_stale_one_is_refused),

@@ -94,9 +94,10 @@ static void test_full_disk__refuses_and_leaves_nothing(void **state)
 	struct stand *stand = *state;
 	uint64_t before;
 	uint64_t after;
+	uint64_t callers;
 
 	assert_true(put(stand, 100));
-	assert_true(outbox_bytes(stand->outbox, &before, &stand->outcome));
+	assert_true(outbox_bytes(stand->outbox, STR_NONE, &before, &callers, &stand->outcome));
 	/* At every write that a put makes. */
 	for (int writes = 0; writes < 200; writes += 7) {
 		atomic_store(&write_full_budget, writes);
@@ -106,7 +107,7 @@ static void test_full_disk__refuses_and_leaves_nothing(void **state)
 		}
 		assert_int_equal(stand->outcome.issues[0].code, ERR_STORAGE);
 		assert_int_equal(waiting(stand), 1);
-		assert_true(outbox_bytes(stand->outbox, &after, &stand->outcome));
+		assert_true(outbox_bytes(stand->outbox, STR_NONE, &after, &callers, &stand->outcome));
 		assert_int_equal(after, before);
 	}
 	atomic_store(&write_full_budget, -1);
