@@ -327,6 +327,42 @@ bool visible_by_document(struct visit *visit, enum consent_action action, struct
 	return visit_extent(visit, patient_id, action) == CONSENT_BY_DOCUMENT;
 }
 
+static bool is_list_of(const struct metadata *found, struct str uuid)
+{
+	for (size_t i = 0; i < found->submission_set_count; i++) {
+		if (str_equal_nocase(found->submission_sets[i].entry_uuid, uuid))
+			return true;
+	}
+	for (size_t i = 0; i < found->folder_count; i++) {
+		if (str_equal_nocase(found->folders[i].entry_uuid, uuid))
+			return true;
+	}
+	return false;
+}
+
+bool visible_names(struct visit *visit, enum consent_action action, const struct metadata *found,
+		   struct visible_name **names, size_t *count)
+{
+	*count = 0;
+	*names = arena_array(visit->south.arena, found->document_entry_count + visit->held_count, sizeof(**names));
+	if (!*names)
+		return false;
+	for (size_t i = 0; i < found->document_entry_count; i++) {
+		const struct document_entry *entry = &found->document_entries[i];
+
+		if (!str_is_empty(entry->unique_id) && visible_by_document(visit, action, entry->patient_id))
+			(*names)[(*count)++] = (struct visible_name) { entry->unique_id, entry->patient_id };
+	}
+	/* Lists are held for documents only where the patient hides some. */
+	for (size_t i = 0; i < visit->held_count; i++) {
+		const struct held *held = &visit->held[i];
+
+		if (!str_is_empty(held->unique_id) && is_list_of(found, held->holder))
+			(*names)[(*count)++] = (struct visible_name) { held->unique_id, held->patient_id };
+	}
+	return true;
+}
+
 /* True while nothing of any patient of this visit is hidden. */
 static bool nothing_hidden(struct visit *visit, enum consent_action action)
 {

@@ -21,6 +21,17 @@ bool visible_query(struct visit *visit, enum consent_action action, const struct
  * else. After the threads of all parts. */
 void visible_everywhere(const struct visit *visit, struct metadata *metadata);
 
+/* A document by name. */
+struct visible_name {
+	struct str unique_id;
+	struct str patient_id; /* CX */
+};
+
+/* The documents on whose copies in other sources it depends whether what was found may be seen: its own, and those that its
+ * Lists are shown for; of patients who hide documents one by one. False without memory. */
+bool visible_names(struct visit *visit, enum consent_action action, const struct metadata *found,
+		   struct visible_name **names, size_t *count) MUST_CHECK;
+
 /* True when the patient hides documents one by one, so that copies of them can be recognised only by who has looked at
  * every document of the patient in every source. */
 bool visible_by_document(struct visit *visit, enum consent_action action, struct str patient_id);

@@ -44,6 +44,7 @@ struct answer {
 	enum consent_action action;
 	const struct south *south;
 	struct str home;
+	const struct visible_elsewhere *elsewhere;
 	struct metadata *metadata;
 	struct ids seen;  /* objects that the reader may see */
 	struct ids asked; /* ends that are not among them, to be asked for */
@@ -83,7 +84,8 @@ static bool ends_ask(struct answer *answer,
 		if (!make(asked->items + begin, left < SEARCH_BATCH ? left : SEARCH_BATCH, answer->home,
 			  answer->south->arena, &query))
 			return no_memory(answer);
-		if (!visible_query(answer->visit, answer->action, answer->south, &query, &found, answer->outcome))
+		if (!visible_query(answer->visit, answer->action, answer->south, &query, &found, answer->outcome) ||
+		    !answer->elsewhere->drop(answer->elsewhere->ctx, &found))
 			return false;
 		grown = arena_array(answer->south->arena,
 				    seen->count + found.document_entry_count + found.folder_count +
@@ -158,16 +160,19 @@ static bool associations_filter(struct answer *answer)
 }
 
 bool visible_objects(struct visit *visit, enum consent_action action, const struct south *south,
-		     const struct stored_query *query, struct metadata *metadata, struct outcome *outcome)
+		     const struct stored_query *query, const struct visible_elsewhere *elsewhere,
+		     struct metadata *metadata, struct outcome *outcome)
 {
 	struct answer answer = { .visit = visit,
 				 .action = action,
 				 .south = south,
 				 .home = query->home,
+				 .elsewhere = elsewhere,
 				 .metadata = metadata,
 				 .outcome = outcome };
 
-	if (!visible_query(visit, action, south, query, metadata, outcome))
+	if (!visible_query(visit, action, south, query, metadata, outcome) ||
+	    !elsewhere->drop(elsewhere->ctx, metadata))
 		return false;
 	metadata->object_refs.count = 0;
 	metadata->other_count = 0;

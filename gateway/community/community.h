@@ -21,6 +21,7 @@ struct inward {
 	struct soap_request *request;
 	struct soap_answer *answer;
 	struct transaction t;
+	struct visit **visits; /* its parts, of each source */
 	struct caller caller;
 	struct outcome outcome; /* of the transaction; an error in it is recorded as failure */
 	char traceparent[TRACEPARENT_SIZE];

@@ -2,6 +2,7 @@
  * patient lets be seen. Source: ITI TF-2 3.38, 3.18. */
 #include "gateway/community/community.h"
 #include "gateway/run/log.h"
+#include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/identities.h"
 #include "mappers/base/hl7v2.h"
@@ -160,6 +161,11 @@ static bool objects_add(struct asking *asking, const struct metadata *found)
 	return ok;
 }
 
+static bool elsewhere_drop(const void *ctx, struct metadata *found)
+{
+	return hidden_elsewhere_drop(ctx, found);
+}
+
 /* Every source is asked; what one cannot say is an error beside what the others have. */
 static bool sources_ask(struct asking *asking)
 {
@@ -169,10 +175,11 @@ static bool sources_ask(struct asking *asking)
 
 	while ((source = inward_source(inward, &index)) != NULL) {
 		struct transaction t = inward_ask(inward, source, &inward->outcome);
+		const struct visible_elsewhere elsewhere = { &t, elsewhere_drop };
 		struct metadata found;
 
 		asking->query.home = source->home;
-		if (!visible_objects(t.visit, CONSENT_FIND, &t.south, &asking->query, &found, t.outcome))
+		if (!visible_objects(t.visit, CONSENT_FIND, &t.south, &asking->query, &elsewhere, &found, t.outcome))
 			continue;
 		asking->answered = true;
 		if (!objects_add(asking, &found))

@@ -3,6 +3,7 @@
  * disk, so that an answer says of each document how it went. Source: ITI TF-2 3.39, 3.43. */
 #include "gateway/community/community.h"
 #include "gateway/transactions/document_deliver.h"
+#include "gateway/transactions/elsewhere.h"
 #include "mappers/content_type.h"
 
 #define DOCUMENT_REQUESTS_MAX 256
@@ -117,7 +118,8 @@ static bool document_find(struct retrieval *retrieval, size_t index)
 				 "Ask for documents of a repository of this community.");
 	outcome_init(&outcome);
 	t = inward_ask(inward, wanted->source, &outcome);
-	if (!visible_document(t.visit, &t.south, wanted->source->home, request, &wanted->entry, &outcome))
+	if (!visible_document(t.visit, &t.south, wanted->source->home, request, &wanted->entry, &outcome) ||
+	    (wanted->entry && !hidden_elsewhere_entry(&t, &wanted->entry)))
 		return failure_add(retrieval, request, &outcome, false);
 	return wanted->entry || error_add(retrieval, request, STR("XDSDocumentUniqueIdError"), NOT_THERE);
 }

@@ -27,6 +27,7 @@ static void transaction_begin(struct inward *inward)
 						      .xua = gateway->xua,
 						      .caller = &inward->caller },
 					   .caller = &inward->caller,
+					   .is_inward = true,
 					   .now_s = clock_wall_ms() / 1000,
 					   .outcome = &inward->outcome };
 }
@@ -81,6 +82,25 @@ static bool caller_admit(struct inward *inward)
 	       own_patient_resolve(&inward->t);
 }
 
+/* What is hidden in one source is hidden in all: each remembers what it hides. */
+static bool visits_part(struct inward *inward)
+{
+	struct gateway *gateway = inward->community->gateway;
+
+	inward->visits = arena_array(inward->request->arena, gateway->source_count, sizeof(struct visit *));
+	if (!inward->visits)
+		return no_memory(&inward->t);
+	for (size_t i = 0; i < gateway->source_count; i++) {
+		struct source *source = &gateway->sources[i];
+		struct transaction t = inward_ask(inward, source, &inward->outcome);
+
+		inward->visits[i] = visit_part(inward->t.visit, &t.south, source->community);
+		if (!inward->visits[i])
+			return no_memory(&inward->t);
+	}
+	return true;
+}
+
 bool inward_walk(const struct inward_service *service, struct soap_request *request, struct soap_answer *answer,
 		 struct outcome *fault)
 {
@@ -100,7 +120,7 @@ bool inward_walk(const struct inward_service *service, struct soap_request *requ
 		/* As whom they come is known only now. */
 		audit_caller(inward->t.audit, &inward->caller);
 	}
-	ok = ok && service->exchange(inward);
+	ok = ok && visits_part(inward) && service->exchange(inward);
 	ok = inward_commit(inward) && ok;
 	if (!ok)
 		*fault = inward->outcome;
@@ -128,10 +148,8 @@ struct source *inward_source(const struct inward *inward, size_t *index)
 
 	while (*index < gateway->source_count) {
 		struct source *source = &gateway->sources[(*index)++];
-		struct str authority = source->config->assigning_authority;
 
-		if (source->config->kind == CONFIG_KIND_XDS &&
-		    (str_is_empty(authority) || str_equal(authority, gateway->config->patient_assigning_authority)))
+		if (source->config->kind == CONFIG_KIND_XDS && !source->community)
 			return source;
 	}
 	return NULL;
@@ -142,6 +160,7 @@ struct transaction inward_ask(const struct inward *inward, struct source *source
 	struct transaction t = inward->t;
 
 	t.source = source;
+	t.visit = inward->visits[source - inward->t.gateway->sources];
 	t.south.backend = &source->backend;
 	t.outcome = outcome;
 	return t;

@@ -71,13 +71,9 @@ void issues_take(struct outcome *outcome, const struct outcome *from, const stru
 	}
 }
 
-/* Documents that were found, by name. */
-struct name {
-	struct str unique_id;
-	struct str patient_id; /* CX here */
-};
+/* Copies of what. */
 struct asking {
-	const struct name *names;
+	struct visible_name *names;
 	size_t count;
 };
 
@@ -137,12 +133,14 @@ static bool copies_read(struct leg *leg, const void *ctx)
 }
 
 /* Another source, unless the search that t is a leg of is done with it: it has shown all that the patient has there, or does
- * not answer. */
+ * not answer. Communities are not asked for other communities: two that ask each other would never end. */
 static bool is_to_be_asked(const struct transaction *t, size_t source)
 {
 	const struct leg *leg = t->legs ? &t->legs->items[source] : NULL;
 
-	return &t->gateway->sources[source] != t->source && (!leg || (!leg->mute && !(leg->widened && leg->answered)));
+	return &t->gateway->sources[source] != t->source &&
+	       (!t->is_inward || t->gateway->sources[source].config->kind == CONFIG_KIND_XDS) &&
+	       (!leg || (!leg->mute && !(leg->widened && leg->answered)));
 }
 
 static bool is_anybody_asked(const struct transaction *t)
@@ -182,23 +180,28 @@ static bool copies_ask(const struct transaction *t, const struct asking *asking)
 
 bool hidden_elsewhere_drop(const struct transaction *t, struct metadata *found)
 {
-	struct name *names;
-	struct asking asking = { 0 };
+	struct asking asking;
 
 	if (is_alone(t))
 		return true;
-	names = arena_array(t->south.arena, found->document_entry_count, sizeof(*names));
-	if (!names)
+	if (!visible_names(t->visit, CONSENT_FIND, found, &asking.names, &asking.count))
 		return no_memory(t);
-	for (size_t i = 0; i < found->document_entry_count; i++) {
-		const struct document_entry *entry = &found->document_entries[i];
-
-		if (!str_is_empty(entry->unique_id) && visible_by_document(t->visit, CONSENT_FIND, entry->patient_id))
-			names[asking.count++] = (struct name) { entry->unique_id, entry->patient_id };
-	}
-	asking.names = names;
 	if (asking.count > 0 && is_anybody_asked(t) && !copies_ask(t, &asking))
 		return false;
 	visible_everywhere(t->visit, found);
+	return true;
+}
+
+bool hidden_elsewhere_entry(const struct transaction *t, const struct document_entry **entry)
+{
+	struct document_entry *shown = arena_alloc(t->south.arena, sizeof(*shown));
+	struct metadata found = { .document_entries = shown, .document_entry_count = 1 };
+
+	if (!shown)
+		return no_memory(t);
+	*shown = **entry;
+	if (!hidden_elsewhere_drop(t, &found))
+		return false;
+	*entry = found.document_entry_count ? shown : NULL;
 	return true;
 }

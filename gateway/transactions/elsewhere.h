@@ -29,4 +29,7 @@ void issues_take(struct outcome *outcome, const struct outcome *from, const stru
  * answer, ERR_NO_MEMORY. */
 bool hidden_elsewhere_drop(const struct transaction *t, struct metadata *found) MUST_CHECK;
 
+/* The same of one document: *entry becomes NULL. */
+bool hidden_elsewhere_entry(const struct transaction *t, const struct document_entry **entry) MUST_CHECK;
+
 #endif

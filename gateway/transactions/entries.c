@@ -132,16 +132,7 @@ bool document_entry_current(const struct transaction *t, struct str urn, const s
 
 bool document_entry_shown(const struct transaction *t, struct str urn, const struct document_entry **entry)
 {
-	struct document_entry *shown = arena_alloc(t->south.arena, sizeof(*shown));
-	struct metadata found = { .document_entries = shown, .document_entry_count = 1 };
-
-	if (!shown)
-		return no_memory(t);
 	if (!document_entry_current(t, urn, entry) || !*entry)
 		return *entry == NULL && !t->outcome->has_error;
-	*shown = **entry;
-	if (!hidden_elsewhere_drop(t, &found))
-		return false;
-	*entry = found.document_entry_count ? shown : NULL;
-	return true;
+	return hidden_elsewhere_entry(t, entry);
 }

@@ -23,6 +23,7 @@ struct transaction {
 	struct visit *visit;       /* what the caller may see; all that is read of a back-end passes through it */
 	struct audit_trail *audit; /* what is recorded of this request; NULL: audit is off */
 	struct legs *legs;         /* the search that this is a leg of (legs.h); NULL: none */
+	bool is_inward;            /* another community asks: no community is asked for it */
 	int64_t now_s;             /* seconds since 1970 */
 	struct outcome *outcome;
 };

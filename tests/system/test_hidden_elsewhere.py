@@ -3,13 +3,16 @@ whoever asks."""
 import json
 import re
 import threading
-import time
 import unittest
+import xml.etree.ElementTree
 
+import inward
 import proxy
+import saml
 import support
 import test_federation
 import trust
+import xds
 from test_federation import HOME_HCM, QUERY, issues, matches, oid_of
 
 THIRD = "2.999.70.3"
@@ -52,10 +55,13 @@ class ThirdStand(Secrets, test_federation.Networks):
     def back_ends(cls):
         cls.third_proxy = proxy.Proxy("http://127.0.0.1:%d" % cls.dsp.port)
         cls.addClassCleanup(cls.third_proxy.close)
-        return super().back_ends() + [{
-            "name": "third", "source": 3, "registry_url": cls.third_proxy.url("/registry"),
-            "provide_url": cls.third_proxy.url("/repository"), "home_community_id": THIRD, "breaker_failures": 0,
-            "repositories": [{"unique_id": "2.999.20.12", "url": cls.third_proxy.url("/repository")}]}]
+        return super().back_ends() + [dict(cls.third_entry(cls.third_proxy.url), name="third", source=3,
+                                           home_community_id=THIRD)]
+
+    @classmethod
+    def third_entry(cls, url):
+        return {"registry_url": url("/registry"), "provide_url": url("/repository"), "breaker_failures": 0,
+                "repositories": [{"unique_id": "2.999.20.12", "url": url("/repository")}]}
 
     def setUp(self):
         super().setUp()
@@ -137,6 +143,70 @@ class SeveralPatients(Secrets, test_federation.CommunityStand):
             found = self.find(identifier=",".join("urn:ietf:rfc:3986|urn:oid:" + oid for oid in oids),
                               targetCommunityIdList="urn:oid:" + HOME_HCM, **{"patient.identifier": None})
             self.assertEqual([oid_of(each) for each in matches(found)], [other])
+
+
+class AnotherCommunityAsks(ThirdStand):
+    """Neither is it shown to a community that asks, and no community is asked for the sake of another."""
+    cross = inward.InwardStand.cross
+
+    @classmethod
+    def third_entry(cls, url):
+        return {"kind": "xca", "registry_url": url("/xca"), "xcpd_url": url("/xcpd"), "assigning_authority": "2.999.20.45"}
+
+    @classmethod
+    def configuration(cls):
+        cls.port = support.free_port()
+        cls.issuer = saml.Issuer(cls.directory, "urn:tests:sts", inward.AUDIENCE)
+        return dict(super().configuration(), community={
+            "listen": {"port": cls.port}, "home_community_id": inward.HOME[len("urn:oid:"):], "roles": [trust.DOCTOR],
+            "xua": {"issuers": [{"issuer": cls.issuer.name, "certificate_file": cls.issuer.identity.certificate}],
+                    "audiences": [inward.AUDIENCE]}})
+
+    def setUp(self):
+        super().setUp()
+        self.oid = self.secret()
+        self.open = self.publish(self.gateway, b"open", category=LETTERS)
+        # An assertion from before the start may have been used then.
+        support.wait_until(lambda: self.query(xds.find_documents(self.patient), issued=-3).outcome == "Success",
+                           "a gateway that knows what it has seen")
+
+    def query(self, query, **said):
+        return self.cross(inward.QUERY, query, **said)
+
+    def count(self, query):
+        """Of objects in the answer."""
+        answer = self.query(query)
+        self.assertEqual(answer.outcome, "Success", answer)
+        return len(answer.objects)
+
+    def test_what_is_hidden_stays_hidden(self):
+        approved = "('%s')" % xds.APPROVED
+        patient = "'%s'" % xds.patient_cx(self.patient)
+        sets = xds.stored_query(xds.FIND_SUBMISSION_SETS, [("XDSSubmissionSetPatientId", patient),
+                                                           ("XDSSubmissionSetStatus", approved)])
+        everything = inward.homed(xds.stored_query(xds.GET_ALL, [
+            ("patientId", patient), ("XDSDocumentEntryStatus", approved), ("XDSSubmissionSetStatus", approved),
+            ("XDSFolderStatus", approved)]))
+        before = self.query(xds.find_documents(self.patient))
+        self.assertEqual(sorted(before.unique_ids()), sorted([self.oid, self.oid, self.open]))
+        entry = next(item.get("id") for item in before.objects
+                     if self.oid in xml.etree.ElementTree.tostring(item, "unicode"))
+        bound = inward.homed(xds.stored_query(xds.GET_ASSOCIATIONS, [("uuid", "('%s')" % entry)]))
+        self.assertEqual([self.count(each) for each in (sets, everything, bound)], [3, 9, 1])
+        self.consent(NO_RECORDS)
+        self.assertEqual(self.query(xds.find_documents(self.patient)).unique_ids(), [self.open])
+        self.assertEqual(self.query(inward.get_documents(self.oid)).unique_ids(), [])
+        self.assertEqual([self.count(each) for each in (sets, everything, bound)], [1, 3, 0])
+        answer = self.cross(inward.RETRIEVE, inward.retrieve((support.REPOSITORY, self.oid),
+                                                             (support.REPOSITORY, self.open)))
+        self.assertEqual((answer.codes, list(answer.documents())), (["XDSDocumentUniqueIdError"], [self.open]))
+        self.assertEqual(self.third_proxy.seen, [])
+
+    def test_of_who_is_away_it_is_not_known(self):
+        self.consent(NO_RECORDS)
+        self.dsp_proxy.script(QUERY, *test_federation.DEAD)
+        answer = self.query(xds.find_documents(self.patient))
+        self.assertEqual((answer.outcome, answer.codes), ("PartialSuccess", ["XDSRegistryNotAvailable"]), answer)
 
 
 if __name__ == "__main__":
