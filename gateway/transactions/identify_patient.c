@@ -325,7 +325,8 @@ enum identified identify_patient(const struct transaction *t, const struct patie
 }
 
 enum identified identify_patient_later(const struct transaction *t, const struct patient_claim *claim,
-				       struct deadline deadline, struct strs *named, struct str *patient_id)
+				       struct deadline deadline, struct strs *named, bool *unresolved,
+				       struct str *patient_id)
 {
 	struct transaction asking = *t;
 	struct search_for search = {
@@ -334,14 +335,14 @@ enum identified identify_patient_later(const struct transaction *t, const struct
 	enum identified end;
 
 	asking.south.deadline = deadline;
-	named->items = arena_array(t->south.arena, PATIENT_IDENTIFIERS_MAX, sizeof(struct str));
+	*named = (struct strs) { .items = arena_array(t->south.arena, PATIENT_IDENTIFIERS_MAX, sizeof(struct str)) };
+	*unresolved = false;
 	if (!named->items)
 		return without_memory(&search);
 	end = identify(&search, claim, false, patient_id);
-	if (!search.is_unresolved || end == PATIENT_FAILED) {
-		named->count = 0;
+	*unresolved = search.is_unresolved && end != PATIENT_FAILED;
+	if (!*unresolved)
 		return end;
-	}
 	*patient_id = named->items[0];
 	return PATIENT_IDENTIFIED;
 }

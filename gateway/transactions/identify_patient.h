@@ -24,11 +24,12 @@ enum identified {
 enum identified identify_patient(const struct transaction *t, const struct patient_claim *claim, bool any_system,
 				 struct str *patient_id) MUST_CHECK;
 
-/* The same for what can wait. When the PIX manager cannot be asked until deadline about an identifier of another known
- * domain, and nothing is last known of it, named gets all such identifiers of the claim as CX, all of which must lead to
- * one patient when it is asked again; patient_id is the first of them. Otherwise named stays empty. */
+/* The same for what can wait. named gets, as CX, all identifiers of the claim that the PIX manager was asked about. When it
+ * cannot be asked about one until deadline, and nothing is last known of it, *unresolved is true, and patient_id is the
+ * first of them: asked again, all must lead to one patient. */
 enum identified identify_patient_later(const struct transaction *t, const struct patient_claim *claim,
-				       struct deadline deadline, struct strs *named, struct str *patient_id) MUST_CHECK;
+				       struct deadline deadline, struct strs *named, bool *unresolved,
+				       struct str *patient_id) MUST_CHECK;
 
 /* "Patient/{id}" for a CX of the affinity domain; STR_NONE for another authority, or without memory. */
 struct str patient_reference(const struct transaction *t, struct str patient_id);

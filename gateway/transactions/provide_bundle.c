@@ -129,14 +129,17 @@ static enum identified identify_claim(const struct transaction *t, const struct 
 				      struct publication *publication, struct deadline deadline, struct str *patient_id)
 {
 	struct strs *unresolved = &publication->unresolved;
-	struct strs named = { 0 };
+	struct strs named;
 	struct strs both;
 	enum identified end;
+	bool is_unresolved;
 
 	if (publication->task.data || !publications_may_wait_undecided(t))
 		return identify_patient(t, claim, false, patient_id);
-	end = identify_patient_later(t, claim, deadline, &named, patient_id);
-	if (named.count == 0)
+	end = identify_patient_later(t, claim, deadline, &named, &is_unresolved, patient_id);
+	if (named.count > 0)
+		publication->alias = named.items[0];
+	if (!is_unresolved)
 		return end;
 	both.items = arena_array(t->south.arena, unresolved->count + named.count, sizeof(struct str));
 	if (!both.items) {
@@ -156,7 +159,7 @@ static enum identified identify_claim(const struct transaction *t, const struct 
 static bool patients_resolve(const struct transaction *t, struct publication *publication)
 {
 	const struct provide_bundle *bundle = publication->bundle;
-	struct deadline deadline = deadline_part(t->south.deadline, PUBLICATION_ASK_MS);
+	struct deadline deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
 	struct str *patient_ids = arena_array(t->south.arena, bundle->claim_count, sizeof(*patient_ids));
 	bool ok = true;
 

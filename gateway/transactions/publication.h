@@ -6,8 +6,6 @@
 #include "gateway/transactions/publications.h"
 #include "mappers/provide_bundle.h"
 
-#define PUBLICATION_ASK_MS 3000 /* for what can also be asked when it is delivered */
-
 struct publication {
 	struct provide_bundle *bundle;
 	struct provide_resolved resolved;
@@ -15,6 +13,7 @@ struct publication {
 	struct xds_document *documents; /* parallel to metadata.document_entries */
 	struct strs unverified;         /* names of targets that nobody could look up now; with one it can only wait */
 	struct strs unresolved;         /* CX of the patient when nobody could say who that is; undecided */
+	struct str alias;               /* CX of another domain by which the patient was named; STR_NONE: none */
 	bool is_undecided; /* nobody could say who the patient is or what they consent to: it can only wait, unseen */
 	bool respond_async;
 	struct str task; /* of the dead letter that it corrects; STR_NONE: none */

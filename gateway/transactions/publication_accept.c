@@ -14,7 +14,8 @@
 #include "mappers/publication_parts.h"
 #include "mappers/submission_match.h"
 
-#define TURNS_MAX 16 /* how often the same submission may have been withdrawn */
+#define ASK_MS    3000 /* for the PIX manager, in an outage */
+#define TURNS_MAX 16   /* how often the same submission may have been withdrawn */
 
 static struct str target_of(const struct transaction *t)
 {
@@ -117,7 +118,7 @@ static bool patient_verify(const struct transaction *t, struct str patient_id)
 	struct hl7_cx cx;
 
 	outcome_init(&asking);
-	south.deadline = deadline_part(south.deadline, PUBLICATION_ASK_MS);
+	south.deadline = deadline_part(south.deadline, ASK_MS);
 	if (cross_references_are_known(t->gateway->access) && hl7_cx_parse(patient_id, south.arena, &cx)) {
 		struct patient_identity identity = { cx.authority.universal_id, cx.id };
 
@@ -143,8 +144,8 @@ static bool patient_verify(const struct transaction *t, struct str patient_id)
 }
 
 /* The id of this content, or of the first of its lives that was not withdrawn; *state is -1 when it is new. */
-static bool item_find(const struct transaction *t, const struct publication *publication, char id[OUTBOX_ID_SIZE],
-		      int *state, struct str *result)
+static bool item_look(const struct transaction *t, const struct metadata *metadata, char id[OUTBOX_ID_SIZE], int *state,
+		      struct str *result)
 {
 	struct outbox *outbox = delivery_outbox(t->gateway->delivery);
 
@@ -153,7 +154,7 @@ static bool item_find(const struct transaction *t, const struct publication *pub
 		struct outcome asking;
 
 		outcome_init(&asking);
-		if (!submission_name(&publication->metadata, t->gateway->config->tenant, target_of(t), turn, id))
+		if (!submission_name(metadata, t->gateway->config->tenant, target_of(t), turn, id))
 			return no_memory(t);
 		if (!outbox_get(outbox, str_from_c(id), t->south.arena, &item, result, &asking)) {
 			*state = -1;
@@ -167,6 +168,27 @@ static bool item_find(const struct transaction *t, const struct publication *pub
 	}
 	return outcome_add(t->outcome, ERR_CONFLICT, "",
 			   "This submission was withdrawn too often; give its SubmissionSet another uniqueId.");
+}
+
+/* It may have been accepted when nobody could say who its patient is. */
+static bool item_find(const struct transaction *t, const struct publication *publication, char id[OUTBOX_ID_SIZE],
+		      int *state, struct str *result)
+{
+	struct submission_set set = publication->metadata.submission_sets[0];
+	struct metadata named = publication->metadata;
+	char other[OUTBOX_ID_SIZE];
+
+	if (!item_look(t, &publication->metadata, id, state, result))
+		return false;
+	if (*state != -1 || publication->unresolved.count > 0 || str_is_empty(publication->alias))
+		return true;
+	set.patient_id = publication->alias;
+	named.submission_sets = &set;
+	if (!item_look(t, &named, other, state, result))
+		return false;
+	if (*state != -1)
+		memcpy(id, other, OUTBOX_ID_SIZE);
+	return true;
 }
 
 /* Another submission waits under the uniqueId of this SubmissionSet. */

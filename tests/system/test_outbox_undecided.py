@@ -161,10 +161,12 @@ class Accepted(Undecided):
         """The registry is still down when consent can be asked again: colleagues may see it then, and what is denied never."""
         shown = support.demo_bundle(b"<a>shown later</a>", patient="IHEBLUE-1004")
         hidden = support.demo_bundle(b"<a>never</a>", patient="IHEBLUE-1005")
+        self.people_start()
+        self.consent(NOT_COLLECTED, patient="IHEBLUE-1005")
+        self.people.kill()
         self.hcm.kill()
         urls = [self.accept(bundle) for bundle in (shown, hidden)]
         self.people_start()
-        self.consent(NOT_COLLECTED, patient="IHEBLUE-1005")
         support.wait_until(lambda: "not-registered" in self.find(patient="IHEBLUE-1004").body.decode(),
                            "the publication to be decided")
         self.assertStatus(self.find(patient="IHEBLUE-1005"), 503)
@@ -211,19 +213,34 @@ class Accepted(Undecided):
         self.gateway = self.gateway_start(self.gateway.port)
         support.wait_until(lambda: support.document_oid(bundle) in self.find(patient="IHEBLUE-1007").body.decode(),
                            "the publication to be known as the patient's")
+        again = self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 202)
+        self.assertEqual(again.header("Content-Location"), url, "it is the same, by whichever name it is known")
         self.hcm_restart()
         self.delivered(url)
         support.wait_until(lambda: self.find(patient="IHEBLUE-1007").status == 200, "the registry to be asked again")
         self.assertFound(bundle, patient="IHEBLUE-1007")
+
+    def test_a_patient_publishes(self):
+        """Their own is theirs to publish, whatever others may see of it."""
+        bundle = support.demo_bundle(b"<a>my own</a>", patient="IHEBLUE-1008")
+        patient = self.gateway.token("patient", user="patient-8",
+                                     patient="%s|%s" % (trust.PATIENT_SYSTEM, "IHEBLUE-1008"),
+                                     scope="ITI-65 ITI-67 patient/*.cruds")
+        url = self.accept(bundle, token=patient)
+        self.people_start()
+        support.wait_until(lambda: self.get(url, patient).status != 202, "the publication to be settled")
+        self.assertEqual(self.get(url, patient).json().get("type"), "transaction-response")
+        self.assertFound(bundle, patient="IHEBLUE-1008")
 
     def test_still_refused(self):
         """A domain that nobody knows, a patient who speaks by a name that nobody can tell, and two names."""
         strange = named(support.demo_bundle(b"<a>strange</a>"), "urn:oid:2.999.77", "X-1")
         self.assertStatus(self.gateway.publish(strange, token=self.doctor), 422)
         patient = self.gateway.token("patient", user="patient-8",
-                                     patient="%s|%s" % (trust.PATIENT_SYSTEM, "IHEBLUE-1008"))
+                                     patient="%s|%s" % (trust.PATIENT_SYSTEM, "IHEBLUE-1008"),
+                                     scope="ITI-65 ITI-67 patient/*.cruds")
         red = named(support.demo_bundle(b"<a>own</a>"), RED_SYSTEM, "IHERED-1008")
-        self.assertIn(self.gateway.publish(red, token=patient).status, (403, 503))
+        self.assertStatus(self.gateway.publish(red, token=patient), 503)
         mixed = support.demo_bundle(b"<a>mixed</a>")
         mixed["entry"][1] = named(mixed["entry"][1], RED_SYSTEM, "IHERED-1001")
         self.assertStatus(self.gateway.publish(mixed, token=self.doctor), 503)

@@ -67,11 +67,30 @@ static void test_head__of_what_is_no_request_or_an_unknown_one(void **state)
 	arena_free(arena);
 }
 
+static void test_head__names_that_nobody_could_tell(void **state)
+{
+	struct str names[] = { STR("A^^^&1.2&ISO"), STR("B^^^&1.3&ISO") };
+	struct str target = STR("urn:uuid:3");
+	struct arena *arena = arena_new(1 << 20);
+	struct publication_head head = { .unresolved = { names, 2 }, .unverified = { &target, 1 } };
+	struct publication_head read = there_and_back(&head, arena);
+
+	(void)state;
+	assert_int_equal(read.unresolved.count, 2);
+	assert_true(str_equal(read.unresolved.items[1], names[1]));
+	assert_int_equal(read.unverified.count, 1);
+	/* What was kept by an earlier release has none. */
+	assert_true(publication_head_read(STR("{\"caller\":{\"kind\":0,\"purpose\":{}}}"), arena, &read));
+	assert_int_equal(read.unresolved.count, 0);
+	arena_free(arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_head__a_request),
 		cmocka_unit_test(test_head__of_what_is_no_request_or_an_unknown_one),
+		cmocka_unit_test(test_head__names_that_nobody_could_tell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
