@@ -38,7 +38,7 @@ struct fhir_links {
 	struct str attachment_url;             /* DocumentReference */
 	struct str last_updated;               /* meta.lastUpdated, instant; STR_NONE: left out */
 	struct str source;                     /* meta.source, a URI that tells where it is kept; STR_NONE: left out */
-	struct code tags[2];                   /* meta.tag, schemes are URIs; those with an empty code are left out */
+	struct code tags[4];                   /* meta.tag, schemes are URIs; those with an empty code are left out */
 	const struct fhir_relation *relations; /* DocumentReference */
 	size_t relation_count;
 	const struct str *members; /* List.entry.item: "DocumentReference/{id}", "List/{id}" */

@@ -24,6 +24,8 @@ struct access {
 	struct last_known *last_known; /* NULL without state_directory */
 	struct consents *consents;
 	struct backend identity; /* the PIX and PDQ managers */
+	struct outbox *changes;  /* where changes of documents wait (visible_changes.h); NULL: nowhere */
+	struct str changes_source;
 };
 
 #endif

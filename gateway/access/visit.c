@@ -116,7 +116,7 @@ bool visit_patient_here(struct visit *visit, struct str there, struct str *here,
 	return false;
 }
 
-static struct seen *seen_find(struct visit *visit, struct str patient_id)
+struct seen *visit_seen(struct visit *visit, struct str patient_id)
 {
 	for (size_t i = 0; i < visit->count; i++) {
 		if (visit_same_patient(visit, visit->seen[i].public.patient_id, patient_id))
@@ -147,7 +147,7 @@ static const struct consent *consent_of(struct visit *visit, struct seen *seen, 
 
 enum consent_extent visit_extent(struct visit *visit, struct str patient_id, enum consent_action action)
 {
-	struct seen *seen = seen_find(visit, patient_id);
+	struct seen *seen = visit_seen(visit, patient_id);
 	const struct consent *consent = seen ? consent_of(visit, seen, action) : NULL;
 	struct consent_decision decision;
 	enum consent_extent extent;
@@ -164,7 +164,7 @@ enum consent_extent visit_extent(struct visit *visit, struct str patient_id, enu
 
 bool visit_undecide(struct visit *visit, struct str patient_id)
 {
-	struct seen *seen = seen_find(visit, patient_id);
+	struct seen *seen = visit_seen(visit, patient_id);
 
 	if (!seen || !seen->public.was_refused || seen->public.decided.reason != CONSENT_UNAVAILABLE)
 		return false;
@@ -212,7 +212,7 @@ void visit_hide(struct visit *visit, struct str unique_id, struct str patient_id
 
 bool visit_permits(struct visit *visit, const struct document_entry *entry, enum consent_action action)
 {
-	struct seen *seen = seen_find(visit, entry->patient_id);
+	struct seen *seen = visit_seen(visit, entry->patient_id);
 	const struct consent *consent = seen ? consent_of(visit, seen, action) : NULL;
 	struct consent_decision decision = { 0 };
 
@@ -220,6 +220,8 @@ bool visit_permits(struct visit *visit, const struct document_entry *entry, enum
 		return false;
 	if (consent) {
 		consent_decide_entry(consent, entry, &decision);
+		if (decision.permit && (action == CONSENT_FIND || action == CONSENT_READ))
+			visit_changes_decide(visit, seen, consent, entry, &decision);
 		decision_take(&seen->public, &decision, seen->public.permitted_count + seen->public.denied_count);
 	}
 	*(decision.permit ? &seen->public.permitted_count : &seen->public.denied_count) += 1;
@@ -335,7 +337,7 @@ static bool is_open_to_others(struct visit *visit, const struct consent *consent
 bool visit_may_discover(struct visit *visit, struct str patient_id, struct outcome *outcome)
 {
 	enum consent_extent extent = visit_extent(visit, patient_id, CONSENT_FIND);
-	struct seen *seen = seen_find(visit, patient_id);
+	struct seen *seen = visit_seen(visit, patient_id);
 	bool is_open = extent == CONSENT_EVERY_DOCUMENT;
 
 	if (extent == CONSENT_BY_DOCUMENT && seen)

@@ -4,10 +4,14 @@
 
 #include "gateway/access/visible.h"
 
+/* Whether what waits of a patient is at hand: nothing, all, or what was asked for by name. */
+enum changes_read { CHANGES_NOT_READ, CHANGES_WHOLE, CHANGES_CUT };
+
 /* One patient of the visit; public is what the audit reads. */
 struct seen {
 	struct visit_patient public;
 	const struct consent *consents[CONSENT_UPDATE + 1]; /* by action; NULL: not asked yet */
+	enum changes_read changes;
 };
 
 /* Something that a source has and the caller may not see. */
@@ -49,9 +53,13 @@ struct visit {
 	struct known *known;
 	size_t known_count;
 	size_t known_capacity;
-	bool is_forgetful;   /* there was no memory for something hidden or held */
-	struct visit *whole; /* the request's visit; itself when it is that */
-	struct visit *parts; /* of the whole: the others, through next */
+	struct pending_document *pending; /* documents of which changes wait (visible_changes.h) */
+	size_t pending_count;
+	size_t pending_capacity;
+	size_t pending_bytes_end; /* of the arena */
+	bool is_forgetful;        /* there was no memory for something hidden or held */
+	struct visit *whole;      /* the request's visit; itself when it is that */
+	struct visit *parts;      /* of the whole: the others, through next */
 	struct visit *next;
 };
 
@@ -61,6 +69,13 @@ bool visit_same_patient(const struct visit *visit, struct str a, struct str b);
 /* The patient of an object of the part's source, as here; *here is STR_NONE when nobody here knows them. False, with an
  * error, when it cannot be told. */
 bool visit_patient_here(struct visit *visit, struct str there, struct str *here, struct outcome *outcome) MUST_CHECK;
+
+/* The patient in the visit; NULL without memory. */
+struct seen *visit_seen(struct visit *visit, struct str patient_id);
+
+/* Takes back a permission that what waits for the document of this entry does not allow for. */
+void visit_changes_decide(struct visit *visit, struct seen *seen, const struct consent *consent,
+			  const struct document_entry *entry, struct consent_decision *decision);
 
 /* What may be seen of this patient as a whole, and of one document; counted for the audit. */
 enum consent_extent visit_extent(struct visit *visit, struct str patient_id, enum consent_action action);

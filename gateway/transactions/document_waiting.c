@@ -35,6 +35,9 @@ static bool item_take(const struct transaction *t, const struct outbox_item *ite
 	struct publication_item opened;
 	struct document_entry *entry;
 
+	/* What builds upon a version that was refused is no more than that. */
+	if (is_update && item->is_held && !waiting->is_publication)
+		return true;
 	if (!entry_read(t, item, urn, &opened, &entry))
 		return false;
 	if (!entry)

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "gateway/access/visible_changes.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/legs.h"
 #include "mappers/document_search.h"
@@ -83,9 +84,11 @@ static bool copies_of_patient(struct leg *leg, const struct asking *asking, size
 	struct transaction *t = &leg->t;
 	struct str patient_id = asking->names[first].patient_id;
 	struct str *unique_ids = arena_array(t->south.arena, asking->count - first, sizeof(*unique_ids));
+	struct strs uuids;
 	size_t count = 0;
+	bool is_cut;
 
-	if (!unique_ids)
+	if (!unique_ids || !visible_changes_of(t->visit, patient_id, NULL, &uuids, &is_cut))
 		return no_memory(t);
 	if (!visit_patient_there(t->visit, patient_id, &t->south.patient_id, t->outcome))
 		return false;

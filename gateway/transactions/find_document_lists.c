@@ -90,7 +90,8 @@ static bool lists_read(struct leg *leg, const void *ctx)
 	size_t count;
 	bool nobody;
 
-	if (!search_at(leg, finding->resolved, &there, &nobody))
+	if (!search_at(leg, finding->resolved, &there, &nobody) ||
+	    !search_changes(leg, finding->resolved->patient_id, NULL))
 		return false;
 	search = search_widened(leg, finding->search, finding->resolved);
 	if (!queries_make(leg, &search, &there, &queries, &count))

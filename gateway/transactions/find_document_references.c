@@ -24,6 +24,21 @@ struct found {
 	struct neighbourhood around; /* of those */
 };
 
+struct matching {
+	const struct finding *finding;
+	struct arena *arena;
+};
+
+/* Whether a document answers as it will be. When it was submitted last is asked later. */
+static bool matches(const void *ctx, const struct document_entry *entry)
+{
+	const struct matching *matching = ctx;
+	const struct finding *finding = matching->finding;
+
+	return finding->search->needs.last_updated ||
+	       document_search_matches(finding->search, finding->resolved, entry, STR_NONE, matching->arena);
+}
+
 static bool entries_read(struct leg *leg, const void *ctx)
 {
 	const struct finding *finding = ctx;
@@ -31,14 +46,31 @@ static bool entries_read(struct leg *leg, const void *ctx)
 	struct search search;
 	struct stored_query *queries;
 	size_t count;
+	struct matching matching = { finding, leg->t.south.arena };
 	bool nobody;
 
-	if (!search_at(leg, finding->resolved, &there, &nobody))
+	if (!search_at(leg, finding->resolved, &there, &nobody) ||
+	    !search_changes(leg, finding->resolved->patient_id, &(struct changes_wanted) { matches, &matching }))
 		return false;
 	search = search_widened(leg, finding->search, finding->resolved);
 	if (!document_search_queries(&search, &there, leg->t.south.arena, &queries, &count, leg->t.outcome))
 		return false;
-	return nobody || search_ask(leg, queries, count);
+	return nobody || (search_ask(leg, queries, count) && search_ask_changed(leg));
+}
+
+/* A document that changes wait for answers as it will be, and no more as it is. */
+static struct document_found found_make(const struct leg *leg, const struct document_entry *entry)
+{
+	const struct visible_change *change = visible_change(leg->t.visit, entry);
+
+	return (struct document_found) { .entry = change ? &change->entry : entry,
+					 .registered = change ? entry : NULL,
+					 .source = (uint8_t)leg->t.source->config->source };
+}
+
+static const struct document_entry *registered_of(const struct document_found *one)
+{
+	return one->registered ? one->registered : one->entry;
 }
 
 /* All entries of a source, but for those of another patient: a registry that sends such is wrong, and nobody who asked for
@@ -62,9 +94,7 @@ static bool entries_gather(const struct transaction *t, struct leg *leg, struct 
 			if (patient_id.data && !patient_same(t, entry->patient_id, patient_id))
 				strangers++;
 			else
-				found->items[found->count++] =
-					(struct document_found) { .entry = entry,
-								  .source = (uint8_t)leg->t.source->config->source };
+				found->items[found->count++] = found_make(leg, entry);
 		}
 	}
 	if (strangers > 0)
@@ -81,7 +111,7 @@ static void times_take(const struct metadata *answer, struct document_found *ite
 		const struct association *association = &answer->associations[i];
 
 		for (size_t k = 0; k < count; k++) {
-			if (!str_equal(association->target, items[k].entry->entry_uuid))
+			if (!str_equal(association->target, registered_of(&items[k])->entry_uuid))
 				continue;
 			for (size_t s = 0; s < answer->submission_set_count; s++) {
 				if (str_equal(answer->submission_sets[s].entry_uuid, association->source))
@@ -107,12 +137,19 @@ static bool times_read(struct leg *leg, const void *ctx)
 		struct metadata answer;
 
 		for (size_t i = 0; i < batch; i++)
-			uuids[i] = found->items[begin + i].entry->entry_uuid;
+			uuids[i] = registered_of(&found->items[begin + i])->entry_uuid;
 		if (!get_submission_sets(uuids, batch, registry_home(t), t->south.arena, &query))
 			return no_memory(t);
 		if (!registry_ask(t, &query, &answer))
 			return false;
 		times_take(&answer, found->items + begin, batch);
+	}
+	for (size_t i = 0; i < found->count; i++) {
+		const struct document_entry *entry = found->items[i].registered;
+		const struct visible_change *change = entry ? visible_change(t->visit, entry) : NULL;
+
+		if (change && change->submission_time.size)
+			found->items[i].last_updated = change->submission_time;
 	}
 	return true;
 }
@@ -181,7 +218,7 @@ static bool page_surroundings(struct legs *legs, const struct document_page *pag
 			return no_memory(t);
 		for (size_t k = 0; k < page->count; k++) {
 			if (page->items[k].source == leg->t.source->config->source)
-				found->page[found->page_count++] = page->items[k].entry->entry_uuid;
+				found->page[found->page_count++] = registered_of(&page->items[k])->entry_uuid;
 		}
 		if (leg->answer_count > 0) {
 			found->around.entries = leg->answers[0].document_entries;
@@ -232,11 +269,13 @@ static bool entry_write(const struct legs *legs, const struct search *search, co
 {
 	const struct leg *leg = search_leg(legs, one->source);
 	const struct found *found = leg->found;
+	const struct document_entry *entry = registered_of(one);
 	struct json_writer resource;
 
 	buf_clear(scratch);
 	json_writer_init(&resource, scratch);
-	return document_reference_write(&leg->t, one->entry, &found->around, &resource) &&
+	return document_reference_write(&leg->t, entry, visible_change(leg->t.visit, entry), &found->around,
+					&resource) &&
 	       json_writer_finish(&resource, legs->t->outcome) &&
 	       search_entry_write(legs->t, &search->view, "DocumentReference", found_id(legs, one), scratch, writer);
 }

@@ -1,5 +1,6 @@
 #include "gateway/transactions/gateway.h"
 
+#include "gateway/access/visible_changes.h"
 #include "gateway/delivery/share.h"
 #include "gateway/run/clock.h"
 #include "gateway/transactions/change_request.h"
@@ -120,7 +121,12 @@ static bool delivery_make(struct gateway *gateway, struct outcome *outcome)
 				(struct delivery_target) { source->backend.name, &source->backend, source->home,
 							   (uint8_t)source->config->source, source->community };
 	}
-	return delivery_open(&options, &gateway->delivery, outcome);
+	if (!delivery_open(&options, &gateway->delivery, outcome))
+		return false;
+	if (gateway->delivery)
+		access_changes_set(gateway->access, delivery_outbox(gateway->delivery),
+				   gateway->sources[0].backend.name);
+	return true;
 }
 
 static bool parts_open(struct gateway *gateway, struct outcome *outcome)

@@ -10,11 +10,14 @@
 static bool reference_read(const struct transaction *t, struct str id, struct str urn, struct buf *answer,
 			   struct str *etag)
 {
+	const struct visible_change *change;
 	const struct document_entry *entry;
+	const struct document_entry *shown;
 	struct neighbourhood around = { .asked_id = id };
 	struct waiting waiting;
 	struct json_writer writer;
 
+	visible_changes_read(t->visit, urn);
 	if (!document_entry_here(t, urn, &waiting, &entry))
 		return false;
 	if (!entry)
@@ -25,9 +28,11 @@ static bool reference_read(const struct transaction *t, struct str id, struct st
 		return false;
 	if (t->gateway->delivery && !waiting_entry(&waiting, entry->entry_uuid))
 		known_document_keep(t->gateway->access, t->source->backend.name, entry, t->now_s, t->south.arena);
-	*etag = version_etag(t, entry->entry_uuid, entry->version, entry->availability_status);
+	change = visible_change(t->visit, entry);
+	shown = change ? &change->entry : entry;
+	*etag = version_etag(t, shown->entry_uuid, shown->version, shown->availability_status);
 	json_writer_init(&writer, answer);
-	return document_reference_write(t, entry, &around, &writer) && json_writer_finish(&writer, t->outcome);
+	return document_reference_write(t, entry, change, &around, &writer) && json_writer_finish(&writer, t->outcome);
 }
 
 bool read_document_reference(const struct transaction *t, struct str id, struct buf *answer, struct str *etag)

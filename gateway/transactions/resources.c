@@ -48,9 +48,16 @@ static struct code waits(const struct neighbourhood *around, struct str uuid)
 	return around->waiting ? waiting_tag(around->waiting, uuid) : (struct code) { 0 };
 }
 
-static struct code ends_soon(const struct neighbourhood *around, const struct document_entry *entry)
+static struct code ends_soon(const struct neighbourhood *around, const struct document_entry *entry,
+			     const struct visible_change *change)
 {
-	return around->waiting ? waiting_superseded_tag(around->waiting, entry) : (struct code) { 0 };
+	struct code tag = { 0 };
+
+	if (around->waiting)
+		tag = waiting_superseded_tag(around->waiting, entry);
+	if (around->waiting && change && !tag.code.size)
+		tag = waiting_superseded_tag(around->waiting, &change->entry);
+	return tag;
 }
 
 typedef bool (*query_by_uuids)(const struct str *uuids, size_t count, struct str home, struct arena *arena,
@@ -223,16 +230,18 @@ static void home_show(const struct transaction *t, struct str *home)
 }
 
 bool document_reference_write(const struct transaction *t, const struct document_entry *entry,
-			      const struct neighbourhood *around, struct json_writer *writer)
+			      const struct visible_change *change, const struct neighbourhood *around,
+			      struct json_writer *writer)
 {
 	struct str id = own_id(t, SEAL_DOCUMENT_REFERENCE, entry->logical_id, entry->entry_uuid, around);
 	struct str binary = resource_reference(t, SEAL_BINARY, entry->logical_id, entry->entry_uuid);
 	struct fhir_relation *relations = arena_array(t->south.arena, around->association_count, sizeof(*relations));
-	struct document_entry shown = *entry;
+	struct document_entry shown = change ? change->entry : *entry;
 	struct fhir_links links = { .id = id,
 				    .subject = patient_reference(t, entry->patient_id),
 				    .source = source_uri(t),
-				    .tags = { waits(around, entry->entry_uuid), ends_soon(around, entry) },
+				    .tags = { waits(around, entry->entry_uuid), ends_soon(around, entry, change),
+					      waiting_change_tag(change), waiting_removal_tag(change) },
 				    .relations = relations };
 
 	if (!relations)

@@ -2,6 +2,7 @@
 #ifndef PASSERELLE_RESOURCES_H
 #define PASSERELLE_RESOURCES_H
 
+#include "gateway/access/visible_changes.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/waiting.h"
 
@@ -36,9 +37,11 @@ bool members_ask(const struct transaction *t, struct neighbourhood *around) MUST
 /* Drops what the patient hides in another source (hidden_elsewhere_drop). */
 bool around_drop(const struct transaction *t, struct neighbourhood *around) MUST_CHECK;
 
-/* One whole resource. Errors stick in the writer; without memory links are missing and outcome has the issue. */
+/* One whole resource. Errors stick in the writer; without memory links are missing and outcome has the issue.
+ * change: what waits for the document, which is shown as it will be, at the place of the version that is there; or NULL. */
 bool document_reference_write(const struct transaction *t, const struct document_entry *entry,
-			      const struct neighbourhood *around, struct json_writer *writer) MUST_CHECK;
+			      const struct visible_change *change, const struct neighbourhood *around,
+			      struct json_writer *writer) MUST_CHECK;
 bool submission_set_write(const struct transaction *t, const struct submission_set *set,
 			  const struct neighbourhood *around, struct json_writer *writer) MUST_CHECK;
 bool folder_write(const struct transaction *t, const struct folder *folder, const struct neighbourhood *around,

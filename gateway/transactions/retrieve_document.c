@@ -2,6 +2,7 @@
  * is, byte for byte, or it notices. Source: MHD 4.2.4 3.68, ITI TF-2 3.43. */
 #include <openssl/evp.h>
 
+#include "gateway/access/visible_changes.h"
 #include "gateway/run/log.h"
 #include "gateway/run/spool.h"
 #include "gateway/transactions/document_deliver.h"
@@ -280,12 +281,22 @@ static bool waiting_pass(struct passage *passage)
 	return passage->receiver->whole(passage->receiver->ctx, &passage->head, spool) || client_gone(passage);
 }
 
+/* What ends soon has ended for readers, and what will be there again is not yet. */
+static bool is_gone(const struct transaction *t, const struct document_entry *entry)
+{
+	const struct visible_change *change = visible_change(t->visit, entry);
+
+	return status_is_deprecated(entry->availability_status) ||
+	       (change && status_is_deprecated(change->entry.availability_status));
+}
+
 /* At its source. */
 static bool document_retrieve(const struct transaction *t, struct str urn, const struct document_receiver *receiver)
 {
 	struct passage passage = { .t = t, .receiver = receiver };
 	struct waiting waiting;
 
+	visible_changes_read(t->visit, urn);
 	if (!waiting_here(t, urn, &waiting))
 		return false;
 	passage.entry = waiting_entry(&waiting, urn);
@@ -295,7 +306,7 @@ static bool document_retrieve(const struct transaction *t, struct str urn, const
 	if (!passage.entry)
 		return waiting_not_there(t, &waiting, NOT_THERE);
 	document_record(&passage);
-	if (status_is_deprecated(passage.entry->availability_status))
+	if (is_gone(t, passage.entry))
 		return outcome_add(t->outcome, ERR_GONE, "",
 				   "The document was replaced or withdrawn; search for its successor.");
 	if (!head_read(&passage))

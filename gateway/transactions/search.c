@@ -392,6 +392,46 @@ bool search_ask(struct leg *leg, const struct stored_query *queries, size_t coun
 	return leg->waiting.count == 0 || waiting_join(leg);
 }
 
+bool search_changes(struct leg *leg, struct str patient_id, const struct changes_wanted *wanted)
+{
+	bool is_cut;
+
+	if (!visible_changes_of(leg->t.visit, patient_id, wanted, &leg->changed, &is_cut))
+		return no_memory(&leg->t);
+	leg->waiting.is_cut = leg->waiting.is_cut || is_cut;
+	return true;
+}
+
+bool search_ask_changed(struct leg *leg)
+{
+	const struct transaction *t = &leg->t;
+	struct metadata *joined = arena_array(t->south.arena, leg->answer_count + 1, sizeof(*joined));
+	struct str *uuids = arena_array(t->south.arena, leg->changed.count, sizeof(*uuids));
+	size_t count = 0;
+
+	if (!joined || !uuids)
+		return no_memory(t);
+	for (size_t i = 0; !leg->is_away && i < leg->changed.count; i++) {
+		if (!is_known(leg, leg->answer_count, leg->changed.items[i]))
+			uuids[count++] = leg->changed.items[i];
+	}
+	if (leg->answer_count > 0)
+		memcpy(joined, leg->answers, leg->answer_count * sizeof(*joined));
+	for (size_t begin = 0; begin < count; begin += SEARCH_BATCH) {
+		size_t batch = count - begin < SEARCH_BATCH ? count - begin : SEARCH_BATCH;
+		struct stored_query query;
+		struct metadata found;
+
+		if (!get_documents(uuids + begin, batch, registry_home(t), t->south.arena, &query))
+			return no_memory(t);
+		if (!registry_ask(t, &query, &found) || !append_entries(t, &joined[leg->answer_count], &found))
+			return false;
+	}
+	leg->answers = joined;
+	leg->answer_count += count > 0;
+	return true;
+}
+
 bool search_links(const struct transaction *t, const char *type, struct str honoured, const struct search_key *last,
 		  const struct search_sources *sources, struct searchset *set)
 {

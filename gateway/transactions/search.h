@@ -42,6 +42,11 @@ struct search search_widened(struct leg *leg, const struct search *search, const
 /* After a run of questions: drops from what each leg has what the patient hides in sources that were not asked so. */
 bool search_hide(const struct legs *legs) MUST_CHECK;
 
+/* What waits for documents of the patient counts from here on, also where the source does not answer. wanted as in
+ * visible_changes.h; after search_ask, search_ask_changed also asks for those that may answer as they will be. */
+bool search_changes(struct leg *leg, struct str patient_id, const struct changes_wanted *wanted) MUST_CHECK;
+bool search_ask_changed(struct leg *leg) MUST_CHECK;
+
 /* Sends the queries one after the other; a registry that says XDSTooManyResults is asked for the ids first and then for
  * the objects in batches (documents only). leg->answers is parallel to queries. */
 bool search_ask(struct leg *leg, const struct stored_query *queries, size_t count) MUST_CHECK;

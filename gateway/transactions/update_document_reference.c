@@ -20,7 +20,7 @@ static bool shown_read(const struct transaction *t, const struct present_documen
 
 	buf_init(&text, t->gateway->config->limits_request_memory);
 	json_writer_init(&writer, &text);
-	good = document_reference_write(t, present->entry, &present->around, &writer) &&
+	good = document_reference_write(t, present->entry, NULL, &present->around, &writer) &&
 	       json_writer_finish(&writer, t->outcome) &&
 	       fhir_body_read(FHIR_JSON, buf_str(&text), NULL, NULL, t->south.arena, shown, t->outcome);
 	buf_free(&text);
@@ -94,7 +94,7 @@ static bool answer_write(const struct transaction *t, const struct present_docum
 	}
 	around.associations = associations;
 	json_writer_init(&writer, answer);
-	return document_reference_write(t, entry, &around, &writer) && json_writer_finish(&writer, t->outcome);
+	return document_reference_write(t, entry, NULL, &around, &writer) && json_writer_finish(&writer, t->outcome);
 }
 
 bool document_update_repeated(const struct transaction *t, const struct present_document *present,

@@ -13,6 +13,8 @@
 #include "mappers/publication_parts.h"
 #include "mappers/publication_target.h"
 
+#define TAG_SYSTEM "urn:passerelle:publication"
+
 /* What is read for one request of one patient: whoever lets more wait does not keep others from reading. */
 #define ITEMS_MAX         1000
 #define ITEMS_BYTES(most) ((most) / 4) /* of the request's memory */
@@ -225,28 +227,39 @@ static bool supersedes(const struct association *association, const struct docum
 
 struct code waiting_tag(const struct waiting *waiting, struct str uuid)
 {
-	const struct str system = STR("urn:passerelle:publication");
-
 	assert(waiting->count == 0 || waiting->items);
 	if (waiting_entry(waiting, uuid) || waiting_list(waiting, uuid))
-		return (struct code) { STR("not-registered"), system, STR("Accepted, not yet registered") };
+		return (struct code) { STR("not-registered"), STR(TAG_SYSTEM), STR("Accepted, not yet registered") };
 	return (struct code) { 0 };
 }
 
 struct code waiting_superseded_tag(const struct waiting *waiting, const struct document_entry *entry)
 {
-	const struct str system = STR("urn:passerelle:publication");
-
 	for (size_t i = 0; i < waiting->count; i++) {
 		const struct metadata *metadata = &waiting->items[i].metadata;
 
 		for (size_t k = 0; k < metadata->association_count; k++) {
 			if (supersedes(&metadata->associations[k], entry))
-				return (struct code) { STR("to-be-superseded"), system,
+				return (struct code) { STR("to-be-superseded"), STR(TAG_SYSTEM),
 						       STR("A document that waits will supersede it") };
 		}
 	}
 	return (struct code) { 0 };
+}
+
+struct code waiting_change_tag(const struct visible_change *change)
+{
+	if (!change || !change->is_changed)
+		return (struct code) { 0 };
+	return (struct code) { STR("change-not-registered"), STR(TAG_SYSTEM),
+			       STR("Shown as it will be: a change is accepted, not yet registered") };
+}
+
+struct code waiting_removal_tag(const struct visible_change *change)
+{
+	if (!change || !change->is_removed)
+		return (struct code) { 0 };
+	return (struct code) { STR("to-be-removed"), STR(TAG_SYSTEM), STR("Its removal is accepted, not yet done") };
 }
 
 /* All that waits as one. */

@@ -8,6 +8,7 @@
 #include "mappers/metadata.h"
 
 struct neighbourhood;
+struct visible_change;
 
 struct waiting_one {
 	struct str id; /* of the item */
@@ -49,6 +50,11 @@ struct code waiting_tag(const struct waiting *waiting, struct str uuid);
 
 /* meta.tag of a document, waiting or registered, that one which waits will supersede; code empty: none will. */
 struct code waiting_superseded_tag(const struct waiting *waiting, const struct document_entry *entry);
+
+/* meta.tag of a document that is shown as what waits will leave it, and of one that will be removed; code empty: it is
+ * not. change may be NULL. */
+struct code waiting_change_tag(const struct visible_change *change);
+struct code waiting_removal_tag(const struct visible_change *change);
 
 /* Adds what waits to what is at hand around a page. */
 bool waiting_around(const struct transaction *t, const struct waiting *waiting,

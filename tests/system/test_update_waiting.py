@@ -1,0 +1,221 @@
+"""Changes that wait for the registry, as readers meet them: at once, marked, and never opening what is closed."""
+import json
+import threading
+import unittest
+
+import proxy
+import support
+import trust
+from test_outbox import REFUSAL, reference_location, tags
+from test_outbox_trust import Trusted
+from test_update import JSON_PATCH
+from test_update_outage import REMOVE, UPDATE, Stand, Waiting
+
+LABELS = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+TYPE = "http://loinc.org|34133-9"
+OTHER = "http://loinc.org|18842-5"
+SUPERSEDED = [{"op": "replace", "path": "/status", "value": "superseded"}]
+RETYPED = [{"op": "replace", "path": "/type", "value": {"coding": [{
+    "system": "http://loinc.org", "code": "18842-5", "display": "Discharge summary"}]}}]
+
+
+class Shown(Stand):
+    """The registry answers questions, and takes no change before the gate is open."""
+
+    def setUp(self):
+        super().setUp()
+        self.gate = threading.Event()
+        self.addCleanup(self.gate.set)
+        for action in (UPDATE, REMOVE):
+            self.proxy.script(action, *[proxy.held(self.gate)] * 20)
+
+    def change(self, name, operations, **headers):
+        return self.waits(support.request(
+            "PATCH", self.url(name), dict({"Content-Type": JSON_PATCH, "Prefer": "respond-async"}, **headers),
+            json.dumps(operations).encode()))
+
+    def found(self, **parameters):
+        whole = self.assertStatus(self.gateway.find(**parameters), 200).json()
+        found = {entry["resource"]["id"]: entry["resource"] for entry in whole.get("entry", [])}
+        self.assertEqual(whole["total"], len(found))
+        return found
+
+    def test_shown_as_it_will_be(self):
+        bundle, name, etag = self.published()
+        before, _ = self.read(name)
+        self.assertIn(name, self.found(type=before["type"]["coding"][0]["code"]))
+        first = self.change(name, RETYPED, **{"If-Match": etag})
+        resource, shown = self.read(name)
+        self.assertEqual(resource["type"]["coding"][0]["code"], "18842-5")
+        self.assertEqual(tags(resource), ["change-not-registered"])
+        self.assertNotEqual(shown, etag)
+        self.assertEqual(self.found(type="18842-5"), {name: resource})
+        self.assertEqual(self.found(type=before["type"]["coding"][0]["code"]), {})
+        self.assertEqual(self.found(), {name: resource})
+        self.assertEqual(self.found(identifier="urn:ietf:rfc:3986|urn:oid:" + support.document_oid(bundle),
+                                    **{"patient.identifier": None}), {name: resource})
+        attachment = resource["content"][0]["attachment"]["url"]
+        self.assertEqual(self.assertStatus(support.request("GET", attachment), 200).body, b"a letter")
+        # What is shown is what a further change is made from.
+        self.assertStatus(self.patch(name, "stale", **{"If-Match": etag}), 412)
+        second = self.waits(self.patch(name, "second", **{"If-Match": shown}))
+        resource, shown = self.read(name)
+        self.assertEqual((resource["type"]["coding"][0]["code"], resource["description"]), ("18842-5", "second"))
+        self.gate.set()
+        self.settled(first)
+        self.settled(second)
+        resource, after = self.read(name)
+        self.assertEqual((resource["description"], tags(resource), after), ("second", [], shown))
+        self.assertEqual(self.found(type="18842-5"), {name: resource})
+        self.assertEqual(len(self.versions(bundle)), 3)
+
+    def test_pages_are_stable(self):
+        names = [self.published(b"<a>%d</a>" % number)[1] for number in range(4)]
+        for name in names[:3]:
+            self.change(name, RETYPED)
+        seen = []
+        answer = self.gateway.find(type="18842-5", _count="2")
+        while True:
+            page = self.assertStatus(answer, 200).json()
+            self.assertEqual(page["total"], 3)
+            seen += [entry["resource"]["id"] for entry in page["entry"]]
+            following = [link["url"] for link in page["link"] if link["relation"] == "next"]
+            if not following:
+                break
+            answer = support.request("GET", following[0])
+        self.assertEqual(sorted(seen), sorted(names[:3]))
+
+    def test_deprecated_is_gone(self):
+        _, name, _ = self.published()
+        attachment = self.read(name)[0]["content"][0]["attachment"]["url"]
+        self.change(name, SUPERSEDED)
+        resource, _ = self.read(name)
+        self.assertEqual((resource["status"], tags(resource)), ("superseded", ["change-not-registered"]))
+        self.assertEqual(self.found(), {})
+        self.assertEqual(list(self.found(status="superseded")), [name])
+        self.assertStatus(support.request("GET", attachment), 410)
+
+    def test_removal_is_told(self):
+        _, name, _ = self.published()
+        url = self.waits(self.delete(name, Prefer="respond-async"))
+        resource, _ = self.read(name)
+        self.assertEqual(tags(resource), ["to-be-removed"])
+        self.assertEqual(self.found(), {name: resource})
+        self.assertStatus(support.request("GET", resource["content"][0]["attachment"]["url"]), 200)
+        self.gate.set()
+        self.settled(url)
+        self.read(name, 404)
+        self.assertEqual(self.found(), {})
+
+    def test_refused_is_not_shown(self):
+        """Nor what was made upon it, which is held."""
+        _, name, etag = self.published()
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.proxy.scripts.clear()
+        self.proxy.script(UPDATE, proxy.held(gate, proxy.answering(200, "application/soap+xml", REFUSAL)))
+        first = self.change(name, RETYPED)
+        second = self.waits(self.patch(name, "upon it"))
+        self.assertEqual(self.read(name)[0]["description"], "upon it")
+        gate.set()
+        self.assertEqual(self.settled(first)["resourceType"], "OperationOutcome")
+        resource, shown = self.read(name)
+        self.assertEqual((tags(resource), shown), ([], etag))
+        self.assertNotEqual(resource.get("description"), "upon it")
+        self.assertEqual(self.found(type="18842-5"), {})
+        self.assertStatus(support.request("GET", second), 202)
+        self.assertStatus(self.patch(name, "anew", **{"If-Match": shown}), 200)
+        self.assertEqual(self.read(name)[0]["description"], "anew")
+
+    def test_relations_stay(self):
+        _, old, _ = self.published(b"<a>old</a>")
+        bundle = support.demo_bundle(b"<a>addendum</a>")
+        bundle["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "appends", "target": {"reference": "DocumentReference/" + old}}]
+        name = reference_location(self.assertStatus(self.gateway.publish(bundle), 200).json()).split("/")[1]
+        relations = self.read(name)[0]["relatesTo"]
+        for each in (old, name):
+            self.change(each, RETYPED)
+        self.assertEqual(self.read(name)[0]["relatesTo"], relations)
+        self.assertEqual(self.found(type="18842-5")[name]["relatesTo"], relations)
+
+
+class Unregistered(Waiting):
+    """A document that waits itself, and changes of it."""
+
+    def test_change_follows_its_document(self):
+        _, url, name = self.waiting(b"<a>patched</a>")
+        change = self.waits(self.patch(name, "as it will be"))
+        resource, etag = self.read(name)
+        self.assertEqual((resource["description"], sorted(tags(resource))),
+                         ("as it will be", ["change-not-registered", "not-registered"]))
+        found = self.assertStatus(self.gateway.find(), 200).json()
+        self.assertIn(resource, [entry["resource"] for entry in found["entry"]])
+        self.waits(self.patch(name, "and again", **{"If-Match": etag}))
+        self.assertEqual(self.assertStatus(support.request(
+            "GET", resource["content"][0]["attachment"]["url"]), 200).body, b"<a>patched</a>")
+        self.domain_restart()
+        self.delivered(url)
+        self.settled(change)
+
+    def test_delete_withdraws(self):
+        """As in the other file."""
+
+
+class Closing(Trusted):
+    """What a waiting change closes is closed, and what it opens is not open yet."""
+
+    @classmethod
+    def back_end_make(cls):
+        return dict(super().back_end_make(), update_url="http://127.0.0.1:%d/" % support.free_port())
+
+    def setUp(self):
+        self.owner = self.gateway.token("patient", user="patient-own", scope="patient/*.cruds",
+                                        patient="%s|%s" % (trust.PATIENT_SYSTEM, support.PATIENT))
+        if not hasattr(type(self), "documents"):
+            self.consent({"type": "permit", "provision": [
+                {"type": "deny", "securityLabel": [{"system": LABELS, "code": "R"}]}]})
+            type(self).documents = {code: self.published(code) for code in "NR"}
+
+    def published(self, code):
+        bundle = support.demo_bundle(b"<a>%s</a>" % code.encode())
+        bundle["entry"][1]["resource"]["securityLabel"] = [{"coding": [{"system": LABELS, "code": code}]}]
+        answer = self.assertStatus(self.gateway.publish(bundle, token=self.owner), 200).json()
+        return support.document_oid(bundle), reference_location(answer)
+
+    def relabel(self, location, code):
+        operations = [{"op": "replace", "path": "/securityLabel", "value": [{"coding": [
+            {"system": LABELS, "code": code}]}]}]
+        return self.assertStatus(support.request(
+            "PATCH", self.gateway.base + "/" + location, dict(support.bearer(self.owner), **{
+                "Content-Type": JSON_PATCH}), json.dumps(operations).encode()), 202)
+
+    def assertSeen(self, oid, location, token, seen):
+        for kind in ("DocumentReference", "List"):
+            code = {"code": "submissionset"} if kind == "List" else {}
+            found = json.dumps(self.assertStatus(self.gateway.find(kind, token=token, **code), 200).json())
+            (self.assertIn if seen else self.assertNotIn)(location if kind == "List" else oid, found)
+        self.assertStatus(self.get("/" + location, token), 200 if seen else 404)
+        binary = self.get("/" + location, self.owner).json()["content"][0]["attachment"]["url"]
+        self.assertStatus(self.get(binary, token), 200 if seen else 404)
+
+    def test_095_closed_at_once(self):
+        oid, location = self.documents["N"]
+        self.assertSeen(oid, location, self.doctor, True)
+        self.relabel(location, "R")
+        self.assertSeen(oid, location, self.doctor, False)
+        self.assertSeen(oid, location, self.owner, True)
+        # Opened again, it stays closed: the registry will have the version in between.
+        self.relabel(location, "N")
+        self.assertSeen(oid, location, self.doctor, False)
+
+    def test_095_not_opened_before_it_is_registered(self):
+        oid, location = self.documents["R"]
+        self.assertSeen(oid, location, self.doctor, False)
+        self.relabel(location, "N")
+        self.assertSeen(oid, location, self.doctor, False)
+        self.assertEqual(tags(self.get("/" + location, self.owner).json()), ["change-not-registered"])
+
+
+if __name__ == "__main__":
+    unittest.main()
