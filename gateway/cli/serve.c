@@ -14,6 +14,7 @@
 #include "gateway/run/log.h"
 #include "gateway/run/signals.h"
 #include "gateway/run/signatures.h"
+#include "gateway/run/thread.h"
 #include "gateway/south/soap_client.h"
 
 #define CONFIG_BYTES_MAX (64u * 1024 * 1024)
@@ -151,7 +152,7 @@ static bool servers_close(const struct servers *servers, uint64_t grace_ms)
 {
 	struct ending ending = { .community = servers->community, .grace_ms = grace_ms };
 	pthread_t thread;
-	bool has_thread = servers->community && pthread_create(&thread, NULL, community_end, &ending) == 0;
+	bool has_thread = servers->community && thread_start(&thread, community_end, &ending);
 	bool is_closed = fhir_server_close(servers->fhir);
 
 	if (has_thread)
