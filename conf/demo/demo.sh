@@ -317,6 +317,7 @@ trust_walk() { # base URL
 	say "  the broken glass is there: $(grep -o "\"$doctor\"" "$demo_directory/seen.json" | head -n 1) with purpose BTG"
 
 	share_walk 13 "$1" "$doctor"
+	hospitals_walk 16 "$1" "$doctor"
 }
 
 # Another patient lets the DSP have what the hospitals have, and the next letter goes there, too.
@@ -334,6 +335,38 @@ share_walk() { # number of the step, base URL, name of the doctor
 	step "$(($1 + 1)). The doctor publishes a discharge letter for patient $patient_value (ITI-65)" 200 "$demo_directory/published.json" \
 		-X POST -H "$authorization" -H "Content-Type: application/fhir+json" --data-binary "@$demo_directory/publish.json" "$2"
 	shared_step $(($1 + 2)) "$2" -H "$authorization"
+}
+
+# The two hospitals keep their documents in one registry: what is one's is shown to the other when the patient says so.
+hospitals_walk() { # number of the step, base URL, name of the doctor
+	local document_oid search authorization i patient_value=IHEBLUE-1004
+	document_oid=$(oid_new 1)
+	documents_write "$document_oid"
+	search="$2/hopital-sud/DocumentReference?patient.identifier=$patient_system%7C$patient_value&status=current&identifier=urn:ietf:rfc:3986%7Curn:oid:$document_oid"
+	token_make doctor --role doctor --user "$3"
+	step "$1. A doctor of hopital-nord publishes a letter of that hospital for patient $patient_value (ITI-65)" 200 "$demo_directory/published.json" \
+		-X POST -H "$authorization" -H "Content-Type: application/fhir+json" --data-binary "@$demo_directory/publish.json" "$2"
+	token_make doctor-sud --tenant hopital-sud --role doctor --user Dr-Bruno-Exemple
+	step "$(($1 + 1)). A doctor of hopital-sud does not find it, although it is in the registry that both use" 200 "$demo_directory/found.json" \
+		-H "$authorization" "$search"
+	total_check 0 "$demo_directory/found.json" "the doctor of the other hospital finds the letter"
+	token_make patient4 --role patient --user "Luc Modele" --patient "$patient_system|$patient_value"
+	consent_write permit '"actor": [{ "role": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP" }] },
+          "reference": { "type": "Organization", "identifier": { "system": "urn:ietf:rfc:3986", "value": "urn:oid:2.999.20.200" } } }]' >"$demo_directory/consent.json"
+	step "$(($1 + 2)). The patient lets the other hospital read what this one has (a Consent)" 201 "$demo_directory/consented.json" \
+		-X POST -H "$authorization" -H "Content-Type: application/fhir+json" --data-binary "@$demo_directory/consent.json" "$2/Consent"
+	token_make doctor-sud --tenant hopital-sud --role doctor --user Dr-Bruno-Exemple
+	step "$(($1 + 3)). Now the doctor of hopital-sud finds it" 200 "$demo_directory/found.json" -H "$authorization" "$search"
+	total_check 1 "$demo_directory/found.json" "the doctor of the other hospital does not find the letter"
+	for ((i = 0; i < 300; i++)); do
+		grep -q '"documents of","valueString":"hopital-nord"' "$demo_directory/audit-hopital-sud.ndjson" && break
+		sleep 0.1
+	done
+	((i < 300)) || die "that another hospital's document was read is not recorded in $demo_directory/audit-hopital-sud.ndjson"
+	say "  and hopital-sud's audit says that the document is of hopital-nord ($demo_directory/audit-hopital-sud.ndjson)"
+	token_make patient4 --role patient --user "Luc Modele" --patient "$patient_system|$patient_value"
+	step "$(($1 + 4)). The patient takes that back" 204 "$demo_directory/revoked.json" \
+		-X DELETE -H "$authorization" "$2/Consent/$(json_first id "$demo_directory/consented.json" "")"
 }
 
 # Starts the gateway of the DSP's portal on a free port, which is left in portal_port.
@@ -576,6 +609,10 @@ publication:
 $([[ $1 == hopital-nord ]] && printf '  share: ["%s = dsp provide"]\n' "$letter_class")
 demo:
   organization: $2
+# Whose documents are this hospital's, by their authors' institutions; what is the other's is read by the patient's Consent.
+organizations:
+  - urn:oid:$2
+$([[ $1 == hopital-nord ]] && printf '  - urn:oid:2.999.20.4|HFM # of the letter\n')
 audit:
   source_id: $1
 YAML
