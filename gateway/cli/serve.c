@@ -1,6 +1,5 @@
 /* passerelle serve and passerelle domain: a server each, from its configuration until a signal. */
 #include <malloc.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
