@@ -72,10 +72,25 @@ static enum community_end identity_choose(const struct question *question, const
 	return value.data ? identity_write(question, authority, value, cx) : COMMUNITY_NOBODY;
 }
 
+/* It is not the community that did not answer, but whoever knows the patient's number there. */
+static enum community_end unasked(const struct question *question, const struct outcome *before)
+{
+	enum error_code code = question->outcome->count > before->count ? question->outcome->issues[before->count].code
+									: ERR_BACKEND_DOWN;
+
+	*question->outcome = *before;
+	outcome_add(question->outcome, code, "",
+		    "The patient's number there cannot be asked for now: the identity source does not answer. Try "
+		    "again "
+		    "later.");
+	return COMMUNITY_FAILED;
+}
+
 /* What the PIX manager knows. */
 static enum community_end pix_find(const struct question *question, const struct patient_identity *identity,
 				   struct str authority, struct str *cx)
 {
+	const struct outcome before = *question->outcome;
 	struct patient_identities found;
 
 	if (!cross_references_are_known(question->access))
@@ -89,8 +104,9 @@ static enum community_end pix_find(const struct question *question, const struct
 	case IDENTITY_UNKNOWN_TARGET:
 		return COMMUNITY_NOBODY;
 	case IDENTITY_REFUSED:
-	case IDENTITY_FAILED:
 		break;
+	case IDENTITY_FAILED:
+		return unasked(question, &before);
 	}
 	return COMMUNITY_FAILED;
 }
@@ -195,12 +211,13 @@ static enum community_end discover(const struct question *question, struct patie
 				   struct str *there)
 {
 	const struct xcpd_service *service = &question->community->service;
+	const struct outcome before = *question->outcome;
 	struct south south = *question->south;
 	struct patient patient;
 	struct patient_identities found;
 
 	if (!demographics_find(question, identity, &patient))
-		return COMMUNITY_FAILED;
+		return unasked(question, &before);
 	south.backend = question->community->backend;
 	switch (xcpd_discover(&south, service, &patient, &found, question->outcome)) {
 	case XCPD_FOUND:

@@ -624,6 +624,16 @@ class Communities(CommunityStand):
         self.dsp_proxy.clear()
         self.assertEqual(self.find()["total"], 2)
 
+    def test_who_knows_the_numbers_may_be_away(self):
+        here = self.publish(self.gateway, b"of the hospital")
+        for action in ("PRPA_IN201309UV02", "PRPA_IN201305UV02"):
+            self.hcm_proxy.script(action, *DEAD)
+        found = self.find()
+        self.assertEqual([oid_of(each) for each in matches(found)], [here])
+        issue, = issues(found)
+        self.assertIn("dsp", issue["diagnostics"])
+        self.assertIn("patient's number there cannot be asked for", issue["diagnostics"])
+
     def test_the_hospital_may_be_away(self):
         self.publish(self.gateway, b"of the hospital")
         there = self.publish(self.feeder, b"of the nation")
