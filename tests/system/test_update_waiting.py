@@ -5,11 +5,12 @@ import unittest
 
 import proxy
 import support
+import test_update_outage
 import trust
 from test_outbox import REFUSAL, reference_location, tags
 from test_outbox_trust import Trusted
 from test_update import JSON_PATCH
-from test_update_outage import REMOVE, UPDATE, Stand, Waiting
+from test_update_outage import REMOVE, UPDATE, Stand
 
 LABELS = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 TYPE = "http://loinc.org|34133-9"
@@ -140,8 +141,9 @@ class Shown(Stand):
         self.assertEqual(self.found(type="18842-5")[name]["relatesTo"], relations)
 
 
-class Unregistered(Waiting):
+class Unregistered(Stand):
     """A document that waits itself, and changes of it."""
+    waiting = test_update_outage.Waiting.waiting
 
     def test_change_follows_its_document(self):
         _, url, name = self.waiting(b"<a>patched</a>")
@@ -157,9 +159,6 @@ class Unregistered(Waiting):
         self.domain_restart()
         self.delivered(url)
         self.settled(change)
-
-    def test_delete_withdraws(self):
-        """As in the other file."""
 
 
 class Closing(Trusted):
