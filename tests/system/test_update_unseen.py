@@ -10,7 +10,7 @@ import unittest
 import proxy
 import support
 import trust
-from test_outbox import reference_location
+from test_outbox import PROVIDE, reference_location
 from test_outbox_trust import Trusted
 from test_update import JSON_PATCH, parameters, patch
 from test_update_outage import UPDATE, Stand, description
@@ -134,6 +134,30 @@ class Unseen(Case):
         old, _ = self.read(name)
         self.assertEqual((old["status"], old["description"]), ("superseded", "second"))
         self.assertOnce(replacement, b"<a>new</a>")
+
+    def attempts(self, url):
+        return next(each["valueUnsignedInt"] for each in self.task(url)["input"] if each["type"]["text"] == "attempts")
+
+    def test_what_builds_upon_the_undecided_waits_for_it(self):
+        """They lie in different lines: of the one nobody knows the patient."""
+        bundle, resource, _ = self.unseen(b"<a>before</a>")
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.proxy.script(QUERY, proxy.lost_request, proxy.held(gate))
+        change = self.waits(self.patch(resource["id"], "first"))
+        support.wait_until(lambda: self.proxy.count(QUERY) == 2, "the request to be worked out")
+        replacement = support.demo_bundle(b"<a>after</a>")
+        replacement["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "replaces", "target": {"reference": "DocumentReference/" + resource["id"]}}]
+        url = self.accept(replacement)
+        support.wait_until(lambda: self.attempts(url) >= 2, "the replacement to be looked at")
+        self.assertEqual(self.proxy.count(PROVIDE), 0)
+        gate.set()
+        self.assertEqual(self.settled(change)["description"], "first")
+        self.delivered(url)
+        actions = [each.action for each in self.proxy.seen]
+        self.assertLess(actions.index(UPDATE), actions.index(PROVIDE))
+        self.assertEqual(len(self.versions(bundle)), 2)
 
     def test_109_a_patch_is_applied_once_whatever_is_killed(self):
         bundle, resource, _ = self.unseen(b"<a>killed</a>")
