@@ -65,7 +65,8 @@ static bool registered_find(const struct transaction *t, struct str urn, bool ma
 	if (submission_may_pass(&outcome)) {
 		present->entry = known_document_find(t->gateway->access, t->visit, t->source->backend.name, urn,
 						     t->now_s, t->south.arena);
-		present->is_undecided = !present->entry && publications_may_wait(t);
+		present->is_undecided = !present->entry && publications_may_wait(t) &&
+					t->gateway->config->publication_unverified_patient == CONFIG_DEGRADED_ACCEPT;
 	}
 	present->is_remembered = present->entry != NULL;
 	if (!present->entry && !present->is_undecided)

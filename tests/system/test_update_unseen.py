@@ -222,6 +222,10 @@ class Refusing(Case):
         self.assertIn(self.put(resource, "x").status, (502, 503))
 
 
+class RefusingTheUnverified(Refusing):
+    publication = {"unverified_patient": "refuse"}
+
+
 class WhoMay(Trusted):
     @classmethod
     def back_end_make(cls):
