@@ -80,6 +80,23 @@ static bool needs_in_line(const struct transaction *t, const struct publication 
 	return true;
 }
 
+/* Nothing is sent past what it builds upon, nor past itself: what is sent again while it waits or is a dead letter, is
+ * that one. */
+static bool stands_behind(const struct transaction *t, const struct publication *publication, const struct strs *needs,
+			  bool *must_wait)
+{
+	const struct submission_set *set = &publication->metadata.submission_sets[0];
+	struct str *names = arena_array(t->south.arena, needs->count + 1, sizeof(*names));
+
+	if (!names)
+		return no_memory(t);
+	for (size_t i = 0; i < needs->count; i++)
+		names[i] = needs->items[i];
+	names[needs->count] = set->unique_id;
+	return outbox_must_wait(delivery_outbox(t->gateway->delivery), set->patient_id, target_of(t), names,
+				needs->count + 1, must_wait, t->outcome);
+}
+
 bool publication_must_wait(const struct transaction *t, const struct publication *publication, bool *must_wait)
 {
 	const struct delivery *delivery = t->gateway->delivery;
@@ -98,8 +115,7 @@ bool publication_must_wait(const struct transaction *t, const struct publication
 		*must_wait = true;
 		return true;
 	}
-	return outbox_must_wait(delivery_outbox(delivery), publication->metadata.submission_sets[0].patient_id,
-				target_of(t), needs.items, needs.count, must_wait, t->outcome);
+	return stands_behind(t, publication, &needs, must_wait);
 }
 
 bool publication_may_wait(const struct transaction *t, const struct publication *publication,

@@ -511,6 +511,22 @@ class Tasks(Case):
         self.assertStatus(support.request("POST", "%s/Task/%s/$retry" % (self.gateway.base, task["id"])), 409)
         self.assertOnce(bundle, b"<a>late</a>")
 
+    def test_sent_again_is_tried_again(self):
+        """Also while the back-end is up: never registered beside its dead letter, which nobody would miss."""
+        bundle, url, task = self.refused()
+        following = replacing(support.demo_bundle(b"<a>next</a>"), "DocumentReference/" + next(
+            entry["resource"]["id"] for entry in self.gateway.find().json()["entry"]
+            if support.document_oid(bundle) in json.dumps(entry["resource"].get("masterIdentifier", ""))))
+        following_url = self.accept(following)
+        other = support.demo_bundle(b"<a>another content</a>")
+        other["entry"][0]["resource"]["identifier"] = bundle["entry"][0]["resource"]["identifier"]
+        self.assertStatus(self.gateway.publish(other), 409)
+        self.assertEqual(self.accept(bundle), url)
+        self.delivered(url)
+        self.delivered(following_url)
+        self.assertEqual(self.tasks("?status=failed")[0], [])
+        self.assertNotIn(task["id"], [each["id"] for each in self.tasks("?status=requested,on-hold")[0]])
+
     def test_cancelled_by_update(self):
         _, url, task = self.refused()
         task["status"] = "cancelled"
