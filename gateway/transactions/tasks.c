@@ -267,8 +267,16 @@ static bool item_take(const struct transaction *t, const struct task_search *sea
 		return true;
 	outcome_init(&asking);
 	if (!outbox_get(delivery_outbox(t->gateway->delivery), str_from_c(item->id), t->south.arena, &whole, &result,
-			&asking))
-		return true; /* settled and gone since it was listed */
+			&asking)) {
+		enum error_code code = asking.count ? asking.issues[0].code : ERR_STORAGE;
+
+		if (code == ERR_NOT_FOUND)
+			return true; /* settled and gone since it was listed */
+		/* One whose answer cannot be read is there all the same. */
+		if (code != ERR_DOCUMENT_CORRUPT)
+			return outcome_add(t->outcome, code, "", "%s", asking.count ? asking.issues[0].text : "");
+		result = STR_NONE;
+	}
 	if (!publication_item_read(t, &whole, result, &page->items[page->count], NULL))
 		return false;
 	page->count += page->items[page->count].is_own;

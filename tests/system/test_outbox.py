@@ -1,8 +1,10 @@
 """Publications while the back-end is down, slow, or wrong: accepted, asked after, delivered exactly once."""
 import hashlib
 import json
+import os
 import shutil
 import signal
+import sqlite3
 import tempfile
 import threading
 import unittest
@@ -526,6 +528,14 @@ class Tasks(Case):
         self.delivered(following_url)
         self.assertEqual(self.tasks("?status=failed")[0], [])
         self.assertNotIn(task["id"], [each["id"] for each in self.tasks("?status=requested,on-hold")[0]])
+
+    def test_result_that_cannot_be_read_hides_nothing(self):
+        _, _, task = self.refused()
+        store = sqlite3.connect(os.path.join(self.directory, "gateway.state", "outbox.db"))
+        with store:
+            self.assertEqual(store.execute("UPDATE outbox_item SET result = zeroblob(100)").rowcount, 1)
+        store.close()
+        self.assertEqual([each["id"] for each in self.tasks("?status=failed")[0]], [task["id"]])
 
     def test_cancelled_by_update(self):
         _, url, task = self.refused()
