@@ -15,8 +15,8 @@ bool change_must_wait(const struct transaction *t, const struct present_document
 	*must_wait = false;
 	if (!publications_may_wait(t))
 		return true;
-	if (present->waiting.entry || present->is_remembered || intended->respond_async ||
-	    delivery_target_is_away(delivery, target)) {
+	if (present->waiting.entry || present->is_remembered || delivery_target_is_away(delivery, target) ||
+	    publication_waits_by_wish(t, intended->respond_async)) {
 		*must_wait = true;
 		return true;
 	}

@@ -30,6 +30,10 @@ bool publication_send(const struct transaction *t, struct publication *publicati
 bool publications_may_wait(const struct transaction *t);
 bool publications_may_wait_undecided(const struct transaction *t);
 
+/* Whether the client's wish to wait is granted: who need not wait leaves half of the room, and of their own part of it, to
+ * those who will have to. */
+bool publication_waits_by_wish(const struct transaction *t, bool respond_async);
+
 /* Whether it must go into the outbox, and why an attempt that failed need not be its end. */
 bool publication_must_wait(const struct transaction *t, const struct publication *publication,
 			   bool *must_wait) MUST_CHECK;

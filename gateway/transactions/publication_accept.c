@@ -22,8 +22,7 @@ static struct str target_of(const struct transaction *t)
 	return t->gateway->sources[0].backend.name;
 }
 
-/* Who need not wait leaves half of the room, and of their own part of it, to those who will have to. */
-static bool waits_by_wish(const struct transaction *t, const struct publication *publication)
+bool publication_waits_by_wish(const struct transaction *t, bool respond_async)
 {
 	uint64_t most = t->gateway->config->outbox_bytes_max;
 	struct outcome ignored;
@@ -31,7 +30,7 @@ static bool waits_by_wish(const struct transaction *t, const struct publication 
 	uint64_t callers_bytes;
 
 	outcome_init(&ignored);
-	return publication->respond_async &&
+	return respond_async &&
 	       outbox_bytes(delivery_outbox(t->gateway->delivery), caller_client(t->caller, t->south.arena), &bytes,
 			    &callers_bytes, &ignored) &&
 	       bytes <= most / 2 && callers_bytes <= most / 4;
@@ -110,8 +109,8 @@ bool publication_must_wait(const struct transaction *t, const struct publication
 		return no_memory(t);
 	if (!needs_in_line(t, publication, &needs))
 		return false;
-	if (waits_by_wish(t, publication) || publication->unverified.count > 0 || publication->is_undecided ||
-	    delivery_target_is_away(delivery, target_of(t))) {
+	if (publication_waits_by_wish(t, publication->respond_async) || publication->unverified.count > 0 ||
+	    publication->is_undecided || delivery_target_is_away(delivery, target_of(t))) {
 		*must_wait = true;
 		return true;
 	}

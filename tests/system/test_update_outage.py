@@ -286,6 +286,21 @@ class Updates(Stand):
         self.assertEqual(self.versions(bundle), [])
 
 
+class HalfFull(Stand):
+    overrides = {"outbox": {"bytes_max": 1048576}}
+
+    def test_who_need_not_wait_leaves_half_of_the_room(self):
+        """A wish to wait is no reason to, also for a change: what must wait has the rest."""
+        _, name, _ = self.published()
+        self.proxy.script(PROVIDE, proxy.answering(200, "application/soap+xml",
+                                                   (RESPONSE % "XDSRegistryMetadataError").encode()))
+        url = self.accept(support.demo_bundle(b"<a>" + b"x" * 300 * 1024 + b"</a>"), {"Prefer": "respond-async"})
+        self.assertEqual(self.settled(url)["resourceType"], "OperationOutcome")
+        self.assertStatus(self.patch(name, "at once", Prefer="respond-async"), 200)
+        self.assertStatus(support.request("DELETE", url), 202)
+        self.settled(self.waits(self.patch(name, "later", Prefer="respond-async")))
+
+
 class Waiting(Stand):
     """Documents that are not registered themselves."""
 
