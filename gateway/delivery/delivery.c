@@ -13,6 +13,7 @@
 #define JOB_BYTES_MAX   ((size_t)256 * 1024 * 1024)
 #define COUNT_BYTES_MAX ((size_t)1024 * 1024)
 #define LOOK_MS_MAX     1000 /* what other gateways put rings no bell here */
+#define LEASE_PARTS     3    /* a lease begins anew when this part of it is over */
 #define PURGE_MS        60000
 #define COUNT_MS        1000
 #define BACKOFF_MS      250
@@ -184,22 +185,50 @@ static bool gate_try(struct delivery *delivery, struct delivery_gate *gate, uint
 	return is_open && job_begin(delivery, gate, wait_ms);
 }
 
-/* Who is sent for long keeps its lease. One whose lease is lost is told when it settles. */
+/* A copy of the claim of a job whose lease must begin anew by now_ms: the job itself may end at any time. */
+static bool lease_next(struct delivery *delivery, uint64_t now_ms, struct outbox_claim *claim)
+{
+	struct delivery_job *job;
+
+	pthread_mutex_lock(&delivery->lock);
+	job = delivery->jobs;
+	while (job && job->extended_ms + job->claim.lease_ms / LEASE_PARTS > now_ms)
+		job = job->next;
+	if (job) {
+		job->extended_ms = clock_monotonic_ms();
+		*claim = (struct outbox_claim) { .fence = job->claim.fence };
+		memcpy(claim->item.id, job->claim.item.id, sizeof claim->item.id);
+	}
+	pthread_mutex_unlock(&delivery->lock);
+	return job != NULL;
+}
+
+static bool is_under_way(struct delivery *delivery, const struct outbox_claim *claim)
+{
+	const struct delivery_job *job;
+
+	pthread_mutex_lock(&delivery->lock);
+	job = delivery->jobs;
+	while (job && (job->claim.fence != claim->fence || strcmp(job->claim.item.id, claim->item.id) != 0))
+		job = job->next;
+	pthread_mutex_unlock(&delivery->lock);
+	return job != NULL;
+}
+
+/* Who is sent for long keeps its lease. One whose lease is lost is told when it settles. The store may take its time:
+ * nobody else waits for it. */
 static void leases_extend(struct delivery *delivery)
 {
 	uint64_t now_ms = clock_monotonic_ms();
+	struct outbox_claim claim;
 	struct outcome ignored;
 
 	outcome_init(&ignored);
-	pthread_mutex_lock(&delivery->lock);
-	for (struct delivery_job *job = delivery->jobs; job; job = job->next) {
-		if (now_ms - job->extended_ms < job->claim.lease_ms / 3)
-			continue;
-		job->extended_ms = now_ms;
-		if (outbox_extend(delivery->outbox, &job->claim, false, &ignored) == OUTBOX_STALE)
-			LOG(WARN, LOG_DELIVERY, job->claim.item.id, LOG_C("state", "its lease is lost"));
+	while (lease_next(delivery, now_ms, &claim)) {
+		if (outbox_extend(delivery->outbox, &claim, false, &ignored) == OUTBOX_STALE &&
+		    is_under_way(delivery, &claim))
+			LOG(WARN, LOG_DELIVERY, claim.item.id, LOG_C("state", "its lease is lost"));
 	}
-	pthread_mutex_unlock(&delivery->lock);
 }
 
 static bool is_stopping(struct delivery *delivery)
@@ -212,6 +241,14 @@ static bool is_stopping(struct delivery *delivery)
 	return stopping;
 }
 
+/* How often: short leases are looked at in time. */
+static uint64_t looks_ms(const struct delivery *delivery)
+{
+	uint64_t third_ms = delivery->options.config->outbox_lease_seconds * 1000 / LEASE_PARTS;
+
+	return third_ms < LOOK_MS_MAX ? third_ms : LOOK_MS_MAX;
+}
+
 static void *look(void *ctx)
 {
 	struct delivery *delivery = ctx;
@@ -220,7 +257,7 @@ static void *look(void *ctx)
 	uint64_t seen = 0;
 
 	while (!is_stopping(delivery)) {
-		uint64_t wait_ms = LOOK_MS_MAX;
+		uint64_t wait_ms = looks_ms(delivery);
 
 		outbox_wait(delivery->outbox, &seen, 0);
 		for (size_t i = 0; i < delivery->gate_count; i++) {

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import tempfile
 import threading
+import time
 import unittest
 
 import proxy
@@ -344,6 +345,43 @@ class Greedy(Case):
         self.assertStatus(support.request("POST", self.gateway.base, headers, json.dumps(other).encode()), 200)
         go_on.set()
         support.wait_until(lambda: support.request("GET", first, support.bearer(greedy)).status == 200, "its delivery")
+
+
+class Leases(Case):
+    """While an answer is long in coming, the gateway goes on holding what it sends."""
+    overrides = {"outbox": {"lease_seconds": 1}}
+
+    def setUp(self):
+        super().setUp()
+        self.go_on = threading.Event()
+        self.addCleanup(self.go_on.set)
+        self.proxy.script(PROVIDE, proxy.held(self.go_on))
+        self.url = self.accept(support.demo_bundle(b"<a>slow</a>"), {"Prefer": "respond-async"})
+        support.wait_until(lambda: self.proxy.count(PROVIDE) == 1, "the delivery to be under way")
+        self.store = sqlite3.connect(os.path.join(self.directory, "gateway.state", "outbox.db"), isolation_level=None)
+        self.addCleanup(self.store.close)
+
+    def test_the_shortest_is_kept(self):
+        leases = set()
+
+        def is_kept():
+            leases.add(self.store.execute("SELECT lease_ms FROM outbox_item").fetchone()[0])
+            return len(leases) > 4 or self.proxy.count(PROVIDE) > 1
+        support.wait_until(is_kept, "the lease to be extended again and again")
+        self.assertEqual(self.proxy.count(PROVIDE), 1, "nobody else went on with it")
+        self.go_on.set()
+        self.delivered(self.url)
+
+    def test_a_store_that_stalls_stops_nobody_else(self):
+        """The lease cannot be extended now: whoever asks about the back-end's state is answered all the same."""
+        self.store.execute("BEGIN IMMEDIATE")
+        lease_ms, = self.store.execute("SELECT lease_ms FROM outbox_item").fetchone()
+        while time.clock_gettime(time.CLOCK_BOOTTIME) * 1000 < lease_ms:
+            answer = support.request("GET", self.gateway.base.replace("/fhir", "/health/ready"), seconds=8)
+            self.assertStatus(answer, 200)
+        self.store.execute("ROLLBACK")
+        self.go_on.set()
+        self.delivered(self.url)
 
 
 class Visible(Case):
