@@ -321,7 +321,7 @@ static bool undelivered(struct outbox *outbox, uint64_t *total, struct outcome *
 	struct arena *arena = arena_new(COUNT_BYTES_MAX);
 	struct outbox_count *counts;
 	size_t count = 0;
-	bool ok = (arena || out_of_memory(outcome)) && outbox_counts(outbox, arena, &counts, &count, outcome);
+	bool ok = (arena || out_of_memory(outcome)) && outbox_counts(outbox, true, arena, &counts, &count, outcome);
 
 	*total = 0;
 	for (size_t i = 0; ok && i < count; i++) {

@@ -4,20 +4,49 @@
 
 #define COUNTS_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define MS_PER_S         1000
+#define ALL_REST         100 /* times as long as counting all of them took */
+#define ALL_MS_MAX       60000
 
 static const struct str state_names[OUTBOX_STATES] = { STR_INIT("waiting"), STR_INIT("sending"), STR_INIT("delivered"),
 						       STR_INIT("refused"), STR_INIT("withdrawn") };
 
+static struct delivery_counts counts_now(struct delivery *delivery)
+{
+	struct delivery_counts counts;
+
+	pthread_mutex_lock(&delivery->lock);
+	counts = delivery->counts;
+	pthread_mutex_unlock(&delivery->lock);
+	return counts;
+}
+
+/* How many were settled is known a minute late at most. */
+static uint64_t all_next_ms(uint64_t began_ms, uint64_t ended_ms)
+{
+	uint64_t rest_ms = (ended_ms - began_ms) * ALL_REST;
+
+	return ended_ms + (rest_ms < ALL_MS_MAX ? rest_ms : ALL_MS_MAX);
+}
+
 void delivery_counts_read(struct delivery *delivery)
 {
 	struct arena *arena = arena_new(COUNTS_BYTES_MAX);
-	struct delivery_counts fresh = { .read = true };
+	uint64_t now_ms = clock_monotonic_ms();
+	struct delivery_counts fresh = counts_now(delivery);
+	bool undelivered = fresh.read && now_ms < fresh.all_ms;
 	struct outbox_count *counts = NULL;
 	struct outcome ignored;
 	size_t count = 0;
 
 	outcome_init(&ignored);
-	fresh.works = arena && outbox_counts(delivery->outbox, arena, &counts, &count, &ignored);
+	for (size_t i = 0; i < OUTBOX_STATES; i++) {
+		if (!undelivered || (OUTBOX_UNDELIVERED & OUTBOX_STATE_BIT(i)))
+			fresh.states[i] = (struct delivery_count) { 0 };
+	}
+	fresh.read = true;
+	fresh.works = arena && outbox_counts(delivery->outbox, undelivered, arena, &counts, &count, &ignored);
+	if (!undelivered)
+		fresh.all_ms = all_next_ms(now_ms, clock_monotonic_ms());
 	for (size_t i = 0; fresh.works && i < count; i++) {
 		struct delivery_count *of_state = &fresh.states[counts[i].state];
 
@@ -29,16 +58,6 @@ void delivery_counts_read(struct delivery *delivery)
 	pthread_mutex_lock(&delivery->lock);
 	delivery->counts = fresh;
 	pthread_mutex_unlock(&delivery->lock);
-}
-
-static struct delivery_counts counts_now(struct delivery *delivery)
-{
-	struct delivery_counts counts;
-
-	pthread_mutex_lock(&delivery->lock);
-	counts = delivery->counts;
-	pthread_mutex_unlock(&delivery->lock);
-	return counts;
 }
 
 static void delivery_measure(void *ctx, struct measures *measures)

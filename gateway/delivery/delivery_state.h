@@ -35,8 +35,9 @@ struct delivery_job {
 
 /* What the outbox held a moment ago. */
 struct delivery_counts {
-	bool read;  /* it was asked */
-	bool works; /* and answered */
+	bool read;       /* it was asked */
+	bool works;      /* and answered */
+	uint64_t all_ms; /* monotonic: when the settled ones are counted again */
 	struct delivery_count {
 		uint64_t count;
 		int64_t oldest_ms; /* wall clock; 0: none */
@@ -68,7 +69,8 @@ enum delivery_end {
 /* Delivers the claimed item and settles it, or puts it off. works: the back-end has lately taken other items. */
 enum delivery_end delivery_attempt(struct delivery *delivery, const struct delivery_job *job, bool works);
 
-/* Asks the outbox how much it holds, for operators; and shows them. */
+/* Asks the outbox how much it holds, for operators (of the settled items, which may be many, not more often than may be
+ * afforded); and shows them. */
 void delivery_counts_read(struct delivery *delivery);
 void delivery_watch_begin(struct delivery *delivery);
 

@@ -189,19 +189,26 @@ bool outbox_list(struct outbox *outbox, const struct outbox_filter *filter, stru
 
 struct counting {
 	struct outbox *outbox;
+	bool undelivered;
 	struct arena *arena;
 	struct outbox_count *counts;
 	size_t count;
 };
+
+/* A range of the index for each target and state: what is settled costs nothing when it is not asked for. */
+#define COUNTS(states)                                                                                                 \
+	"WITH RECURSIVE t(target) AS (SELECT MIN(target) FROM outbox_item WHERE tenant = ?1 UNION ALL SELECT (SELECT " \
+	"MIN(target) FROM outbox_item WHERE tenant = ?1 AND target > t.target) FROM t WHERE t.target IS NOT NULL), "   \
+	"s(state) AS (VALUES " states ") SELECT t.target, s.state, (SELECT COUNT(*) FROM outbox_item WHERE tenant = "  \
+	"?1 AND target = t.target AND state = s.state), (SELECT MIN(accepted_ms) FROM outbox_item WHERE tenant = ?1 "  \
+	"AND target = t.target AND state = s.state) FROM t CROSS JOIN s WHERE t.target IS NOT NULL ORDER BY 1, 2"
 
 static bool count_work(void *context, struct sql_session *session, struct outcome *outcome)
 {
 	struct counting *counting = context;
 	struct sql_rows rows;
 	enum step step =
-		sql_first(session,
-			  "SELECT target, state, COUNT(*), MIN(accepted_ms) FROM outbox_item WHERE tenant = ?1 "
-			  "GROUP BY target, state ORDER BY target, state",
+		sql_first(session, counting->undelivered ? COUNTS("(0), (1), (3)") : COUNTS("(0), (1), (2), (3), (4)"),
 			  SQL(SQL_TEXT(counting->outbox->tenant)), &rows, outcome);
 	size_t capacity = 0;
 	bool ok = true;
@@ -214,22 +221,23 @@ static bool count_work(void *context, struct sql_session *session, struct outcom
 		     outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
 		if (!ok)
 			break;
-		counting->counts[counting->count++] = (struct outbox_count) {
-			.target = arena_copy(counting->arena, sql_text(&rows, 0)),
-			.state = (enum outbox_state)sql_number(&rows, 1),
-			.count = (uint64_t)sql_number(&rows, 2),
-			.oldest_ms = sql_number(&rows, 3),
-		};
+		if (sql_number(&rows, 2) > 0)
+			counting->counts[counting->count++] = (struct outbox_count) {
+				.target = arena_copy(counting->arena, sql_text(&rows, 0)),
+				.state = (enum outbox_state)sql_number(&rows, 1),
+				.count = (uint64_t)sql_number(&rows, 2),
+				.oldest_ms = sql_number(&rows, 3),
+			};
 		step = sql_next(&rows, outcome);
 	}
 	sql_close(&rows);
 	return ok && step != STEP_FAILED;
 }
 
-bool outbox_counts(struct outbox *outbox, struct arena *arena, struct outbox_count **counts, size_t *count,
-		   struct outcome *outcome)
+bool outbox_counts(struct outbox *outbox, bool undelivered, struct arena *arena, struct outbox_count **counts,
+		   size_t *count, struct outcome *outcome)
 {
-	struct counting counting = { .outbox = outbox, .arena = arena };
+	struct counting counting = { .outbox = outbox, .undelivered = undelivered, .arena = arena };
 	bool ok = sql_read(&outbox->shared->store, count_work, &counting, outcome);
 
 	*counts = counting.counts;

@@ -24,7 +24,7 @@ struct outbox_filter {
 bool outbox_list(struct outbox *outbox, const struct outbox_filter *filter, struct arena *arena,
 		 struct outbox_item **items, size_t *count, uint64_t *next, struct outcome *outcome) MUST_CHECK;
 
-/* Per target and state that has any; the settled ones are those that are still kept. */
+/* Per target and state that has any. undelivered: those states alone; the settled items that are still kept may be many. */
 struct outbox_count {
 	struct str target;
 	enum outbox_state state;
@@ -32,8 +32,8 @@ struct outbox_count {
 	int64_t oldest_ms; /* accepted; wall clock */
 };
 
-bool outbox_counts(struct outbox *outbox, struct arena *arena, struct outbox_count **counts, size_t *count,
-		   struct outcome *outcome) MUST_CHECK;
+bool outbox_counts(struct outbox *outbox, bool undelivered, struct arena *arena, struct outbox_count **counts,
+		   size_t *count, struct outcome *outcome) MUST_CHECK;
 
 /* Bytes that the undelivered items take, of config.outbox_bytes_max; callers_bytes: those of this caller (outbox_new), of
  * half of that. */

@@ -5,6 +5,7 @@
  *   claim                             claimed ID FENCE ATTEMPTS UNCLEAR | nothing | failed CODE
  *   drain THREADS                     + settled ID FENCE, + failed CODE; drained COUNT MICROSECONDS, when nothing is due
  *   claims THREADS COUNT              and leaves them so: claims COUNT MICROSECONDS
+ *   undelivered                       of the first target and state: undelivered COUNT
  *   extend|settle|back ID FENCE       done | stale | failed CODE
  *   state ID                          state NUMBER | failed CODE
  *   whole ID                          whole | failed CODE | wrong
@@ -240,6 +241,18 @@ static void whole_run(struct outbox *outbox, const char *id, struct arena *arena
 	free(expected);
 }
 
+/* Of the first target and state. */
+static void undelivered_run(struct outbox *outbox, struct arena *arena, struct outcome *outcome)
+{
+	struct outbox_count *counts;
+	size_t count = 0;
+
+	if (outbox_counts(outbox, true, arena, &counts, &count, outcome))
+		say("undelivered %llu", count ? (unsigned long long)counts[0].count : 0);
+	else
+		say("failed %s", code(outcome));
+}
+
 static void command_run(struct outbox *outbox, char **words, size_t count, struct arena *arena)
 {
 	struct load load = { .outbox = outbox };
@@ -266,6 +279,8 @@ static void command_run(struct outbox *outbox, char **words, size_t count, struc
 		load_run(&load, number(words[1]), claims_main, "claims");
 	} else if (strcmp(words[0], "claim") == 0) {
 		claim_run(outbox, arena, &outcome);
+	} else if (strcmp(words[0], "undelivered") == 0) {
+		undelivered_run(outbox, arena, &outcome);
 	} else if (count == 3) {
 		end_run(outbox, words[0], words[1], number(words[2]), &outcome);
 	} else if (strcmp(words[0], "whole") == 0 && count == 2) {

@@ -821,12 +821,24 @@ static void test_list__finds_by_patient_name_and_state(void **state)
 	assert_int_equal(count, 1);
 	struct outbox_count *counts;
 
-	check(outbox_counts(stand->outbox, stand->arena, &counts, &count, &stand->outcome), &stand->outcome, "counts");
+	check(outbox_counts(stand->outbox, false, stand->arena, &counts, &count, &stand->outcome), &stand->outcome,
+	      "counts");
 	assert_int_equal(count, 2);
 	assert_int_equal(counts[0].state, OUTBOX_WAITING);
 	assert_int_equal(counts[0].count, 2);
 	assert_int_equal(counts[0].oldest_ms, get(stand, a2).accepted_ms);
 	assert_int_equal(counts[1].state, OUTBOX_DELIVERED);
+	check(outbox_counts(stand->outbox, true, stand->arena, &counts, &count, &stand->outcome), &stand->outcome,
+	      "counts");
+	assert_int_equal(count, 1);
+	assert_int_equal(counts[0].count, 2);
+	assert_true(str_equal(counts[0].target, HCM));
+	put_with(stand, "z", "other", "d9", NULL);
+	check(outbox_counts(stand->outbox, false, stand->arena, &counts, &count, &stand->outcome), &stand->outcome,
+	      "counts");
+	assert_int_equal(count, 3);
+	assert_int_equal(counts[2].state, OUTBOX_WAITING);
+	assert_true(str_equal(counts[2].target, STR("other")));
 }
 
 static void test_tenants__do_not_see_each_other(void **state)
