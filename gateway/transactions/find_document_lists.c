@@ -146,7 +146,30 @@ static bool around_read(struct leg *leg, const void *ctx)
 				members_ask(&leg->t, &found->around));
 }
 
-static bool page_surroundings(struct legs *legs, const struct list_page *page)
+/* What became known as hidden only while the members were asked is not on the page either. */
+static void page_look_again(const struct legs *legs, struct list_page *page)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < page->count; i++) {
+		const struct list_entry *entry = &page->entries[i];
+		struct submission_set set =
+			entry->submission_set ? *entry->submission_set : (struct submission_set) { 0 };
+		struct folder folder = entry->folder ? *entry->folder : (struct folder) { 0 };
+		struct metadata found = { .submission_sets = &set,
+					  .submission_set_count = entry->submission_set != NULL,
+					  .folders = &folder,
+					  .folder_count = entry->folder != NULL };
+
+		visible_everywhere(search_leg(legs, entry->source)->t.visit, &found);
+		if (found.submission_set_count + found.folder_count > 0)
+			page->entries[kept++] = *entry;
+	}
+	page->total -= page->count - kept;
+	page->count = kept;
+}
+
+static bool page_surroundings(struct legs *legs, struct list_page *page)
 {
 	const struct transaction *t = legs->t;
 
@@ -175,6 +198,7 @@ static bool page_surroundings(struct legs *legs, const struct list_page *page)
 		if (leg->wanted && !around_drop(&leg->t, &((struct found *)leg->found)->around))
 			return false;
 	}
+	page_look_again(legs, page);
 	return true;
 }
 
@@ -233,12 +257,12 @@ bool find_document_lists(const struct transaction *t, const struct search_reques
 	    !search_legs(t, &opening, &search, &resolved, &legs) || !page_find(&legs, &finding, &page))
 		return false;
 	sources = legs_sources(&legs);
-	set.total = page.total;
 	fhir_instant_from_unix(t->now_s, instant);
 	set.timestamp = str_from_c(instant);
 	if (!search_links(t, "List", search.honoured, page.more ? &page.last : NULL, &sources, &set) ||
 	    (search.view.summary != SUMMARY_COUNT && !page_surroundings(&legs, &page)))
 		return false;
+	set.total = page.total;
 	set.is_incomplete = search_waiting_tell(&legs) || legs.is_incomplete || legs.items[0].is_away;
 	json_writer_init(&writer, answer);
 	return page_write(&legs, &search, &page, &set, &writer);

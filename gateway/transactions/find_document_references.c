@@ -203,7 +203,36 @@ static bool around_read(struct leg *leg, const void *ctx)
 	return leg->is_away || associations_ask(&leg->t, found->page, found->page_count, &found->around);
 }
 
-static bool page_surroundings(struct legs *legs, const struct document_page *page)
+/* What became known as hidden only while the surroundings were asked is not on the page either. */
+static void page_look_again(const struct legs *legs, struct document_page *page)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < page->count; i++) {
+		struct document_entry entry = *page->items[i].entry;
+		struct metadata found = { .document_entries = &entry, .document_entry_count = 1 };
+
+		visible_everywhere(search_leg(legs, page->items[i].source)->t.visit, &found);
+		if (found.document_entry_count > 0)
+			page->items[kept++] = page->items[i];
+	}
+	page->total -= page->count - kept;
+	page->count = kept;
+}
+
+/* Entries that are at hand anyway: around gets copies, since what is hidden in it goes. */
+static bool around_begin(const struct leg *leg, struct neighbourhood *around)
+{
+	struct metadata at_hand = { 0 };
+
+	if (leg->answer_count > 0) {
+		at_hand.document_entries = leg->answers[0].document_entries;
+		at_hand.document_entry_count = leg->answers[0].document_entry_count;
+	}
+	return neighbourhood_add(&leg->t, around, &at_hand) && waiting_around(&leg->t, &leg->waiting, around);
+}
+
+static bool page_surroundings(struct legs *legs, struct document_page *page)
 {
 	const struct transaction *t = legs->t;
 
@@ -220,11 +249,7 @@ static bool page_surroundings(struct legs *legs, const struct document_page *pag
 			if (page->items[k].source == leg->t.source->config->source)
 				found->page[found->page_count++] = registered_of(&page->items[k])->entry_uuid;
 		}
-		if (leg->answer_count > 0) {
-			found->around.entries = leg->answers[0].document_entries;
-			found->around.entry_count = leg->answers[0].document_entry_count;
-		}
-		if (!waiting_around(&leg->t, &leg->waiting, &found->around))
+		if (!around_begin(leg, &found->around))
 			return false;
 		leg->wanted = found->page_count > 0;
 	}
@@ -236,6 +261,7 @@ static bool page_surroundings(struct legs *legs, const struct document_page *pag
 		if (leg->wanted && !around_drop(&leg->t, &((struct found *)leg->found)->around))
 			return false;
 	}
+	page_look_again(legs, page);
 	return true;
 }
 
@@ -320,12 +346,12 @@ bool find_document_references(const struct transaction *t, const struct search_r
 	    !search_legs(t, &opening, &search, &resolved, &legs) || !page_find(&legs, &finding, &page))
 		return false;
 	sources = legs_sources(&legs);
-	set.total = page.total;
 	fhir_instant_from_unix(t->now_s, instant);
 	set.timestamp = str_from_c(instant);
 	if (!search_links(t, "DocumentReference", search.honoured, page.more ? &page.last : NULL, &sources, &set) ||
 	    (search.view.summary != SUMMARY_COUNT && !page_surroundings(&legs, &page)))
 		return false;
+	set.total = page.total;
 	set.is_incomplete = search_waiting_tell(&legs) || legs.is_incomplete || legs.items[0].is_away;
 	twins_tell(&legs, &page);
 	json_writer_init(&writer, answer);

@@ -127,7 +127,7 @@ def one_by_one(*oids):
     return behave
 
 
-class SeveralPatients(Secrets, test_federation.CommunityStand):
+class AnotherCommunity(Secrets, test_federation.CommunityStand):
     STRANGER = "IHEBLUE-1170"  # whom the other community does not know
 
     def test_a_stranger_beside_opens_nothing(self):
@@ -143,6 +143,22 @@ class SeveralPatients(Secrets, test_federation.CommunityStand):
             found = self.find(identifier=",".join("urn:ietf:rfc:3986|urn:oid:" + oid for oid in oids),
                               targetCommunityIdList="urn:oid:" + HOME_HCM, **{"patient.identifier": None})
             self.assertEqual([oid_of(each) for each in matches(found)], [other])
+
+    def test_what_is_met_last_counts(self):
+        """A registry whose first answer lacks the copy, and who names it later, in a relation."""
+        def without_copy(body):
+            return re.sub(rb"<rim:ExtrinsicObject.*?</rim:ExtrinsicObject>",
+                          lambda found: b"" if secret.encode() in found.group() else found.group(), body, flags=re.S)
+        other = self.publish(self.gateway, b"open", category=LETTERS)
+        secret = self.secret()
+        addendum = self.publish(self.feeder, b"addendum", category=LETTERS, relatesTo=[{"code": "appends", "target": {
+            "identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:oid:" + secret}}}])
+        self.consent(NO_RECORDS)
+        for bound in ({}, {"_lastUpdated": "ge2024"}):
+            self.dsp_proxy.script("CrossGatewayQuery", proxy.changed(without_copy))
+            found = self.find(**bound)
+            self.assertEqual(sorted(oid_of(each) for each in matches(found)), sorted([other, addendum]))
+            self.assertEqual(found["total"], 2)
 
 
 class AnotherCommunityAsks(ThirdStand):
