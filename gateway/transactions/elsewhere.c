@@ -121,7 +121,7 @@ static bool is_first_of_patient(const struct asking *asking, size_t index)
 	return true;
 }
 
-/* Each patient by themselves: a registry answers about one (XDSResultNotSinglePatient, TF-2 3.18.4.1.2.7), a source may not
+/* Each patient by themselves: a registry answers about one (XDSResultNotSinglePatient, TF-2 3.18.4.1.3), a source may not
  * know another, and what fails for one says nothing of the others. */
 static bool copies_read(struct leg *leg, const void *ctx)
 {

@@ -381,12 +381,27 @@ static bool away(struct leg *leg, const struct outcome *before)
 			    STR_ARG(t->source->backend.name));
 }
 
+/* Whose search names no patient has asked for documents of several: that is no trouble of the registry, and asking again does
+ * not help. TF-2 3.18.4.1.3 */
+static bool refused(const struct leg *leg, const struct outcome *before)
+{
+	struct outcome *outcome = leg->t.outcome;
+	bool is_several = false;
+
+	for (size_t i = 0; i < outcome->count; i++)
+		is_several = is_several || !strcmp(outcome->issues[i].xds_code, "XDSResultNotSinglePatient");
+	if (!is_several || leg->t.south.patient_id.data)
+		return false;
+	*outcome = *before;
+	return outcome_add(outcome, ERR_RULE, "", "Search for documents of one patient at a time.");
+}
+
 bool search_ask(struct leg *leg, const struct stored_query *queries, size_t count)
 {
 	struct outcome before = *leg->t.outcome;
 
 	if (!registry_search(leg, queries, count) && !away(leg, &before))
-		return false;
+		return refused(leg, &before);
 	if (documents_count(leg) > leg->t.gateway->config->search_results_max)
 		return outcome_add(leg->t.outcome, ERR_TOO_COSTLY, "", "Narrow the search: it has too many results.");
 	return leg->waiting.count == 0 || waiting_join(leg);

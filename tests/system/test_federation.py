@@ -196,6 +196,15 @@ class Merged(Networks):
         found = self.find()
         self.assertEqual((found["total"], issues(found)), (0, []))
 
+    def test_of_two_patients_at_once(self):
+        """What a registry refuses because of the request is no gap in the record."""
+        oids = [self.publish(self.gateway, b"of the hospital")]
+        self.patient = next(PATIENTS)
+        oids.append(self.publish(self.gateway, b"of another"))
+        outcome = self.find(identifier=",".join("urn:oid:" + oid for oid in oids), status=422,
+                            **{"patient.identifier": None})
+        self.assertEqual([each["code"] for each in outcome["issue"] if each["severity"] == "error"], ["business-rule"])
+
     def test_communities_may_be_chosen(self):
         self.publish(self.gateway, b"of the hospital")
         there = self.publish(self.feeder, b"of the nation")
