@@ -37,21 +37,33 @@ bool registered_versions(const struct south *south, struct str home, struct str 
 	return false;
 }
 
-enum submission_found registered_submission(const struct south *south, struct str home, struct metadata *submitted)
+static enum submission_found submission_ask(const struct south *south, struct str home, bool every_version,
+					    struct metadata *submitted)
 {
 	struct stored_query query;
 	struct metadata found;
-	struct outcome ignored;
+	struct outcome asking;
 	enum submission_found end;
 
-	outcome_init(&ignored);
+	outcome_init(&asking);
 	if (!submission_query(submitted->submission_sets[0].unique_id, home, south->arena, &query) ||
-	    !registered_ask(south, &query, &found, &ignored))
+	    (every_version &&
+	     !stored_query_add_one(&query, south->arena, STR("$MetadataLevel"), QUERY_NUMBER, STR("2"))))
 		return SUBMISSION_UNKNOWN;
+	if (!registered_ask(south, &query, &found, &asking))
+		return every_version && versions_are_unknown(&asking) ? SUBMISSION_OTHER : SUBMISSION_UNKNOWN;
 	end = submission_match(&found, submitted, south->arena);
 	if (end == SUBMISSION_SAME)
 		submission_ids_take(&found, submitted);
 	return end;
+}
+
+enum submission_found registered_submission(const struct south *south, struct str home, struct metadata *submitted)
+{
+	enum submission_found end = submission_ask(south, home, false, submitted);
+
+	/* A document that was updated since is not shown as it came. */
+	return end == SUBMISSION_OTHER ? submission_ask(south, home, true, submitted) : end;
 }
 
 /* The approved one wins: a logical id has one entry for each version. */

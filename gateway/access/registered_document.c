@@ -66,11 +66,25 @@ bool registered_set(const struct south *south, struct str home, struct str entry
 {
 	struct stored_query query;
 	struct metadata found;
+	struct outcome asking;
 
+	outcome_init(&asking);
 	if (!get_submission_set_and_contents(entry_uuid, home, south->arena, &query))
 		return no_memory(outcome);
 	if (!registered_ask(south, &query, &found, outcome))
 		return false;
 	*is_there = found.submission_set_count > 0;
+	if (*is_there)
+		return true;
+	/* One whose version was changed since is shown to who asks for every version, where the registry has them. */
+	if (!stored_query_add_one(&query, south->arena, STR("$MetadataLevel"), QUERY_NUMBER, STR("2")))
+		return no_memory(outcome);
+	if (registered_ask(south, &query, &found, &asking))
+		*is_there = found.submission_set_count > 0;
+	else if (!versions_are_unknown(&asking)) {
+		for (size_t i = 0; i < asking.count; i++)
+			outcome_take(outcome, &asking.issues[i]);
+		return false;
+	}
 	return true;
 }

@@ -17,7 +17,8 @@
 
 static const char *state_word(const struct outbox_item *item)
 {
-	static const char *const words[OUTBOX_STATES] = { "waiting", "sending", "delivered", "refused", "withdrawn" };
+	static const char *const words[OUTBOX_STATES] = { "waiting", "sending",   "delivered",
+							  "refused", "withdrawn", "announced" };
 
 	if (item->state == OUTBOX_WAITING && item->is_held)
 		return "held";

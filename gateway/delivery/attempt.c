@@ -57,7 +57,7 @@ static bool is_request(const struct attempt *attempt)
 	return str_equal(attempt->claim->item.kind, STR(PUBLICATION_REQUEST));
 }
 
-static bool parts_read(struct attempt *attempt)
+bool attempt_read(struct attempt *attempt)
 {
 	struct str head;
 	struct str metadata;
@@ -186,6 +186,14 @@ static void south_begin(struct attempt *attempt, const char *request_id, const c
 					  .caller = &attempt->head.caller };
 	if (!is_request(attempt))
 		attempt->south.patient_id = attempt->metadata.submission_sets[0].patient_id;
+}
+
+bool attempt_begin(struct attempt *attempt, const char *request_id, const char *traceparent)
+{
+	if (!trail_begin(attempt, request_id, traceparent))
+		return false;
+	south_begin(attempt, request_id, traceparent);
+	return true;
 }
 
 static enum submission_found ask(struct attempt *attempt)
@@ -484,13 +492,12 @@ enum delivery_end delivery_attempt(struct delivery *delivery, const struct deliv
 	trace_from_header(STR_NONE, &trace);
 	trace_to_header(&trace, traceparent);
 	attempt->south.request_id = trace.span_id;
-	if (!parts_read(attempt)) {
+	if (!attempt_read(attempt)) {
 		stand = attempt->outcome.issues[0].code == ERR_INTERNAL ||
 					attempt->outcome.issues[0].code == ERR_DOCUMENT_CORRUPT
 				? STAND_REFUSED
 				: STAND_LATER;
-	} else if (trail_begin(attempt, trace.span_id, traceparent)) {
-		south_begin(attempt, trace.span_id, traceparent);
+	} else if (attempt_begin(attempt, trace.span_id, traceparent)) {
 		attempt->is_unclear |= attempt->head.is_unclear;
 		stand = deliver(attempt, works);
 		if (stand == STAND_DELIVERED)

@@ -254,7 +254,11 @@ static enum stand change_make(struct attempt *attempt, bool works)
 enum stand attempt_change(struct attempt *attempt, bool works)
 {
 	const struct delivery *delivery = attempt->delivery;
+	const struct shared_change change = { .head = &attempt->head,
+					      .metadata = &attempt->metadata,
+					      .answer = attempt->answer };
 	enum stand stand = change_make(attempt, works);
+	struct strs ids;
 
 	if (stand != STAND_DELIVERED || str_is_empty(attempt->head.change.base))
 		return stand;
@@ -264,8 +268,6 @@ enum stand attempt_change(struct attempt *attempt, bool works)
 		known_document_keep(delivery->options.access, attempt->target->name, wanted(attempt),
 				    clock_wall_ms() / 1000, attempt->arena);
 	/* What is made here is passed on before it is settled: after a kill, both are done again, and change nothing. */
-	return change_share(delivery, &attempt->head, &attempt->metadata, attempt->answer, attempt->arena,
-			    &attempt->outcome)
-		       ? STAND_DELIVERED
-		       : STAND_UNCLEAR;
+	return change_share(delivery, &change, attempt->arena, &ids, &attempt->outcome) ? STAND_DELIVERED
+											: STAND_UNCLEAR;
 }

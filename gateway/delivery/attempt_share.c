@@ -63,6 +63,7 @@ enum stand attempt_share_onward(struct attempt *attempt)
 						  .metadata = &attempt->metadata,
 						  .now_s = clock_wall_ms() / 1000,
 						  .is_owed = true };
+	struct strs ids;
 
 	if (!str_equal(attempt->claim->item.kind, STR(PUBLICATION_PROVIDE)) ||
 	    !delivery_shares(attempt->delivery, &attempt->metadata))
@@ -71,5 +72,6 @@ enum stand attempt_share_onward(struct attempt *attempt)
 	if (!attempt_documents(attempt))
 		return STAND_UNCLEAR;
 	publication.documents = attempt->documents;
-	return delivery_share(attempt->delivery, &publication, &attempt->outcome) ? STAND_DELIVERED : STAND_UNCLEAR;
+	return delivery_share(attempt->delivery, &publication, &ids, &attempt->outcome) ? STAND_DELIVERED
+											: STAND_UNCLEAR;
 }

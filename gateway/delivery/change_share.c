@@ -29,36 +29,40 @@ static bool parts_write(const struct publication_head *head, const struct metada
 	       ((!head_text->failed && !text->failed) || outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later."));
 }
 
-/* The change has been made, and the other network must learn of it, however much its sender has waiting. */
-static bool item_put(const struct delivery *delivery, struct str target, const struct metadata *metadata,
-		     struct str caller, const struct str *parts, struct outcome *outcome)
+/* The other network must learn of a change, however much its sender has waiting. */
+static bool item_put(const struct delivery *delivery, struct str target, const struct shared_change *change,
+		     const struct str *parts, struct arena *arena, char stored[OUTBOX_ID_SIZE], struct outcome *outcome)
 {
-	const struct document_entry *entry = &metadata->document_entries[0];
+	const struct document_entry *entry = &change->metadata->document_entries[0];
 	struct outbox_new item = { .kind = STR(PUBLICATION_UPDATE),
 				   .target = target,
 				   .patient = entry->patient_id,
-				   .caller = caller,
+				   .caller = caller_client(&change->head->caller, arena),
 				   .is_owed = true,
 				   .needs = &entry->unique_id,
 				   .need_count = 1,
 				   .parts = parts,
-				   .part_count = PUBLICATION_DOCUMENTS };
+				   .part_count = PUBLICATION_DOCUMENTS,
+				   .is_announced = change->is_announced };
 	char id[SUBMISSION_NAME_SIZE];
-	char stored[OUTBOX_ID_SIZE];
 
-	if (!submission_name(metadata, delivery->options.config->tenant, target, 0, id))
+	if (!submission_name(change->metadata, delivery->options.config->tenant, target, 0, id))
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	item.id = str_from_c(id);
 	return outbox_put(delivery->outbox, &item, stored, outcome);
 }
 
-bool change_share(const struct delivery *delivery, const struct publication_head *head, const struct metadata *metadata,
-		  struct str answer, struct arena *arena, struct outcome *outcome)
+bool change_share(const struct delivery *delivery, const struct shared_change *change, struct arena *arena,
+		  struct strs *ids, struct outcome *outcome)
 {
-	struct str parts[PUBLICATION_DOCUMENTS] = { [PUBLICATION_ANSWER] = answer };
+	struct str parts[PUBLICATION_DOCUMENTS] = { [PUBLICATION_ANSWER] = change->answer };
+	char id[OUTBOX_ID_SIZE];
 	struct buf head_text;
 	struct buf text;
-	bool ok = true;
+	bool ok;
+
+	*ids = (struct strs) { arena_array(arena, delivery->gate_count, sizeof(struct str)), 0 };
+	ok = ids->items || outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 
 	buf_init(&head_text, PUBLICATION_HEAD_BYTES_MAX);
 	buf_init(&text, PUBLICATION_METADATA_BYTES_MAX);
@@ -69,12 +73,13 @@ bool change_share(const struct delivery *delivery, const struct publication_head
 		    !update_offered(target->backend, UPDATE_METADATA, STR_NONE))
 			continue;
 		if (!parts[PUBLICATION_METADATA].data) {
-			ok = parts_write(head, metadata, arena, &head_text, &text, outcome);
+			ok = parts_write(change->head, change->metadata, arena, &head_text, &text, outcome);
 			parts[PUBLICATION_HEAD] = buf_str(&head_text);
 			parts[PUBLICATION_METADATA] = buf_str(&text);
 		}
-		ok = ok &&
-		     item_put(delivery, target->name, metadata, caller_client(&head->caller, arena), parts, outcome);
+		ok = ok && item_put(delivery, target->name, change, parts, arena, id, outcome);
+		if (ok)
+			ids->items[ids->count++] = arena_copy(arena, str_from_c(id));
 	}
 	buf_free(&head_text);
 	buf_free(&text);

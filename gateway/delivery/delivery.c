@@ -268,6 +268,7 @@ static void *look(void *ctx)
 		if (clock_monotonic_ms() - counted_ms > COUNT_MS) {
 			counted_ms = clock_monotonic_ms();
 			delivery_counts_read(delivery);
+			delivery_announced_look(delivery);
 		}
 		if (clock_monotonic_ms() - purged_ms > PURGE_MS) {
 			struct outcome ignored;
@@ -301,8 +302,9 @@ static bool outbox_begin(struct delivery *delivery, struct outcome *outcome)
 
 static bool pool_make(struct delivery *delivery, struct outcome *outcome)
 {
-	const struct worker_options options = { .threads_max = DELIVERIES_MAX * delivery->gate_count,
-						.queue_max = DELIVERIES_MAX * delivery->gate_count };
+	/* One more looks after what was announced. */
+	const struct worker_options options = { .threads_max = DELIVERIES_MAX * delivery->gate_count + 1,
+						.queue_max = DELIVERIES_MAX * delivery->gate_count + 1 };
 
 	delivery->pool = worker_pool_new(&options);
 	return delivery->pool || out_of_memory(outcome);

@@ -7,8 +7,9 @@
 #define ALL_REST         100 /* times as long as counting all of them took */
 #define ALL_MS_MAX       60000
 
-static const struct str state_names[OUTBOX_STATES] = { STR_INIT("waiting"), STR_INIT("sending"), STR_INIT("delivered"),
-						       STR_INIT("refused"), STR_INIT("withdrawn") };
+static const struct str state_names[OUTBOX_STATES] = { STR_INIT("waiting"),   STR_INIT("sending"),
+						       STR_INIT("delivered"), STR_INIT("refused"),
+						       STR_INIT("withdrawn"), STR_INIT("announced") };
 
 static struct delivery_counts counts_now(struct delivery *delivery)
 {
@@ -40,7 +41,7 @@ void delivery_counts_read(struct delivery *delivery)
 
 	outcome_init(&ignored);
 	for (size_t i = 0; i < OUTBOX_STATES; i++) {
-		if (!undelivered || (OUTBOX_UNDELIVERED & OUTBOX_STATE_BIT(i)))
+		if (!undelivered || (i != OUTBOX_DELIVERED && i != OUTBOX_WITHDRAWN))
 			fresh.states[i] = (struct delivery_count) { 0 };
 	}
 	fresh.read = true;

@@ -57,6 +57,9 @@ struct delivery {
 	struct delivery_job *jobs; /* under way */
 	struct delivery_counts counts;
 	struct watch watch;
+	struct worker_job announced; /* looks after what was announced, one at a time */
+	bool announced_at_work;
+	uint64_t announced_ms; /* monotonic: when it last ended */
 };
 
 /* How an attempt ended, for the gate of its back-end. */
@@ -68,6 +71,10 @@ enum delivery_end {
 
 /* Delivers the claimed item and settles it, or puts it off. works: the back-end has lately taken other items. */
 enum delivery_end delivery_attempt(struct delivery *delivery, const struct delivery_job *job, bool works);
+
+/* Finds out what became of that from which announced items follow, when it has been long enough, in a thread of the pool.
+ * For the thread that looks. */
+void delivery_announced_look(struct delivery *delivery);
 
 /* Asks the outbox how much it holds, for operators (of the settled items, which may be many, not more often than may be
  * afforded); and shows them. */

@@ -191,6 +191,7 @@ struct sharing {
 	struct metadata part;
 	struct str *documents; /* bytes, parallel to part's entries */
 	size_t withheld;
+	struct strs *ids;
 	struct outcome *outcome;
 };
 
@@ -299,9 +300,13 @@ static bool part_put(struct sharing *sharing, struct buf *head_text, struct buf 
 					 .needs = head.unverified.items,
 					 .need_count = head.unverified.count,
 					 .parts = parts,
-					 .part_count = PUBLICATION_DOCUMENTS + document_count };
+					 .part_count = PUBLICATION_DOCUMENTS + document_count,
+					 .is_announced = sharing->publication->is_announced };
 
-	return outbox_put(sharing->delivery->outbox, &item, id, sharing->outcome);
+	if (!outbox_put(sharing->delivery->outbox, &item, id, sharing->outcome))
+		return false;
+	sharing->ids->items[sharing->ids->count] = arena_copy(arena, str_from_c(id));
+	return sharing->ids->items[sharing->ids->count++].data || no_memory(sharing->outcome);
 }
 
 static bool target_share(struct sharing *sharing)
@@ -330,14 +335,20 @@ static bool target_share(struct sharing *sharing)
 				    STR_ARG(sharing->target->name));
 }
 
-bool delivery_share(struct delivery *delivery, const struct shared_publication *publication, struct outcome *outcome)
+bool delivery_share(struct delivery *delivery, const struct shared_publication *publication, struct strs *ids,
+		    struct outcome *outcome)
 {
+	*ids = (struct strs) { arena_array(publication->south->arena, 2 * delivery->gate_count, sizeof(struct str)),
+			       0 };
+	if (!ids->items)
+		return no_memory(outcome);
 	for (size_t i = 1; i < delivery->gate_count; i++) {
 		for (unsigned is_register = 0; is_register < 2; is_register++) {
 			struct sharing sharing = { .delivery = delivery,
 						   .publication = publication,
 						   .target = &delivery->gates[i].target,
 						   .is_register = is_register,
+						   .ids = ids,
 						   .outcome = outcome };
 
 			if (!target_share(&sharing))
@@ -345,4 +356,14 @@ bool delivery_share(struct delivery *delivery, const struct shared_publication *
 		}
 	}
 	return true;
+}
+
+void delivery_forget(const struct delivery *delivery, const struct strs *ids)
+{
+	struct outcome ignored;
+
+	/* Where that fails, it is found out later that it has not happened. */
+	outcome_init(&ignored);
+	for (size_t i = 0; i < ids->count; i++)
+		(void)!outbox_forget(delivery->outbox, ids->items[i], &ignored);
 }

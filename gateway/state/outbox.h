@@ -4,21 +4,24 @@
  * Nothing that tells who a patient is lies there in clear: patients and objects are keyed hashes, the parts and the
  * result are sealed, each chunk for its place, so that none can be read, cut, moved or swapped.
  * A line is what one patient has waiting for one target: it is delivered in the order it came, one item at a time.
- * Reading the parts: outbox_reader.h. Taking turns: outbox_lease.h. Looking on and deciding: outbox_manage.h. Any thread
- * may call everything.
- * Errors everywhere: ERR_STORAGE (store away or broken, disk or outbox full), ERR_BUSY, ERR_NO_MEMORY. */
+ * Reading the parts: outbox_reader.h. Taking turns: outbox_lease.h. Looking on and deciding: outbox_manage.h.
+ * Any thread may call all. Errors: ERR_STORAGE (store away or broken, disk or outbox full), ERR_BUSY, ERR_NO_MEMORY. */
 #ifndef PASSERELLE_OUTBOX_H
 #define PASSERELLE_OUTBOX_H
 
 #include "gateway/run/config.h"
 
 struct outbox; /* one tenant's */
-
-/* WAITING and SENDING items are unsettled. A REFUSED one is a dead letter: only a person moves it on. DELIVERED and
- * WITHDRAWN are the end: parts and names are gone, the row stays for outbox.keep_hours. */
-enum outbox_state { OUTBOX_WAITING, OUTBOX_SENDING, OUTBOX_DELIVERED, OUTBOX_REFUSED, OUTBOX_WITHDRAWN };
-#define OUTBOX_STATES 5
-
+/* Of DELIVERED and WITHDRAWN ones parts and names are gone, and the row stays for outbox.keep_hours. */
+enum outbox_state {
+	OUTBOX_WAITING, /* this and the next are unsettled */
+	OUTBOX_SENDING,
+	OUTBOX_DELIVERED,
+	OUTBOX_REFUSED, /* a dead letter: only a person moves it on */
+	OUTBOX_WITHDRAWN,
+	OUTBOX_ANNOUNCED /* put before what it follows from: its line stops there until it is released or forgotten */
+};
+#define OUTBOX_STATES       6
 #define OUTBOX_ID_SIZE      37 /* lower-case UUID and NUL */
 #define OUTBOX_WORD_MAX     64 /* bytes of a tenant, kind or target */
 #define OUTBOX_NAMES_MAX    1024
@@ -59,11 +62,12 @@ struct outbox_new {
 	bool is_unclear;         /* it was sent before, and may have reached the target */
 	const struct str *parts; /* 0 the head, 1 the metadata, from 2 on documents, for instance views of spools */
 	size_t part_count;
+	bool is_announced;
 };
 
 /* Durable, and seen by others, when it returns true: all of it or nothing. id: of the item. When the id is there already
- * it is the same item, and nothing changes. After ERR_STORAGE the end is unclear only when the store died in the same
- * moment: put it again under the same id. */
+ * it is the same item, and nothing changes; only one that was announced, and is not now, is released. After ERR_STORAGE
+ * the end is unclear only when the store died in the same moment: put it again under the same id. */
 bool outbox_put(struct outbox *outbox, const struct outbox_new *item, char id[OUTBOX_ID_SIZE],
 		struct outcome *outcome) MUST_CHECK;
 

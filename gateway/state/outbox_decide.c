@@ -22,8 +22,8 @@ struct deciding {
 static bool row_find(const struct deciding *deciding, struct sql_session *session, unsigned states,
 		     struct outbox_row *row, struct outcome *outcome)
 {
-	static const char *const words[OUTBOX_STATES] = { "waiting", "being sent", "delivered", "refused",
-							  "withdrawn" };
+	static const char *const words[OUTBOX_STATES] = { "waiting", "being sent", "delivered",
+							  "refused", "withdrawn",  "announced" };
 	bool found;
 
 	if (!outbox_row_lock(deciding->outbox, session, deciding->id, row, &found, outcome))
@@ -151,6 +151,52 @@ bool outbox_correct(struct outbox *outbox, struct str id, const struct str *part
 		return outcome_add(outcome, ERR_INTERNAL, "",
 				   "Report this: an item for the outbox is not as it should be.");
 	return decide(&deciding, correct_work, outcome);
+}
+
+bool outbox_row_release(struct outbox *outbox, struct sql_session *session, struct str id, struct outcome *outcome)
+{
+	struct outbox_row row;
+	bool found;
+
+	if (!outbox_row_lock(outbox, session, id, &row, &found, outcome))
+		return false;
+	return !found || row.state != OUTBOX_ANNOUNCED || row_revive(session, &row, outcome);
+}
+
+static bool release_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	const struct deciding *deciding = context;
+
+	return outbox_row_release(deciding->outbox, session, deciding->id, outcome);
+}
+
+bool outbox_release(struct outbox *outbox, struct str id, struct outcome *outcome)
+{
+	struct deciding deciding = { .outbox = outbox, .id = id };
+
+	return decide(&deciding, release_work, outcome);
+}
+
+static bool forget_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	const struct deciding *deciding = context;
+	struct outbox_row row;
+	bool found;
+
+	if (!outbox_row_lock(deciding->outbox, session, deciding->id, &row, &found, outcome))
+		return false;
+	if (!found || row.state != OUTBOX_ANNOUNCED)
+		return true;
+	return outbox_row_empty(deciding->outbox, session, &row, outcome) &&
+	       sql_run(session, "DELETE FROM outbox_item WHERE seq = ?1", SQL(SQL_NUMBER(row.seq)), outcome) &&
+	       outbox_line_renew(session, &row.line, outcome);
+}
+
+bool outbox_forget(struct outbox *outbox, struct str id, struct outcome *outcome)
+{
+	struct deciding deciding = { .outbox = outbox, .id = id };
+
+	return decide(&deciding, forget_work, outcome);
 }
 
 struct purging {

@@ -38,10 +38,25 @@ static bool turn_find(struct sql_session *session, const struct outbox_line *lin
 	return step != STEP_FAILED;
 }
 
+/* The first that is announced; *seq is 0 when there is none. MIN: few are, and they are found by their state. */
+static bool announced_find(struct sql_session *session, const struct outbox_line *line, int64_t *seq,
+			   struct outcome *outcome)
+{
+	bool found;
+
+	return sql_number_of(session,
+			     "SELECT COALESCE(MIN(seq), 0) FROM outbox_item WHERE tenant = ?1 AND patient = ?2 AND "
+			     "target = ?3 AND state = 5",
+			     SQL(SQL_TEXT(line->tenant), SQL_BLOB(line->patient, VAULT_NAME_BYTES),
+				 SQL_TEXT(line->target)),
+			     &found, seq, outcome);
+}
+
 bool outbox_line_renew(struct sql_session *session, const struct outbox_line *line, struct outcome *outcome)
 {
 	int64_t present = 0;
 	int64_t first = 0;
+	int64_t announced = 0;
 	bool is_sending = false;
 	bool found = false;
 
@@ -54,8 +69,13 @@ bool outbox_line_renew(struct sql_session *session, const struct outbox_line *li
 			   "state IN (0, 1, 3) AND state = 0 AND held = 0 ORDER BY seq LIMIT 1",
 			   SQL(SQL_TEXT(line->tenant), SQL_BLOB(line->patient, VAULT_NAME_BYTES),
 			       SQL_TEXT(line->target)),
-			   &found, &first, outcome))
+			   &found, &first, outcome) ||
+	    !announced_find(session, line, &announced, outcome))
 		return false;
+	if (announced && announced < first) {
+		found = false;
+		first = 0;
+	}
 	if (present == first)
 		return true;
 	if (present &&

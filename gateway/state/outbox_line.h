@@ -1,6 +1,6 @@
 /* Inside gateway/state only: whose turn it is. A line (one patient's items for one target) goes out in the order of seq,
  * one at a time; the turn is written down, so that a claim looks at one row however many wait. Items behind a dead
- * letter of their chain are held, and the line passes them. */
+ * letter of their chain are held, and the line passes them; it stops at one that is announced. */
 #ifndef PASSERELLE_OUTBOX_LINE_H
 #define PASSERELLE_OUTBOX_LINE_H
 
@@ -18,7 +18,8 @@ struct outbox_line {
 bool outbox_line_lock(struct sql_session *session, const unsigned char patient[VAULT_NAME_BYTES],
 		      struct outcome *outcome) MUST_CHECK;
 
-/* Gives the turn to the first item that is not held; leaves it with one that is being sent. */
+/* Gives the turn to the first item that is not held, when none before it is announced; leaves it with one that is being
+ * sent. */
 bool outbox_line_renew(struct sql_session *session, const struct outbox_line *line, struct outcome *outcome) MUST_CHECK;
 
 /* Whether this item, and then those that need what it makes, are held. Before its names are removed. */
@@ -42,6 +43,10 @@ struct outbox_row {
 /* Finds the item and locks its line. *found false: there is none. */
 bool outbox_row_lock(struct outbox *outbox, struct sql_session *session, struct str id, struct outbox_row *row,
 		     bool *found, struct outcome *outcome) MUST_CHECK;
+
+/* One that is announced takes its turn from now on; any other stays as it is. */
+bool outbox_row_release(struct outbox *outbox, struct sql_session *session, struct str id,
+			struct outcome *outcome) MUST_CHECK;
 
 /* Parts and names go, the bytes are given back. */
 bool outbox_row_empty(struct outbox *outbox, struct sql_session *session, const struct outbox_row *row,

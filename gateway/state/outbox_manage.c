@@ -106,6 +106,8 @@ static void states_add(struct listing *listing, unsigned states)
 static bool list_write(struct listing *listing, const struct outbox_filter *filter, struct outcome *outcome)
 {
 	struct buf *sql = &listing->sql;
+	bool is_few =
+		filter->patient.size || filter->makes.size || filter->states == OUTBOX_STATE_BIT(OUTBOX_ANNOUNCED);
 
 	buf_printf(sql, "SELECT " OUTBOX_COLUMNS " FROM outbox_item WHERE tenant = ?1 AND seq %s ?2",
 		   filter->newest ? "<" : ">");
@@ -135,9 +137,10 @@ static bool list_write(struct listing *listing, const struct outbox_filter *filt
 			   one, other);
 	}
 	states_add(listing, filter->states);
-	/* + 0: what is of one patient or name is few, and found by its index; not by going through all in their order. */
-	buf_printf(sql, " ORDER BY seq%s%s LIMIT ?%zu", filter->patient.size || filter->makes.size ? " + 0" : "",
-		   filter->newest ? " DESC" : "", value_add(listing, SQL_NUMBER(listing->limit + 1)));
+	/* + 0: what is of one patient or name, or announced, is few, and found by its index; not by going through all in
+	 * their order. */
+	buf_printf(sql, " ORDER BY seq%s%s LIMIT ?%zu", is_few ? " + 0" : "", filter->newest ? " DESC" : "",
+		   value_add(listing, SQL_NUMBER(listing->limit + 1)));
 	return !sql->failed || outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
 }
 
@@ -208,7 +211,7 @@ static bool count_work(void *context, struct sql_session *session, struct outcom
 	struct counting *counting = context;
 	struct sql_rows rows;
 	enum step step =
-		sql_first(session, counting->undelivered ? COUNTS("(0), (1), (3)") : COUNTS("(0), (1), (2), (3), (4)"),
+		sql_first(session, counting->undelivered ? COUNTS("(0), (1), (3), (5)") : COUNTS("(0), (1), (2), (3), (4), (5)"),
 			  SQL(SQL_TEXT(counting->outbox->tenant)), &rows, outcome);
 	size_t capacity = 0;
 	bool ok = true;

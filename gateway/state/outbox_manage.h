@@ -24,7 +24,7 @@ struct outbox_filter {
 bool outbox_list(struct outbox *outbox, const struct outbox_filter *filter, struct arena *arena,
 		 struct outbox_item **items, size_t *count, uint64_t *next, struct outcome *outcome) MUST_CHECK;
 
-/* Per target and state that has any. undelivered: those states alone; the settled items that are still kept may be many. */
+/* Per target and state that has any. undelivered: all but the settled items, which may be many. */
 struct outbox_count {
 	struct str target;
 	enum outbox_state state;
@@ -39,6 +39,11 @@ bool outbox_counts(struct outbox *outbox, bool undelivered, struct arena *arena,
  * half of that. */
 bool outbox_bytes(struct outbox *outbox, struct str caller, uint64_t *bytes, uint64_t *callers_bytes,
 		  struct outcome *outcome) MUST_CHECK;
+
+/* What became of what an ANNOUNCED item follows from. It has happened: the item becomes WAITING, due now. Or it has not:
+ * the item is gone without a trace. Nothing is done where there is none, or it is in another state. */
+bool outbox_release(struct outbox *outbox, struct str id, struct outcome *outcome) MUST_CHECK;
+bool outbox_forget(struct outbox *outbox, struct str id, struct outcome *outcome) MUST_CHECK;
 
 /* For a person. ERR_NOT_FOUND for no such item, ERR_CONFLICT where its state does not allow it. */
 

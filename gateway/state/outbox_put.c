@@ -119,11 +119,12 @@ static bool row_insert(const struct putting *putting, struct sql_session *sessio
 			     "INSERT INTO outbox_item(tenant, id, kind, target, patient, state, held, turn, unclear, "
 			     "attempts, fence, "
 			     "accepted_ms, due_ms, lease_ms, changed_ms, revision, part_count, bytes) VALUES(?1, ?2, "
-			     "?3, ?4, ?5, 0, 0, "
+			     "?3, ?4, ?5, ?9, 0, "
 			     "0, ?8, 0, 0, ?6, ?6, 0, ?6, 0, ?7, 0) ON CONFLICT(tenant, id) DO NOTHING RETURNING seq",
 			     SQL(SQL_TEXT(putting->outbox->tenant), SQL_TEXT(putting->id), SQL_TEXT(new->kind),
 				 SQL_TEXT(new->target), outbox_hash_value(&putting->patient, 0),
-				 SQL_NUMBER(session->now_ms), SQL_NUMBER(new->part_count), SQL_NUMBER(new->is_unclear)),
+				 SQL_NUMBER(session->now_ms), SQL_NUMBER(new->part_count), SQL_NUMBER(new->is_unclear),
+				 SQL_NUMBER(new->is_announced ? OUTBOX_ANNOUNCED : OUTBOX_WAITING)),
 			     is_new, seq, outcome);
 }
 
@@ -169,7 +170,7 @@ static bool put_work(void *context, struct sql_session *session, struct outcome 
 	if (!row_insert(putting, session, &is_new, &seq, outcome))
 		return false;
 	if (!is_new)
-		return true;
+		return new->is_announced || outbox_row_release(putting->outbox, session, putting->id, outcome);
 	slot = outbox_slot(&putting->slots, seq);
 	return outbox_room_check(putting->outbox, session, &wanted, outcome) &&
 	       outbox_parts_write(session, seq, place, new->parts, &bytes, outcome) &&

@@ -1,7 +1,7 @@
 /* Inside gateway/state only: the tables, for both stores. seq: how rows are numbered; blob, number: the names of types.
  * state and role are numbers that stand in SQL as well: see enum outbox_state; role 0: makes, 1: needs.
  * turn is 1 for the item of a line that may be sent next or is being sent: at most one, which the store itself sees to.
- * held is 1 for a waiting item behind a dead letter of its chain; it has no turn.
+ * held is 1 for a waiting item behind a dead letter of its chain; it has no turn. Nor has an announced one (state 5).
  * slot: the row of outbox_usage in which the item's bytes are summed (outbox_usage.h). */
 #ifndef PASSERELLE_OUTBOX_SCHEMA_H
 #define PASSERELLE_OUTBOX_SCHEMA_H

@@ -2,6 +2,7 @@
 
 #include "gateway/access/known_document.h"
 #include "gateway/delivery/change_share.h"
+#include "gateway/delivery/share.h"
 #include "gateway/run/log.h"
 #include "gateway/transactions/publication_store.h"
 #include "mappers/submission_match.h"
@@ -72,25 +73,43 @@ static bool parts_write(const struct transaction *t, const struct intended_chang
 	return ok && ((parts[PUBLICATION_HEAD].data && parts[PUBLICATION_METADATA].data) || no_memory(t));
 }
 
-bool change_pass_on(const struct transaction *t, const struct intended_change *intended, struct str answer)
+static bool pass_on(const struct transaction *t, const struct intended_change *intended, struct str answer,
+		    bool is_announced, struct strs *ids, struct outcome *outcome)
 {
 	struct kept_change kept;
+	const struct shared_change change = { &kept.head, &kept.metadata, answer, is_announced };
 
 	kept_make(t, intended, &kept);
-	return !t->gateway->delivery ||
-	       change_share(t->gateway->delivery, &kept.head, &kept.metadata, answer, t->south.arena, t->outcome);
+	*ids = (struct strs) { 0 };
+	return !t->gateway->delivery || change_share(t->gateway->delivery, &change, t->south.arena, ids, outcome);
 }
 
-bool change_made(const struct transaction *t, const struct intended_change *intended, struct str answer)
+bool change_announce(const struct transaction *t, const struct intended_change *intended, struct str answer,
+		     struct strs *announced)
+{
+	return pass_on(t, intended, answer, true, announced, t->outcome);
+}
+
+void change_made(const struct transaction *t, const struct intended_change *intended, struct str answer)
 {
 	struct access *access = t->gateway->access;
 	struct str source = t->source->backend.name;
+	struct outcome ignored;
+	struct strs ids;
 
 	if (t->gateway->delivery && intended->change.is_removal)
 		known_document_drop(access, source, &intended->entry);
 	else if (t->gateway->delivery)
 		known_document_keep(access, source, &intended->entry, t->now_s, t->south.arena);
-	return change_pass_on(t, intended, answer);
+	/* It is kept: where this fails, it is found out later that the change was made. */
+	outcome_init(&ignored);
+	(void)!pass_on(t, intended, answer, false, &ids, &ignored);
+}
+
+void change_unmade(const struct transaction *t, const struct strs *announced)
+{
+	if (announced->count > 0)
+		delivery_forget(t->gateway->delivery, announced);
 }
 
 /* A change builds upon the version that it was made from, and makes the next one. */
@@ -144,16 +163,15 @@ bool change_accept(const struct transaction *t, const struct intended_change *in
 	return publication_accepted(t, id, provided, answer);
 }
 
-bool change_rest(const struct transaction *t, struct intended_change *intended, const struct outcome *before)
+void change_rest(const struct transaction *t, struct intended_change *intended, const struct outcome *before)
 {
 	char id[OUTBOX_ID_SIZE];
 
 	*t->outcome = *before;
 	intended->is_unclear = true;
 	if (t->gateway->delivery && item_put(t, intended, true, STR_NONE, id))
-		return true;
+		return;
 	LOG(ERROR, LOG_REQUEST_ERROR, t->south.request_id, LOG_C("document", "bytes are not removed"),
 	    LOG_TEXT("repository", intended->entry.repository_unique_id));
 	*t->outcome = *before;
-	return true;
 }

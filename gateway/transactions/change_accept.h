@@ -18,14 +18,19 @@ bool change_item_make(const struct transaction *t, const struct intended_change 
 bool change_accept(const struct transaction *t, const struct intended_change *intended, struct provided *provided,
 		   struct buf *answer) MUST_CHECK;
 
-/* Passes a change that is made on to where the document was shared (change_share.h). */
-bool change_pass_on(const struct transaction *t, const struct intended_change *intended, struct str answer) MUST_CHECK;
+/* Before a change is made at once: keeps what is passed on to where the document was shared (change_share.h), so that it
+ * is, whoever is killed in between. announced: for change_unmade. */
+bool change_announce(const struct transaction *t, const struct intended_change *intended, struct str answer,
+		     struct strs *announced) MUST_CHECK;
 
 /* For a change that was made at once: passes it on, and remembers what the document is now. */
-bool change_made(const struct transaction *t, const struct intended_change *intended, struct str answer) MUST_CHECK;
+void change_made(const struct transaction *t, const struct intended_change *intended, struct str answer);
+
+/* For one that was not, or that waits: who delivers it passes it on. */
+void change_unmade(const struct transaction *t, const struct strs *announced);
 
 /* For a removal of which the metadata are gone and the bytes are not: what is left is done later where that may be, and
- * else is for the operator to know. t->outcome becomes before. Always true. */
-bool change_rest(const struct transaction *t, struct intended_change *intended, const struct outcome *before);
+ * else is for the operator to know. t->outcome becomes before. */
+void change_rest(const struct transaction *t, struct intended_change *intended, const struct outcome *before);
 
 #endif

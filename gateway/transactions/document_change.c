@@ -338,29 +338,55 @@ static bool change_send(const struct transaction *t, const struct present_docume
 	return false;
 }
 
+/* At once; *may_wait says whether one that was not made may be made later. */
+static bool change_now(const struct transaction *t, const struct present_document *present,
+		       struct intended_change *intended, struct str answer, bool *may_wait)
+{
+	struct outcome before = *t->outcome;
+	size_t done = 0;
+
+	if (change_send(t, present, intended, &done)) {
+		change_made(t, intended, answer);
+		return true;
+	}
+	if (intended->change.is_removal && done > 0) {
+		/* Nobody finds the document any more; its bytes are still there. */
+		change_rest(t, intended, &before);
+		change_made(t, intended, answer);
+		return true;
+	}
+	*may_wait = change_may_wait(t, intended);
+	if (!*may_wait && intended->is_unclear)
+		outcome_inform(t->outcome, ERR_BACKEND_ANSWER, "",
+			       "It is not certain whether the change was made: read the document again.");
+	return false;
+}
+
 bool document_change_do(const struct transaction *t, const struct present_document *present,
 			struct intended_change *intended, struct provided *provided, struct buf *answer)
 {
 	struct outcome before = *t->outcome;
-	size_t done = 0;
+	struct strs announced = { 0 };
+	bool may_wait = true;
 	bool must_wait;
+	bool ok = false;
 
 	if (!change_must_wait(t, present, intended, &must_wait))
 		return false;
 	if (!must_wait) {
-		if (change_send(t, present, intended, &done))
-			return change_made(t, intended, buf_str(answer));
-		/* Nobody finds the document any more; its bytes are still there. */
-		if (intended->change.is_removal && done > 0)
-			return change_rest(t, intended, &before) && change_made(t, intended, buf_str(answer));
-		if (!change_may_wait(t, intended)) {
-			if (intended->is_unclear)
-				outcome_inform(t->outcome, ERR_BACKEND_ANSWER, "",
-					       "It is not certain whether the change was made: read the document "
-					       "again.");
+		if (!change_announce(t, intended, buf_str(answer), &announced)) {
+			change_unmade(t, &announced);
 			return false;
 		}
+		if (change_now(t, present, intended, buf_str(answer), &may_wait))
+			return true;
 	}
-	*t->outcome = before;
-	return change_accept(t, intended, provided, answer);
+	if (may_wait) {
+		*t->outcome = before;
+		ok = change_accept(t, intended, provided, answer);
+	}
+	/* Of one that may have been made, and is not kept otherwise, it is found out later. */
+	if (ok || !intended->is_unclear)
+		change_unmade(t, &announced);
+	return ok;
 }

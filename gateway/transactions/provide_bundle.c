@@ -349,24 +349,70 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 	       consent_admit(t, publication);
 }
 
-/* It is registered, whatever becomes of this; who sends it again shares it. */
-static void share(const struct transaction *t, const struct publication *publication)
+static bool share_put(const struct transaction *t, const struct publication *publication, bool is_announced,
+		      struct strs *ids, struct outcome *outcome)
 {
 	const struct shared_publication shared = { .south = &t->south,
 						   .caller = t->caller,
 						   .metadata = &publication->metadata,
 						   .documents = publication->documents,
-						   .now_s = t->now_s };
+						   .now_s = t->now_s,
+						   .is_announced = is_announced };
+
+	return !t->gateway->delivery || !delivery_shares(t->gateway->delivery, shared.metadata) ||
+	       delivery_share(t->gateway->delivery, &shared, ids, outcome);
+}
+
+/* What other networks shall have is kept before the first byte goes out: whoever is killed in between, they get it. Where
+ * it cannot be kept, the publication goes out all the same. */
+static bool share_announce(const struct transaction *t, const struct publication *publication, struct strs *announced)
+{
+	struct outcome ignored;
+
+	outcome_init(&ignored);
+	return share_put(t, publication, true, announced, &ignored);
+}
+
+static void share_forget(const struct transaction *t, const struct strs *announced)
+{
+	if (announced->count > 0)
+		delivery_forget(t->gateway->delivery, announced);
+}
+
+/* It is registered, whatever becomes of this. */
+static void share(const struct transaction *t, const struct publication *publication, bool is_kept,
+		  const struct strs *announced)
+{
+	struct strs ids = { 0 };
 	struct outcome sharing;
 
 	outcome_init(&sharing);
-	if (!t->gateway->delivery || !delivery_shares(t->gateway->delivery, shared.metadata))
+	if (!share_put(t, publication, false, &ids, &sharing)) {
+		if (!is_kept)
+			outcome_warn(t->outcome, ERR_STORAGE, "",
+				     "It is registered, but could not be shared: publish the same again to share it.");
 		return;
-	if (!delivery_share(t->gateway->delivery, &shared, &sharing))
-		outcome_warn(t->outcome, ERR_STORAGE, "",
-			     "It is registered, but could not be shared: publish the same again to share it.");
-	for (size_t i = 0; i < sharing.count && !sharing.has_error; i++)
+	}
+	/* What the patient has just forbidden, perhaps. */
+	share_forget(t, announced);
+	for (size_t i = 0; i < sharing.count; i++)
 		outcome_take(t->outcome, &sharing.issues[i]);
+}
+
+/* True when it is registered; otherwise *may_wait says whether it may wait. */
+static bool publish_now(const struct transaction *t, struct publication *publication, struct strs *announced,
+			bool *may_wait)
+{
+	bool is_kept = share_announce(t, publication, announced);
+
+	if (publication_send(t, publication)) {
+		share(t, publication, is_kept, announced);
+		return true;
+	}
+	*may_wait = publication_may_wait(t, publication, t->outcome);
+	if (!*may_wait && !publication->is_unclear)
+		share_forget(t, announced);
+	return false;
 }
 
 /* At once when nothing stands before it and the back-end takes it; otherwise, where that is allowed, later. */
@@ -374,23 +420,29 @@ static bool publish(const struct transaction *t, struct publication *publication
 		    struct buf *answer)
 {
 	struct outcome validated = *t->outcome;
+	struct strs announced = { 0 };
+	bool may_wait = true;
 	bool must_wait;
+	bool ok;
 
 	if (publication->task.data)
 		return publication_correct(t, publication, provided, answer);
 	if (!publication_must_wait(t, publication, &must_wait))
 		return false;
-	if (!must_wait && publication_send(t, publication)) {
-		share(t, publication);
+	if (!must_wait && publish_now(t, publication, &announced, &may_wait)) {
 		provide_outcome_place(publication->bundle, &publication->metadata, t->outcome);
 		return publication_answer_write(t, publication, answer);
 	}
-	if (!must_wait && !publication_may_wait(t, publication, t->outcome)) {
+	if (!may_wait) {
 		provide_outcome_place(publication->bundle, &publication->metadata, t->outcome);
 		return false;
 	}
 	*t->outcome = validated;
-	return publication_accept(t, publication, provided, answer);
+	ok = publication_accept(t, publication, provided, answer);
+	/* Who delivers it shares it. */
+	if (ok || !publication->is_unclear)
+		share_forget(t, &announced);
+	return ok;
 }
 
 static bool provide(const struct transaction *t, const struct provide_request *request, struct provided *provided,

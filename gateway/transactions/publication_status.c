@@ -20,6 +20,7 @@ bool publication_status(const struct transaction *t, struct str id, struct publi
 		return false;
 	switch (opened.item.state) {
 	case OUTBOX_WAITING:
+	case OUTBOX_ANNOUNCED:
 		*state = (struct publication_state) { .is_open = true,
 						      .progress = opened.item.is_held
 									  ? "waits until what it builds upon is settled"

@@ -24,6 +24,8 @@ static enum task_status status_of(const struct outbox_item *item)
 		return TASK_COMPLETED;
 	case OUTBOX_REFUSED:
 		return TASK_FAILED;
+	case OUTBOX_ANNOUNCED:
+		return TASK_ON_HOLD;
 	case OUTBOX_WITHDRAWN:
 		break;
 	}
@@ -34,7 +36,7 @@ static unsigned states_of(enum task_status status)
 {
 	static const unsigned states[TASK_STATUSES] = {
 		[TASK_REQUESTED] = OUTBOX_STATE_BIT(OUTBOX_WAITING),
-		[TASK_ON_HOLD] = OUTBOX_STATE_BIT(OUTBOX_WAITING),
+		[TASK_ON_HOLD] = OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_ANNOUNCED),
 		[TASK_IN_PROGRESS] = OUTBOX_STATE_BIT(OUTBOX_SENDING),
 		[TASK_COMPLETED] = OUTBOX_STATE_BIT(OUTBOX_DELIVERED),
 		[TASK_FAILED] = OUTBOX_STATE_BIT(OUTBOX_REFUSED),

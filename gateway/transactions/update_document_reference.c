@@ -101,17 +101,13 @@ bool document_update_repeated(const struct transaction *t, const struct present_
 			      struct provided *provided, struct buf *answer)
 {
 	const struct document_waiting *waiting = &present->waiting;
-	struct intended_change intended;
 
 	if (waiting->entry)
 		return publication_accepted(t, waiting->ids[waiting->count - 1], provided, answer);
 	if (present->is_remembered)
 		return outcome_add(t->outcome, ERR_BACKEND_DOWN, "",
 				   "The registry does not answer; it had this already when it was last read.");
-	/* Who repeats a change whose answer was lost may have lost more with it. */
-	return answer_write(t, present, present->entry, answer) &&
-	       document_change_make(t, present, present->entry, STR_NONE, &intended) &&
-	       change_pass_on(t, &intended, buf_str(answer));
+	return answer_write(t, present, present->entry, answer);
 }
 
 bool document_update_make(const struct transaction *t, const struct present_document *present,

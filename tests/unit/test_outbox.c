@@ -137,13 +137,15 @@ static size_t names_read(const char *list, struct str names[8])
 	return count;
 }
 
-static const char *put_with(struct stand *stand, const char *patient, const char *target, const char *makes,
-			    const char *needs)
+static const char *put_as(struct stand *stand, const char *patient, const char *target, const char *makes,
+			  const char *needs, const char *as, bool is_announced)
 {
 	struct str made[8];
 	struct str needed[8];
 	struct str parts[] = { STR("head"), STR("<metadata/>") };
 	struct outbox_new new = {
+		.id = str_from_c(as),
+		.is_announced = is_announced,
 		.kind = STR("provide"),
 		.target = str_from_c(target),
 		.patient = str_from_c(patient),
@@ -159,6 +161,12 @@ static const char *put_with(struct stand *stand, const char *patient, const char
 	outcome_init(&stand->outcome);
 	check(outbox_put(stand->outbox, &new, id, &stand->outcome), &stand->outcome, "put");
 	return id;
+}
+
+static const char *put_with(struct stand *stand, const char *patient, const char *target, const char *makes,
+			    const char *needs)
+{
+	return put_as(stand, patient, target, makes, needs, "", false);
 }
 
 static const char *put(struct stand *stand, const char *patient)
@@ -716,6 +724,68 @@ static enum outbox_done rework(struct stand *stand, const struct outbox_claim *c
 }
 
 /* What was put under the name of a document is of a patient when it is worked out, and as old as it was. */
+static void assert_nothing_is_due(struct stand *stand)
+{
+	bool got;
+
+	claim_any(stand, &got);
+	assert_false(got);
+}
+
+/* It has its place, and what comes after it stays behind it until it is known what became of it. */
+static void test_announced__keeps_its_place_until_it_is_released(void **state)
+{
+	struct stand *stand = *state;
+	const char *first = put_as(stand, "a", "hcm", NULL, NULL, "", true);
+	const char *second = put_as(stand, "a", "hcm", NULL, NULL, "", true);
+	const char *third = put(stand, "a");
+
+	assert_nothing_is_due(stand);
+	deliver(stand, put(stand, "b"));
+	check(outbox_release(stand->outbox, str_from_c(second), &stand->outcome), &stand->outcome, "release");
+	assert_nothing_is_due(stand);
+	reopen(stand);
+	assert_nothing_is_due(stand);
+	assert_int_equal(get(stand, first).state, OUTBOX_ANNOUNCED);
+	/* Put again as what it is now, it is released; and once only. */
+	assert_string_equal(put_as(stand, "a", "hcm", NULL, NULL, first, true), first);
+	assert_nothing_is_due(stand);
+	assert_string_equal(put_as(stand, "a", "hcm", NULL, NULL, first, false), first);
+	deliver(stand, first);
+	deliver(stand, second);
+	deliver(stand, third);
+	check(outbox_release(stand->outbox, str_from_c(first), &stand->outcome), &stand->outcome, "release");
+	assert_int_equal(get(stand, first).state, OUTBOX_DELIVERED);
+}
+
+static void test_announced__is_forgotten_without_a_trace(void **state)
+{
+	struct stand *stand = *state;
+	struct outbox_filter filter = { .target = HCM };
+	struct outbox_item *items;
+	uint64_t bytes = 1;
+	uint64_t callers;
+	uint64_t next;
+	size_t count;
+	const char *first = put_as(stand, "a", "hcm", "e1", NULL, "", true);
+	const char *second = put_with(stand, "a", "hcm", NULL, "e1");
+
+	filter.states = OUTBOX_STATE_BIT(OUTBOX_ANNOUNCED);
+	check(outbox_list(stand->outbox, &filter, stand->arena, &items, &count, &next, &stand->outcome),
+	      &stand->outcome, "list");
+	assert_int_equal(count, 1);
+	assert_string_equal(items[0].id, first);
+	check(outbox_forget(stand->outbox, str_from_c(first), &stand->outcome), &stand->outcome, "forget");
+	check(outbox_forget(stand->outbox, str_from_c(first), &stand->outcome), &stand->outcome, "forget again");
+	check(outbox_forget(stand->outbox, str_from_c(second), &stand->outcome), &stand->outcome, "forget another");
+	deliver(stand, second);
+	check(outbox_bytes(stand->outbox, STR_NONE, &bytes, &callers, &stand->outcome), &stand->outcome, "bytes");
+	assert_int_equal(bytes, 0);
+	/* Its id is free again. */
+	assert_string_equal(put_as(stand, "a", "hcm", NULL, NULL, first, false), first);
+	deliver(stand, first);
+}
+
 static void test_rework__takes_its_place_in_another_line(void **state)
 {
 	struct stand *stand = *state;
@@ -1048,6 +1118,8 @@ int main(void)
 		TEST(test_chain__a_retried_dead_letter_does_not_overtake_what_is_being_sent),
 		TEST(test_decide__dropping_releases_what_was_held),
 		TEST(test_decide__a_corrected_dead_letter_takes_its_old_place),
+		TEST(test_announced__keeps_its_place_until_it_is_released),
+		TEST(test_announced__is_forgotten_without_a_trace),
 		TEST(test_rework__takes_its_place_in_another_line),
 		TEST(test_rework__whose_lease_ran_out_changes_nothing),
 		TEST(test_list__finds_by_patient_name_and_state),

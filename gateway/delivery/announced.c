@@ -1,0 +1,175 @@
+/* What was announced, and neither released nor forgotten: who was about to do what it follows from was killed, or has not
+ * learnt how that ended. The first back-end, where it was to happen, says whether it has. */
+#include "gateway/access/registered.h"
+#include "gateway/access/registered_document.h"
+#include "gateway/delivery/attempt.h"
+#include "gateway/run/clock.h"
+#include "gateway/run/log.h"
+#include "gateway/run/trace.h"
+
+#define ITEM_BYTES_MAX ((size_t)256 * 1024 * 1024)
+#define LIST_BYTES_MAX ((size_t)1024 * 1024)
+#define LOOKED_AT_MAX  16 /* items of one target at a time */
+#define LOOK_MS        1000
+
+/* No request lasts as long, and what it sent has been dealt with. A time far ahead is that of a clock that was wrong. */
+static bool is_old(const struct delivery *delivery, int64_t accepted_ms)
+{
+	int64_t age_ms = clock_wall_ms() - accepted_ms;
+
+	return age_ms > 2 * 1000 * (int64_t)delivery->options.config->limits_request_seconds ||
+	       age_ms < -(int64_t)OUTBOX_DELAY_MAX_MS;
+}
+
+/* A removal has happened when the document is gone, any other change when its submission set is there. */
+static enum submission_found change_find(struct attempt *attempt)
+{
+	const struct document_entry *present = NULL;
+	struct str home = attempt->target->home;
+	struct outcome ignored;
+	bool has_happened = false;
+	bool answered;
+
+	outcome_init(&ignored);
+	if (attempt->metadata.document_entry_count != 1)
+		return SUBMISSION_OTHER;
+	if (attempt->head.change.is_removal) {
+		answered = registered_document(&attempt->south, home, attempt->metadata.document_entries[0].unique_id,
+					       &present, &ignored);
+		has_happened = !present;
+	} else {
+		answered = registered_set(&attempt->south, home, attempt->metadata.submission_sets[0].entry_uuid,
+					  &has_happened, &ignored);
+	}
+	if (!answered)
+		return SUBMISSION_UNKNOWN;
+	return has_happened ? SUBMISSION_SAME : SUBMISSION_ABSENT;
+}
+
+static enum submission_found source_find(struct attempt *attempt)
+{
+	enum submission_found found;
+
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	found = str_equal(attempt->claim->item.kind, STR(PUBLICATION_UPDATE))
+			? change_find(attempt)
+			: registered_submission(&attempt->south, attempt->target->home, &attempt->metadata);
+	if (found == SUBMISSION_UNKNOWN)
+		outcome_add(&attempt->outcome, ERR_BACKEND_DOWN, "", "The registry does not answer.");
+	else if (found != SUBMISSION_SAME)
+		outcome_add(&attempt->outcome, ERR_NOT_FOUND, "", "It was not made where it was to be made first.");
+	return found;
+}
+
+/* False when the back-end does not say, or something is in the way here: then later. */
+static bool item_decide(struct attempt *attempt, const char *request_id, const char *traceparent)
+{
+	static const char *const words[] = { "announced, has happened", "announced, has not happened",
+					     "announced, has not happened", "announced, nobody says" };
+	struct str id = str_from_c(attempt->claim->item.id);
+	struct outbox *outbox = attempt->delivery->outbox;
+	enum submission_found found;
+	struct outcome ignored;
+
+	outcome_init(&ignored);
+	if (!attempt_read(attempt)) {
+		/* What is broken is for a person: it is refused in its turn. */
+		enum error_code code = attempt->outcome.issues[0].code;
+
+		return code == ERR_NOT_FOUND ||
+		       ((code == ERR_INTERNAL || code == ERR_DOCUMENT_CORRUPT) && outbox_release(outbox, id, &ignored));
+	}
+	if (!attempt_begin(attempt, request_id, traceparent))
+		return false;
+	found = source_find(attempt);
+	LOG(INFO, LOG_DELIVERY, request_id, LOG_C("item", attempt->claim->item.id), LOG_C("state", words[found]));
+	if (!audit_commit(attempt->trail, &attempt->outcome, &ignored) || found == SUBMISSION_UNKNOWN)
+		return false;
+	return found == SUBMISSION_SAME ? outbox_release(outbox, id, &ignored) : outbox_forget(outbox, id, &ignored);
+}
+
+static bool item_look(struct delivery *delivery, const struct outbox_item *item)
+{
+	const struct outbox_claim claim = { .item = *item };
+	struct arena *arena = arena_new(ITEM_BYTES_MAX);
+	struct attempt *attempt = arena ? arena_alloc(arena, sizeof(*attempt)) : NULL;
+	char traceparent[TRACEPARENT_SIZE];
+	struct trace trace;
+	bool ok = false;
+
+	trace_from_header(STR_NONE, &trace);
+	trace_to_header(&trace, traceparent);
+	if (attempt) {
+		*attempt = (struct attempt) { .delivery = delivery,
+					      .target = &delivery->gates[0].target,
+					      .claim = &claim,
+					      .arena = arena,
+					      .end = DELIVERY_UNTRIED };
+		outcome_init(&attempt->outcome);
+		ok = item_decide(attempt, trace.span_id, traceparent);
+	}
+	arena_free(arena);
+	return ok;
+}
+
+static bool is_stopping(struct delivery *delivery)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&delivery->lock);
+	stopping = delivery->stopping;
+	pthread_mutex_unlock(&delivery->lock);
+	return stopping;
+}
+
+static bool target_look(struct delivery *delivery, struct str target, struct arena *arena)
+{
+	const struct outbox_filter filter = { .target = target,
+					      .states = OUTBOX_STATE_BIT(OUTBOX_ANNOUNCED),
+					      .limit = LOOKED_AT_MAX };
+	struct outbox_item *items;
+	struct outcome ignored;
+	size_t count = 0;
+	uint64_t next;
+	bool ok;
+
+	outcome_init(&ignored);
+	ok = outbox_list(delivery->outbox, &filter, arena, &items, &count, &next, &ignored);
+	for (size_t i = 0; ok && i < count && !is_stopping(delivery); i++)
+		ok = !is_old(delivery, items[i].accepted_ms) || item_look(delivery, &items[i]);
+	return ok;
+}
+
+static void run(struct worker_job *job, bool expired)
+{
+	struct delivery *delivery = (struct delivery *)(void *)((char *)job - offsetof(struct delivery, announced));
+	struct arena *arena = expired ? NULL : arena_new(LIST_BYTES_MAX);
+
+	for (size_t i = 1; arena && i < delivery->gate_count; i++) {
+		if (!target_look(delivery, delivery->gates[i].target.name, arena))
+			break;
+	}
+	arena_free(arena);
+	pthread_mutex_lock(&delivery->lock);
+	delivery->announced_at_work = false;
+	delivery->announced_ms = clock_monotonic_ms();
+	pthread_mutex_unlock(&delivery->lock);
+}
+
+void delivery_announced_look(struct delivery *delivery)
+{
+	const struct delivery_count *count = &delivery->counts.states[OUTBOX_ANNOUNCED];
+	bool begins;
+
+	pthread_mutex_lock(&delivery->lock);
+	begins = !delivery->stopping && !delivery->announced_at_work && count->count > 0 &&
+		 is_old(delivery, count->oldest_ms) && clock_monotonic_ms() - delivery->announced_ms >= LOOK_MS;
+	if (begins)
+		delivery->announced_at_work = true;
+	pthread_mutex_unlock(&delivery->lock);
+	if (!begins)
+		return;
+	delivery->announced = (struct worker_job) { .run = run, .deadline = deadline_in(ATTEMPT_ASK_MS) };
+	if (!worker_submit(delivery->pool, &delivery->announced))
+		run(&delivery->announced, true);
+}

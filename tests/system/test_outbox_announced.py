@@ -1,0 +1,117 @@
+"""Another network learns of what was published or changed also when the gateway is killed in between, or learns nothing when
+nothing was."""
+import threading
+import unittest
+
+import proxy
+import support
+from test_outbox import PROVIDE, REFUSAL
+from test_update_outage import REMOVE, UPDATE, Stand, TwoDomains
+
+SECONDS = 3  # of a request: after twice as long it is found out what became of it
+
+
+def tasks(gateway):
+    """Of all that is in the outbox."""
+    return support.request("GET", gateway.base + "/Task").json().get("entry", [])
+
+
+class Announced(TwoDomains):
+    publication = dict(Stand.publication, share=["any = dsp provide"])
+    overrides = {"limits": {"request_seconds": SECONDS}}
+
+    def kill_at(self, action, is_done, call):
+        """Kills the gateway when the first network has done, or not even received, what call makes it send."""
+        reached, gate = threading.Event(), threading.Event()
+        self.addCleanup(gate.set)
+
+        def behave(exchange):
+            if is_done:
+                exchange.pass_on()
+            reached.set()
+            gate.wait(60)
+        self.proxy.script(action, behave)
+        caller = threading.Thread(target=lambda: self.refused(call), daemon=True)
+        caller.start()
+        self.assertTrue(reached.wait(support.START_SECONDS), "it was not sent")
+        self.gateway.kill()
+        caller.join()
+        self.gateway_restart()
+
+    @staticmethod
+    def refused(call):
+        """Whoever is killed does not answer."""
+        try:
+            call()
+        except OSError:
+            pass
+
+    def test_109_killed_when_it_was_published(self):
+        bundle = support.demo_bundle(b"<a>killed when registered</a>")
+        self.kill_at(PROVIDE, True, lambda: self.gateway.publish(bundle))
+        self.second_has(bundle, 1)
+        self.assertEqual(len(self.versions(bundle)), 1)
+        # Nothing more comes of it when it is published again.
+        self.assertStatus(self.gateway.publish(bundle), 200)
+        self.second_has(bundle, 1)
+
+    def test_109_killed_before_it_was_published(self):
+        bundle = support.demo_bundle(b"<a>killed before</a>")
+        self.kill_at(PROVIDE, False, lambda: self.gateway.publish(bundle))
+        self.assertEqual(len(tasks(self.gateway)), 1)
+        support.wait_until(lambda: tasks(self.gateway) == [], "what was announced to be forgotten")
+        self.assertEqual((self.versions(bundle), self.versions(bundle, self.second)), ([], []))
+        self.assertStatus(self.gateway.publish(bundle), 200)
+        self.second_has(bundle, 1)
+
+    def test_109_killed_when_it_was_changed(self):
+        bundle, name, _ = self.published(b"<a>changed</a>")
+        self.second_has(bundle, 1)
+        self.kill_at(UPDATE, True, lambda: self.patch(name, "killed in between"))
+        # What comes later stays behind what nobody knows yet.
+        self.assertStatus(self.patch(name, "later"), 200)
+        self.second_has(bundle, 3)
+        self.assertEqual(len(self.versions(bundle)), 3)
+        found = self.there.find().body
+        self.assertIn(b"later", found)
+        self.assertNotIn(b"killed in between", found)
+
+    def test_109_killed_before_it_was_changed(self):
+        bundle, name, _ = self.published(b"<a>not changed</a>")
+        self.second_has(bundle, 1)
+        self.kill_at(UPDATE, False, lambda: self.patch(name, "never made"))
+        support.wait_until(lambda: len(tasks(self.gateway)) == 1, "what was announced to be forgotten")
+        self.assertEqual((len(self.versions(bundle)), len(self.versions(bundle, self.second))), (1, 1))
+
+    def test_109_killed_when_it_was_removed(self):
+        bundle, name, _ = self.published(b"<a>removed</a>")
+        self.second_has(bundle, 1)
+        self.kill_at(REMOVE, True, lambda: self.delete(name))
+        self.second_has(bundle, 0)
+
+
+class Refused(TwoDomains):
+    """What does not happen leaves nothing behind."""
+    publication = dict(Announced.publication, degraded="refuse")
+    overrides = Announced.overrides
+
+    def test_refused_publications_and_changes_are_forgotten(self):
+        bundle = support.demo_bundle(b"<a>refused</a>")
+        self.proxy.script(PROVIDE, proxy.answering(200, "application/soap+xml", REFUSAL))
+        self.assertStatus(self.gateway.publish(bundle), 422)
+        self.assertEqual(tasks(self.gateway), [])
+        # Nobody can tell what became of this one, until the registry is asked.
+        self.proxy.script(PROVIDE, proxy.answering(503, "text/html", b"<html>busy"))
+        self.assertEqual(self.gateway.publish(bundle).status // 100, 5)
+        support.wait_until(lambda: tasks(self.gateway) == [], "what was announced to be forgotten")
+        self.assertStatus(self.gateway.publish(bundle), 200)
+        self.second_has(bundle, 1)
+        name = self.gateway.find().json()["entry"][0]["resource"]["id"]
+        support.wait_until(lambda: len(tasks(self.gateway)) == 1, "it to be shared")
+        self.proxy.script(UPDATE, proxy.answering(503, "text/html", b"<html>busy"))
+        self.assertEqual(self.patch(name, "refused").status // 100, 5)
+        support.wait_until(lambda: len(tasks(self.gateway)) == 1, "what was announced to be forgotten")
+
+
+if __name__ == "__main__":
+    unittest.main()
