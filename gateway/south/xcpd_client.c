@@ -145,7 +145,7 @@ static enum xcpd_end answer_take(const struct south *south, const struct xcpd_se
 enum xcpd_end xcpd_discover(const struct south *south, const struct xcpd_service *service,
 			    const struct patient *patient, struct patient_identities *found, struct outcome *outcome)
 {
-	const struct hl7v3_peer peer = { service->url, service->receiver, service->sender, HL7V3_DISCOVERY_SUFFIX };
+	const struct hl7v3_peer peer = { service->url, STR_NONE, service->sender, HL7V3_DISCOVERY_SUFFIX };
 	struct patient_query query;
 	enum xcpd_end end = XCPD_AMBIGUOUS;
 	bool is_more = query_make(patient, &query);

@@ -12,8 +12,7 @@ struct xcpd_service {
 	const char *url;      /* ITI-55 */
 	struct str authority; /* OID of the community's patient identifiers */
 	struct str own_home;  /* homeCommunityId of who asks; STR_NONE: not said */
-	struct str receiver;  /* OIDs of the gateways as HL7 devices; STR_NONE: not said */
-	struct str sender;
+	struct str sender;    /* OID of this gateway as an HL7 device; STR_NONE: not said */
 };
 
 /* How a question ended. Only XCPD_FAILED leaves an issue in outcome. */

@@ -281,8 +281,7 @@ static void twins_tell(const struct legs *legs, const struct document_page *page
 			continue;
 		outcome_warn(legs->t->outcome, ERR_CONFLICT, "",
 			     "DocumentReference/%.*s of %.*s and DocumentReference/%.*s of %.*s have the same "
-			     "identifier "
-			     "and different content: compare both.",
+			     "identifier and different content: compare both.",
 			     STR_ARG(found_id(legs, one)),
 			     STR_ARG(search_leg(legs, one->source)->t.source->backend.name),
 			     STR_ARG(found_id(legs, one->twin)),

@@ -72,9 +72,8 @@ void legs_resume(struct legs *legs, const struct search_sources *sources)
 		if (leg->wanted && !wanted) {
 			legs->is_incomplete = true;
 			outcome_warn(legs->t->outcome, ERR_INCOMPLETE, "",
-				     "What %.*s has is missing here: it did not answer on an earlier page. Search anew "
-				     "to "
-				     "ask it again.",
+				     "What %.*s has is missing here: it did not answer on an earlier page. "
+				     "Search anew to ask it again.",
 				     STR_ARG(leg->t.source->backend.name));
 		}
 		leg->wanted = leg->wanted && wanted;
