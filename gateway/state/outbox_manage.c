@@ -211,7 +211,8 @@ static bool count_work(void *context, struct sql_session *session, struct outcom
 	struct counting *counting = context;
 	struct sql_rows rows;
 	enum step step =
-		sql_first(session, counting->undelivered ? COUNTS("(0), (1), (3), (5)") : COUNTS("(0), (1), (2), (3), (4), (5)"),
+		sql_first(session,
+			  counting->undelivered ? COUNTS("(0), (1), (3), (5)") : COUNTS("(0), (1), (2), (3), (4), (5)"),
 			  SQL(SQL_TEXT(counting->outbox->tenant)), &rows, outcome);
 	size_t capacity = 0;
 	bool ok = true;
