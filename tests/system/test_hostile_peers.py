@@ -3,16 +3,19 @@ time, never a crash, and the next one who asks is served. What says that the pee
 only wrong does not."""
 import gzip
 import json
+import re
 import socket
 import threading
 import time
 import unittest
 import urllib.parse
 
+import chaos
 import proxy
 import support
 import test_federation
 import trust
+import xds
 
 SOAP = "application/soap+xml; charset=UTF-8"
 TIMEOUT_MS = 1000
@@ -102,13 +105,31 @@ NOT_OPENING = {
     "garbage": proxy.answering(200, SOAP, b"\x00\xff LEAK \xfe"),
     "another document": proxy.answering(200, SOAP, b"<a xmlns='urn:x'/>"),
     "another type": proxy.answering(200, "application/pdf", b"%PDF-1.7 LEAK"),
-    "elsewhere": None,  # made by the stand
+    "elsewhere": None,  # stranger() makes it
     "fault of the sender": proxy.answering(500, SOAP, (FAULT % "Sender").encode()),
     "bomb": bomb,
     "length too small": shorter,
     "two answers": two_answers,
 }
 EITHER = {"endless": endless, "endless headers": endless_headers}
+
+
+def stranger(cls):
+    """Whom "elsewhere" names; cls.strangers: the connections that came."""
+    cls.strangers = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    cls.addClassCleanup(listener.close)
+
+    def take():
+        try:
+            while True:
+                cls.strangers.append(listener.accept())
+        except OSError:
+            pass
+
+    threading.Thread(target=take, daemon=True).start()
+    NOT_OPENING["elsewhere"] = raw(head(0, status="307 X", more="Location: http://127.0.0.1:%d/\r\n" % (
+        listener.getsockname()[1])))
 
 
 class HostilePeers(test_federation.CommunityStand):
@@ -135,27 +156,14 @@ class HostilePeers(test_federation.CommunityStand):
         cls.consent_proxy = proxy.Proxy("http://127.0.0.1:%d" % cls.hcm.port)
         cls.addClassCleanup(cls.consent_proxy.close)
         configuration["consent"]["directory_url"] = cls.consent_proxy.url("/consent")
-        configuration["identity"]["timeout_ms"] = TIMEOUT_MS
+        configuration["identity"].update(timeout_ms=TIMEOUT_MS, feed_url=cls.hcm_proxy.url("/pix"))
         configuration["publication"] = {"delete": "remove"}
         return configuration
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.strangers = []
-        elsewhere = socket.create_server(("127.0.0.1", 0))
-        cls.addClassCleanup(elsewhere.close)
-
-        def take():
-            try:
-                while True:
-                    cls.strangers.append(elsewhere.accept())
-            except OSError:
-                pass
-
-        threading.Thread(target=take, daemon=True).start()
-        NOT_OPENING["elsewhere"] = raw(head(0, status="307 X", more="Location: http://127.0.0.1:%d/\r\n" % (
-            elsewhere.getsockname()[1])))
+        stranger(cls)
 
     def setUp(self):
         super().setUp()
@@ -273,6 +281,49 @@ class HostilePeers(test_federation.CommunityStand):
                     self.behaves(self.hcm_proxy, "UpdateDocumentSet", behaviour, title, change)
                     support.wait_until(lambda: change().status == 200, "%s to be over" % title)
 
+    def test_iti_44(self):
+        """A feed that went wrong may be sent again, whatever became of it."""
+        adt = self.gateway.token("system", user="adt", scope="ITI-104")
+        person = {"resourceType": "Patient", "identifier": [{"system": "urn:oid:" + trust.GREEN, "value": "IHEGREEN-1001"}],
+                  "name": [{"family": "Exemple", "given": ["Camille"]}]}
+        self.endures(self.hcm_proxy, "PRPA_IN201302UV02", lambda: self.request(
+            "PUT", "/Patient?identifier=" + urllib.parse.quote("urn:oid:%s|IHEGREEN-1001" % trust.GREEN), FHIR, person, adt))
+
+    def removals(self, answered):
+        """A fresh document is removed under each behaviour; answered: of (title, behaviour, remove, name)."""
+        remover = self.gateway.token("doctor", user="doctor-1", scope="user/DocumentReference.cruds user/Binary.r")
+        for title, behaviour in {**OPENING, **NOT_OPENING, **EITHER}.items():
+            with self.subTest(title):
+                name = self.published(self.gateway, test_federation.HOME_HCM)["id"]
+                self.hcm_proxy.clear()
+                answered(title, behaviour, lambda name=name: self.request(
+                    "DELETE", "/DocumentReference/" + name, token=remover), name)
+                self.assertStatus(self.request("GET", "/DocumentReference/" + name), 404)
+        self.assertEqual(self.strangers, [])
+
+    def test_iti_62(self):
+        """What was not done is done by the next try; what was done without a word is found out."""
+        def answered(title, behaviour, remove, name):
+            if behaviour in (proxy.half_answer, trickle, shorter):
+                self.hcm_proxy.script("DeleteDocumentSet", behaviour)
+            else:
+                self.behaves(self.hcm_proxy, "DeleteDocumentSet", behaviour, title, remove)
+                support.wait_until(lambda: self.request("GET", "/DocumentReference/" + name).status == 200, title)
+            self.assertIn(remove().status, (200, 204), title)
+
+        self.removals(answered)
+
+    def test_iti_86(self):
+        """The document is gone for everybody by then, whatever becomes of its bytes (HostileDeliveries)."""
+        def answered(title, behaviour, remove, _name):
+            self.hcm_proxy.script("RemoveDocuments", behaviour)
+            answer = remove()
+            self.assertIn(answer.status, (200, 204), title)
+            self.assertEqual(self.hcm_proxy.count("RemoveDocuments"), 1, title)
+            self.assertNotIn(b"LEAK", answer.body, title)
+
+        self.removals(answered)
+
     def test_iti_38(self):
         name = self.elsewhere()["id"]
         self.endures(self.dsp_proxy, "CrossGatewayQuery", lambda: self.request("GET", "/DocumentReference/" + name), "dsp")
@@ -351,6 +402,14 @@ class HostileContent(HostilePeers):
                      "another repository", fetch, refused)
         self.changed(self.dsp_proxy, "CrossGatewayRetrieve", lambda body: body.replace(b"a letter", b"A Letter"),
                      "other bytes", fetch, refused)
+        oid = test_federation.oid_of(reference).encode()
+        for what, change in (
+                ("another document", lambda body: body.replace(oid, b"2.999.20.1.77")),
+                ("a content id that nobody has", lambda body: body.replace(b'href="cid:', b'href="cid:x')),
+                ("a content id of the message itself", lambda body: re.sub(
+                    rb'href="cid:[^"]*', b'href="cid:' + re.search(rb"Content-ID: *<([^>]*)>", body).group(1), body))):
+            self.changed(self.dsp_proxy, "CrossGatewayRetrieve", change, what, fetch, refused)
+        self.assertStatus(fetch(), 200)
         self.assertEqual(self.breaker("dsp"), 0, "it works, whatever it says")
 
     def test_documents_of_somebody_else(self):
@@ -376,6 +435,110 @@ class HostileContent(HostilePeers):
                          "patient.identifier": "urn:oid:%s|%s" % (support.AUTHORITY, self.patient),
                          "targetCommunityIdList": "urn:oid:" + test_federation.HOME_HCM})),
                      lambda response: self.assertIn(response.status, (400, 502, 504), response))
+
+
+class HostileDeliveries(test_federation.Networks):
+    """What the outbox delivers meets the same ill will, each item another: in the end all of it is done, once."""
+
+    @classmethod
+    def hcm_configuration(cls):
+        return trust.domain_configuration(cls.directory)
+
+    @classmethod
+    def hcm_entry(cls, port, **more):
+        entry = super().hcm_entry(port, timeout_ms=TIMEOUT_MS, breaker_open_ms=1, **more)
+        return dict(entry, delete_url=entry["registry_url"],
+                    repositories=[dict(entry["repositories"][0], remove_url=entry["provide_url"])])
+
+    @classmethod
+    def dsp_entry(cls, port, **more):
+        return super().dsp_entry(port, timeout_ms=TIMEOUT_MS, breaker_open_ms=1, **more)
+
+    @classmethod
+    def configuration(cls):
+        configuration = trust.trust_configuration(cls.directory, cls.hcm)
+        configuration["consent"]["care_relationships"] = ["any|any", "urn:oid:%s|any" % test_federation.HOME_DSP]
+        configuration["publication"] = {"degraded": "accept", "retry_seconds_max": 1, "delete": "remove",
+                                        "share": ["http://loinc.org|11488-4 = dsp register"]}
+        return configuration
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        stranger(cls)
+
+    def setUp(self):
+        super().setUp()
+        self.token = self.gateway.token("doctor", user="doctor-1",
+                                        scope="user/DocumentReference.cruds user/Task.rus ITI-65 ITI-67 ITI-68")
+
+    def ill(self, peer, action):
+        """By uniqueId: what happens to the message that names it, the first time."""
+        waiting, lock = {}, threading.Lock()
+
+        def behave(exchange):
+            with lock:
+                name = next((oid for oid in waiting if oid.encode() in exchange.body), None)
+                behaviour = waiting.pop(name) if name else proxy.passing
+            behaviour(exchange)
+        peer.script(action, *[behave] * 500)
+        return waiting
+
+    def publish_each(self, waiting, *titles, **more):
+        """A document for every behaviour."""
+        oids = []
+        for title, behaviour in {**OPENING, **NOT_OPENING, **EITHER}.items():
+            if titles and title not in titles:
+                continue
+            oid = support.fresh_oid(1)
+            waiting[oid] = behaviour
+            oids.append(self.publish(self.gateway, b"a letter", oid, **more))
+        return oids
+
+    def tasks(self, status):
+        found = self.get("Task?status=" + status).json()
+        return [entry["resource"] for entry in found.get("entry", []) if entry["search"]["mode"] == "match"]
+
+    def retry_failed(self):
+        failed = self.tasks("failed")
+        for each in failed:
+            self.assertStatus(support.request("POST", "%s/Task/%s/$retry" % (self.gateway.base, each["id"]),
+                                              support.bearer(self.token)), 200)
+        return len(failed)
+
+    def test_iti_42(self):
+        """Who says that it is our fault is believed, until a person says otherwise."""
+        waiting = self.ill(self.dsp_proxy, "RegisterDocumentSet-b")
+        oids = self.publish_each(waiting, category=[{"coding": [{"system": "http://loinc.org", "code": "11488-4",
+                                                                 "display": "Consult note"}]}])
+
+        def there():
+            return sorted(test_federation.oid_of(each) for each in test_federation.matches(self.feeder.find(**{
+                "patient.identifier": "urn:oid:%s|%s" % (support.AUTHORITY, self.patient), "_count": 100}).json()))
+
+        def wait_for(count):
+            support.wait_until(lambda: len(there()) >= count and not self.tasks("requested,in-progress"),
+                               lambda: "only %d are there" % len(there()))
+            self.assertEqual(len(there()), count)
+        wait_for(len(oids) - 1)
+        self.assertEqual(self.retry_failed(), 1)
+        wait_for(len(oids))
+        self.assertEqual((there(), waiting, self.strangers), (sorted(oids), {}, []))
+
+    def test_iti_86(self):
+        waiting = self.ill(self.hcm_proxy, "RemoveDocuments")
+        oids = self.publish_each(waiting, "lost", "half", "page", "garbage", "elsewhere", "fault of the sender")
+        for each in test_federation.matches(self.find(_count=100)):
+            self.assertIn(support.request("DELETE", self.gateway.base + "/DocumentReference/" + each["id"],
+                                          support.bearer(self.token)).status, (200, 202, 204))
+
+        def left():
+            return [oid for oid in oids if b"a letter" in chaos.ask(
+                self.hcm.repository_url, xds.RETRIEVE, xds.retrieve((support.REPOSITORY, oid))).response.body]
+        support.wait_until(lambda: not self.tasks("requested,in-progress"), "what can be done to be done")
+        self.assertLessEqual(self.retry_failed(), 1)  # a fault of the sender's, unless it was sent at once
+        support.wait_until(lambda: not left(), lambda: "the bytes of %d to be removed" % len(left()))
+        self.assertEqual((waiting, self.strangers), ({}, []))
 
 
 for each in [name for name in dir(HostilePeers) if name.startswith("test_iti") or name == "test_consent_directory"]:
