@@ -161,18 +161,39 @@ static bool servers_close(const struct servers *servers, uint64_t grace_ms)
 	return is_closed && ending.is_closed;
 }
 
-static void reload_failed(const struct outcome *outcome)
+static void reload_failed(const char *state, const struct outcome *outcome)
 {
 	for (size_t i = 0; i < outcome->count; i++)
-		LOG(ERROR, LOG_CONFIG_RELOAD, NULL, LOG_C("state", "the old configuration stays"),
-		    LOG_C("path", outcome->issues[i].path), LOG_C("text", outcome->issues[i].text));
+		LOG(ERROR, LOG_CONFIG_RELOAD, NULL, LOG_C("state", state), LOG_C("path", outcome->issues[i].path),
+		    LOG_C("text", outcome->issues[i].text));
 	if (outcome->lost_count)
-		LOG(ERROR, LOG_CONFIG_RELOAD, NULL, LOG_C("state", "the old configuration stays"),
+		LOG(ERROR, LOG_CONFIG_RELOAD, NULL, LOG_C("state", state),
 		    LOG_NUMBER("more_faults", outcome->lost_count));
+}
+
+/* The names of the files do not change by a reload; what they hold does, when a certificate was renewed. */
+static void certificates_renew(const struct servers *servers)
+{
+	static const char *const renewed = "new connections are shown the renewed certificate";
+	static const char *const stays = "the old certificate stays";
+	struct outcome outcome;
+	bool is_new;
+
+	outcome_init(&outcome);
+	if (!fhir_server_tls_renew(servers->fhir, &is_new, &outcome))
+		reload_failed(stays, &outcome);
+	else if (is_new)
+		LOG(INFO, LOG_CONFIG_RELOAD, NULL, LOG_C("state", renewed), LOG_C("server", "gateway"));
+	outcome_init(&outcome);
+	if (!community_server_tls_renew(servers->community, &is_new, &outcome))
+		reload_failed(stays, &outcome);
+	else if (is_new)
+		LOG(INFO, LOG_CONFIG_RELOAD, NULL, LOG_C("state", renewed), LOG_C("server", "community"));
 }
 
 struct reloading {
 	struct tenants *tenants;
+	const struct servers *servers;
 	const char *path;
 };
 
@@ -182,9 +203,10 @@ static void reload(void *ctx)
 	struct tenants_change change;
 	struct outcome outcome;
 
+	certificates_renew(reloading->servers);
 	outcome_init(&outcome);
 	if (!tenants_reload(reloading->tenants, reloading->path, &change, &outcome)) {
-		reload_failed(&outcome);
+		reload_failed("the old configuration stays", &outcome);
 		tenants_change_free(&change);
 		return;
 	}
@@ -200,8 +222,8 @@ static void reload(void *ctx)
 static int tenants_serve(struct tenants *tenants, const struct config_set *configs,
 			 const struct server_command_options *options)
 {
-	struct reloading reloading = { tenants, options->config_path };
 	struct servers servers;
+	struct reloading reloading = { tenants, &servers, options->config_path };
 	struct outcome outcome;
 	bool has_begun;
 	bool closed;

@@ -336,6 +336,12 @@ bool community_server_open(struct tenants *tenants, struct community_server **se
 	return true;
 }
 
+bool community_server_tls_renew(struct community_server *server, bool *is_new, struct outcome *outcome)
+{
+	*is_new = false;
+	return !server || soap_server_tls_renew(server->soap, is_new, outcome);
+}
+
 bool community_server_close(struct community_server *server, uint64_t grace_ms)
 {
 	if (!server)

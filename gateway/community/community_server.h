@@ -18,6 +18,10 @@ extern const struct tenant_part community_part;
 bool community_server_open(struct tenants *tenants, struct community_server **server,
 			   struct outcome *outcome) MUST_CHECK;
 
+/* Takes the certificate files as they are now, for new connections. *is_new: they were others before. False with issues:
+ * what was in use stays in use. NULL is allowed. */
+bool community_server_tls_renew(struct community_server *server, bool *is_new, struct outcome *outcome) MUST_CHECK;
+
 /* False when requests were still under way after grace_ms: then nothing was freed and the process should end. NULL is
  * allowed. */
 bool community_server_close(struct community_server *server, uint64_t grace_ms);

@@ -59,14 +59,17 @@ void connection_peer(struct MHD_Connection *mhd, char peer[PEER_SIZE])
 static void begin_tls(struct connection *connection, struct MHD_Connection *mhd)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	const struct http_server *server = connection->server;
+	struct http_server *server = connection->server;
 
+	pthread_mutex_lock(&server->connections_lock);
+	connection->identity = tls_identity_keep(server->identity);
+	pthread_mutex_unlock(&server->connections_lock);
 	connection->tls = info->tls_session;
 	connection->tls_context = (struct tls_context) { .server = server->options.name,
 							 .untrusted = server->handlers.untrusted,
 							 .ctx = server->handlers.ctx };
 	connection_peer(mhd, connection->tls_context.peer);
-	tls_begin(connection->tls, server->options.tls.client, &connection->tls_context);
+	tls_begin(connection->tls, server->options.tls.client, connection->identity, &connection->tls_context);
 }
 
 void connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
@@ -80,6 +83,7 @@ void connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_cont
 			return;
 		connection_remove(server, connection);
 		pthread_mutex_destroy(&connection->lock);
+		tls_identity_release(connection->identity);
 		free(connection->tls_context.certificate);
 		free(connection);
 		*socket_context = NULL;

@@ -28,10 +28,9 @@ struct connection {
 	struct connection *previous;
 	int descriptor;
 	gnutls_session_t tls;           /* NULL: plain HTTP */
+	struct tls_identity *identity;  /* that it was shown: owned; NULL: plain HTTP */
 	struct tls_context tls_context; /* of a TLS connection; its certificate is ours to free */
-	struct tls_certificate
-		*certificate; /* the client's, read at the first request; NULL: none yet, or none at all */
-	pthread_mutex_t lock; /* guards what follows: polling thread and watcher */
+	pthread_mutex_t lock;           /* guards what follows: polling thread and watcher */
 	enum connection_phase phase;
 	uint64_t since_ms;
 	uint64_t bytes;   /* of the body so far; or acknowledged by the client when the phase began */
@@ -92,6 +91,7 @@ struct http_server {
 	struct watch watch;
 	uint16_t port;
 	bool is_tls;
+	struct tls_identity *identity; /* for new connections; NULL: plain HTTP. Under connections_lock */
 	_Atomic unsigned exchange_count;
 	_Atomic unsigned work_count; /* connections that are suspended or about to be */
 	_Atomic bool stopping;       /* answers close their connections */

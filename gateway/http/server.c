@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gnutls/abstract.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -329,16 +330,36 @@ static uint16_t port_of(int descriptor)
 	return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
-/* certificates is empty for plain HTTP. */
-static struct MHD_Daemon *start_daemon(struct http_server *server, int listener, struct MHD_OptionItem *certificates)
+/* libmicrohttpd wants to know beforehand where certificates come from. Ours come with each connection (tls_begin), so that
+ * they can be renewed; who should ever get here without is shown none. */
+static int no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
+			  const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **certificates,
+			  unsigned *certificate_count, gnutls_privkey_t *key)
+{
+	(void)session;
+	(void)authorities;
+	(void)authority_count;
+	(void)algorithms;
+	(void)algorithm_count;
+	(void)certificates;
+	(void)certificate_count;
+	(void)key;
+	return -1;
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server, int listener)
 {
 	const struct server_options *options = &server->options;
 	unsigned idle_s = (unsigned)((options->keep_alive_ms + 999) / 1000);
 	unsigned threads = options->polling_threads;
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	struct MHD_OptionItem pool[] = {
+		{ threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL },
+		{ MHD_OPTION_END, 0, NULL },
+	};
 
 	return MHD_start_daemon(server->is_tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, server,
-				MHD_OPTION_EXTERNAL_LOGGER, on_library_message, server, MHD_OPTION_ARRAY, certificates,
+				MHD_OPTION_EXTERNAL_LOGGER, on_library_message, server, MHD_OPTION_ARRAY, pool,
 				MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
 				options->connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 				options->connections_per_address_max, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
@@ -346,51 +367,47 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int listener,
 				MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_NOTIFY_CONNECTION,
 				connection_notify, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
 				MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
-				threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads, MHD_OPTION_END);
+				server->is_tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, no_certificate,
+				MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_END);
 }
 
-/* libmicrohttpd takes pointers to non-const and does not write to them. */
-static void *option_text(struct str text)
-{
-	union {
-		const char *in;
-		void *out;
-	} data = { .in = text.data };
-
-	return data.out;
-}
-
-/* Starts with the certificates in memory only for as long as libmicrohttpd reads them. */
 static bool start_listening(struct http_server *server, int listener, struct outcome *outcome)
 {
-	struct MHD_OptionItem certificates[5] = { { MHD_OPTION_END, 0, NULL } };
-	struct tls_texts texts = { 0 };
-	size_t count = 0;
-
 	if (server->is_tls) {
-		if (!tls_texts_read(&server->options.tls, &texts, outcome)) {
-			tls_texts_wipe(&texts);
+		server->identity = tls_identity_read(&server->options.tls, outcome);
+		if (!server->identity)
 			return false;
-		}
-		certificates[count++] =
-			(struct MHD_OptionItem) { MHD_OPTION_HTTPS_MEM_CERT, 0, option_text(texts.certificate) };
-		certificates[count++] = (struct MHD_OptionItem) { MHD_OPTION_HTTPS_MEM_KEY, 0, option_text(texts.key) };
-		certificates[count++] =
-			(struct MHD_OptionItem) { MHD_OPTION_HTTPS_PRIORITIES, 0, option_text(STR(TLS_PRIORITIES)) };
-		if (texts.client_ca.data)
-			certificates[count++] =
-				(struct MHD_OptionItem) { MHD_OPTION_HTTPS_MEM_TRUST, 0, option_text(texts.client_ca) };
-		certificates[count] = (struct MHD_OptionItem) { MHD_OPTION_END, 0, NULL };
 	}
-	server->daemon = start_daemon(server, listener, certificates);
-	tls_texts_wipe(&texts);
+	server->daemon = start_daemon(server, listener);
 	return server->daemon != NULL;
+}
+
+bool server_tls_renew(struct http_server *server, bool *is_new, struct outcome *outcome)
+{
+	struct tls_identity *read;
+	struct tls_identity *old;
+
+	*is_new = false;
+	if (!server->is_tls)
+		return true;
+	read = tls_identity_read(&server->options.tls, outcome);
+	if (!read)
+		return false;
+	/* Only this function changes it, and nobody calls it twice at once. */
+	*is_new = !tls_identity_same(read, server->identity);
+	pthread_mutex_lock(&server->connections_lock);
+	old = server->identity;
+	server->identity = read;
+	pthread_mutex_unlock(&server->connections_lock);
+	tls_identity_release(old);
+	return true;
 }
 
 static void server_free(struct http_server *server)
 {
 	pthread_cond_destroy(&server->watcher_wake);
 	pthread_mutex_destroy(&server->connections_lock);
+	tls_identity_release(server->identity);
 	free(server);
 }
 

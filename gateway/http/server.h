@@ -9,7 +9,7 @@
 struct http_server;
 
 /* TLS of a listener: 1.2 and 1.3 with the suites of RFC 9325 (BCP 195), no resumption, no early data, no renegotiation,
- * no compression. The files are PEM and read once, when the server opens. */
+ * no compression. The files are PEM, read when the server opens and by server_tls_renew. */
 enum tls_client { TLS_CLIENT_NONE, TLS_CLIENT_OPTIONAL, TLS_CLIENT_REQUIRED };
 struct server_tls {
 	const char *certificate_file; /* the server's, then those that lead to its root; NULL or "": plain HTTP */
@@ -80,8 +80,11 @@ bool server_tls_check(const struct server_tls *tls, struct outcome *outcome) MUS
 struct http_server *server_open(const struct server_options *options, const struct server_handlers *handlers,
 				struct outcome *outcome) MUST_CHECK;
 
-/* The port it listens on. */
-uint16_t server_port(const struct http_server *server);
+/* Reads the files of its TLS again, for connections from now on. *is_new: they held something else before. False with
+ * issues: what was in use stays in use. Not to be called on two threads at once. */
+bool server_tls_renew(struct http_server *server, bool *is_new, struct outcome *outcome) MUST_CHECK;
+
+uint16_t server_port(const struct http_server *server); /* that it listens on */
 
 struct server_counts {
 	unsigned connections;

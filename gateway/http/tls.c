@@ -1,6 +1,8 @@
 #include "gateway/http/tls.h"
 
+#include <gnutls/crypto.h>
 #include <gnutls/x509.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "gateway/run/file.h"
@@ -22,70 +24,137 @@ static gnutls_datum_t datum_of(struct str text)
 	return (gnutls_datum_t) { data.out, (unsigned)text.size };
 }
 
-/* libmicrohttpd says only that it could not start; here the operator reads which file is wrong. */
-static bool texts_check(const struct server_tls *tls, const struct tls_texts *texts, struct outcome *outcome)
+/* The files of a listener as text: PEM. */
+struct texts {
+	struct str certificate;
+	struct str key;
+	struct str client_ca; /* absent unless clients are asked for certificates */
+};
+
+struct tls_identity {
+	gnutls_certificate_credentials_t credentials;
+	unsigned char mark[SHA256_BYTES]; /* of the texts it was made of */
+	_Atomic unsigned owners;
+};
+
+static bool texts_read(const struct server_tls *tls, struct arena *arena, struct texts *texts, struct outcome *outcome)
+{
+	return file_read(tls->certificate_file, FILE_BYTES_MAX, arena, &texts->certificate, outcome) &&
+	       file_read(tls->key_file, FILE_BYTES_MAX, arena, &texts->key, outcome) &&
+	       (tls->client == TLS_CLIENT_NONE ||
+		file_read(tls->client_ca_file, FILE_BYTES_MAX, arena, &texts->client_ca, outcome));
+}
+
+static void text_wipe(struct str text)
+{
+	gnutls_datum_t data = datum_of(text);
+
+	if (data.data)
+		explicit_bzero(data.data, data.size);
+}
+
+static bool out_of_memory(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+}
+
+static bool texts_mark(const struct texts *texts, unsigned char mark[SHA256_BYTES])
+{
+	const struct str all[] = { texts->certificate, texts->key, texts->client_ca };
+	gnutls_hash_hd_t hash;
+	bool good = true;
+
+	if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) != GNUTLS_E_SUCCESS)
+		return false;
+	for (size_t i = 0; i < COUNT_OF(all) && good; i++)
+		good = gnutls_hash(hash, &all[i].size, sizeof(all[i].size)) == GNUTLS_E_SUCCESS &&
+		       (all[i].size == 0 || gnutls_hash(hash, all[i].data, all[i].size) == GNUTLS_E_SUCCESS);
+	gnutls_hash_deinit(hash, mark);
+	return good;
+}
+
+/* The operator reads which file is wrong. */
+static bool texts_take(const struct server_tls *tls, const struct texts *texts, struct tls_identity *identity,
+		       struct outcome *outcome)
 {
 	gnutls_datum_t certificate = datum_of(texts->certificate);
 	gnutls_datum_t key = datum_of(texts->key);
 	gnutls_datum_t client_ca = datum_of(texts->client_ca);
-	gnutls_certificate_credentials_t credentials;
-	bool good = false;
-
-	if (gnutls_certificate_allocate_credentials(&credentials) != GNUTLS_E_SUCCESS)
-		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
-	int code = gnutls_certificate_set_x509_key_mem(credentials, &certificate, &key, GNUTLS_X509_FMT_PEM);
+	int code = gnutls_certificate_set_x509_key_mem(identity->credentials, &certificate, &key, GNUTLS_X509_FMT_PEM);
 
 	if (code < 0)
-		outcome_add(outcome, ERR_VALUE_INVALID, "tls",
-			    "%s and %s cannot be used (%s): name a PEM certificate and its own PEM private key.",
-			    tls->certificate_file, tls->key_file, gnutls_strerror(code));
-	else if (client_ca.data &&
-		 gnutls_certificate_set_x509_trust_mem(credentials, &client_ca, GNUTLS_X509_FMT_PEM) <= 0)
-		outcome_add(outcome, ERR_VALUE_INVALID, "tls", "%s has no certificate in it: name a PEM file.",
-			    tls->client_ca_file);
-	else
-		good = true;
-	gnutls_certificate_free_credentials(credentials);
-	return good;
+		return outcome_add(outcome, ERR_VALUE_INVALID, "tls",
+				   "%s and %s cannot be used (%s): name a PEM certificate and its own PEM private key.",
+				   tls->certificate_file, tls->key_file, gnutls_strerror(code));
+	if (client_ca.data &&
+	    gnutls_certificate_set_x509_trust_mem(identity->credentials, &client_ca, GNUTLS_X509_FMT_PEM) <= 0)
+		return outcome_add(outcome, ERR_VALUE_INVALID, "tls", "%s has no certificate in it: name a PEM file.",
+				   tls->client_ca_file);
+	return texts_mark(texts, identity->mark) || out_of_memory(outcome);
 }
 
-bool tls_texts_read(const struct server_tls *tls, struct tls_texts *texts, struct outcome *outcome)
+static struct tls_identity *identity_new(void)
 {
-	*texts = (struct tls_texts) { .arena = arena_new(TEXTS_BYTES_MAX) };
-	if (!texts->arena)
-		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
-	if (!file_read(tls->certificate_file, FILE_BYTES_MAX, texts->arena, &texts->certificate, outcome) ||
-	    !file_read(tls->key_file, FILE_BYTES_MAX, texts->arena, &texts->key, outcome))
-		return false;
-	if (tls->client != TLS_CLIENT_NONE &&
-	    !file_read(tls->client_ca_file, FILE_BYTES_MAX, texts->arena, &texts->client_ca, outcome))
-		return false;
-	return texts_check(tls, texts, outcome);
+	struct tls_identity *identity = calloc(1, sizeof(*identity));
+
+	if (!identity)
+		return NULL;
+	identity->owners = 1;
+	if (gnutls_certificate_allocate_credentials(&identity->credentials) == GNUTLS_E_SUCCESS)
+		return identity;
+	free(identity);
+	return NULL;
+}
+
+struct tls_identity *tls_identity_read(const struct server_tls *tls, struct outcome *outcome)
+{
+	struct arena *arena = arena_new(TEXTS_BYTES_MAX);
+	struct tls_identity *identity = arena ? identity_new() : NULL;
+	struct texts texts = { 0 };
+	bool ok;
+
+	if (!identity) {
+		arena_free(arena);
+		out_of_memory(outcome);
+		return NULL;
+	}
+	ok = texts_read(tls, arena, &texts, outcome) && texts_take(tls, &texts, identity, outcome);
+	text_wipe(texts.key);
+	arena_free(arena);
+	if (ok)
+		return identity;
+	tls_identity_release(identity);
+	return NULL;
+}
+
+struct tls_identity *tls_identity_keep(struct tls_identity *identity)
+{
+	atomic_fetch_add(&identity->owners, 1);
+	return identity;
+}
+
+void tls_identity_release(struct tls_identity *identity)
+{
+	if (!identity || atomic_fetch_sub(&identity->owners, 1) > 1)
+		return;
+	gnutls_certificate_free_credentials(identity->credentials);
+	free(identity);
+}
+
+bool tls_identity_same(const struct tls_identity *a, const struct tls_identity *b)
+{
+	return memcmp(a->mark, b->mark, sizeof(a->mark)) == 0;
 }
 
 bool server_tls_check(const struct server_tls *tls, struct outcome *outcome)
 {
-	struct tls_texts texts;
-	bool ok;
+	struct tls_identity *identity;
 
 	if (!tls->certificate_file || !tls->certificate_file[0])
 		return true;
-	ok = tls_texts_read(tls, &texts, outcome);
-	tls_texts_wipe(&texts);
-	return ok;
-}
-
-void tls_texts_wipe(struct tls_texts *texts)
-{
-	union {
-		const char *in;
-		char *out;
-	} key = { .in = texts->key.data };
-
-	if (key.out)
-		explicit_bzero(key.out, texts->key.size);
-	arena_free(texts->arena);
-	*texts = (struct tls_texts) { 0 };
+	identity = tls_identity_read(tls, outcome);
+	tls_identity_release(identity);
+	return identity != NULL;
 }
 
 /* A NUL in a name means one thing to who reads to the end and another to who does not. Strings of 16 and 32 bits a
@@ -200,8 +269,11 @@ static int client_verify(gnutls_session_t session)
 	return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-void tls_begin(gnutls_session_t session, enum tls_client client, struct tls_context *context)
+void tls_begin(gnutls_session_t session, enum tls_client client, const struct tls_identity *identity,
+	       struct tls_context *context)
 {
+	/* In the place of libmicrohttpd's, which have no certificate: without memory the handshake fails. */
+	(void)gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, identity->credentials);
 	gnutls_handshake_set_max_packet_length(session, HANDSHAKE_BYTES_MAX);
 	gnutls_certificate_server_set_request(session, client == TLS_CLIENT_REQUIRED   ? GNUTLS_CERT_REQUIRE
 						       : client == TLS_CLIENT_OPTIONAL ? GNUTLS_CERT_REQUEST

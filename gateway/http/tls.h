@@ -14,18 +14,19 @@
 
 #define PEER_SIZE 64 /* the client's address in words */
 
-/* The files of a listener as libmicrohttpd wants them: NUL-terminated PEM. */
-struct tls_texts {
-	struct arena *arena;
-	struct str certificate;
-	struct str key;
-	struct str client_ca; /* absent unless clients are asked for certificates */
-};
+/* The server's certificate and key, and the authorities of its clients', as the files were when they were read. */
+struct tls_identity;
 
-/* Reads the files and makes sure that they can be used together. Followed by tls_texts_wipe in either case.
- * Errors: ERR_STORAGE, ERR_VALUE_INVALID. */
-bool tls_texts_read(const struct server_tls *tls, struct tls_texts *texts, struct outcome *outcome) MUST_CHECK;
-void tls_texts_wipe(struct tls_texts *texts);
+/* Reads the files and makes sure that they can be used together. The caller owns it once. NULL with an issue:
+ * ERR_STORAGE, ERR_VALUE_INVALID, ERR_NO_MEMORY. */
+struct tls_identity *tls_identity_read(const struct server_tls *tls, struct outcome *outcome) MUST_CHECK;
+
+/* One owner more, which may be on any thread; and one less, NULL allowed. */
+struct tls_identity *tls_identity_keep(struct tls_identity *identity);
+void tls_identity_release(struct tls_identity *identity);
+
+/* Whether both were made of the same files' content. */
+bool tls_identity_same(const struct tls_identity *a, const struct tls_identity *b);
 
 /* The client's certificate in words; free() it. */
 struct tls_certificate {
@@ -33,8 +34,8 @@ struct tls_certificate {
 	char names[]; /* subject, NUL, issuer, NUL */
 };
 
-/* A connection begins: asks for a certificate as configured, and has it verified in the handshake. context must be
- * valid as long as the session. */
+/* A connection begins: shows this identity, asks for a certificate as configured, and has it verified in the handshake.
+ * identity and context must be valid as long as the session. */
 struct tls_context {
 	const char *server; /* its name in the log */
 	char peer[PEER_SIZE];
@@ -42,7 +43,8 @@ struct tls_context {
 	void *ctx;
 	struct tls_certificate *certificate; /* verified; NULL: none was shown */
 };
-void tls_begin(gnutls_session_t session, enum tls_client client, struct tls_context *context);
+void tls_begin(gnutls_session_t session, enum tls_client client, const struct tls_identity *identity,
+	       struct tls_context *context);
 
 struct tls_certificate *tls_certificate_copy(const struct tls_certificate *certificate);
 

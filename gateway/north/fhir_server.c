@@ -370,6 +370,11 @@ bool fhir_server_open(struct tenants *tenants, struct fhir_server **server, stru
 	return true;
 }
 
+bool fhir_server_tls_renew(struct fhir_server *server, bool *is_new, struct outcome *outcome)
+{
+	return server_tls_renew(server->http, is_new, outcome);
+}
+
 bool fhir_server_close(struct fhir_server *server)
 {
 	if (!server)

@@ -371,6 +371,11 @@ uint16_t soap_server_port(const struct soap_server *server)
 	return server_port(server->http);
 }
 
+bool soap_server_tls_renew(struct soap_server *server, bool *is_new, struct outcome *outcome)
+{
+	return server_tls_renew(server->http, is_new, outcome);
+}
+
 bool soap_server_close(struct soap_server *server, uint64_t grace_ms)
 {
 	if (!server)

@@ -74,6 +74,8 @@ struct soap_server_options {
 /* Serves from now on. options and what they point to are borrowed, options itself is copied. NULL after an error. */
 struct soap_server *soap_server_open(const struct soap_server_options *options, struct outcome *outcome) MUST_CHECK;
 uint16_t soap_server_port(const struct soap_server *server);
+/* server_tls_renew of its HTTP server. */
+bool soap_server_tls_renew(struct soap_server *server, bool *is_new, struct outcome *outcome) MUST_CHECK;
 /* Like server_close: false when requests are still under way, then nothing was freed. NULL is allowed. */
 bool soap_server_close(struct soap_server *server, uint64_t grace_ms);
 

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -10,6 +11,8 @@ import threading
 import unittest
 
 import certificates
+import inward
+import saml
 import support
 
 
@@ -240,6 +243,108 @@ class Tls(unittest.TestCase):
         one = METADATA.replace(b"Connection: close\r\n", b"")
         answer = self.ask(self.strict, self.client, text=one * 20 + METADATA)
         self.assertEqual(answer.count(b"HTTP/1.1 200 OK"), 21)
+
+
+class Renewed(unittest.TestCase):
+    """Certificates that were renewed under the same names (as certbot does), on both listeners."""
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="passerelle-tls-")
+        self.addCleanup(shutil.rmtree, self.directory, True)
+        self.first = self.authority("first")
+        self.second = self.authority("second")
+        self.server = self.first.issue("server")
+        shutil.copy(self.first.certificate, self.path("clients.pem"))
+        tls = {"certificate_file": self.server.certificate, "key_file": self.server.key,
+               "client_ca_file": self.path("clients.pem"), "client_certificate": "optional"}
+        port = support.free_port()
+        trusted = saml.Issuer(self.directory, "urn:tests:sts", inward.AUDIENCE)
+        nobody = {"name": "hcm", "registry_url": "http://127.0.0.1:1/", "provide_url": "http://127.0.0.1:1/",
+                  "repositories": [{"unique_id": support.REPOSITORY, "url": "http://127.0.0.1:1/"}]}
+        self.gateway = support.Gateway(self.directory, [nobody], tls=tls, community={
+            "listen": {"port": port}, "tls": tls, "home_community_id": inward.HOME[len("urn:oid:"):],
+            "xua": {"issuers": [{"issuer": trusted.name, "certificate_file": trusted.identity.certificate}],
+                    "audiences": [inward.AUDIENCE]}})
+        self.addCleanup(self.gateway.kill)
+        self.ports = (self.gateway.port, port)
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def authority(self, name):
+        os.mkdir(self.path(name))
+        return certificates.Authority(self.path(name), name)
+
+    def put(self, **files):
+        """Each with another file in its place, as who renews them does it."""
+        for name, source in files.items():
+            shutil.copy(source, self.path("renewed"))
+            os.rename(self.path("renewed"), {"certificate": self.server.certificate, "key": self.server.key,
+                                             "clients": self.path("clients.pem")}[name])
+
+    def reload(self):
+        """What the gateway says of it, to its last line."""
+        def lines():
+            return [json.loads(line) for line in self.gateway.log().split("\n") if '"config.reload"' in line]
+        before = len(lines())
+        self.gateway.process.send_signal(signal.SIGHUP)
+        support.wait_until(lambda: "configuration" in lines()[-1]["state"] if len(lines()) > before else False, "the reload")
+        told = lines()[before:]
+        self.assertEqual(told[-1]["state"], "the new configuration holds")
+        return told[:-1]
+
+    def shown(self, authority, client=None):
+        """Whether each listener answers one who trusts this authority alone."""
+        for port in self.ports:
+            try:
+                answer = exchange(connect(port, context_for(authority.certificate, client)), METADATA)
+            except (ssl.SSLError, ConnectionError):
+                answer = b""
+            yield answer.startswith(b"HTTP/1.1 ")
+
+    def assertShown(self, authority, other, **more):
+        self.assertEqual(list(self.shown(authority, **more)), [True, True])
+        self.assertEqual(list(self.shown(other, **more)), [False, False])
+
+    def test_new_connections_are_shown_the_renewed_certificate(self):
+        self.assertShown(self.first, self.second)
+        begun = connect(self.gateway.port, context_for(self.first.certificate))
+        renewed = self.second.issue("server")
+        self.put(certificate=renewed.certificate, key=renewed.key)
+        self.assertShown(self.first, self.second)
+        self.assertEqual([(line["state"], line["server"]) for line in self.reload()],
+                         [("new connections are shown the renewed certificate", "gateway"),
+                          ("new connections are shown the renewed certificate", "community")])
+        self.assertShown(self.second, self.first)
+        self.assertEqual(exchange(begun, METADATA)[:15], b"HTTP/1.1 200 OK")
+        self.assertEqual(self.reload(), [])
+        self.assertShown(self.second, self.first)
+        self.gateway.stop()
+
+    def test_a_pair_that_does_not_fit_leaves_the_old_in_use(self):
+        renewed = self.second.issue("server")
+        self.put(certificate=renewed.certificate)
+        for line in self.reload():
+            self.assertEqual(line["state"], "the old certificate stays")
+            self.assertIn("its own PEM private key", line["text"])
+        self.assertShown(self.first, self.second)
+        os.unlink(self.server.key)
+        told = self.reload()
+        self.assertEqual([line["state"] for line in told], ["the old certificate stays"] * 2)
+        self.assertIn(self.server.key, told[0]["text"])
+        self.assertShown(self.first, self.second)
+        self.put(key=renewed.key)
+        self.assertEqual(len(self.reload()), 2)
+        self.assertShown(self.second, self.first)
+        self.gateway.stop()
+
+    def test_the_authorities_of_clients_are_renewed_as_well(self):
+        old, new = (authority.client("client") for authority in (self.first, self.second))
+        self.assertEqual(list(self.shown(self.first, old)) + list(self.shown(self.first, new)), [True, True, False, False])
+        self.put(clients=self.second.certificate)
+        self.assertEqual(len(self.reload()), 2)
+        self.assertEqual(list(self.shown(self.first, old)) + list(self.shown(self.first, new)), [False, False, True, True])
+        self.gateway.stop()
 
 
 class Southbound(unittest.TestCase):
