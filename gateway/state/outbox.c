@@ -152,17 +152,12 @@ void outbox_close(struct outbox *outbox)
 	free(outbox);
 }
 
-void outbox_ring(struct outbox *outbox)
+void outbox_wake(struct outbox *outbox)
 {
 	pthread_mutex_lock(&outbox->shared->lock);
 	outbox->shared->rings++;
 	pthread_cond_broadcast(&outbox->shared->rung);
 	pthread_mutex_unlock(&outbox->shared->lock);
-}
-
-void outbox_wake(struct outbox *outbox)
-{
-	outbox_ring(outbox);
 }
 
 void outbox_wait(struct outbox *outbox, uint64_t *seen, uint64_t wait_ms)

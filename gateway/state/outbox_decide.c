@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "gateway/state/outbox_manage.h"
+#include "gateway/state/outbox_lease.h"
 #include "gateway/state/outbox_line.h"
 #include "gateway/state/outbox_usage.h"
 
@@ -58,7 +59,7 @@ static bool decide(struct deciding *deciding, sql_work work, struct outcome *out
 {
 	if (!sql_write(&deciding->outbox->shared->store, work, deciding, outcome))
 		return false;
-	outbox_ring(deciding->outbox);
+	outbox_wake(deciding->outbox);
 	return true;
 }
 

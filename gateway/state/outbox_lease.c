@@ -280,7 +280,7 @@ static enum outbox_done end(struct ending *ending, struct outcome *outcome)
 	if (!sql_write(&ending->outbox->shared->store, end_work, ending, outcome))
 		return OUTBOX_DONE_FAILED;
 	if (ending->done == OUTBOX_DONE)
-		outbox_ring(ending->outbox);
+		outbox_wake(ending->outbox);
 	return ending->done;
 }
 

@@ -53,7 +53,7 @@ enum outbox_done outbox_give_back(struct outbox *outbox, const struct outbox_cla
  * wait a second or so at most. */
 void outbox_wait(struct outbox *outbox, uint64_t *seen, uint64_t wait_ms);
 
-/* Ends the waits that are under way: for whoever stops the waiting threads. */
+/* Ends the waits that are under way: something may be due that was not before, or the waiting threads are to stop. */
 void outbox_wake(struct outbox *outbox);
 
 #endif

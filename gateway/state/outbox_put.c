@@ -192,7 +192,7 @@ bool outbox_put(struct outbox *outbox, const struct outbox_new *item, char id[OU
 	putting.id = str_from_c(id);
 	if (!sql_write(&outbox->shared->store, put_work, &putting, outcome))
 		return false;
-	outbox_ring(outbox);
+	outbox_wake(outbox);
 	return true;
 }
 
@@ -266,7 +266,7 @@ enum outbox_done outbox_rework(struct outbox *outbox, const struct outbox_claim 
 	    !sql_write(&outbox->shared->store, rework_work, &reworking, outcome))
 		return OUTBOX_DONE_FAILED;
 	if (reworking.done == OUTBOX_DONE)
-		outbox_ring(outbox);
+		outbox_wake(outbox);
 	return reworking.done;
 }
 

@@ -30,9 +30,6 @@ struct outbox {
 	struct str owner;
 };
 
-/* Something may be due that was not before. */
-void outbox_ring(struct outbox *outbox);
-
 /* A name under each key of the vault, the one that writes first. */
 struct outbox_hashes {
 	unsigned char hashes[VAULT_KEYS_MAX][VAULT_NAME_BYTES];

@@ -230,7 +230,18 @@ static char *translate(const char *sql)
 	return text;
 }
 
-/* The number of the prepared statement; -1 when it could not be. */
+/* What is prepared is for the next time: when there is no room for more, it is begun anew. */
+static bool statements_forget(struct pg_connection *connection, struct outcome *outcome)
+{
+	PGresult *result = pg_execute(connection, "DEALLOCATE ALL", outcome);
+
+	PQclear(result);
+	while (result && connection->statement_count > 0)
+		free(connection->statements[--connection->statement_count]);
+	return result != NULL;
+}
+
+/* The number of the prepared statement; -1, with an issue and trouble, when it could not be. */
 static int statement_find(struct pg_connection *connection, const char *sql, const struct parameters *parameters,
 			  struct outcome *outcome)
 {
@@ -240,7 +251,7 @@ static int statement_find(struct pg_connection *connection, const char *sql, con
 		if (strcmp(connection->statements[i], sql) == 0)
 			return (int)i;
 	}
-	if (connection->statement_count == COUNT_OF(connection->statements))
+	if (connection->statement_count == COUNT_OF(connection->statements) && !statements_forget(connection, outcome))
 		return -1;
 	char *kept = strdup(sql);
 	char *text = translate(sql);

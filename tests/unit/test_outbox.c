@@ -911,6 +911,30 @@ static void test_list__finds_by_patient_name_and_state(void **state)
 	assert_true(str_equal(counts[2].target, STR("other")));
 }
 
+/* More than a connection keeps statements for. */
+static void test_list__asks_in_as_many_ways_as_there_are(void **state)
+{
+	struct stand *stand = *state;
+	const char *id = put_with(stand, "a", "hcm", "d1", NULL);
+
+	for (unsigned states = 0; states < 1 << OUTBOX_STATES; states++) {
+		for (unsigned way = 0; way < 8; way++) {
+			struct outbox_filter filter = { .states = states,
+							.patient = way & 1 ? STR("a") : STR_NONE,
+							.target = way & 6 ? HCM : STR_NONE,
+							.makes = way & 4 ? STR("d1") : STR_NONE };
+			struct outbox_item *items;
+			size_t count;
+			uint64_t next;
+
+			check(outbox_list(stand->outbox, &filter, stand->arena, &items, &count, &next, &stand->outcome),
+			      &stand->outcome, "list");
+			assert_int_equal(count, states == 0 || states & 1 ? 1 : 0);
+		}
+	}
+	deliver(stand, id);
+}
+
 static void test_tenants__do_not_see_each_other(void **state)
 {
 	struct stand *stand = *state;
@@ -1123,6 +1147,7 @@ int main(void)
 		TEST(test_rework__takes_its_place_in_another_line),
 		TEST(test_rework__whose_lease_ran_out_changes_nothing),
 		TEST(test_list__finds_by_patient_name_and_state),
+		TEST(test_list__asks_in_as_many_ways_as_there_are),
 		TEST(test_tenants__do_not_see_each_other),
 		TEST(test_clock__a_jump_loses_and_sticks_nothing),
 		TEST(test_keys__may_be_changed_while_items_wait),
