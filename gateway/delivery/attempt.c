@@ -22,6 +22,18 @@ static bool unreadable(struct attempt *attempt)
 	return outcome_add(&attempt->outcome, ERR_INTERNAL, "", "What was kept of the publication cannot be read.");
 }
 
+/* What was kept cannot be read, or made a message of: now, or ever. Nobody else of the patient waits for that. */
+static enum stand unusable(const struct attempt *attempt)
+{
+	for (size_t i = 0; i < attempt->outcome.count; i++) {
+		const struct issue *issue = &attempt->outcome.issues[i];
+
+		if (issue->severity == SEVERITY_ERROR && !error_info(issue->code)->may_retry)
+			return STAND_REFUSED;
+	}
+	return STAND_LATER;
+}
+
 static bool part_read(struct attempt *attempt, size_t part, size_t size_max, struct str *bytes)
 {
 	return outbox_part(attempt->delivery->outbox, str_from_c(attempt->claim->item.id), part, size_max,
@@ -330,12 +342,9 @@ static enum stand send(struct attempt *attempt, bool works)
 
 	outcome_init(&sending);
 	if (!is_registered_only(attempt) && !attempt_documents(attempt))
-		return attempt->outcome.issues[0].code == ERR_INTERNAL ||
-				       attempt->outcome.issues[0].code == ERR_DOCUMENT_CORRUPT
-			       ? STAND_REFUSED
-			       : STAND_LATER;
+		return unusable(attempt);
 	if (!metadata_to_rim(&attempt->metadata, attempt->arena, &objects, &attempt->outcome))
-		return STAND_LATER;
+		return unusable(attempt);
 	stand = attempt_mark(attempt);
 	if (stand != STAND_DELIVERED)
 		return stand;
@@ -493,10 +502,7 @@ enum delivery_end delivery_attempt(struct delivery *delivery, const struct deliv
 	trace_to_header(&trace, traceparent);
 	attempt->south.request_id = trace.span_id;
 	if (!attempt_read(attempt)) {
-		stand = attempt->outcome.issues[0].code == ERR_INTERNAL ||
-					attempt->outcome.issues[0].code == ERR_DOCUMENT_CORRUPT
-				? STAND_REFUSED
-				: STAND_LATER;
+		stand = unusable(attempt);
 	} else if (attempt_begin(attempt, trace.span_id, traceparent)) {
 		attempt->is_unclear |= attempt->head.is_unclear;
 		stand = deliver(attempt, works);

@@ -46,9 +46,12 @@ static bool part_read(const struct transaction *t, struct publication_item *open
 	if (opened->item.part_count == 0 || opened->has_moved)
 		return true;
 	outcome_init(&reading);
-	return outbox_part(delivery_outbox(t->gateway->delivery), str_from_c(opened->item.id), part, size_max,
-			   t->south.arena, text, &reading) ||
-	       part_missed(opened, &reading) ||
+	if (outbox_part(delivery_outbox(t->gateway->delivery), str_from_c(opened->item.id), part, size_max,
+			t->south.arena, text, &reading))
+		return true;
+	*text = STR_NONE;
+	/* What can never be read again says nothing; the item is there all the same, and must be decided about. */
+	return (reading.count && reading.issues[0].code == ERR_DOCUMENT_CORRUPT) || part_missed(opened, &reading) ||
 	       outcome_add(t->outcome, ERR_STORAGE, "", "What waits cannot be read now; try again later.");
 }
 

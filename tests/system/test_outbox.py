@@ -233,6 +233,19 @@ class Outage(Case):
         self.delivered(url)
         self.assertOnce(bundle, document)
 
+    def test_what_cannot_be_read_any_more_holds_up_nobody(self):
+        self.domain.kill()
+        url = self.accept(support.demo_bundle(b"<a>lost</a>"))
+        next_url = self.accept(support.demo_bundle(b"<a>next</a>"))
+        store = sqlite3.connect(os.path.join(self.directory, "gateway.state", "outbox.db"), timeout=30)
+        with store:
+            self.assertGreater(store.execute("DELETE FROM outbox_chunk WHERE part = 1 AND item = "
+                                             "(SELECT MIN(seq) FROM outbox_item)").rowcount, 0)
+        store.close()
+        self.domain_restart()
+        self.delivered(next_url)
+        self.assertEqual(self.settled(url)["resourceType"], "OperationOutcome")
+
     def test_one_hiccup_after_an_outage_is_no_refusal(self):
         """However often it was tried while nothing was taken: a back-end that is just starting may fail once more."""
         first = support.demo_bundle(b"<a>1</a>", patient="IHEBLUE-1001")
