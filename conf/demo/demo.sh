@@ -405,8 +405,10 @@ portal_step() { # number of the step, document OID, title, how many
 	part_end portal TERM
 }
 
-# The Consent of a patient: it permits what the default policy permits, with one exception.
+# The Consent of a patient: what it permits and no more, or all but what it denies.
 consent_write() { # deny or permit, and what: members of the provision
+	local provision="\"type\": \"permit\", $2"
+	[[ $1 == permit ]] || provision="\"type\": \"permit\", \"provision\": [{ \"type\": \"deny\", $2 }]"
 	cat <<JSON
 {
   "resourceType": "Consent",
@@ -416,15 +418,7 @@ consent_write() { # deny or permit, and what: members of the provision
   "patient": { "identifier": { "system": "$patient_system", "value": "$patient_value" } },
   "dateTime": "$(date -u +%Y-%m-%dT%H:%M:%SZ)",
   "policy": [{ "uri": "urn:oid:2.999.20.30" }],
-  "provision": {
-    "type": "permit",
-    "provision": [
-      {
-        "type": "$1",
-        $2
-      }
-    ]
-  }
+  "provision": { $provision }
 }
 JSON
 }

@@ -3,7 +3,8 @@
 #include "gateway/access/access_state.h"
 #include "gateway/state/cache.h"
 
-#define SKEW_S 60 /* by which saml_verify lets clocks differ */
+#define SKEW_S   60 /* by which saml_verify lets clocks differ */
+#define MS_PER_S 1000
 
 void asserted_begin(const struct access *access)
 {
@@ -17,20 +18,21 @@ void asserted_begin(const struct access *access)
 }
 
 enum asserted_use asserted_use(const struct access *access, const struct saml_assertion *assertion,
-			       struct str message_id, int64_t now_s)
+			       struct str message_id, int64_t now_ms)
 {
 	const struct str parts[] = { assertion->issuer, assertion->id, message_id };
 	const struct cache_name name = {
 		.tenant = access->config->tenant, .kind = "xua", .parts = parts, .part_count = COUNT_OF(parts)
 	};
-	int64_t left_s = assertion->not_on_or_after_s + SKEW_S + 1 - now_s;
-	/* It cannot have been taken before it was issued; clocks are read in whole seconds. */
-	int64_t known_s = (now_s > assertion->issued_s ? now_s - assertion->issued_s : 0) + 1;
+	int64_t left_ms = (assertion->not_on_or_after_s + SKEW_S + 1) * MS_PER_S - now_ms;
+	/* It cannot have been taken before the second in which it was issued. */
+	int64_t issued_ms = assertion->issued_s * MS_PER_S;
+	int64_t known_ms = now_ms > issued_ms ? now_ms - issued_ms : 0;
 	bool certain = false;
 
-	if (left_s <= 0)
+	if (left_ms <= 0)
 		return ASSERTED_UNSURE;
-	if (!cache_first(access->cache, &name, (uint64_t)left_s * 1000, (uint64_t)known_s * 1000, &certain))
+	if (!cache_first(access->cache, &name, (uint64_t)left_ms, (uint64_t)known_ms, &certain))
 		return ASSERTED_REPLAYED;
 	return certain ? ASSERTED_FRESH : ASSERTED_UNSURE;
 }

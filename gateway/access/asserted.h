@@ -17,10 +17,10 @@ enum asserted_use {
  * assertions that are made. Without a cache that answers now, the first message begins it. */
 void asserted_begin(const struct access *access);
 
-/* Whether a message with this assertion came before to any gateway that shares the cache; from now on it has. now_s:
- * seconds since 1970. What one gateway has seen itself is saml_verify.h's to say. */
+/* Whether a message with this assertion came before to any gateway that shares the cache; from now on it has. now_ms:
+ * milliseconds since 1970. What one gateway has seen itself is saml_verify.h's to say. */
 enum asserted_use asserted_use(const struct access *access, const struct saml_assertion *assertion,
-			       struct str message_id, int64_t now_s) MUST_CHECK;
+			       struct str message_id, int64_t now_ms) MUST_CHECK;
 
 /* Makes caller, as it was read, one of this gateway: its tenant, whom it is bound to (patient_id, the resource-id, as CX;
  * or empty), and a patient when a role says so (community.patient_roles), about the one record that must then be named.

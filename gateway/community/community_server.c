@@ -120,7 +120,7 @@ static bool use_check(const struct community *community, const struct soap_reque
 	const struct http_request *http = request->http;
 
 	switch (asserted_use(community->gateway->access, request->assertion, request->message.head.message_id,
-			     clock_wall_ms() / 1000)) {
+			     clock_wall_ms())) {
 	case ASSERTED_FRESH:
 		return true;
 	case ASSERTED_UNSURE:

@@ -273,6 +273,22 @@ class FirstMessage(InwardStand):
     def test_the_first_message_is_served(self):
         self.assertEqual(self.find("IHEBLUE-1001").outcome, "Success")
 
+    def test_who_is_served_once_is_served_on(self):
+        """An assertion from right after the start: as time passes, it does not become one from before it."""
+        self.gateway.stop()
+        overrides = dict(trust.trust_configuration(self.directory, self.domain), **self.gateway_overrides)
+        type(self).gateway = support.Gateway(self.directory, [self.domain.back_end()], port=self.gateway.port, **overrides)
+        self.addClassCleanup(self.gateway.kill)
+        tried = []
+
+        def is_served():
+            tried.append(self.issuer.security(role=DOCTOR))
+            return self.find("IHEBLUE-1001", security=tried[-1]).outcome == "Success"
+        support.wait_until(is_served, "the first success")
+        served = int(time.time())
+        support.wait_until(lambda: int(time.time()) > served, "the next second")
+        self.assertEqual(self.find("IHEBLUE-1001", security=tried[-1]).outcome, "Success")
+
 
 if __name__ == "__main__":
     unittest.main()
