@@ -178,7 +178,7 @@ class Patches(support.Stand):
 
 
 class WhatWaits(test_outbox.Case):
-    overrides = {"outbox": {"bytes_max": 1024 * 1024}}
+    overrides = {"outbox": {"bytes_max": 2 * 1024 * 1024}}
 
     def send(self, patient, size, status):
         bundle = support.demo_bundle(b"x" * size, "text/plain", patient=patient)
