@@ -9,7 +9,8 @@
 #define ITEMS_MAX         1000
 #define ITEMS_OF_ONE_MAX  256 /* changes of one document: with more, nobody sees it until some of them are made */
 #define ITEM_BYTES_MAX    ((size_t)1024 * 1024)
-#define ITEMS_BYTES(most) ((most) / 8) /* of the request's memory */
+#define ITEMS_BYTES(most) ((most) / 8)     /* of the request's memory */
+#define ACCEPTED(most)    ((most) / 4 * 3) /* of either, before no more is accepted */
 
 struct pending_change {
 	struct publication_change change;
@@ -59,6 +60,7 @@ struct reading {
 	struct str *dead; /* entryUUIDs that no registry will have */
 	size_t dead_count;
 	size_t dead_capacity;
+	size_t bytes_max;
 	bool is_cut;
 };
 
@@ -120,7 +122,7 @@ static bool change_add(struct reading *reading, const struct outbox_item *item, 
 static bool items_read(struct reading *reading, struct outbox_filter *filter)
 {
 	const struct access *access = reading->visit->access;
-	size_t bytes_end = arena_used(reading->arena) + bytes_max(reading->visit);
+	size_t bytes_end = arena_used(reading->arena) + reading->bytes_max;
 	struct outbox_item *items;
 	struct outcome listing;
 	uint64_t next;
@@ -171,7 +173,7 @@ static void document_read(const struct visit *visit, struct str urn, struct aren
 {
 	struct str name = publication_changes_name(urn, arena);
 	struct outbox_filter filter = { .makes = name, .limit = ITEMS_OF_ONE_MAX };
-	struct reading reading = { .visit = visit, .arena = arena };
+	struct reading reading = { .visit = visit, .arena = arena, .bytes_max = bytes_max(visit) };
 
 	*document = (struct pending_document) { .urn = urn };
 	/* While the outbox is away, what is registered is as good as ever. */
@@ -212,7 +214,7 @@ static bool documents_keep(struct visit *visit, const struct reading *reading)
 static void patient_read(struct visit *visit, struct seen *seen)
 {
 	struct outbox_filter filter = { .patient = seen->public.patient_id, .limit = ITEMS_MAX };
-	struct reading reading = { .visit = visit, .arena = visit->south.arena };
+	struct reading reading = { .visit = visit, .arena = visit->south.arena, .bytes_max = bytes_max(visit) };
 
 	if (seen->changes != CHANGES_NOT_READ)
 		return;
@@ -272,6 +274,49 @@ void visit_changes_decide(struct visit *visit, struct seen *seen, const struct c
 	}
 	if (document)
 		(void)is_closed(document, consent, decision);
+}
+
+/* --- what may wait --- */
+
+/* Requests that nobody has decided become changes. */
+static bool items_have_room(const struct visit *visit, struct str name, struct arena *arena)
+{
+	const struct outbox_filter filter = { .target = visit->access->changes_source,
+					      .makes = name,
+					      .states = OUTBOX_UNDELIVERED,
+					      .limit = ACCEPTED(ITEMS_OF_ONE_MAX) };
+	struct outbox_item *items;
+	struct outcome listing;
+	uint64_t next;
+	size_t count;
+
+	outcome_init(&listing);
+	return !outbox_list(visit->access->changes, &filter, arena, &items, &count, &next, &listing) ||
+	       count < filter.limit;
+}
+
+static bool bytes_have_room(const struct visit *visit, struct str name, struct arena *arena)
+{
+	struct outbox_filter filter = { .makes = name, .limit = ITEMS_OF_ONE_MAX };
+	struct reading reading = { .visit = visit, .arena = arena, .bytes_max = ACCEPTED(bytes_max(visit)) };
+
+	return !items_read(&reading, &filter) || !reading.is_cut;
+}
+
+bool visible_changes_have_room(const struct visit *visit, struct str urn)
+{
+	struct arena *apart;
+	struct str name;
+	bool has_room;
+
+	if (!may_have_changes(visit))
+		return true;
+	apart = arena_new(2 * bytes_max(visit));
+	name = apart ? publication_changes_name(urn, apart) : STR_NONE;
+	has_room = name.data && items_have_room(visit, name, apart) && bytes_have_room(visit, name, apart) &&
+		   !arena_failed(apart);
+	arena_free(apart);
+	return has_room;
 }
 
 /* --- what is shown --- */

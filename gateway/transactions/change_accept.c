@@ -1,6 +1,7 @@
 #include "gateway/transactions/change_accept.h"
 
 #include "gateway/access/known_document.h"
+#include "gateway/access/visible_changes.h"
 #include "gateway/delivery/change_share.h"
 #include "gateway/delivery/share.h"
 #include "gateway/run/log.h"
@@ -152,12 +153,25 @@ static bool item_put(const struct transaction *t, const struct intended_change *
 	return outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome);
 }
 
+bool change_has_room(const struct transaction *t, struct str urn)
+{
+	return visible_changes_have_room(t->visit, urn) ||
+	       outcome_add(t->outcome, ERR_BUSY, "",
+			   "Retry later: as many changes of this document as may wait do so, until its registry takes "
+			   "them or "
+			   "they are withdrawn.");
+}
+
 bool change_accept(const struct transaction *t, const struct intended_change *intended, struct provided *provided,
 		   struct buf *answer)
 {
+	const struct document_entry *entry = &intended->entry;
 	char id[OUTBOX_ID_SIZE];
 
-	if (!item_put(t, intended, false, buf_str(answer), id))
+	/* What may have reached the registry is kept in any case, until that is known. */
+	if ((!intended->is_unclear &&
+	     !change_has_room(t, entry->logical_id.size ? entry->logical_id : entry->entry_uuid)) ||
+	    !item_put(t, intended, false, buf_str(answer), id))
 		return false;
 	buf_clear(answer);
 	return publication_accepted(t, id, provided, answer);

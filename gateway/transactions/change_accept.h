@@ -9,12 +9,15 @@ bool change_must_wait(const struct transaction *t, const struct present_document
 		      const struct intended_change *intended, bool *must_wait) MUST_CHECK;
 bool change_may_wait(const struct transaction *t, const struct intended_change *intended);
 
+/* Whether another change of the document with this logicalID is accepted beside those that wait. Errors: ERR_BUSY. */
+bool change_has_room(const struct transaction *t, struct str urn) MUST_CHECK;
+
 /* The item by which the outbox keeps it, in t's arena. answer: what the client gets when it is done. */
 bool change_item_make(const struct transaction *t, const struct intended_change *intended, struct str answer,
 		      struct outbox_new *item) MUST_CHECK;
 
-/* Puts it into the outbox: durable when this returns true. answer as for document_change_do. Errors: those of the
- * outbox. */
+/* Puts it into the outbox: durable when this returns true. answer as for document_change_do. Errors: ERR_BUSY
+ * where too much waits of this document, those of the outbox. */
 bool change_accept(const struct transaction *t, const struct intended_change *intended, struct provided *provided,
 		   struct buf *answer) MUST_CHECK;
 

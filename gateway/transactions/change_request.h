@@ -9,8 +9,8 @@
 #include "gateway/transactions/change_document.h"
 
 /* Puts it into the outbox: durable when this returns true. body: the resource or patch, an object or array; NULL for a
- * deletion. answer and provided as for what waits. Errors: ERR_VERSION (an If-Match that no version has), those of the
- * outbox. */
+ * deletion. answer and provided as for what waits. Errors: ERR_VERSION (an If-Match that no version has), those of
+ * change_accept. */
 bool change_request_accept(const struct transaction *t, const struct publication_request *request, const json_t *body,
 			   struct provided *provided, struct buf *answer) MUST_CHECK;
 

@@ -20,7 +20,7 @@ RETYPED = [{"op": "replace", "path": "/type", "value": {"coding": [{
     "system": "http://loinc.org", "code": "18842-5", "display": "Discharge summary"}]}}]
 
 
-class Shown(Stand):
+class Held(Stand):
     """The registry answers questions, and takes no change before the gate is open."""
 
     def setUp(self):
@@ -41,6 +41,8 @@ class Shown(Stand):
         self.assertEqual(whole["total"], len(found))
         return found
 
+
+class Shown(Held):
     def test_shown_as_it_will_be(self):
         bundle, name, etag = self.published()
         before, _ = self.read(name)
@@ -139,6 +141,31 @@ class Shown(Stand):
             self.change(each, RETYPED)
         self.assertEqual(self.read(name)[0]["relatesTo"], relations)
         self.assertEqual(self.found(type="18842-5")[name]["relatesTo"], relations)
+
+
+class Narrow(Held):
+    """A document of which more waits than can be read at once is shown to nobody: the bound, here with little memory."""
+    overrides = {"limits": {"request_memory": "6MiB"}}
+
+    def test_no_more_wait_than_are_shown(self):
+        _, name, _ = self.published()
+        urls = []
+        answer = self.patch(name, "0", Prefer="respond-async")
+        while answer.status == 202 and len(urls) < 190:
+            urls.append(self.waits(answer))
+            answer = self.patch(name, str(len(urls)), Prefer="respond-async")
+        self.assertStatus(answer, 503)
+        self.assertGreaterEqual(int(answer.header("Retry-After")), 1)
+        self.assertEqual(answer.json()["issue"][0]["code"], "throttled")
+        self.assertIn("changes of this document", answer.json()["issue"][0]["diagnostics"])
+        self.assertStatus(self.delete(name, Prefer="respond-async"), 503)
+        resource, _ = self.read(name)
+        self.assertEqual(resource["description"], str(len(urls) - 1))
+        self.assertEqual(list(self.found()), [name])
+        self.gate.set()
+        self.settled(urls[-1])
+        self.assertStatus(self.patch(name, "anew"), 200)
+        self.assertEqual(self.read(name)[0]["description"], "anew")
 
 
 class Unregistered(Stand):
