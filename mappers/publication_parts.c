@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "mappers/caller_json.h"
+#include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
 #include "mappers/json_tree.h"
 #include "mappers/metadata_rim.h"
@@ -255,6 +256,15 @@ bool publication_names(const struct metadata *metadata, struct arena *arena, str
 		need_add(metadata, metadata->associations[i].target, needs);
 	}
 	return true;
+}
+
+struct str publication_line(struct str patient_id, struct arena *arena)
+{
+	struct str line;
+
+	if (hl7_cx_normalise(patient_id, arena, &line))
+		return line;
+	return arena_failed(arena) ? STR_NONE : patient_id;
 }
 
 struct str publication_changes_name(struct str urn, struct arena *arena)

@@ -78,6 +78,10 @@ bool publication_result_read(struct str text, struct arena *arena, struct public
 bool publication_names(const struct metadata *metadata, struct arena *arena, struct strs *makes,
 		       struct strs *needs) MUST_CHECK;
 
+/* The patient of a registered document as the outbox is given them: each has one line for a target, that of their
+ * publications, however a registry spells them. NULL data without memory. */
+struct str publication_line(struct str patient_id, struct arena *arena);
+
 /* The name under which what changes the document with this logicalID is found; NULL data without memory. */
 struct str publication_changes_name(struct str urn, struct arena *arena);
 

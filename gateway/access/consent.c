@@ -26,22 +26,6 @@ static const struct consent everything = { .extent = CONSENT_EVERY_DOCUMENT,
 					   .decision = { .permit = true, .reason = CONSENT_BY_DEFAULT } };
 static const struct consent nothing = { .extent = CONSENT_NO_DOCUMENT, .decision = { .reason = CONSENT_UNAVAILABLE } };
 
-/* The same patient is always the same text: namespace names and type codes beside id and OID say nothing.
- * TF-3 4.2.3.2.16 */
-static bool patient_normalise(struct str cx, struct arena *arena, struct str *normalised)
-{
-	struct hl7_cx read;
-	struct hl7_cx plain;
-
-	if (!hl7_cx_parse(cx, arena, &read) || str_is_empty(read.id) || str_is_empty(read.authority.universal_id))
-		return false;
-	plain = (struct hl7_cx) { .id = read.id,
-				  .authority = { .universal_id = read.authority.universal_id,
-						 .universal_id_type = STR("ISO") } };
-	*normalised = hl7_cx_write(&plain, arena);
-	return normalised->data != NULL;
-}
-
 /* Deny overrides; what one source leaves to the documents, all leave to them. */
 static void answer_combine(struct consent *consent, const struct consent_answer *answer, bool is_first)
 {
@@ -71,7 +55,7 @@ const struct consent *consent_ask(struct access *access, const struct south *sou
 		.south = south,
 		.request = { .caller = caller, .action = action, .is_patient = is_patient, .now_s = now_s },
 	};
-	if (!patient_normalise(patient_id, south->arena, &consent->question.request.patient_id))
+	if (!hl7_cx_normalise(patient_id, south->arena, &consent->question.request.patient_id))
 		return &nothing;
 	consent->question.request.has_care_relationship =
 		care_holds(consents->care, caller, consent->question.request.patient_id, south->arena);
@@ -135,7 +119,7 @@ enum consent_written consent_change(struct access *access, const struct south *s
 {
 	struct consent_write normalised = *write;
 
-	if (!patient_normalise(write->patient_id, south->arena, &normalised.patient_id)) {
+	if (!hl7_cx_normalise(write->patient_id, south->arena, &normalised.patient_id)) {
 		outcome_add(outcome, ERR_PATIENT_UNKNOWN, "Consent.patient", "Name a patient of the affinity domain.");
 		return CONSENT_REFUSED;
 	}

@@ -213,13 +213,14 @@ static bool documents_keep(struct visit *visit, const struct reading *reading)
 /* All that waits of a patient, once; where that is too much at once, each document is asked after by its name. */
 static void patient_read(struct visit *visit, struct seen *seen)
 {
-	struct outbox_filter filter = { .patient = seen->public.patient_id, .limit = ITEMS_MAX };
+	struct outbox_filter filter = { .limit = ITEMS_MAX };
 	struct reading reading = { .visit = visit, .arena = visit->south.arena, .bytes_max = bytes_max(visit) };
 
 	if (seen->changes != CHANGES_NOT_READ)
 		return;
+	filter.patient = publication_line(seen->public.patient_id, visit->south.arena);
 	seen->changes = CHANGES_WHOLE;
-	if (!items_read(&reading, &filter))
+	if (!filter.patient.data || !items_read(&reading, &filter))
 		seen->changes = arena_failed(visit->south.arena) ? CHANGES_CUT : CHANGES_WHOLE;
 	else if (reading.is_cut || !documents_keep(visit, &reading))
 		seen->changes = CHANGES_CUT;

@@ -36,7 +36,7 @@ static bool item_put(const struct delivery *delivery, struct str target, const s
 	const struct document_entry *entry = &change->metadata->document_entries[0];
 	struct outbox_new item = { .kind = STR(PUBLICATION_UPDATE),
 				   .target = target,
-				   .patient = entry->patient_id,
+				   .patient = publication_line(entry->patient_id, arena),
 				   .caller = caller_client(&change->head->caller, arena),
 				   .is_owed = true,
 				   .needs = &entry->unique_id,
@@ -46,7 +46,7 @@ static bool item_put(const struct delivery *delivery, struct str target, const s
 				   .is_announced = change->is_announced };
 	char id[SUBMISSION_NAME_SIZE];
 
-	if (!submission_name(change->metadata, delivery->options.config->tenant, target, 0, id))
+	if (!item.patient.data || !submission_name(change->metadata, delivery->options.config->tenant, target, 0, id))
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	item.id = str_from_c(id);
 	return outbox_put(delivery->outbox, &item, stored, outcome);

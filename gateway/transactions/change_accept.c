@@ -13,6 +13,7 @@ bool change_must_wait(const struct transaction *t, const struct present_document
 {
 	const struct delivery *delivery = t->gateway->delivery;
 	struct str target = t->source->backend.name;
+	struct str line;
 
 	*must_wait = false;
 	if (!publications_may_wait(t))
@@ -22,8 +23,9 @@ bool change_must_wait(const struct transaction *t, const struct present_document
 		*must_wait = true;
 		return true;
 	}
-	return outbox_must_wait(delivery_outbox(delivery), present->entry->patient_id, target, &intended->change.base,
-				1, must_wait, t->outcome);
+	line = publication_line(present->entry->patient_id, t->south.arena);
+	return (line.data || no_memory(t)) && outbox_must_wait(delivery_outbox(delivery), line, target,
+							       &intended->change.base, 1, must_wait, t->outcome);
 }
 
 bool change_may_wait(const struct transaction *t, const struct intended_change *intended)
@@ -129,7 +131,7 @@ bool change_item_make(const struct transaction *t, const struct intended_change 
 	parts[PUBLICATION_ANSWER] = answer;
 	*item = (struct outbox_new) { .kind = STR(PUBLICATION_UPDATE),
 				      .target = t->source->backend.name,
-				      .patient = entry->patient_id,
+				      .patient = publication_line(entry->patient_id, t->south.arena),
 				      .caller = caller_client(t->caller, t->south.arena),
 				      .makes = names,
 				      .make_count = intended->change.is_new_version ? 2 : 1,
@@ -138,7 +140,7 @@ bool change_item_make(const struct transaction *t, const struct intended_change 
 				      .is_unclear = intended->is_unclear,
 				      .parts = parts,
 				      .part_count = PUBLICATION_DOCUMENTS };
-	return (names[0].data || no_memory(t)) && parts_write(t, intended, parts);
+	return ((names[0].data && item->patient.data) || no_memory(t)) && parts_write(t, intended, parts);
 }
 
 /* is_owed: a part of it has been made. */

@@ -167,8 +167,8 @@ bool waiting_find(const struct transaction *t, struct str patient_id, const stru
 	if (str_is_empty(patient_id) || waiting->is_unknown)
 		return true;
 	filter.makes = STR_NONE;
-	filter.patient = patient_id;
-	return items_read(&reading, &filter);
+	filter.patient = publication_line(patient_id, t->south.arena);
+	return (filter.patient.data || no_memory(t)) && items_read(&reading, &filter);
 }
 
 const struct document_entry *waiting_entry(const struct waiting *waiting, struct str uuid)

@@ -257,6 +257,20 @@ struct str hl7_cx_write(const struct hl7_cx *cx, struct arena *arena)
 	return hl7_join(parts, COUNT_OF(parts), '^', arena);
 }
 
+bool hl7_cx_normalise(struct str text, struct arena *arena, struct str *normal)
+{
+	struct hl7_cx read;
+	struct hl7_cx plain;
+
+	if (!hl7_cx_parse(text, arena, &read) || str_is_empty(read.id) || str_is_empty(read.authority.universal_id))
+		return false;
+	plain = (struct hl7_cx) { .id = read.id,
+				  .authority = { .universal_id = read.authority.universal_id,
+						 .universal_id_type = STR("ISO") } };
+	*normal = hl7_cx_write(&plain, arena);
+	return normal->data != NULL;
+}
+
 struct str hl7_xcn_write(const struct hl7_xcn *xcn, struct arena *arena)
 {
 	struct str parts[] = { xcn->id,     xcn->family, xcn->given, xcn->second, xcn->suffix,

@@ -58,6 +58,8 @@ struct hl7_xtn {
 bool hl7_cx_parse(struct str text, struct arena *arena, struct hl7_cx *cx) MUST_CHECK;
 /* True when two CX name the same patient: namespace names and type codes beside id and OID say nothing. TF-3 4.2.3.2.16 */
 bool hl7_cx_same(struct str a, struct str b, struct arena *arena);
+/* The text of that patient which is the same however they are spelled: id and OID alone. False, too, without both. */
+bool hl7_cx_normalise(struct str text, struct arena *arena, struct str *normal) MUST_CHECK;
 bool hl7_xcn_parse(struct str text, struct arena *arena, struct hl7_xcn *xcn) MUST_CHECK;
 bool hl7_xon_parse(struct str text, struct arena *arena, struct hl7_xon *xon) MUST_CHECK;
 bool hl7_xtn_parse(struct str text, struct arena *arena, struct hl7_xtn *xtn) MUST_CHECK;

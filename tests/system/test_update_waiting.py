@@ -7,7 +7,7 @@ import proxy
 import support
 import test_update_outage
 import trust
-from test_outbox import REFUSAL, reference_location, tags
+from test_outbox import REFUSAL, reference_location, replacing, tags
 from test_outbox_trust import Trusted
 from test_update import JSON_PATCH
 from test_update_outage import REMOVE, UPDATE, Stand
@@ -15,6 +15,7 @@ from test_update_outage import REMOVE, UPDATE, Stand
 LABELS = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 TYPE = "http://loinc.org|34133-9"
 OTHER = "http://loinc.org|18842-5"
+QUERY = "RegistryStoredQuery"
 SUPERSEDED = [{"op": "replace", "path": "/status", "value": "superseded"}]
 RETYPED = [{"op": "replace", "path": "/type", "value": {"coding": [{
     "system": "http://loinc.org", "code": "18842-5", "display": "Discharge summary"}]}}]
@@ -166,6 +167,26 @@ class Narrow(Held):
         self.settled(urls[-1])
         self.assertStatus(self.patch(name, "anew"), 200)
         self.assertEqual(self.read(name)[0]["description"], "anew")
+
+
+class SpelledOtherwise(Held):
+    """The registry writes the name of the assigning authority into the patient's identifier, which says nothing."""
+
+    def test_changes_and_publications_are_one_line(self):
+        _, name, _ = self.published(b"<a>old</a>")
+        self.proxy.script(QUERY, *[proxy.changed(
+            lambda body: body.replace(b"^^^&amp;", b"^^^HOSPITAL&amp;"))] * 200)
+        change = self.change(name, RETYPED)
+        replacement = replacing(support.demo_bundle(b"<a>new</a>"), "DocumentReference/" + name)
+        url = self.accept(replacement)
+        resource, _ = self.read(name)
+        self.assertEqual(sorted(tags(resource)), ["change-not-registered", "to-be-superseded"])
+        self.gate.set()
+        self.settled(change)
+        self.delivered(url)
+        resource, _ = self.read(name)
+        self.assertEqual((resource["status"], resource["type"]["coding"][0]["code"], tags(resource)),
+                         ("superseded", "18842-5", []))
 
 
 class Unregistered(Stand):

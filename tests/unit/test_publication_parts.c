@@ -85,12 +85,34 @@ static void test_head__names_that_nobody_could_tell(void **state)
 	arena_free(arena);
 }
 
+static void test_line__is_the_same_for_every_spelling(void **state)
+{
+	static const struct {
+		const char *spelled;
+		const char *line;
+	} cases[] = { { "A^^^&1.2&ISO", "A^^^&1.2&ISO" },
+		      { "A^^^HOSPITAL&1.2&ISO", "A^^^&1.2&ISO" },
+		      { "A^^^HOSPITAL&1.2&ISO^PI", "A^^^&1.2&ISO" },
+		      { "A^^^&1.2", "A^^^&1.2&ISO" },
+		      { "A\\T\\B^^^&1.2&ISO", "A\\T\\B^^^&1.2&ISO" },
+		      { "A^^^HOSPITAL", "A^^^HOSPITAL" },
+		      { "^^^&1.2&ISO", "^^^&1.2&ISO" } };
+	struct arena *arena = arena_new(1 << 20);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_true(
+			str_equal(publication_line(str_from_c(cases[i].spelled), arena), str_from_c(cases[i].line)));
+	arena_free(arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_head__a_request),
 		cmocka_unit_test(test_head__of_what_is_no_request_or_an_unknown_one),
 		cmocka_unit_test(test_head__names_that_nobody_could_tell),
+		cmocka_unit_test(test_line__is_the_same_for_every_spelling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
