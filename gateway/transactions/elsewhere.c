@@ -78,6 +78,48 @@ struct asking {
 	size_t count;
 };
 
+static bool is_about_several(const struct outcome *outcome, size_t from)
+{
+	for (size_t i = from; i < outcome->count; i++) {
+		if (strcmp(outcome->issues[i].xds_code, "XDSResultNotSinglePatient") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A source may have some of them of another patient: then its registry answers none (TF-2 3.18.4.1.3), and is asked for
+ * fewer at a time, so that the others are hidden all the same. About two questions for each at the most. */
+static bool copies_ask_for(const struct transaction *t, const struct str *unique_ids, size_t count)
+{
+	size_t most = SEARCH_BATCH;
+	size_t begin = 0;
+	bool ok = true;
+
+	while (begin < count) {
+		size_t batch = count - begin < most ? count - begin : most;
+		struct outcome before = *t->outcome;
+		struct stored_query query;
+		struct metadata ignored;
+
+		if (!get_query(STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryUniqueId"), true, unique_ids + begin,
+			       batch, registry_home(t), t->south.arena, &query))
+			return no_memory(t);
+		if (!registry_ask(t, &query, &ignored)) {
+			if (!is_about_several(t->outcome, before.count))
+				return false;
+			if (batch > 1) {
+				*t->outcome = before;
+				most = batch / 2;
+				continue;
+			}
+			ok = false;
+		}
+		begin += batch;
+		most = 2 * most < SEARCH_BATCH ? 2 * most : SEARCH_BATCH;
+	}
+	return ok;
+}
+
 /* What a source has under the names from first on of its patient passes the visit, which remembers what may not be seen. */
 static bool copies_of_patient(struct leg *leg, const struct asking *asking, size_t first)
 {
@@ -98,18 +140,7 @@ static bool copies_of_patient(struct leg *leg, const struct asking *asking, size
 		if (str_equal(asking->names[i].patient_id, patient_id))
 			unique_ids[count++] = asking->names[i].unique_id;
 	}
-	for (size_t begin = 0; begin < count; begin += SEARCH_BATCH) {
-		size_t batch = count - begin < SEARCH_BATCH ? count - begin : SEARCH_BATCH;
-		struct stored_query query;
-		struct metadata ignored;
-
-		if (!get_query(STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryUniqueId"), true, unique_ids + begin,
-			       batch, registry_home(t), t->south.arena, &query))
-			return no_memory(t);
-		if (!registry_ask(t, &query, &ignored))
-			return false;
-	}
-	return true;
+	return copies_ask_for(t, unique_ids, count);
 }
 
 static bool is_first_of_patient(const struct asking *asking, size_t index)

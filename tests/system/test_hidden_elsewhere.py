@@ -40,9 +40,7 @@ class Secrets:
         return oid
 
 
-class ThirdStand(Secrets, test_federation.Networks):
-    """A third network beside the two."""
-
+class TwoStand(Secrets, test_federation.Networks):
     @classmethod
     def hcm_configuration(cls):
         return trust.domain_configuration(cls.directory)
@@ -50,6 +48,10 @@ class ThirdStand(Secrets, test_federation.Networks):
     @classmethod
     def configuration(cls):
         return trust.trust_configuration(cls.directory, cls.hcm)
+
+
+class ThirdStand(TwoStand):
+    """A third network beside the two."""
 
     @classmethod
     def back_ends(cls):
@@ -93,6 +95,26 @@ class WhileAnotherHangs(ThirdStand):
         self.assertEqual([oid_of(each) for each in matches(found)], [])
         self.assertEqual([each["code"] for each in issues(found)], ["incomplete"])
         self.assertEqual(self.third_proxy.count(QUERY), 1, "who has not answered is not asked again")
+
+
+class AnotherPatientsCopy(TwoStand):
+    """A network that has documents of somebody else under the same uniqueIds: it answers about one patient at a time."""
+
+    def test_what_is_hidden_stays_hidden(self):
+        shown = [self.publish(self.gateway, b"open %d" % number, category=LETTERS) for number in range(5)]
+        secrets = [self.secret(), self.secret()]
+        patient, self.patient = self.patient, next(test_federation.PATIENTS)
+        for oid in shown[::2]:
+            self.publish(self.feeder, b"of another", oid, category=LETTERS)
+        self.patient = patient
+        self.consent(NO_RECORDS)
+        hospital = {"targetCommunityIdList": "urn:oid:" + HOME_HCM}
+        self.dsp_proxy.clear()
+        found = self.find(**hospital)
+        self.assertEqual(sorted(oid_of(each) for each in matches(found)), sorted(shown))
+        self.assertEqual(issues(found), [])
+        self.assertLess(self.dsp_proxy.count(QUERY), 2 * len(shown + secrets))
+        self.assertEqual(self.found(), sorted(shown))
 
 
 class WithoutTime(WhileAnotherHangs):
