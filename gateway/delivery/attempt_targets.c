@@ -1,6 +1,7 @@
 /* What a publication builds upon, as the registry has it when it is delivered: documents that it replaces or relates to, and
  * folders that it adds to. When it was accepted nobody may have been able to look them up, or they waited themselves. */
 #include "gateway/access/registered.h"
+#include "gateway/access/registered_document.h"
 #include "gateway/delivery/attempt.h"
 #include "mappers/association.h"
 #include "mappers/publication_target.h"
@@ -52,6 +53,26 @@ static bool target_ask(struct attempt *attempt, struct str name, struct str *uui
 		return registered_object(south, home, name, uuid, &attempt->outcome);
 	return target.is_folder ? registered_folder_uuid(south, home, target.id, uuid, &attempt->outcome)
 				: registered_document_uuid(south, home, target.id, uuid, &attempt->outcome);
+}
+
+/* Another network may have it under another id: it was shared by who published it, and registered by who published it once
+ * more after a kill. Where it was published first they know its uniqueId, which is the same everywhere. */
+static bool shared_ask(struct attempt *attempt, struct str name, struct str *uuid)
+{
+	const struct delivery_target *first = &attempt->delivery->gates[0].target;
+	const struct document_entry *entry;
+	struct south south = attempt->south;
+
+	if (!attempt_is_shared(attempt))
+		return true;
+	south.backend = first->backend;
+	south.patient_id = attempt->planned.submission_sets[0].patient_id;
+	south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	if (!registered_document(&south, first->home, name, &entry, &attempt->outcome))
+		return false;
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	return !entry || registered_document_uuid(&attempt->south, attempt->target->home, entry->unique_id, uuid,
+						  &attempt->outcome);
 }
 
 /* Everything that said the name says the entryUUID; *count: how many associations did. */
@@ -115,6 +136,8 @@ static enum stand target_verify(struct attempt *attempt, struct str name, struct
 	if (!target_ask(attempt, name, &uuid))
 		return silent(attempt);
 	attempt->end = DELIVERY_TAKEN;
+	if (!uuid.data && !shared_ask(attempt, name, &uuid))
+		return STAND_LATER;
 	if (!uuid.data)
 		return missing(attempt, name);
 	if (!target_put(attempt, name, uuid, &count))
