@@ -103,16 +103,36 @@ static void states_add(struct listing *listing, unsigned states)
 	buf_add(&listing->sql, STR(")"));
 }
 
+/* The few items of a name. Told of them as one condition among others, SQLite goes through all that waits for the target;
+ * it takes what is joined by CROSS in this order. */
+static bool makes_write(struct listing *listing, const struct outbox_filter *filter, struct outcome *outcome)
+{
+	if (!outbox_hash_name(listing->outbox, filter->target, filter->makes, &listing->name, outcome))
+		return false;
+	size_t one = value_add(listing, outbox_hash_value(&listing->name, 0));
+	size_t other = value_add(listing, outbox_hash_value(&listing->name, 1));
+
+	buf_printf(&listing->sql,
+		   "(SELECT item FROM outbox_name WHERE tenant = ?1 AND hash IN (?%zu, ?%zu) AND role = 0) made "
+		   "CROSS JOIN ",
+		   one, other);
+	return true;
+}
+
 static bool list_write(struct listing *listing, const struct outbox_filter *filter, struct outcome *outcome)
 {
 	struct buf *sql = &listing->sql;
 	bool is_few =
 		filter->patient.size || filter->makes.size || filter->states == OUTBOX_STATE_BIT(OUTBOX_ANNOUNCED);
 
-	buf_printf(sql, "SELECT " OUTBOX_COLUMNS " FROM outbox_item WHERE tenant = ?1 AND seq %s ?2",
-		   filter->newest ? "<" : ">");
 	value_add(listing, SQL_TEXT(listing->outbox->tenant));
 	value_add(listing, SQL_NUMBER(filter->newest && filter->after == 0 ? INT64_MAX : filter->after));
+	buf_add(sql, STR("SELECT " OUTBOX_COLUMNS " FROM "));
+	if (filter->makes.size && !makes_write(listing, filter, outcome))
+		return false;
+	buf_printf(sql, "outbox_item WHERE tenant = ?1 AND seq %s ?2", filter->newest ? "<" : ">");
+	if (filter->makes.size)
+		buf_add(sql, STR(" AND seq = made.item"));
 	if (filter->patient.size) {
 		if (!outbox_hash_patient(listing->outbox, filter->patient, &listing->patient, outcome))
 			return false;
@@ -125,17 +145,6 @@ static bool list_write(struct listing *listing, const struct outbox_filter *filt
 		buf_printf(sql, " AND target = ?%zu", value_add(listing, SQL_TEXT(filter->target)));
 	if (filter->kind.size)
 		buf_printf(sql, " AND kind = ?%zu", value_add(listing, SQL_TEXT(filter->kind)));
-	if (filter->makes.size) {
-		if (!outbox_hash_name(listing->outbox, filter->target, filter->makes, &listing->name, outcome))
-			return false;
-		size_t one = value_add(listing, outbox_hash_value(&listing->name, 0));
-		size_t other = value_add(listing, outbox_hash_value(&listing->name, 1));
-
-		buf_printf(sql,
-			   " AND seq IN (SELECT item FROM outbox_name WHERE tenant = ?1 AND hash IN (?%zu, ?%zu) AND "
-			   "role = 0)",
-			   one, other);
-	}
 	states_add(listing, filter->states);
 	/* + 0: what is of one patient or name, or announced, is few, and found by its index; not by going through all in
 	 * their order. */
