@@ -123,6 +123,8 @@ bool curl_handle_harden(CURL *easy, const char *url, const struct peer_tls *tls,
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	/* Else its time to connect does not bound the search for the name: it would wait for the resolver all the same. */
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_MAXCONNECTS, 4L);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms);

@@ -18,7 +18,9 @@
 #define READ_MS         3000
 #define RUNS_MAX        6
 #define FAILURES_MAX    3                     /* one may be a server that has just ended others' connections */
+#define SLOW_MS         900                   /* one failure that took so long is as good as many */
 #define AWAY_MS         500                   /* after as many failures to connect nobody tries for this long */
+#define LOOKING_MS      2500                  /* and nobody who only looks for this long */
 #define SCHEMA_LOCK     "7236837463512871168" /* any number, the same for all */
 #define CLOCK           "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
@@ -28,8 +30,9 @@ struct postgresql {
 	pthread_cond_t freed;
 	struct pg_connection *idle;
 	size_t count;
-	unsigned failures;      /* to connect, since it last went well */
-	uint64_t away_until_ms; /* monotonic */
+	unsigned failures;  /* to connect, since it last went well */
+	uint64_t failed_ms; /* the last of them; monotonic */
+	bool is_tried;      /* somebody connects although there were many */
 	bool has_schema;
 };
 
@@ -117,17 +120,22 @@ static bool schema_make(struct pg_connection *connection, struct outcome *outcom
 /* With the place for it taken already. */
 static struct pg_connection *connection_new(struct postgresql *postgresql, struct outcome *outcome)
 {
+	uint64_t began_ms = clock_monotonic_ms();
 	struct pg_connection *connection = pg_open(postgresql->conninfo, outcome);
 
 	pthread_mutex_lock(&postgresql->lock);
-	postgresql->failures = connection ? 0 : postgresql->failures + 1;
-	if (postgresql->failures >= FAILURES_MAX)
-		postgresql->away_until_ms = clock_monotonic_ms() + AWAY_MS;
+	postgresql->failed_ms = clock_monotonic_ms();
+	if (connection)
+		postgresql->failures = 0;
+	else
+		postgresql->failures += postgresql->failed_ms - began_ms < SLOW_MS ? 1 : FAILURES_MAX;
+	postgresql->is_tried = false;
 	bool has_schema = postgresql->has_schema;
 
 	pthread_mutex_unlock(&postgresql->lock);
 	if (!connection || has_schema)
 		return connection;
+	connection->answer_ms = PG_CALL_MS;
 	if (!schema_make(connection, outcome)) {
 		pg_close(connection);
 		return NULL;
@@ -146,25 +154,35 @@ static void place_free(struct postgresql *postgresql)
 	pthread_mutex_unlock(&postgresql->lock);
 }
 
+/* Whether to do without: a host that is gone does not even refuse, so that a try may take long. One tries at a time, and
+ * who only looks leaves it to those who have something to write, as delivery always has. */
+static bool is_away(const struct postgresql *postgresql, bool writes)
+{
+	return postgresql->failures >= FAILURES_MAX &&
+	       (postgresql->is_tried || clock_monotonic_ms() < postgresql->failed_ms + (writes ? AWAY_MS : LOOKING_MS));
+}
+
 /* An idle connection, or a place for a new one (*idle NULL); waits for others. */
-static bool place_take(struct postgresql *postgresql, struct pg_connection **idle, struct outcome *outcome)
+static bool place_take(struct postgresql *postgresql, bool writes, struct pg_connection **idle, struct outcome *outcome)
 {
 	struct timespec until;
 	int error = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += PG_CALL_MS / 1000;
+	until.tv_sec += (writes ? PG_CALL_MS : READ_MS) / 1000;
 	pthread_mutex_lock(&postgresql->lock);
 	while (!postgresql->idle && postgresql->count >= CONNECTIONS_MAX && error == 0)
 		error = pthread_cond_timedwait(&postgresql->freed, &postgresql->lock, &until);
 	*idle = postgresql->idle;
 	bool full = !*idle && postgresql->count >= CONNECTIONS_MAX;
-	bool away = !*idle && !full && clock_monotonic_ms() < postgresql->away_until_ms;
+	bool away = !*idle && !full && is_away(postgresql, writes);
 
-	if (*idle)
+	if (*idle) {
 		postgresql->idle = (*idle)->next;
-	else if (!full && !away)
+	} else if (!full && !away) {
 		postgresql->count++;
+		postgresql->is_tried = postgresql->failures >= FAILURES_MAX;
+	}
 	pthread_mutex_unlock(&postgresql->lock);
 	if (full)
 		return outcome_add(outcome, ERR_BUSY, "", "Retry later: too many ask the outbox.");
@@ -172,12 +190,13 @@ static bool place_take(struct postgresql *postgresql, struct pg_connection **idl
 }
 
 /* *again: none could be had, but another attempt may go better. */
-static struct pg_connection *connection_take(struct postgresql *postgresql, bool *again, struct outcome *outcome)
+static struct pg_connection *connection_take(struct postgresql *postgresql, bool writes, bool *again,
+					     struct outcome *outcome)
 {
 	struct pg_connection *connection;
 
 	*again = false;
-	if (!place_take(postgresql, &connection, outcome))
+	if (!place_take(postgresql, writes, &connection, outcome))
 		return NULL;
 	*again = true;
 	if (connection)
@@ -188,10 +207,14 @@ static struct pg_connection *connection_take(struct postgresql *postgresql, bool
 	return connection;
 }
 
-/* With it go the idle ones: whatever broke it broke them too. */
+/* With it go the idle ones: whatever broke it broke them too. One that was silent is as good as many failures. */
 static void connection_drop(struct postgresql *postgresql, struct pg_connection *connection)
 {
 	pthread_mutex_lock(&postgresql->lock);
+	if (connection->was_silent) {
+		postgresql->failures = FAILURES_MAX;
+		postgresql->failed_ms = clock_monotonic_ms();
+	}
 	connection->next = postgresql->idle;
 	postgresql->idle = NULL;
 	pthread_mutex_unlock(&postgresql->lock);
@@ -236,7 +259,7 @@ static bool run_once(const struct sql_store *store, bool writes, sql_work work, 
 		     struct outcome *outcome)
 {
 	struct postgresql *postgresql = store->inner;
-	struct pg_connection *connection = connection_take(postgresql, again, outcome);
+	struct pg_connection *connection = connection_take(postgresql, writes, again, outcome);
 	struct sql_session session = { .store = store, .inner = connection };
 	char now[32];
 	bool ok;
@@ -244,6 +267,7 @@ static bool run_once(const struct sql_store *store, bool writes, sql_work work, 
 	if (!connection)
 		return false;
 	connection->trouble = PG_FINE;
+	connection->answer_ms = writes ? PG_CALL_MS : READ_MS;
 	ok = execute_for(connection, writes ? "BEGIN; " CLOCK : "BEGIN READ ONLY; " CLOCK, now, outcome);
 	session.now_ms = session.lease_now_ms = strtoll(now, NULL, 10);
 	ok = ok && work(context, &session, outcome);

@@ -10,6 +10,7 @@
 #include "gateway/run/log.h"
 
 #define PARAMETERS_MAX 24
+#define SESSION_MS     3000 /* for one answer of a server that has just let us in */
 
 /* Types of pg_type.dat, which never change. */
 #define OID_BYTEA 17
@@ -100,7 +101,7 @@ static bool is_good(const PGresult *result)
 /* The last result of what was sent, or the first that is an error. */
 static PGresult *answer_take(struct pg_connection *connection, const char *what, struct outcome *outcome)
 {
-	struct deadline deadline = deadline_in(PG_CALL_MS);
+	struct deadline deadline = deadline_in(connection->answer_ms);
 	PGresult *kept = NULL;
 
 	for (;;) {
@@ -108,6 +109,7 @@ static PGresult *answer_take(struct pg_connection *connection, const char *what,
 			PQclear(kept);
 			trouble_set(connection, NULL, what, outcome);
 			connection->trouble = PG_LOST;
+			connection->was_silent = deadline_passed(deadline);
 			return NULL;
 		}
 		PGresult *next = PQgetResult(connection->handle);
@@ -163,6 +165,7 @@ struct pg_connection *pg_open(struct str conninfo, struct outcome *outcome)
 	if (PQstatus(connection->handle) != CONNECTION_OK || PQsetnonblocking(connection->handle, 1) != 0) {
 		trouble_set(connection, NULL, "connecting to PostgreSQL", outcome);
 	} else {
+		connection->answer_ms = SESSION_MS;
 		PGresult *result = pg_execute(connection, SESSION, outcome);
 
 		PQclear(result);

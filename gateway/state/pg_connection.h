@@ -5,7 +5,7 @@
 
 #include "gateway/state/outbox_sql.h"
 
-#define PG_CALL_MS 10000 /* for one answer */
+#define PG_CALL_MS 10000 /* for one answer, to those who can wait */
 
 /* libpq's PGconn and PGresult. */
 struct pg_conn;
@@ -21,13 +21,15 @@ enum pg_trouble {
 struct pg_connection {
 	struct pg_conn *handle;
 	enum pg_trouble trouble; /* of the last call that failed */
+	bool was_silent;         /* lost, because no answer came in time */
+	uint64_t answer_ms;      /* how long one may take; whoever uses it says so */
 	char *statements[96];    /* SQL of what is prepared; its index is its name */
 	size_t statement_count;
 	struct pg_connection *next; /* in the pool */
 };
 
-/* Connects and sets the session up; blocks for at most connect_timeout (3 s by default) for each host. NULL with an
- * issue. */
+/* Connects and sets the session up; blocks for at most connect_timeout (3 s by default) for each host, and before that
+ * until its name is found or not (resolv.conf). NULL with an issue. */
 struct pg_connection *pg_open(struct str conninfo, struct outcome *outcome) MUST_CHECK;
 void pg_close(struct pg_connection *connection);
 
