@@ -60,14 +60,22 @@ static void log_request(const struct http_exchange *exchange)
 		end = "unanswered";
 	else if (exchange->was_cut && !exchange->is_raw)
 		end = "cut";
-	LOG(INFO, LOG_HTTP_REQUEST, request->trace.span_id[0] ? request->trace.span_id : NULL,
-	    LOG_C("trace", request->trace.trace_id), LOG_C("server", exchange->server->options.name),
-	    LOG_TEXT("tenant", request->share.name),
-	    LOG_TEXT("method", request->method.data ? request->method : STR("?")),
-	    LOG_C("what", request->what ? request->what : "unknown"), LOG_NUMBER("status", response->status),
-	    LOG_C("end", end), LOG_NUMBER("us", clock_monotonic_us() - exchange->began_us),
-	    LOG_NUMBER("bytes_in", request->body ? spool_size(request->body) : 0),
-	    LOG_NUMBER("bytes_out", response->length), LOG_C("peer", exchange->peer));
+	const struct log_field fields[] = {
+		LOG_C("trace", request->trace.trace_id),
+		LOG_C("server", exchange->server->options.name),
+		LOG_TEXT("tenant", request->share.name.data ? request->share.name : STR("")),
+		LOG_TEXT("method", request->method.data ? request->method : STR("?")),
+		LOG_C("what", request->what ? request->what : "unknown"),
+		LOG_NUMBER("status", response->status),
+		LOG_C("end", end),
+		LOG_NUMBER("us", clock_monotonic_us() - exchange->began_us),
+		LOG_NUMBER("bytes_in", request->body ? spool_size(request->body) : 0),
+		LOG_NUMBER("bytes_out", response->length),
+		LOG_C("peer", exchange->peer),
+	};
+
+	log_write(request->is_routine && response->status == 200 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, LOG_HTTP_REQUEST,
+		  request->trace.span_id[0] ? request->trace.span_id : NULL, fields, COUNT_OF(fields));
 }
 
 static void count_request(const struct http_exchange *exchange)

@@ -46,6 +46,7 @@ struct http_request {
 	void *tag;                 /* the owner's, set in accept */
 	struct worker_share share; /* set by http_share */
 	const char *what; /* the owner's name of the operation for the log line, a literal; set in accept or handle */
+	bool is_routine; /* set there too: machines ask it every second, and its line is worth reading when it went wrong */
 };
 
 /* Value of the first header with that name (any case); STR_NONE when there is none. */

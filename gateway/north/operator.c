@@ -127,6 +127,7 @@ bool operator_answer(struct http_exchange *exchange, struct http_request *http, 
 	if (!is_live && !is_ready && !is_metrics)
 		return false;
 	http->what = is_metrics ? "metrics" : "health";
+	http->is_routine = true;
 	if (!str_equal(http->method, STR("GET")) && !http->is_head) {
 		http_response_header(exchange, "Allow", STR("GET, HEAD"));
 		text(exchange, 405, "Use GET.\n");

@@ -46,8 +46,11 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 
 	if (is_side(server, request))
 		return server->options.side->accept(server->options.side->ctx, exchange, request, admission);
-	if (is_greeting(request))
+	if (is_greeting(request)) {
+		request->what = "greeting";
+		request->is_routine = true;
 		return true;
+	}
 	if (!server->options.guard && !is_path(server, request->path)) {
 		http_refuse(exchange, ERR_NOT_FOUND, "Send SOAP messages to the path of the registry or repository.");
 		return false;
