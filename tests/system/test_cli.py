@@ -354,6 +354,27 @@ class Servers(unittest.TestCase):
             self.assertIn(expected, process.log())
 
 
+class Samples(unittest.TestCase):
+    def test_two_hospitals(self):
+        """conf/hospitals lacks nothing but the files that nobody else can make."""
+        with tempfile.TemporaryDirectory(prefix="passerelle-cli-") as directory:
+            copy = os.path.join(directory, "hospitals")
+            shutil.copytree(os.path.join(support.ROOT, "conf/hospitals"), copy)
+            configuration = os.path.join(copy, "gateway.yaml")
+            done = run("check", "--offline", "--config", configuration)
+            self.assertNotEqual(done.returncode, 0)
+            for line in done.stderr.splitlines():
+                self.assertRegex(line, r"gateway.yaml:\d+: .*: error: Cannot open \S+: No such file or directory")
+            for name in ("seal.key", "state.key", "consent.secret"):
+                self.assertIn(name, done.stderr)
+                with open(os.path.join(copy, name), "wb") as file:
+                    file.write(os.urandom(16).hex().encode())
+                os.chmod(file.name, 0o600)
+            certificates.self_signed(copy, "xua")
+            done = run("check", "--offline", "--config", configuration)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
 class Stopping(support.Stand):
     gateway_overrides = {"limits": {"stop_seconds": 30}}
 
