@@ -1,14 +1,12 @@
 #include "gateway/access/visible_changes.h"
 
 #include "gateway/access/access_state.h"
+#include "gateway/access/kept_item.h"
 #include "gateway/access/visit_state.h"
 #include "gateway/state/outbox_manage.h"
-#include "gateway/state/outbox_reader.h"
-#include "mappers/publication_parts.h"
 
 #define ITEMS_MAX         1000
 #define ITEMS_OF_ONE_MAX  256 /* changes of one document: with more, nobody sees it until some of them are made */
-#define ITEM_BYTES_MAX    ((size_t)1024 * 1024)
 #define ITEMS_BYTES(most) ((most) / 8)     /* of the request's memory */
 #define ACCEPTED(most)    ((most) / 4 * 3) /* of either, before no more is accepted */
 
@@ -23,7 +21,7 @@ struct pending_document {
 	struct pending_change *changes; /* in their order */
 	size_t count;
 	size_t capacity;
-	bool is_too_much;
+	bool is_too_much; /* or nobody can say what it is */
 };
 
 void access_changes_set(struct access *access, struct outbox *outbox, struct str source)
@@ -73,30 +71,25 @@ static bool is_dead(const struct reading *reading, struct str uuid)
 	return false;
 }
 
-/* *is_there is false for one that was settled since it was listed: it does not wait. */
-static bool item_open(struct reading *reading, const struct outbox_item *item, struct pending_change *change,
-		      bool *is_there)
+/* The text takes a part of what it becomes when it is read. */
+static enum kept item_open(struct reading *reading, const struct outbox_item *item, size_t bytes_left,
+			   struct pending_change *change)
 {
 	struct outbox *outbox = reading->visit->access->changes;
-	struct str id = str_from_c(item->id);
 	struct publication_head head;
 	struct metadata metadata;
-	struct outcome asking;
-	struct str text;
+	enum kept kept = kept_head_read(outbox, item, reading->arena, &head);
 
-	outcome_init(&asking);
-	*is_there =
-		outbox_part(outbox, id, PUBLICATION_HEAD, PUBLICATION_HEAD_BYTES_MAX, reading->arena, &text, &asking) &&
-		publication_head_read(text, reading->arena, &head) &&
-		outbox_part(outbox, id, PUBLICATION_METADATA, ITEM_BYTES_MAX, reading->arena, &text, &asking) &&
-		publication_metadata_read(text, reading->arena, &metadata, &asking) &&
-		metadata.document_entry_count == 1 && metadata.submission_set_count == 1;
-	if (!*is_there)
-		return (asking.count && asking.issues[0].code == ERR_NOT_FOUND);
+	if (kept == KEPT_READ)
+		kept = kept_metadata_read(outbox, item, bytes_left / 4, reading->arena, &metadata);
+	if (kept != KEPT_READ)
+		return kept;
+	if (metadata.document_entry_count != 1)
+		return KEPT_LOST;
 	*change = (struct pending_change) { .change = head.change,
 					    .entry = &metadata.document_entries[0],
 					    .submission_time = metadata.submission_sets[0].submission_time };
-	return true;
+	return KEPT_READ;
 }
 
 /* A change that was refused, or builds upon such a version, is none. */
@@ -118,7 +111,30 @@ static bool change_add(struct reading *reading, const struct outbox_item *item, 
 	return true;
 }
 
-/* False when not all could be read that is there now. */
+static bool item_read(struct reading *reading, const struct outbox_item *item, size_t bytes_end)
+{
+	size_t used = arena_used(reading->arena);
+	struct pending_change change;
+
+	switch (item_open(reading, item, used < bytes_end ? bytes_end - used : 0, &change)) {
+	case KEPT_READ:
+		reading->is_cut = !change_add(reading, item, &change) || arena_used(reading->arena) > bytes_end;
+		return true;
+	case KEPT_GONE: /* it does not wait */
+		return true;
+	case KEPT_AWAY:
+		return false;
+	case KEPT_TOO_LONG:
+	case KEPT_LOST:
+	case KEPT_NO_MEMORY:
+		break;
+	}
+	/* Nobody can say what it closes; one that was refused closes nothing. */
+	reading->is_cut = item->state != OUTBOX_REFUSED;
+	return true;
+}
+
+/* False when the outbox is away. is_cut: there is more than was read. */
 static bool items_read(struct reading *reading, struct outbox_filter *filter)
 {
 	const struct access *access = reading->visit->access;
@@ -132,17 +148,14 @@ static bool items_read(struct reading *reading, struct outbox_filter *filter)
 	filter->kind = STR(PUBLICATION_UPDATE);
 	filter->states = OUTBOX_UNDELIVERED;
 	outcome_init(&listing);
-	if (!outbox_list(access->changes, filter, reading->arena, &items, &count, &next, &listing))
-		return false;
+	if (!outbox_list(access->changes, filter, reading->arena, &items, &count, &next, &listing)) {
+		reading->is_cut = kept_failure(&listing) != KEPT_AWAY;
+		return reading->is_cut;
+	}
 	reading->is_cut = next > 0;
 	for (size_t i = 0; i < count && !reading->is_cut; i++) {
-		struct pending_change change;
-		bool is_there;
-
-		if (!item_open(reading, &items[i], &change, &is_there) ||
-		    (is_there && !change_add(reading, &items[i], &change)))
+		if (!item_read(reading, &items[i], bytes_end))
 			return false;
-		reading->is_cut = arena_used(reading->arena) > bytes_end;
 	}
 	return true;
 }
@@ -175,21 +188,18 @@ static void document_read(const struct visit *visit, struct str urn, struct aren
 	struct outbox_filter filter = { .makes = name, .limit = ITEMS_OF_ONE_MAX };
 	struct reading reading = { .visit = visit, .arena = arena, .bytes_max = bytes_max(visit) };
 
-	*document = (struct pending_document) { .urn = urn };
+	*document = (struct pending_document) { .urn = urn, .is_too_much = !name.data };
 	/* While the outbox is away, what is registered is as good as ever. */
-	if (!name.data || !items_read(&reading, &filter)) {
-		document->is_too_much = arena_failed(arena);
+	if (!name.data || !items_read(&reading, &filter))
 		return;
-	}
 	document->changes = reading.changes;
 	document->count = reading.count;
 	document->is_too_much = reading.is_cut;
 }
 
-/* Shares what was read of a patient out to the documents that are not known yet. */
-static bool documents_keep(struct visit *visit, const struct reading *reading)
+/* Shares what was read of a patient out to the documents that are not known yet. False without memory. */
+static bool documents_keep(struct visit *visit, const struct reading *reading, size_t known)
 {
-	size_t known = visit->pending_count;
 
 	for (size_t i = 0; i < reading->count; i++) {
 		struct str urn = urn_of(reading->changes[i].entry);
@@ -210,20 +220,23 @@ static bool documents_keep(struct visit *visit, const struct reading *reading)
 	return true;
 }
 
-/* All that waits of a patient, once; where that is too much at once, each document is asked after by its name. */
+/* All that waits of a patient, once; where that is too much at once, or cannot be read, each document is asked after by its
+ * name. */
 static void patient_read(struct visit *visit, struct seen *seen)
 {
 	struct outbox_filter filter = { .limit = ITEMS_MAX };
 	struct reading reading = { .visit = visit, .arena = visit->south.arena, .bytes_max = bytes_max(visit) };
+	size_t known = visit->pending_count;
 
 	if (seen->changes != CHANGES_NOT_READ)
 		return;
 	filter.patient = publication_line(seen->public.patient_id, visit->south.arena);
 	seen->changes = CHANGES_WHOLE;
-	if (!filter.patient.data || !items_read(&reading, &filter))
-		seen->changes = arena_failed(visit->south.arena) ? CHANGES_CUT : CHANGES_WHOLE;
-	else if (reading.is_cut || !documents_keep(visit, &reading))
+	if (!filter.patient.data ||
+	    (items_read(&reading, &filter) && (reading.is_cut || !documents_keep(visit, &reading, known)))) {
 		seen->changes = CHANGES_CUT;
+		visit->pending_count = known; /* of the others some may be kept in part */
+	}
 	visit->pending_bytes_end = arena_used(visit->south.arena) + bytes_max(visit);
 }
 

@@ -1,8 +1,8 @@
 #include "gateway/transactions/publication_items.h"
 
 #include "gateway/access/authorize.h"
+#include "gateway/access/kept_item.h"
 #include "gateway/access/visible_waiting.h"
-#include "gateway/state/outbox_reader.h"
 #include "mappers/base/uuid.h"
 #include "mappers/caller_json.h"
 
@@ -31,27 +31,18 @@ static bool unknown(const struct transaction *t)
 }
 
 /* What is settled has only its result; the parts of the others say more. */
-static bool part_missed(struct publication_item *opened, const struct outcome *reading)
+static bool has_parts(const struct publication_item *opened)
 {
-	opened->has_moved = reading->count && reading->issues[0].code == ERR_NOT_FOUND;
-	return opened->has_moved;
+	return opened->item.part_count > 0 && !opened->has_moved;
 }
 
-static bool part_read(const struct transaction *t, struct publication_item *opened, size_t part, size_t size_max,
-		      struct str *text)
+static bool part_missed(const struct transaction *t, struct publication_item *opened, enum kept kept)
 {
-	struct outcome reading;
-
-	*text = STR_NONE;
-	if (opened->item.part_count == 0 || opened->has_moved)
-		return true;
-	outcome_init(&reading);
-	if (outbox_part(delivery_outbox(t->gateway->delivery), str_from_c(opened->item.id), part, size_max,
-			t->south.arena, text, &reading))
-		return true;
-	*text = STR_NONE;
+	opened->has_moved = kept == KEPT_GONE;
+	if (kept == KEPT_NO_MEMORY)
+		return no_memory(t);
 	/* What can never be read again says nothing; the item is there all the same, and must be decided about. */
-	return (reading.count && reading.issues[0].code == ERR_DOCUMENT_CORRUPT) || part_missed(opened, &reading) ||
+	return kept != KEPT_AWAY ||
 	       outcome_add(t->outcome, ERR_STORAGE, "", "What waits cannot be read now; try again later.");
 }
 
@@ -59,31 +50,33 @@ static bool part_read(const struct transaction *t, struct publication_item *open
 static bool head_read(const struct transaction *t, struct publication_item *opened)
 {
 	struct publication_head head;
-	struct str text;
+	enum kept kept;
 
-	if (!part_read(t, opened, PUBLICATION_HEAD, PUBLICATION_HEAD_BYTES_MAX, &text))
-		return false;
-	if (text.data && publication_head_read(text, t->south.arena, &head)) {
-		opened->caller = head.caller;
-		opened->change = head.change;
-		opened->request = head.request;
-	}
+	if (!has_parts(opened))
+		return true;
+	kept = kept_head_read(delivery_outbox(t->gateway->delivery), &opened->item, t->south.arena, &head);
+	if (kept != KEPT_READ)
+		return part_missed(t, opened, kept);
+	opened->caller = head.caller;
+	opened->change = head.change;
+	opened->request = head.request;
 	return true;
 }
 
 static bool metadata_read(const struct transaction *t, struct publication_item *opened)
 {
-	struct outcome reading;
-	struct str text;
+	struct metadata metadata;
+	enum kept kept;
 
-	outcome_init(&reading);
 	/* A request has what was sent in their place. */
-	if (opened->request.wish != WISH_NONE)
+	if (!has_parts(opened) || opened->request.wish != WISH_NONE)
 		return true;
-	if (!part_read(t, opened, PUBLICATION_METADATA, PUBLICATION_METADATA_BYTES_MAX, &text))
-		return false;
-	if (text.data && publication_metadata_read(text, t->south.arena, &opened->metadata, &reading))
-		opened->patient_id = opened->metadata.submission_sets[0].patient_id;
+	kept = kept_metadata_read(delivery_outbox(t->gateway->delivery), &opened->item, PUBLICATION_METADATA_BYTES_MAX,
+				  t->south.arena, &metadata);
+	if (kept != KEPT_READ)
+		return part_missed(t, opened, kept);
+	opened->metadata = metadata;
+	opened->patient_id = metadata.submission_sets[0].patient_id;
 	return true;
 }
 

@@ -185,7 +185,11 @@ bool search_waiting_tell(const struct legs *legs)
 	if (waiting->is_cut)
 		outcome_warn(legs->t->outcome, ERR_INCOMPLETE, "",
 			     "Too much waits to be registered: what came last is here, the rest is missing.");
-	return waiting->is_unknown || waiting->is_cut;
+	if (waiting->is_lost)
+		outcome_warn(legs->t->outcome, ERR_INCOMPLETE, "",
+			     "Something that waits to be registered is missing: it cannot be read any more. Its "
+			     "sender and the operators find it among the Tasks.");
+	return waiting->is_unknown || waiting->is_cut || waiting->is_lost;
 }
 
 struct search search_widened(struct leg *leg, const struct search *search, const struct search_resolved *resolved)

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "gateway/access/kept_item.h"
 #include "gateway/access/visible_waiting.h"
 #include "gateway/state/outbox_manage.h"
 #include "gateway/state/outbox_reader.h"
@@ -10,7 +11,6 @@
 #include "mappers/association.h"
 #include "mappers/base/hex.h"
 #include "mappers/metadata_rim.h"
-#include "mappers/publication_parts.h"
 #include "mappers/publication_target.h"
 
 #define TAG_SYSTEM "urn:passerelle:publication"
@@ -39,16 +39,6 @@ static bool documents_keep(const struct transaction *t, struct waiting_one *one)
 	return one->documents || no_memory(t);
 }
 
-/* An outbox on another machine may be away while all else is there. */
-static bool missed(const struct transaction *t, const struct outcome *reading, struct waiting *waiting)
-{
-	enum error_code code = reading->count ? reading->issues[0].code : ERR_NO_MEMORY;
-
-	waiting->is_unknown = code == ERR_STORAGE || code == ERR_BUSY;
-	return waiting->is_unknown ||
-	       outcome_add(t->outcome, code, "", "What waits cannot be read now; try again later.");
-}
-
 /* What was read of the outbox in one go, and how much memory is left for more. */
 struct reading {
 	const struct transaction *t;
@@ -70,25 +60,24 @@ static bool is_read(const struct waiting *waiting, struct str id)
 
 /* The text takes a part of what it becomes when it is read. One that was settled since it was listed is with the registry,
  * or nowhere: it does not wait. */
-static bool text_read(struct reading *reading, struct str id, struct str *text)
+static bool metadata_read(struct reading *reading, const struct outbox_item *item, struct metadata *metadata,
+			  bool *is_there)
 {
 	const struct transaction *t = reading->t;
+	struct waiting *waiting = reading->waiting;
 	size_t used = arena_used(t->south.arena);
 	size_t left = used < reading->bytes_end ? reading->bytes_end - used : 0;
-	struct outcome asking;
+	enum kept kept =
+		kept_metadata_read(delivery_outbox(t->gateway->delivery), item, left / 4, t->south.arena, metadata);
 
-	outcome_init(&asking);
-	*text = STR_NONE;
-	if (outbox_part(delivery_outbox(t->gateway->delivery), id, PUBLICATION_METADATA, left / 4, t->south.arena, text,
-			&asking))
-		return true;
-	*text = STR_NONE;
-	if (asking.count && asking.issues[0].code == ERR_TOO_LONG) {
-		reading->waiting->is_cut = true;
-		reading->is_full = left < reading->bytes_max / 4;
-		return true;
-	}
-	return (asking.count && asking.issues[0].code == ERR_NOT_FOUND) || missed(t, &asking, reading->waiting);
+	*is_there = kept == KEPT_READ;
+	if (kept == KEPT_NO_MEMORY)
+		return no_memory(t);
+	waiting->is_unknown = kept == KEPT_AWAY;
+	waiting->is_lost = waiting->is_lost || kept == KEPT_LOST;
+	waiting->is_cut = waiting->is_cut || kept == KEPT_TOO_LONG;
+	reading->is_full = kept == KEPT_TOO_LONG && left < reading->bytes_max / 4;
+	return true;
 }
 
 static bool one_read(struct reading *reading, const struct outbox_item *item)
@@ -96,23 +85,34 @@ static bool one_read(struct reading *reading, const struct outbox_item *item)
 	const struct transaction *t = reading->t;
 	struct waiting *waiting = reading->waiting;
 	struct waiting_one one = { .id = str_from_c(item->id) };
-	struct str text;
+	bool is_there;
 
 	if (is_read(waiting, one.id))
 		return true;
-	if (!text_read(reading, one.id, &text) || !text.data)
-		return !text.data && !t->outcome->has_error;
+	if (!metadata_read(reading, item, &one.metadata, &is_there))
+		return false;
+	if (!is_there)
+		return true;
 	one.id = arena_copy(t->south.arena, one.id);
 	if (!one.id.data ||
 	    !arena_grow(t->south.arena, &waiting->items, waiting->count, &reading->capacity, sizeof(*waiting->items)))
 		return no_memory(t);
-	if (!publication_metadata_read(text, t->south.arena, &one.metadata, t->outcome) || !documents_keep(t, &one))
+	if (!documents_keep(t, &one))
 		return false;
 	status_set(&one.metadata);
 	visible_waiting(t->visit, CONSENT_FIND, &one.metadata);
 	if (one.metadata.document_entry_count + one.metadata.submission_set_count + one.metadata.folder_count > 0)
 		waiting->items[waiting->count++] = one;
 	return true;
+}
+
+/* An outbox on another machine may be away while all else is there. */
+static bool list_missed(struct reading *reading, const struct outcome *listing)
+{
+	reading->waiting->is_unknown = kept_failure(listing) == KEPT_AWAY;
+	return reading->waiting->is_unknown ||
+	       outcome_add(reading->t->outcome, listing->count ? listing->issues[0].code : ERR_NO_MEMORY, "",
+			   "What waits cannot be read now; try again later.");
 }
 
 static bool items_read(struct reading *reading, const struct outbox_filter *filter)
@@ -126,7 +126,7 @@ static bool items_read(struct reading *reading, const struct outbox_filter *filt
 	outcome_init(&listing);
 	if (!outbox_list(delivery_outbox(t->gateway->delivery), filter, t->south.arena, &items, &count, &next,
 			 &listing))
-		return missed(t, &listing, reading->waiting);
+		return list_missed(reading, &listing);
 	reading->waiting->is_cut = reading->waiting->is_cut || next > 0;
 	for (size_t i = 0; i < count && !reading->waiting->is_unknown && !reading->is_full; i++) {
 		if (!one_read(reading, &items[i]))

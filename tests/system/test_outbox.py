@@ -235,16 +235,26 @@ class Outage(Case):
 
     def test_what_cannot_be_read_any_more_holds_up_nobody(self):
         self.domain.kill()
-        url = self.accept(support.demo_bundle(b"<a>lost</a>"))
-        next_url = self.accept(support.demo_bundle(b"<a>next</a>"))
+        bundles = [support.demo_bundle(b"<a>lost</a>"), support.demo_bundle(b"<a>next</a>")]
+        oids = [support.document_oid(bundle) for bundle in bundles]
+        url, next_url = (self.accept(bundle) for bundle in bundles)
         store = sqlite3.connect(os.path.join(self.directory, "gateway.state", "outbox.db"), timeout=30)
         with store:
             self.assertGreater(store.execute("DELETE FROM outbox_chunk WHERE part = 1 AND item = "
                                              "(SELECT MIN(seq) FROM outbox_item)").rowcount, 0)
         store.close()
+
+        def found():
+            answer = json.dumps(self.assertStatus(self.gateway.find(), 200).json())
+            self.assertIn("cannot be read any more", answer)
+            return [oid in answer for oid in oids]
+        self.assertEqual(found(), [False, True])
         self.domain_restart()
         self.delivered(next_url)
         self.assertEqual(self.settled(url)["resourceType"], "OperationOutcome")
+        self.assertEqual(found(), [False, True])
+        self.assertStatus(support.request("DELETE", url), 202)
+        self.assertNotIn("ERR_INCOMPLETE", json.dumps(self.assertStatus(self.gateway.find(), 200).json()))
 
     def test_one_hiccup_after_an_outage_is_no_refusal(self):
         """However often it was tried while nothing was taken: a back-end that is just starting may fail once more."""

@@ -1,5 +1,7 @@
 """Changes that wait for the registry, as readers meet them: at once, marked, and never opening what is closed."""
 import json
+import os
+import sqlite3
 import threading
 import unittest
 
@@ -222,7 +224,9 @@ class Closing(Trusted):
         if not hasattr(type(self), "documents"):
             self.consent({"type": "permit", "provision": [
                 {"type": "deny", "securityLabel": [{"system": LABELS, "code": "R"}]}]})
+            # While a change of a patient waits, so does what is published for them.
             type(self).documents = {code: self.published(code) for code in "NR"}
+            type(self).others = [self.published("N") for _ in range(6)]
 
     def published(self, code):
         bundle = support.demo_bundle(b"<a>%s</a>" % code.encode())
@@ -230,12 +234,13 @@ class Closing(Trusted):
         answer = self.assertStatus(self.gateway.publish(bundle, token=self.owner), 200).json()
         return support.document_oid(bundle), reference_location(answer)
 
-    def relabel(self, location, code):
-        operations = [{"op": "replace", "path": "/securityLabel", "value": [{"coding": [
-            {"system": LABELS, "code": code}]}]}]
+    def change(self, location, path, value):
         return self.assertStatus(support.request(
             "PATCH", self.gateway.base + "/" + location, dict(support.bearer(self.owner), **{
-                "Content-Type": JSON_PATCH}), json.dumps(operations).encode()), 202)
+                "Content-Type": JSON_PATCH}), json.dumps([{"op": "add", "path": path, "value": value}]).encode()), 202)
+
+    def relabel(self, location, code):
+        return self.change(location, "/securityLabel", [{"coding": [{"system": LABELS, "code": code}]}])
 
     def assertSeen(self, oid, location, token, seen):
         for kind in ("DocumentReference", "List"):
@@ -262,6 +267,35 @@ class Closing(Trusted):
         self.relabel(location, "N")
         self.assertSeen(oid, location, self.doctor, False)
         self.assertEqual(tags(self.get("/" + location, self.owner).json()), ["change-not-registered"])
+
+    def test_095_large_changes_of_others_open_nothing(self):
+        """Nor are they too large to be shown: more than 1 MiB of metadata."""
+        (oid, location), (other_oid, other) = self.others[:2]
+        self.relabel(location, "R")
+        codes = [{"coding": [{"system": "urn:oid:2.999.1", "code": "c%d" % number, "display": "&" * 120}]}
+                 for number in range(1400)]
+        self.change(other, "/context/event", codes)
+        self.assertSeen(oid, location, self.doctor, False)
+        self.assertSeen(other_oid, other, self.doctor, True)
+        self.assertEqual(self.get("/" + other, self.doctor).json()["context"]["event"][-1], codes[-1])
+
+    def test_095_what_cannot_be_read_any_more_opens_nothing(self):
+        """It is closed itself, too: nobody can say what it would close."""
+        oid, location = self.others[2]
+        self.relabel(location, "R")
+        for part, (lost_oid, lost) in enumerate(self.others[3:5]):
+            with self.subTest(part=part):
+                self.relabel(lost, "R")
+                with sqlite3.connect(os.path.join(self.directory, "state", "outbox.db"), timeout=30) as store:
+                    self.assertGreater(store.execute(
+                        "DELETE FROM outbox_chunk WHERE part = ? AND item = (SELECT MAX(seq) FROM outbox_item)",
+                        (part,)).rowcount, 0)
+                store.close()
+                found = json.dumps(self.assertStatus(self.gateway.find(token=self.doctor), 200).json())
+                self.assertNotIn(lost_oid, found)
+                self.assertStatus(self.get("/" + lost, self.doctor), 404)
+                self.assertSeen(oid, location, self.doctor, False)
+                self.assertSeen(*self.others[5], self.doctor, True)
 
 
 if __name__ == "__main__":

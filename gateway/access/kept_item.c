@@ -1,0 +1,59 @@
+#include "gateway/access/kept_item.h"
+
+#include "gateway/state/outbox_reader.h"
+
+enum kept kept_failure(const struct outcome *reading)
+{
+	switch (reading->count ? reading->issues[0].code : ERR_NO_MEMORY) {
+	case ERR_NOT_FOUND:
+		return KEPT_GONE;
+	case ERR_STORAGE:
+	case ERR_BUSY:
+		return KEPT_AWAY;
+	case ERR_TOO_LONG:
+		return KEPT_TOO_LONG;
+	case ERR_NO_MEMORY:
+		return KEPT_NO_MEMORY;
+	default:
+		return KEPT_LOST;
+	}
+}
+
+static enum kept text_read(struct outbox *outbox, const struct outbox_item *item, size_t part, size_t size_max,
+			   struct arena *arena, struct str *text)
+{
+	struct outcome reading;
+
+	outcome_init(&reading);
+	return outbox_part(outbox, str_from_c(item->id), part, size_max, arena, text, &reading)
+		       ? KEPT_READ
+		       : kept_failure(&reading);
+}
+
+/* What has come out of the outbox whole and is not understood is lost, unless there was no memory for it. */
+static enum kept understood(bool is_understood, const struct arena *arena)
+{
+	if (is_understood)
+		return KEPT_READ;
+	return arena_failed(arena) ? KEPT_NO_MEMORY : KEPT_LOST;
+}
+
+enum kept kept_head_read(struct outbox *outbox, const struct outbox_item *item, struct arena *arena,
+			 struct publication_head *head)
+{
+	struct str text;
+	enum kept kept = text_read(outbox, item, PUBLICATION_HEAD, PUBLICATION_HEAD_BYTES_MAX, arena, &text);
+
+	return kept == KEPT_READ ? understood(publication_head_read(text, arena, head), arena) : kept;
+}
+
+enum kept kept_metadata_read(struct outbox *outbox, const struct outbox_item *item, size_t size_max,
+			     struct arena *arena, struct metadata *metadata)
+{
+	struct outcome reading;
+	struct str text;
+	enum kept kept = text_read(outbox, item, PUBLICATION_METADATA, size_max, arena, &text);
+
+	outcome_init(&reading);
+	return kept == KEPT_READ ? understood(publication_metadata_read(text, arena, metadata, &reading), arena) : kept;
+}
