@@ -1,6 +1,8 @@
 """What operators ask: /health/live, /health/ready and /metrics, also while every worker waits for a back-end."""
 import http.client
+import json
 import os
+import signal
 import sys
 import threading
 import unittest
@@ -9,6 +11,7 @@ import proxy
 import support
 
 QUERY = "RegistryStoredQuery"
+PROVIDE = "ProvideAndRegisterDocumentSet-b"
 SECRET = "a secret of some length"
 DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
 HEALTH = ("/health/live", "/health/ready")
@@ -42,8 +45,8 @@ class Operator(support.Stand):
 
     def behind(self, **overrides):
         gateway = support.Gateway(self.directory, [self.domain.back_end(
-            registry_url=self.proxy.url("/registry"), breaker_failures=2, breaker_open_ms=60000)],
-            name="behind-" + self._testMethodName, metrics={"secret_file": self.secret}, **overrides)
+            registry_url=self.proxy.url("/registry"), provide_url=self.proxy.url("/repository"), breaker_failures=2,
+            breaker_open_ms=60000)], name="behind-" + self._testMethodName, metrics={"secret_file": self.secret}, **overrides)
         self.addCleanup(gateway.stop)
         return gateway
 
@@ -101,6 +104,50 @@ class Operator(support.Stand):
         self.assertEqual(self.assertStatus(self.ask(gateway, "/health/ready", FROM_ELSEWHERE), 200).json(),
                          {"status": "degraded"})
         self.assertEqual(self.assertStatus(self.ask(gateway, "/health/live"), 200).json()["status"], "ok")
+
+    def cut_off(self, gateway):
+        """No back-end can be asked from now on. The patient has nothing that waits, which would be shown."""
+        self.proxy.script(QUERY, *[proxy.lost_request] * 500)
+        other = "urn:oid:%s|IHEBLUE-1002" % support.AUTHORITY
+        support.wait_until(lambda: gateway.find(**{"patient.identifier": other}).status == 503, "the breaker to open")
+
+    def ready(self, gateway, status):
+        """The sum, and each part's."""
+        answer = self.assertStatus(self.ask(gateway, "/health/ready"), status).json()
+        self.assertEqual(self.assertStatus(self.ask(gateway, "/health/ready", FROM_ELSEWHERE), status).json(),
+                         {"status": answer["status"]})
+        return answer["status"], {part["name"]: part["status"] for part in answer["parts"]}
+
+    def test_not_ready_when_nothing_can_be_read_and_nothing_accepted(self):
+        """The outbox is away as well: any other gateway is better."""
+        connection = os.path.join(self.directory, "outbox.conninfo")
+        with open(connection, "w", encoding="ascii") as file:
+            file.write("host=127.0.0.1 port=%d dbname=outbox" % support.free_port())
+        gateway = self.behind(publication={"degraded": "accept", "deadline_ms": 1000},
+                              outbox={"store": "postgresql", "postgresql": {"connection_file": connection}})
+        support.wait_until(lambda: self.ask(gateway, "/health/ready").json()["status"] == "degraded", "it to be missed")
+        self.assertEqual(self.ready(gateway, 200), ("degraded", {"hcm": "ok", "audit": "ok", "outbox": "not ok",
+                                                                 "gateway": "ok"}))
+        self.cut_off(gateway)
+        self.assertEqual(self.ready(gateway, 503), ("not ok", {"hcm": "not ok", "audit": "ok", "outbox": "not ok",
+                                                               "gateway": "not ok"}))
+        self.assertStatus(self.ask(gateway, "/health/live"), 200)
+
+    def test_not_ready_when_no_more_is_accepted(self):
+        """An outbox is there, for what waits; but by now publications are refused in an outage."""
+        gateway = self.behind(publication={"degraded": "accept", "deadline_ms": 1000})
+        self.proxy.script(PROVIDE, *[proxy.lost_request] * 500)
+        self.assertStatus(gateway.publish(support.demo_bundle(b"it waits", "text/plain")), 202)
+        with open(gateway.configuration_path, encoding="utf-8") as file:
+            configuration = json.load(file)
+        configuration["publication"]["degraded"] = "refuse"
+        support.write_configuration(gateway.configuration_path, configuration)
+        gateway.process.send_signal(signal.SIGHUP)
+        support.wait_until(lambda: "the new configuration holds" in gateway.log(), "the reload")
+        self.assertEqual(self.ready(gateway, 200)[1]["outbox"], "ok")
+        self.cut_off(gateway)
+        self.assertEqual(self.ready(gateway, 503), ("not ok", {"hcm": "not ok", "audit": "ok", "outbox": "ok",
+                                                               "gateway": "not ok"}))
 
     def test_who_may_read_the_metrics(self):
         gateway = self.behind()
