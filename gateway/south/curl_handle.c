@@ -1,5 +1,8 @@
 #include "gateway/south/curl_handle.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -112,6 +115,17 @@ static bool harden_tls(CURL *easy, const struct peer_tls *tls)
 	return bad == 0;
 }
 
+/* What libcurl has no option for: after three probes nobody is there. */
+static int probes_limit(void *ctx, curl_socket_t descriptor, curlsocktype purpose)
+{
+	int count = 3;
+
+	(void)ctx;
+	(void)purpose;
+	setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+	return CURL_SOCKOPT_OK;
+}
+
 bool curl_handle_harden(CURL *easy, const char *url, const struct peer_tls *tls, long connect_timeout_ms,
 			long timeout_ms)
 {
@@ -125,6 +139,11 @@ bool curl_handle_harden(CURL *easy, const char *url, const struct peer_tls *tls,
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	/* Else its time to connect does not bound the search for the name: it would wait for the resolver all the same. */
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	/* A warm connection to a host that is gone ends, before somebody asks by it and waits. */
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 3L);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 1L);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, probes_limit);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_MAXCONNECTS, 4L);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms);

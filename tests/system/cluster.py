@@ -119,12 +119,11 @@ class Cluster:
             ("redis:6379", "127.0.0.1:%d" % self.ports["redis"]),
             ("/made/", self.path("made/gateway", "")), ("/var/lib/passerelle", self.path(name)), *self.gateway_pairs)
 
-    def gateway_start(self, name, *pairs, prefix=()):
-        """pairs: (old, new), of this one alone; prefix: a command that starts it."""
+    def gateway_start(self, name):
         os.makedirs(self.path(name), exist_ok=True)
-        path = self.write(name + ".yaml", replaced(self.gateway_text(name), *pairs))
-        self.gateways[name] = support.Process(name, guarded([*prefix, support.BINARY, "serve", "--config", path]),
-                                              self.directory, self.ports[name])
+        path = self.write(name + ".yaml", self.gateway_text(name))
+        self.gateways[name] = support.Process(name, guarded([support.BINARY, "serve", "--config", path]), self.directory,
+                                              self.ports[name])
         self.gateways[name].base = "http://127.0.0.1:%d/fhir" % self.ports[name]
 
     def haproxy_start(self):

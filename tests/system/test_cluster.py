@@ -1,9 +1,7 @@
 """The stand of docker/compose.yaml under load and harm: two gateways behind HAProxy on one PostgreSQL and one Redis. Any
 gateway answers anything and finishes what a dead one began; an emptied Redis loses nothing and permits nothing."""
 import json
-import os
 import random
-import socket
 import threading
 import time
 import unittest
@@ -202,45 +200,6 @@ class AnyGateway(Case):
         self.cluster.postgres.start()
         self.settled(waiting)
         self.assertEqual(len(self.found(self.base, patient)), 2)
-
-    def test_names_that_nobody_resolves_cost_the_others_nothing(self):
-        """With its host the name of a part is gone, and the name server is as silent as it is."""
-        patient = "IHEBLUE-1007"
-        self.assertEqual(self.publish(self.base, patient)[1].status, 200)
-        hcm = ("http://127.0.0.1:%d" % self.cluster.hcm_wire.port, "http://hcm.invalid:8081")
-        self.with_silent_names("gateway2", hcm)
-        query = urllib.parse.urlencode({"patient.identifier": SYSTEM + "|" + patient, "status": "current"})
-        answer = support.request("GET", self.of("gateway2") + "/DocumentReference?" + query, self.doctor)
-        self.assertEqual(answer.status, 200, repr(answer))
-        self.assertIn(b"What hcm has is missing", answer.body)
-        self.assertNotIn(b"What dsp has is missing", answer.body)
-        status_url = self.accepted(self.of("gateway2"), patient)[1]
-        with open(os.path.join(self.cluster.made, "lost.conninfo"), "w", encoding="ascii") as file:
-            file.write("host=postgresql.invalid dbname=passerelle user=passerelle")
-        self.with_silent_names("gateway2", ("/gateway/postgresql.conninfo", "/lost.conninfo"))
-        # It takes it a moment to find out.
-        support.wait_until(lambda: self.found(self.of("gateway2"), patient), "what is registered to be there", 60)
-        self.cluster.gateways["gateway2"].kill()
-        self.cluster.gateway_start("gateway2")
-        self.settled(self.past("gateway2", status_url))
-
-    def with_silent_names(self, name, *pairs):
-        """Starts a gateway anew, which asks a name server that does not answer."""
-        view = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
-        with open(self.cluster.path("resolv.conf"), "w", encoding="ascii") as file:
-            file.write("nameserver %s\n" % self.silent_name_server())
-        self.cluster.gateways[name].kill()
-        self.cluster.gateway_start(name, *pairs, prefix=[
-            *view, "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', self.cluster.path("resolv.conf")])
-
-    def silent_name_server(self):
-        """The address of one; where only root may listen at port 53, one that is nobody's (RFC 5737)."""
-        if os.geteuid() != 0:
-            return "192.0.2.53"
-        listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.addCleanup(listener.close)
-        listener.bind(("127.53.53.%d" % random.randrange(1, 255), 53))
-        return listener.getsockname()[0]
 
     def test_a_flush_revives_no_consent(self):
         patient = "IHEBLUE-1005"

@@ -80,6 +80,25 @@ class Compose(unittest.TestCase):
                 else:
                     self.assertIn(source, self.compose["volumes"])
 
+    def test_a_part_is_started_alone(self):
+        """What it waits for would be plugged in with it; HAProxy waits for all, so that all is there when `up` returns."""
+        for name, service in self.services.items():
+            wanted = set() if name == "prepare" else {"prepare"}
+            if name == "haproxy":
+                wanted = set(self.services) - {"haproxy", "prepare"}
+            self.assertEqual(set(service.get("depends_on", {})), wanted, name)
+
+    def test_no_part_is_held_up_or_fills_the_disk(self):
+        for name, service in self.services.items():
+            if name != "prepare":
+                self.assertEqual(service["dns_opt"], ["timeout:1", "attempts:1"], name)
+                self.assertLessEqual({"max-size", "max-file"}, set(service["logging"]["options"]), name)
+
+    def test_a_reload_finds_a_file_that_was_put_in_the_place_of_the_old_one(self):
+        """A file that is mounted by itself stays the one that it was when the container began."""
+        for name in ("gateway1", "gateway2"):
+            self.assertIn(".:/etc/passerelle:ro", self.services[name]["volumes"])
+
     def test_no_part_waits_for_one_that_cannot_be_healthy(self):
         for service in self.services.values():
             for other, how in service.get("depends_on", {}).items():
@@ -107,6 +126,17 @@ def with_dependencies(packages):
 
 
 class Image(unittest.TestCase):
+    def test_it_is_built_of_what_is_sent(self):
+        """.dockerignore lets through what CMake reads, and neither keys nor what was built here."""
+        with open(os.path.join(support.ROOT, ".dockerignore"), encoding="ascii") as file:
+            lines = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+        self.assertEqual(lines[0], "*")
+        sent = {line[1:] for line in lines[1:] if line.startswith("!")}
+        self.assertEqual(len(sent), len(lines) - 1)
+        with open(os.path.join(support.ROOT, "CMakeLists.txt"), encoding="utf-8") as file:
+            rooms = {each.split("/")[0] for each in re.findall(r"(?m)^room\(\S+ ([^\s)]+)", file.read())}
+        self.assertEqual(sent, rooms | {"run", "CMakeLists.txt", "CMakePresets.json"})
+
     def test_it_has_the_libraries_that_the_program_needs(self):
         if not shutil.which("dpkg"):
             support.absent("this is not Debian")
