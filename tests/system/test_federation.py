@@ -545,6 +545,76 @@ class Paged(Networks):
             self.assertEqual([issue["code"] for issue in issues(page)], ["incomplete"])
 
 
+class Three(Networks):
+    """One hangs, one refuses, one answers: whoever they are."""
+    NAMES = ("hcm", "dsp", "third")
+    EACH = 12
+
+    @classmethod
+    def configuration(cls):
+        return {"federation": {"deadline_ms": 1000}}
+
+    @classmethod
+    def back_ends(cls):
+        repository = "2.999.20.12"
+        cls.third = support.Domain(cls.directory, name="third", repository_unique_id=repository,
+                                   patients=["IHEBLUE-1%03d" % number for number in range(1, 200)])
+        cls.addClassCleanup(cls.third.kill)
+        cls.third_proxy = proxy.Proxy("http://127.0.0.1:%d" % cls.third.port)
+        cls.addClassCleanup(cls.third_proxy.close)
+        url = cls.third_proxy.url("/repository")
+        return super().back_ends() + [cls.third.back_end(
+            source=3, registry_url=cls.third_proxy.url("/registry"), provide_url=url, home_community_id="2.999.70.3",
+            repositories=[{"unique_id": repository, "url": url}])]
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.third.stop()
+
+    def setUp(self):
+        super().setUp()
+        self.proxies = dict(zip(self.NAMES, (self.hcm_proxy, self.dsp_proxy, self.third_proxy)))
+        third_feeder = support.Gateway(self.directory, [self.third.back_end()], name="third-feeder")
+        self.addCleanup(third_feeder.stop)
+        self.oids = {}
+        for name, gateway in zip(self.NAMES, (self.gateway, self.feeder, third_feeder)):
+            self.oids[name] = set()
+            for number in range(self.EACH):
+                at = "2024-03-%02dT10:00:00Z" % (number % 5 + 1)  # the same in all
+                bundle = support.demo_bundle(b"%d" % number, "text/plain", patient=self.patient)
+                reference = bundle["entry"][1]["resource"]
+                reference["date"] = reference["content"][0]["attachment"]["creation"] = at
+                self.assertStatus(gateway.publish(bundle), 200)
+                self.oids[name].add(oid_of(reference))
+
+    def test_one_hangs_one_refuses_one_answers(self):
+        whole = [oid_of(each) for page in self.pages(self.find(_count=5)) for each in matches(page)]
+        self.assertEqual(sorted(whole), sorted(set().union(*self.oids.values())))
+        self.assertEqual(whole, [oid_of(each) for each in matches(self.find(_count=100))])
+        self.assertEqual(self.find()["total"], 3 * self.EACH)
+        for turn in range(3):
+            hangs, refuses, answers = self.NAMES[turn:] + self.NAMES[:turn]
+            with self.subTest(hangs=hangs, refuses=refuses, answers=answers):
+                held = threading.Event()
+                self.addCleanup(held.set)
+                self.proxies[hangs].script(QUERY, *[proxy.held(held)] * 5)
+                self.proxies[refuses].script(QUERY, *[proxy.answering(503, "text/plain", b"")] * 5)
+                found = self.pages(self.find(_count=5))
+                held.set()
+                self.assertEqual([oid_of(each) for page in found for each in matches(page)],
+                                 [oid for oid in whole if oid in self.oids[answers]], "in the order of the whole")
+                for page in found:
+                    self.assertNotIn("total", page)
+                    warned = [(issue["severity"], issue["code"]) for issue in issues(page)]
+                    self.assertEqual(warned, [("warning", "incomplete")] * len(warned))
+                    text = " ".join(issue["diagnostics"] for issue in issues(page))
+                    self.assertEqual({name for name in self.NAMES if name in text}, {hangs, refuses}, text)
+                for each in self.proxies.values():
+                    each.clear()
+                support.wait_until(lambda: issues(self.find()) == [], "all to answer again")
+
+
 class CommunityStand(Networks):
     """The DSP as another community: reached by XCA, with patient identifiers of its own, found by XCPD."""
     dsp_authority = "2.999.20.45"
