@@ -3,9 +3,11 @@
   (f) Two sources against the slower one alone: how much longer a search takes.
   (g) A dead source (nobody listens; somebody who takes connections and never answers) beside a living one: how much of
       the living one's throughput is left.
+  (h) The id of another hospital's document against one that nobody has given out: whether the time tells them apart.
 
 bench.py runs this; it has what both need."""
 import contextlib
+import os
 import socket
 import statistics
 import threading
@@ -95,6 +97,30 @@ def dead_source(bench, path, title, dead_url):
         process.stop()
 
 
+def foreign_ids(bench, path, count=400):
+    stub = bench.stub(0, 1)
+    names = ("north", "south")
+    for name in names:
+        support.write_configuration(os.path.join(bench.directory, name + ".yaml"), {})
+    gateway = bench.before([entry("stub", 1, bench.url(stub), support.REPOSITORY)], "hospitals", default_tenant="north",
+                           tenants=[{"name": name, "file": name + ".yaml"} for name in names])
+    found = support.request("GET", "http://127.0.0.1:%d%s" % (gateway.port, path)).json()
+    foreign = next(each["resource"]["id"] for each in found["entry"] if each["search"]["mode"] == "match")
+    ids = (foreign, foreign[:-2] + ("a" if foreign[-2] != "a" else "b") + foreign[-1])
+    took = ([], [])
+    for number in range(2 * count):
+        began = time.monotonic()
+        answer = support.request("GET", "%s/south/DocumentReference/%s" % (gateway.base, ids[number % 2]))
+        took[number % 2].append(time.monotonic() - began)
+        if answer.status != 404:
+            raise SystemExit("the id of another hospital: %r" % answer)
+    ours, theirs = (statistics.median(each) * 1e6 for each in took)
+    print("%-60s %5.0f us %5.0f us %7.3f" % ("an id of another hospital's, one that nobody has given out", ours, theirs,
+                                             ours / theirs), flush=True)
+    gateway.stop()
+    stub.stop()
+
+
 def run(bench, path):
     print("%-60s %8s %8s %7s" % ("Several sources", "this", "that", "ratio"))
     fan_out(bench, path)
@@ -102,3 +128,4 @@ def run(bench, path):
                         ("searches, a source beside that never answers", black_hole)):
         with dead() as url:
             dead_source(bench, path, title, url)
+    foreign_ids(bench, path)

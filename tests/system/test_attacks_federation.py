@@ -12,6 +12,7 @@ import test_outbox
 import test_tenants
 import trust
 from test_federation import CommunityStand, issues, matches, oid_of
+from test_tenants_apart import told
 
 OBJECT = re.compile(rb"<rim:ExtrinsicObject.*?</rim:ExtrinsicObject>", re.DOTALL)
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
@@ -260,6 +261,10 @@ class OtherTenants(test_tenants.TenantStand):
                 body = json.dumps(found).encode() if method == "PUT" else None
                 answer = self.ask(SUD, path, token[SUD], method, body, **(fhir if body else {}))
                 self.assertIn(answer.status, (404, 405) if "DELETE" in method else (404,), repr(answer))
+                name = path.split("/")[2]
+                garbage = self.ask(SUD, path.replace(name, name[:-2] + ("a" if name[-2] != "a" else "b") + name[-1]),
+                                   token[SUD], method, body, **(fhir if body else {}))
+                self.assertEqual(told(answer), told(garbage))
                 if method == "GET":
                     self.assertNotEqual(self.ask(NORD, path, token[NORD]).status, 404, path)
         # What both share is the patient's will; who may read it is each one's own matter.
