@@ -5,7 +5,8 @@ for as long as one wants:
     tests/system/chaos.py [--publications N] [--faults N] [--gateways N] [--store sqlite|postgresql] [--seed N]
 
 What is claimed: every document that was acknowledged (200, or 202) is in the registry exactly once and byte for byte;
-every one that was not is there whole or not at all; of two versions the newer one is the one that is valid."""
+every one that was not is there whole or not at all; of two documents the newer one is the one that is valid; every
+acknowledged change of a document has made one version of it, in their order, and every other one at most one."""
 import argparse
 import base64
 import collections
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 
 import postgres_stand
 import support
@@ -30,6 +32,7 @@ import xds
 
 PUBLISHERS = 8
 REPLACING = 0.15  # share of publications that replace an earlier one of the same publisher
+CHANGING = 0.15   # chance that a publisher changes one of its documents before it publishes the next
 AGAIN = 0.7       # chance that a client sends again what was not acknowledged
 FAULT_SECONDS = 1.5  # that one takes on average
 STATE_BYTES = 48 << 20
@@ -453,6 +456,39 @@ class Publication:
             self.when = time.monotonic()
 
 
+class Change:
+    """A PATCH of a document that was acknowledged. It is sent once: the same again would be another change."""
+
+    def __init__(self, publication, text):
+        self.publication, self.text = publication, text
+        self.acknowledged = ""
+        self.status_url = ""
+        self.status = "nothing"  # nobody could be asked for the document's id
+
+    def send(self, base):
+        try:
+            found = support.request("GET", "%s/DocumentReference?%s" % (base, urllib.parse.urlencode({
+                "patient.identifier": "urn:oid:%s|%s" % (support.AUTHORITY, self.publication.patient),
+                "identifier": "urn:oid:" + self.publication.oid})), seconds=30)
+            ids = [entry["resource"]["id"] for entry in found.json().get("entry", [])
+                   if entry["search"]["mode"] == "match"] if found.status == 200 else []
+        except (OSError, support.http.client.HTTPException):
+            return
+        if not ids:
+            return
+        try:
+            answer = support.request(
+                "PATCH", "%s/DocumentReference/%s" % (base, ids[0]), {"Content-Type": "application/json-patch+json"},
+                json.dumps([{"op": "add", "path": "/description", "value": self.text}]).encode(), 30)
+        except (OSError, support.http.client.HTTPException):
+            self.status = "no answer"
+            return
+        self.status = str(answer.status)
+        if answer.status in (200, 202):
+            self.acknowledged = self.status
+            self.status_url = answer.header("Content-Location") or ""
+
+
 class Ledger:
     """What became of every publication, as its client, the gateways and the registry tell it."""
 
@@ -461,6 +497,7 @@ class Ledger:
         self.ask = domain_ask
         self.headers = headers
         self.made = []
+        self.changes = []
 
     def settled(self, publication):
         """What the status URL says: None while it is under way."""
@@ -471,17 +508,17 @@ class Ledger:
         return None if answer.status in (202, 503) else answer
 
     def await_delivery(self, seconds=90):
-        waiting = [each for each in self.made if each.acknowledged == "202"]
+        waiting = [each for each in self.made + self.changes if each.acknowledged == "202"]
         end = time.monotonic() + seconds
         refused = []
         while waiting:
-            assert time.monotonic() < end, "%d accepted publications are still under way" % len(waiting)
+            assert time.monotonic() < end, "%d of what was accepted are still under way" % len(waiting)
             for publication in list(waiting):
                 answer = self.settled(publication)
                 if answer is None:
                     break
                 waiting.remove(publication)
-                if answer.status != 200 or answer.json()["resourceType"] != "Bundle":
+                if answer.status != 200 or answer.json()["resourceType"] == "OperationOutcome":
                     refused.append((publication, answer))
             time.sleep(0.1 if waiting else 0)
         self.drained = time.monotonic()
@@ -512,9 +549,40 @@ class Ledger:
         boundary = b"\r\n--" + answer.content_type.split("boundary=")[1].split(";")[0].strip('"').encode()
         return b"\r\n\r\n" + publication.document + boundary in answer.response.body
 
+    def versions_of(self, publication):
+        """What the versions of its document are called, from the first one on."""
+        answer = self.ask("/registry", xds.STORED_QUERY, xds.stored_query(xds.GET_DOCUMENTS, [
+            ("XDSDocumentEntryUniqueId", "('%s')" % publication.oid), ("MetadataLevel", "2")]))
+        found = []
+        for entry in answer.objects:
+            text = entry.find("{%s}Description/{%s}LocalizedString" % (xds.RIM, xds.RIM))
+            found.append((int(entry.find("{%s}VersionInfo" % xds.RIM).get("versionName")),
+                          "" if text is None else text.get("value")))
+        return sorted(found)
+
+    def judge_changes(self, rows):
+        """What is wrong with them."""
+        wrong = []
+        by_publication = collections.defaultdict(list)
+        for each in self.changes:
+            by_publication[each.publication].append(each)
+        for publication, changes in by_publication.items():
+            versions = self.versions_of(publication)
+            made = [text for _, text in versions[1:]]
+            acknowledged = [each.text for each in changes if each.acknowledged]
+            if [number for number, _ in versions] != list(range(1, len(versions) + 1)) or len(made) != len(set(made)) or \
+                    [text for text in made if text in acknowledged] != acknowledged or \
+                    not set(made) <= {each.text for each in changes}:
+                wrong.append("%d has the versions %r after %r" % (publication.number, versions, [
+                    (each.text, each.status) for each in changes]))
+            for each in changes:
+                rows["change " + ("acknowledged " + each.acknowledged if each.acknowledged else
+                                  "unacknowledged, " + ("made" if each.text in made else "not made"))] += 1
+        return wrong
+
     def judge(self):
-        """Every publication in its row: returns (how many are in each, what is wrong)."""
-        wrong = ["%d was accepted and then refused: %r" % (each.number, answer)
+        """Every publication and change in its row: returns (how many are in each, what is wrong)."""
+        wrong = ["%s was accepted and then refused: %r" % (getattr(each, "text", getattr(each, "number", "")), answer)
                  for each, answer in self.await_delivery()]
         found = self.entries_of(self.made)
         rows = collections.Counter()
@@ -538,7 +606,7 @@ class Ledger:
             if status != (xds.DEPRECATED if each.oid in replaced else xds.APPROVED):
                 wrong.append("%d is %s" % (each.number, status))
             rows["exactly once and byte for byte"] += each.acknowledged != ""
-        return rows, wrong
+        return rows, wrong + self.judge_changes(rows)
 
 
 class Run(Ledger):
@@ -554,6 +622,18 @@ class Run(Ledger):
         self.lock = threading.Lock()
         self.ends = threading.Event()
 
+    def change(self, chance, own):
+        """Perhaps: one of the last documents that nobody has begun to replace."""
+        replaced = [each.replaces for each in own]
+        last = [each for each in own[-3:] if each.acknowledged and each not in replaced]
+        if not last or chance.random() > CHANGING:
+            return
+        with self.lock:
+            text = "change %d" % len(self.changes)
+            change = Change(chance.choice(last), text)
+            self.changes.append(change)
+        change.send("http://127.0.0.1:%d/fhir" % chance.choice(self.parts.ports))
+
     def publisher(self, number):
         chance = random.Random("%s %d" % (self.seed, number))
         own = []
@@ -565,6 +645,7 @@ class Run(Ledger):
                 self.made.append(None)
             # No faster than the faults come, or all would be over before the harm begins.
             time.sleep(chance.uniform(0, 2) * PUBLISHERS * FAULT_SECONDS * self.fault_count / self.wanted)
+            self.change(chance, own)
             earlier = own[-1] if own and own[-1].acknowledged and chance.random() < REPLACING else None
             publication = Publication(chance, count, earlier)
             with self.lock:
@@ -599,8 +680,8 @@ class Run(Ledger):
     def ledger(self):
         """(What is printed, what is wrong.)"""
         rows, wrong = self.judge()
-        lines = ["seed %s: %d publications, %d faults in %.0f s; the last accepted one was delivered %.1f s after the "
-                 "last fault" % (self.seed, len(self.made), self.harm.total(), self.ended - self.began,
+        lines = ["seed %s: %d publications, %d changes, %d faults in %.0f s; the last accepted one was delivered %.1f s after the "
+                 "last fault" % (self.seed, len(self.made), len(self.changes), self.harm.total(), self.ended - self.began,
                                  max(0, self.drained - self.ended))]
         lines += ["  %-42s %5d" % row for row in sorted(rows.items())]
         lines += ["  fault: %-35s %5d" % row for row in sorted(self.harm.items())]
