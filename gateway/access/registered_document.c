@@ -45,19 +45,20 @@ bool registered_document(const struct south *south, struct str home, struct str 
 	return true;
 }
 
-bool registered_set_of(const struct south *south, struct str home, const struct document_entry *entry,
-		       const struct submission_set **set, struct outcome *outcome)
+bool registered_set_complete(const struct south *south, struct str home, const struct document_entry *entry,
+			     struct submission_set *set, struct outcome *outcome)
 {
 	struct stored_query query;
 	struct metadata found;
 
-	*set = NULL;
 	if (!get_submission_sets(&entry->entry_uuid, 1, home, south->arena, &query))
 		return no_memory(outcome);
 	if (!registered_ask(south, &query, &found, outcome))
 		return false;
-	if (found.submission_set_count > 0)
-		*set = &found.submission_sets[0];
+	if (found.submission_set_count > 0) {
+		set->content_type_code = found.submission_sets[0].content_type_code;
+		set->source_id = found.submission_sets[0].source_id;
+	}
 	return true;
 }
 

@@ -12,9 +12,10 @@
 bool registered_document(const struct south *south, struct str home, struct str id, const struct document_entry **entry,
 			 struct outcome *outcome) MUST_CHECK;
 
-/* The submission set in which this version came; *set is NULL when there is none. */
-bool registered_set_of(const struct south *south, struct str home, const struct document_entry *entry,
-		       const struct submission_set **set, struct outcome *outcome) MUST_CHECK;
+/* Whoever changes this version is no source of documents: the set of the change takes over what the one said in which it
+ * came, where there is one. */
+bool registered_set_complete(const struct south *south, struct str home, const struct document_entry *entry,
+			     struct submission_set *set, struct outcome *outcome) MUST_CHECK;
 
 /* Whether a submission set with this entryUUID is there: then everything that came with it was done. */
 bool registered_set(const struct south *south, struct str home, struct str entry_uuid, bool *is_there,

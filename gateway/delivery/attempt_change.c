@@ -10,19 +10,7 @@
 #include "gateway/run/random.h"
 #include "gateway/south/update_client.h"
 #include "mappers/base/hl7v2.h"
-#include "mappers/base/uuid.h"
 #include "mappers/metadata_rim.h"
-
-static bool fresh_uuid(struct attempt *attempt, struct str *uuid, struct outcome *outcome)
-{
-	unsigned char random[16];
-	char urn[UUID_URN_SIZE];
-
-	random_bytes(random, sizeof(random));
-	uuid_format(random, urn);
-	*uuid = arena_copy(attempt->arena, str_from_c(urn));
-	return uuid->data || outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
-}
 
 static const struct document_entry *wanted(const struct attempt *attempt)
 {
@@ -122,40 +110,26 @@ static enum stand elsewhere_permitted(struct attempt *attempt)
 	return STAND_LATER;
 }
 
-/* The set of the change takes over what the one said that brought the document. */
-static bool set_complete(struct attempt *attempt, const struct document_entry *present, struct submission_set *set,
-			 struct outcome *asking)
-{
-	const struct submission_set *first;
-
-	*set = attempt->metadata.submission_sets[0];
-	set->patient_id = present->patient_id;
-	set->origin = NULL;
-	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
-	if (!registered_set_of(&attempt->south, attempt->target->home, present, &first, asking))
-		return false;
-	if (first) {
-		set->content_type_code = first->content_type_code;
-		set->source_id = first->source_id;
-	}
-	return true;
-}
-
 static bool update_make(struct attempt *attempt, const struct document_entry *present, struct update_plan *plan,
 			struct outcome *outcome)
 {
-	struct submission_set set;
-	struct update_change change = { .current = present,
-					.changed = attempt->head.change.is_new_version ? wanted(attempt) : NULL,
-					.new_status = status_changes(present, &attempt->head.change)
-							      ? attempt->head.change.new_status
-							      : STR_NONE,
-					.set = &set,
-					.entry_uuid = wanted(attempt)->entry_uuid };
+	struct submission_set set = attempt->metadata.submission_sets[0];
+	struct update_change change = {
+		.current = present,
+		.changed = attempt->head.change.is_new_version ? wanted(attempt) : NULL,
+		.new_status =
+			status_changes(present, &attempt->head.change) ? attempt->head.change.new_status : STR_NONE,
+		.set = &set,
+		.entry_uuid = wanted(attempt)->entry_uuid,
+		.association_uuids = { random_uuid(attempt->arena), random_uuid(attempt->arena) }
+	};
 
-	return fresh_uuid(attempt, &change.association_uuids[0], outcome) &&
-	       fresh_uuid(attempt, &change.association_uuids[1], outcome) &&
-	       set_complete(attempt, present, &set, outcome) &&
+	if (!change.association_uuids[0].data || !change.association_uuids[1].data)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	set.patient_id = present->patient_id;
+	set.origin = NULL;
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	return registered_set_complete(&attempt->south, attempt->target->home, present, &set, outcome) &&
 	       update_plan_change(&change, attempt->arena, plan, outcome);
 }
 

@@ -27,17 +27,6 @@ static const char *const patient_id_schemes[] = {
 	[OBJECT_FOLDER] = SCHEME_FOLDER_PATIENT_ID,
 };
 
-/* A fresh urn:uuid:; data is NULL without memory. */
-static struct str uuid_new(struct arena *arena)
-{
-	unsigned char random[16];
-	char text[UUID_URN_SIZE];
-
-	random_bytes(random, sizeof random);
-	uuid_format(random, text);
-	return arena_copy(arena, str_from_c(text));
-}
-
 static bool no_memory(struct outcome *outcome)
 {
 	return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later, or send fewer objects at once.");
@@ -72,7 +61,7 @@ struct rim_object *association_new(struct arena *arena, const char *type, struct
 		return NULL;
 	*association = (struct rim_object) {
 		.kind = RIM_ASSOCIATION,
-		.id = uuid_new(arena),
+		.id = random_uuid(arena),
 		.home = home,
 		.object_type = STR(OBJECT_TYPE_PREFIX "Association"),
 		.status = STR(STATUS_APPROVED),
@@ -376,7 +365,7 @@ static bool membership_check(const struct submission *submission, struct outcome
 /* The UUID that replaces a sent id: itself in lower case, or a fresh one. */
 static struct str registered_id(struct str sent_id, struct arena *arena)
 {
-	return uuid_valid(sent_id) ? lower_copy(sent_id, arena) : uuid_new(arena);
+	return uuid_valid(sent_id) ? lower_copy(sent_id, arena) : random_uuid(arena);
 }
 
 /* Classifications and ExternalIdentifiers get ids of their own and point to the object's new id. */

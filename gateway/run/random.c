@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "mappers/base/uuid.h"
+
 static pthread_mutex_t seed_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool seeded;
 static uint64_t seed_state;
@@ -70,4 +72,14 @@ void random_seed(uint64_t seed)
 {
 	seed_state = seed;
 	seeded = true;
+}
+
+struct str random_uuid(struct arena *arena)
+{
+	unsigned char random[16];
+	char uuid[UUID_URN_SIZE];
+
+	random_bytes(random, sizeof(random));
+	uuid_format(random, uuid);
+	return arena_copy(arena, str_from_c(uuid));
 }

@@ -10,19 +10,7 @@
 #include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
 #include "mappers/base/xds_time.h"
-#include "mappers/document_search.h"
-#include "mappers/metadata_rim.h"
 #include "mappers/submission_match.h"
-
-struct str fresh_uuid(const struct transaction *t)
-{
-	unsigned char random[16];
-	char uuid[UUID_URN_SIZE];
-
-	random_bytes(random, sizeof(random));
-	uuid_format(random, uuid);
-	return arena_copy(t->south.arena, str_from_c(uuid));
-}
 
 /* True when an If-Match header names this tag; weak tags are compared as they stand (FHIR R4 http 3.1.0.4.2). */
 static bool match_names(struct str if_match, struct str etag)
@@ -199,23 +187,6 @@ static bool author_make(const struct transaction *t, struct author *author, size
 	return true;
 }
 
-/* The submission set in which the document came; NULL when it is not shown. */
-static bool set_find(const struct transaction *t, const struct document_entry *entry,
-		     const struct submission_set **found)
-{
-	struct stored_query query;
-	struct metadata metadata;
-
-	*found = NULL;
-	if (!get_submission_sets(&entry->entry_uuid, 1, registry_home(t), t->south.arena, &query))
-		return no_memory(t);
-	if (!registry_ask(t, &query, &metadata))
-		return false;
-	if (metadata.submission_set_count > 0)
-		*found = &metadata.submission_sets[0];
-	return true;
-}
-
 /* A change is a submission too. */
 static bool set_make(const struct transaction *t, const struct document_entry *entry, struct submission_set *set)
 {
@@ -227,29 +198,13 @@ static bool set_make(const struct transaction *t, const struct document_entry *e
 	if (!author || !author_make(t, author, &set->authors.count))
 		return no_memory(t);
 	xds_time_from_unix(t->now_s, now);
-	set->entry_uuid = fresh_uuid(t);
-	if (!set->entry_uuid.data || !uuid_to_oid(fresh_uuid(t), oid))
+	set->entry_uuid = random_uuid(t->south.arena);
+	if (!set->entry_uuid.data || !uuid_to_oid(random_uuid(t->south.arena), oid))
 		return no_memory(t);
 	set->unique_id = arena_copy(t->south.arena, str_from_c(oid));
 	set->submission_time = arena_copy(t->south.arena, str_from_c(now));
 	set->authors.items = author;
 	return (set->unique_id.data && set->submission_time.data) || no_memory(t);
-}
-
-/* It takes over what the one said that brought the document; the gateway itself is no source of documents. */
-static bool set_complete(const struct transaction *t, const struct document_entry *entry, struct submission_set *set)
-{
-	const struct submission_set *first;
-
-	if (!set_find(t, entry, &first))
-		return false;
-	if (!first)
-		return outcome_add(t->outcome, ERR_BACKEND_ANSWER, "",
-				   "The registry does not show with which submission the document came; tell its "
-				   "operator.");
-	set->content_type_code = first->content_type_code;
-	set->source_id = first->source_id;
-	return true;
 }
 
 /* --- what is intended --- */
@@ -268,7 +223,7 @@ static bool entry_after(const struct transaction *t, const struct document_entry
 	if (!str_to_u64(update_version_number(current->version), &version))
 		version = 1;
 	entry->logical_id = current->logical_id.size ? current->logical_id : current->entry_uuid;
-	entry->entry_uuid = fresh_uuid(t);
+	entry->entry_uuid = random_uuid(t->south.arena);
 	entry->version = arena_printf(t->south.arena, "%llu", (unsigned long long)version + 1);
 	return (entry->entry_uuid.data && entry->version.data) || no_memory(t);
 }
@@ -305,13 +260,14 @@ static bool plan_make(const struct transaction *t, const struct present_document
 					.new_status = intended->change.new_status,
 					.set = &intended->set,
 					.entry_uuid = intended->entry.entry_uuid,
-					.association_uuids = { fresh_uuid(t), fresh_uuid(t) } };
+					.association_uuids = { random_uuid(t->south.arena),
+							       random_uuid(t->south.arena) } };
 
 	if (intended->change.is_removal)
 		return registered_removal(&t->south, registry_home(t), present->entry, plan, t->outcome);
 	if (!change.association_uuids[0].data || !change.association_uuids[1].data)
 		return no_memory(t);
-	return set_complete(t, present->entry, &intended->set) &&
+	return registered_set_complete(&t->south, registry_home(t), present->entry, &intended->set, t->outcome) &&
 	       update_plan_change(&change, t->south.arena, plan, t->outcome);
 }
 

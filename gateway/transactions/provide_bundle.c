@@ -210,12 +210,7 @@ static bool identifiers_fix(const struct transaction *t, const struct provide_bu
 	if (!uuids)
 		return no_memory(t);
 	for (size_t i = 0; i < bundle->uuid_count; i++) {
-		unsigned char random[16];
-		char uuid[UUID_URN_SIZE];
-
-		random_bytes(random, sizeof(random));
-		uuid_format(random, uuid);
-		uuids[i] = arena_copy(t->south.arena, str_from_c(uuid));
+		uuids[i] = random_uuid(t->south.arena);
 		if (!uuids[i].data)
 			return no_memory(t);
 	}
