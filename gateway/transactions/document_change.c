@@ -53,8 +53,7 @@ static bool registered_find(const struct transaction *t, struct str urn, bool ma
 	if (submission_may_pass(&outcome)) {
 		present->entry = known_document_find(t->gateway->access, t->visit, t->source->backend.name, urn,
 						     t->now_s, t->south.arena);
-		present->is_undecided = !present->entry && publications_may_wait(t) &&
-					t->gateway->config->publication_unverified_patient == CONFIG_DEGRADED_ACCEPT;
+		present->is_undecided = !present->entry && publications_may_wait_undecided(t);
 	}
 	present->is_remembered = present->entry != NULL;
 	if (!present->entry && !present->is_undecided)
@@ -150,7 +149,7 @@ bool document_change_begin(const struct transaction *t, struct str id, struct st
 	if (source != t->source)
 		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
 				   "This document is in %.*s, which changes its own.", STR_ARG(source->backend.name));
-	return look(t, if_match, t->gateway->delivery != NULL, present);
+	return look(t, if_match, publications_may_wait(t), present);
 }
 
 bool document_change_look(const struct transaction *t, const struct publication_request *request,
@@ -278,7 +277,7 @@ static bool change_send(const struct transaction *t, const struct present_docume
 	struct transaction sending = *t;
 	struct update_plan plan;
 
-	if (t->gateway->delivery)
+	if (publications_may_wait(t))
 		sending.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
 	if (!plan_make(&sending, present, intended, &plan))
 		return false;

@@ -286,6 +286,29 @@ class Updates(Stand):
         self.assertEqual(self.versions(bundle), [])
 
 
+class NothingWaits(Stand):
+    """What is shared is kept until the other network has it; changes are made at once or refused."""
+    publication = {"degraded": "refuse", "delete": "remove", "deadline_ms": 100, "share": ["any = other provide"]}
+
+    def back_ends(self):
+        url = "http://127.0.0.1:%d/" % support.free_port()
+        return [self.back_end_make(),
+                {"name": "other", "source": 2, "home_community_id": "2.999.20.72", "registry_url": url, "provide_url": url,
+                 "repositories": [{"unique_id": "2.999.20.11", "url": url}]}]
+
+    def test_a_slow_registry_is_waited_for(self):
+        """The time of what goes into the outbox otherwise is not that of what cannot."""
+        bundle, name, _ = self.published()
+
+        def slow(exchange):
+            threading.Event().wait(0.5)
+            proxy.passing(exchange)
+        for action in ("RegistryStoredQuery", UPDATE):
+            self.proxy.script(action, slow)
+        self.assertStatus(self.patch(name, "late"), 200)
+        self.assertEqual(len(self.versions(bundle)), 2)
+
+
 class HalfFull(Stand):
     overrides = {"outbox": {"bytes_max": 1048576}}
 
