@@ -3,6 +3,7 @@
 #include "gateway/access/authorize.h"
 #include "gateway/access/kept_item.h"
 #include "gateway/access/visible_waiting.h"
+#include "gateway/state/outbox_manage.h"
 #include "mappers/base/uuid.h"
 #include "mappers/caller_json.h"
 
@@ -136,4 +137,24 @@ bool publication_item_open(const struct transaction *t, struct str sealed, struc
 			return false;
 	}
 	return visible || unknown(t);
+}
+
+bool publication_item_decide(const struct transaction *t, struct publication_item *opened,
+			     enum publication_decision decision)
+{
+	struct outbox *outbox = delivery_outbox(t->gateway->delivery);
+	struct outbox_item *item = &opened->item;
+	bool is_retry = decision == PUBLICATION_RETRY;
+
+	if (!opened->is_own)
+		return outcome_add(t->outcome, ERR_FORBIDDEN, "",
+				   "Only who sent a publication, or an operator, may decide about it.");
+	if (is_retry ? !outbox_retry(outbox, str_from_c(item->id), t->outcome)
+		     : !outbox_drop(outbox, str_from_c(item->id), STR("Withdrawn by request."), &item->is_unclear,
+				    t->outcome))
+		return false;
+	item->state = is_retry ? OUTBOX_WAITING : OUTBOX_WITHDRAWN;
+	item->is_held = false;
+	item->changed_ms = t->now_s * 1000;
+	return true;
 }

@@ -31,6 +31,12 @@ bool publication_item_open(const struct transaction *t, struct str sealed, struc
 bool publication_item_read(const struct transaction *t, const struct outbox_item *item, struct str result,
 			   struct publication_item *opened, bool *visible) MUST_CHECK;
 
+/* Tries one that was opened again, or withdraws it, for who sent it or an operator; its item is then as it stands afterwards,
+ * is_unclear of one that was withdrawn as outbox_drop says. Errors: ERR_FORBIDDEN, those of outbox_retry and outbox_drop. */
+enum publication_decision { PUBLICATION_RETRY, PUBLICATION_WITHDRAW };
+bool publication_item_decide(const struct transaction *t, struct publication_item *opened,
+			     enum publication_decision decision) MUST_CHECK;
+
 /* True when the caller is one of publication.operators. */
 bool publication_operator(const struct transaction *t);
 

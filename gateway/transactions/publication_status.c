@@ -1,6 +1,5 @@
 /* What became of a publication that was answered 202, and taking it back. Source: FHIR R4 async.html: 202 while it is
  * not known, then the answer it would have had; DELETE ends it. */
-#include "gateway/state/outbox_manage.h"
 #include "gateway/transactions/publication_items.h"
 #include "mappers/json_writer.h"
 #include "mappers/operation_outcome.h"
@@ -47,17 +46,11 @@ bool publication_withdraw(const struct transaction *t, struct str id, struct buf
 {
 	struct publication_item opened;
 	struct json_writer writer;
-	bool unclear = false;
 
-	if (!publication_item_open(t, id, &opened) || !record(t, &opened))
+	if (!publication_item_open(t, id, &opened) || !record(t, &opened) ||
+	    !publication_item_decide(t, &opened, PUBLICATION_WITHDRAW))
 		return false;
-	if (!opened.is_own)
-		return outcome_add(t->outcome, ERR_FORBIDDEN, "",
-				   "Only who sent a publication, or an operator, may withdraw it.");
-	if (!outbox_drop(delivery_outbox(t->gateway->delivery), str_from_c(opened.item.id),
-			 STR("Withdrawn by request."), &unclear, t->outcome))
-		return false;
-	if (!unclear)
+	if (!opened.item.is_unclear)
 		return true;
 	outcome_inform(t->outcome, ERR_NONE, "", PUBLICATION_MAY_BE_THERE);
 	json_writer_init(&writer, answer);

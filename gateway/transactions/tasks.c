@@ -109,32 +109,18 @@ bool read_task(const struct transaction *t, struct str id, struct buf *answer)
 	return publication_item_open(t, id, &opened) && task_answer(t, &opened, answer);
 }
 
-/* What the caller may decide about, and how it stands afterwards. */
-static bool task_decide(const struct transaction *t, struct str id, bool retry, struct buf *answer)
+static bool task_decide(const struct transaction *t, struct str id, enum publication_decision decision,
+			struct buf *answer)
 {
-	struct outbox *outbox = t->gateway->delivery ? delivery_outbox(t->gateway->delivery) : NULL;
 	struct publication_item opened;
-	bool ok;
 
-	if (!publication_item_open(t, id, &opened))
-		return false;
-	if (!opened.is_own)
-		return outcome_add(t->outcome, ERR_FORBIDDEN, "",
-				   "Only who sent a publication, or an operator, may decide about it.");
-	ok = retry ? outbox_retry(outbox, str_from_c(opened.item.id), t->outcome)
-		   : outbox_drop(outbox, str_from_c(opened.item.id), STR("Withdrawn by request."),
-				 &opened.item.is_unclear, t->outcome);
-	if (!ok)
-		return false;
-	opened.item.state = retry ? OUTBOX_WAITING : OUTBOX_WITHDRAWN;
-	opened.item.is_held = false;
-	opened.item.changed_ms = t->now_s * 1000;
-	return task_answer(t, &opened, answer);
+	return publication_item_open(t, id, &opened) && publication_item_decide(t, &opened, decision) &&
+	       task_answer(t, &opened, answer);
 }
 
 bool retry_task(const struct transaction *t, struct str id, struct buf *answer)
 {
-	return task_decide(t, id, true, answer);
+	return task_decide(t, id, PUBLICATION_RETRY, answer);
 }
 
 bool update_task(const struct transaction *t, struct str id, const json_t *task, struct buf *answer)
@@ -144,9 +130,9 @@ bool update_task(const struct transaction *t, struct str id, const json_t *task,
 	if (!str_equal(fhir_string(task, "resourceType"), STR("Task")) || !str_equal(fhir_string(task, "id"), id))
 		return outcome_add(t->outcome, ERR_VALUE_INVALID, "Task.id", "Send the Task whose id is in the URL.");
 	if (str_equal(status, task_status_word(TASK_CANCELLED)))
-		return task_decide(t, id, false, answer);
+		return task_decide(t, id, PUBLICATION_WITHDRAW, answer);
 	if (str_equal(status, task_status_word(TASK_REQUESTED)))
-		return task_decide(t, id, true, answer);
+		return task_decide(t, id, PUBLICATION_RETRY, answer);
 	return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "Task.status",
 			   "Set cancelled to withdraw the publication, or requested to try a failed one again.");
 }
