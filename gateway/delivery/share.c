@@ -2,6 +2,8 @@
 
 #include "gateway/access/consent.h"
 #include "gateway/delivery/delivery_state.h"
+#include "gateway/delivery/item_find.h"
+#include "gateway/state/outbox_manage.h"
 #include "mappers/base/uuid.h"
 #include "mappers/code_system.h"
 #include "mappers/json_writer.h"
@@ -262,6 +264,27 @@ static bool told_write(struct buf *text, struct outcome *outcome)
 	return json_writer_finish(&writer, outcome);
 }
 
+/* One that is there already is the same. Who publishes again what was refused wants it to be tried again. */
+static bool item_put(const struct sharing *sharing, const struct outbox_new *new, char id[OUTBOX_ID_SIZE])
+{
+	struct outbox_new item = *new;
+	struct outbox *outbox = sharing->delivery->outbox;
+	struct arena *arena = sharing->publication->south->arena;
+	struct item_wanted wanted = { &sharing->part, sharing->delivery->options.config->tenant,
+				      arena_printf(arena, "%.*s %.*s", STR_ARG(item.target), STR_ARG(item.kind)) };
+	char name[OUTBOX_ID_SIZE];
+	int state;
+
+	if (!wanted.target.data)
+		return no_memory(sharing->outcome);
+	if (!delivery_item_find(outbox, &wanted, arena, name, &state, NULL, sharing->outcome))
+		return false;
+	if (state == OUTBOX_REFUSED && !item.is_announced && !outbox_retry(outbox, str_from_c(name), sharing->outcome))
+		return false;
+	item.id = str_from_c(name);
+	return outbox_put(outbox, &item, id, sharing->outcome);
+}
+
 static bool part_put(struct sharing *sharing, struct buf *head_text, struct buf *metadata_text, struct buf *answer)
 {
 	struct arena *arena = sharing->publication->south->arena;
@@ -270,13 +293,10 @@ static bool part_put(struct sharing *sharing, struct buf *head_text, struct buf 
 	struct str kind = sharing->is_register ? STR(DELIVERY_REGISTER) : STR(DELIVERY_SHARE);
 	size_t document_count = sharing->is_register ? 0 : part->document_entry_count;
 	struct str *parts = arena_array(arena, PUBLICATION_DOCUMENTS + document_count, sizeof(*parts));
-	struct str line = arena_printf(arena, "%.*s %.*s", STR_ARG(sharing->target->name), STR_ARG(kind));
 	struct strs makes = { 0 };
-	char name[SUBMISSION_NAME_SIZE];
 	char id[OUTBOX_ID_SIZE];
 
-	if (!parts || !line.data || !publication_names(part, arena, &makes, &head.unverified) ||
-	    !submission_name(part, sharing->delivery->options.config->tenant, line, 0, name))
+	if (!parts || !publication_names(part, arena, &makes, &head.unverified))
 		return no_memory(sharing->outcome);
 	publication_head_write(&head, head_text);
 	if (!publication_metadata_write(part, arena, metadata_text, sharing->outcome) ||
@@ -289,8 +309,7 @@ static bool part_put(struct sharing *sharing, struct buf *head_text, struct buf 
 	parts[PUBLICATION_ANSWER] = buf_str(answer);
 	for (size_t i = 0; i < document_count; i++)
 		parts[PUBLICATION_DOCUMENTS + i] = sharing->documents[i];
-	const struct outbox_new item = { .id = str_from_c(name),
-					 .kind = kind,
+	const struct outbox_new item = { .kind = kind,
 					 .target = sharing->target->name,
 					 .patient = part->submission_sets[0].patient_id,
 					 .caller = caller_client(sharing->publication->caller, arena),
@@ -303,7 +322,7 @@ static bool part_put(struct sharing *sharing, struct buf *head_text, struct buf 
 					 .part_count = PUBLICATION_DOCUMENTS + document_count,
 					 .is_announced = sharing->publication->is_announced };
 
-	if (!outbox_put(sharing->delivery->outbox, &item, id, sharing->outcome))
+	if (!item_put(sharing, &item, id))
 		return false;
 	sharing->ids->items[sharing->ids->count] = arena_copy(arena, str_from_c(id));
 	return sharing->ids->items[sharing->ids->count++].data || no_memory(sharing->outcome);

@@ -1,6 +1,7 @@
 /* A publication that cannot be registered now is accepted all the same: written durably, answered 202, delivered later.
  * Source: FHIR R4 async.html; the order of a patient's publications is the outbox's (outbox.h). */
 #include "gateway/access/cross_reference.h"
+#include "gateway/delivery/item_find.h"
 #include "gateway/state/outbox_manage.h"
 #include "gateway/transactions/identities.h"
 #include "gateway/transactions/publication.h"
@@ -14,8 +15,7 @@
 #include "mappers/publication_parts.h"
 #include "mappers/submission_match.h"
 
-#define ASK_MS    3000 /* for the PIX manager, in an outage */
-#define TURNS_MAX 16   /* how often the same submission may have been withdrawn */
+#define ASK_MS 3000 /* for the PIX manager, in an outage */
 
 static struct str target_of(const struct transaction *t)
 {
@@ -158,48 +158,24 @@ static bool patient_verify(const struct transaction *t, struct str patient_id)
 			      "publication is delivered.");
 }
 
-/* The id of this content, or of the first of its lives that was not withdrawn; *state is -1 when it is new. */
-static bool item_look(const struct transaction *t, const struct metadata *metadata, char id[OUTBOX_ID_SIZE], int *state,
-		      struct str *result)
-{
-	struct outbox *outbox = delivery_outbox(t->gateway->delivery);
-
-	for (unsigned turn = 0; turn < TURNS_MAX; turn++) {
-		struct outbox_item item;
-		struct outcome asking;
-
-		outcome_init(&asking);
-		if (!submission_name(metadata, t->gateway->config->tenant, target_of(t), turn, id))
-			return no_memory(t);
-		if (!outbox_get(outbox, str_from_c(id), t->south.arena, &item, result, &asking)) {
-			*state = -1;
-			if (asking.count && asking.issues[0].code == ERR_NOT_FOUND)
-				return true;
-			return outcome_add(t->outcome, asking.issues[0].code, "", "%s", asking.issues[0].text);
-		}
-		*state = (int)item.state;
-		if (item.state != OUTBOX_WITHDRAWN)
-			return true;
-	}
-	return outcome_add(t->outcome, ERR_CONFLICT, "",
-			   "This submission was withdrawn too often; give its SubmissionSet another uniqueId.");
-}
-
 /* It may have been accepted when nobody could say who its patient is. */
 static bool item_find(const struct transaction *t, const struct publication *publication, char id[OUTBOX_ID_SIZE],
 		      int *state, struct str *result)
 {
 	struct submission_set set = publication->metadata.submission_sets[0];
 	struct metadata named = publication->metadata;
+	struct outbox *outbox = delivery_outbox(t->gateway->delivery);
+	struct item_wanted wanted = { &publication->metadata, t->gateway->config->tenant, target_of(t) };
 	char other[OUTBOX_ID_SIZE];
 
-	if (!item_look(t, &publication->metadata, id, state, result))
+	if (!delivery_item_find(outbox, &wanted, t->south.arena, id, state, result, t->outcome))
 		return false;
 	if (*state != -1 || publication->unresolved.count > 0 || str_is_empty(publication->alias))
 		return true;
 	set.patient_id = publication->alias;
 	named.submission_sets = &set;
-	if (!item_look(t, &named, other, state, result))
+	wanted.submitted = &named;
+	if (!delivery_item_find(outbox, &wanted, t->south.arena, other, state, result, t->outcome))
 		return false;
 	if (*state != -1)
 		memcpy(id, other, OUTBOX_ID_SIZE);

@@ -114,10 +114,14 @@ class Sharing(unittest.TestCase):
                                  "code": "IRCP"}]},
             "reference": {"type": "Organization", "identifier": {"system": "urn:ietf:rfc:3986",
                                                                  "value": "urn:oid:" + DSP_HOME}}}]}]}
-        self.assertStatus(support.request(
+        answer = self.assertStatus(support.request(
             "POST", self.gateway.base + "/Consent", dict(support.bearer(token), **{
                 "Content-Type": "application/fhir+json"}),
             json.dumps(trust.consent_resource(provision, patient)).encode()), 201)
+        return answer.header("Location"), token
+
+    def waiting(self):
+        return self.tasks("requested,in-progress")
 
     def test_100_objection_keeps_changes_back(self):
         patient = "IHEBLUE-1006"
@@ -146,6 +150,37 @@ class Sharing(unittest.TestCase):
         self.assertNotIn('"error"', issues)
         self.assertNotIn("dsp", [task["input"][0]["valueString"] for task in self.tasks("requested,in-progress")])
         self.assertEqual(self.at_dsp(patient), {})
+
+    def test_100_what_was_withheld_is_shared_once_the_patient_consents(self):
+        """Who publishes the same again is not told that it is being shared when it is not."""
+        patient = "IHEBLUE-1008"
+        bundle = self.classed(b"<a>for them at last</a>", "11503-0", patient)
+        oid = support.document_oid(bundle)
+        self.dsp.kill()
+        self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200)
+        consent, token = self.object_to(patient)
+        type(self).dsp = self.dsp_start(port=self.dsp.port)
+        support.wait_until(lambda: not self.waiting(), "it to be withheld")
+        self.assertEqual(self.at_dsp(patient), {})
+        self.assertIn(support.request("DELETE", consent.split("/_history")[0], support.bearer(token)).status, (200, 204))
+        answer = self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200)
+        self.assertIn("It is being shared with dsp.", answer.body.decode())
+        support.wait_until(lambda: oid in self.at_dsp(patient), "the DSP to have the document")
+
+    def test_what_was_refused_is_tried_again_when_it_is_published_again(self):
+        patient = "IHEBLUE-1009"
+        bundle = self.classed(b"<a>of a stranger</a>", "11503-0", patient)
+        oid = support.document_oid(bundle)
+        self.dsp.stop()
+        shutil.rmtree(os.path.join(self.directory, "dsp"))
+        type(self).dsp = self.dsp_start(port=self.dsp.port, patients=[support.PATIENT])
+        self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200)
+        support.wait_until(lambda: self.tasks("failed"), "the DSP to refuse it")
+        self.dsp.stop()
+        type(self).dsp = self.dsp_start(port=self.dsp.port)
+        self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200)
+        support.wait_until(lambda: oid in self.at_dsp(patient), "the DSP to have the document")
+        self.assertEqual(self.tasks("failed"), [])
 
     def test_accepted_in_an_outage_is_shared_when_it_is_delivered(self):
         document = b"<a>later for both</a>"
