@@ -35,15 +35,16 @@ port_check() { # variable, port
 	fi
 }
 
-# Starts one process of the demo and waits until it is ready. It dies with this script, even by SIGKILL. False when it does
-# not get ready.
+# Starts one process of the demo and waits until it is ready: until it says itself that it listens, for at its port anybody
+# may answer. It dies with this script, even by SIGKILL. False when it does not get ready.
 part_start() { # part
-	local log=$demo_directory/$1.log port=${part_port[$1]} i
+	local log=$demo_directory/$1.log port=${part_port[$1]} begin i
 	local command=(build/passerelle domain --config "$demo_directory/$1.yaml")
 	case $1 in
 	gateway) command=(build/passerelle serve --config "$demo_directory/$1.yaml") ;;
 	redis) command=(redis-server --port 0 --unixsocket "$port" --unixsocketperm 700 --save "" --appendonly no) ;;
 	esac
+	begin=$(wc -c 2>/dev/null <"$log" || printf 0)
 	setpriv --pdeathsig TERM "${command[@]}" >>"$log" 2>&1 </dev/null 7>&- 9>&- &
 	part_pid[$1]=$!
 	printf '%s\n' "$!" >"$demo_directory/$1.pid"
@@ -52,7 +53,7 @@ part_start() { # part
 		if [[ $1 == redis ]]; then
 			[[ -S $port ]] && return 0
 		else
-			(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return 0
+			tail -c "+$((begin + 1))" "$log" | grep -q "\"http.listen\".*\"port\":$port\b" && return 0
 		fi
 		sleep 0.05
 	done
@@ -201,8 +202,9 @@ json_first() { # member, file, start of the value
 }
 
 round_trip() { # base URL
-	local document_oid location attachment
+	local document_oid location attachment tasks
 	document_oid=$(oid_new 1)
+	tasks=$(tasks_list "$1") || exit 1
 	documents_write "$document_oid"
 	step "1. Publish a discharge letter for patient $patient_value (ITI-65 Provide Document Bundle)" \
 		200 "$demo_directory/published.json" \
@@ -222,23 +224,35 @@ round_trip() { # base URL
 		die "the retrieved document is not the published one (letter.xml, retrieved.xml in $demo_directory)"
 	say "  byte for byte the letter that was published ($demo_directory/letter.xml)"
 
-	shared_step 4 "$1"
+	shared_step 4 "$1" "$tasks"
 	both_networks 5 "$1"
 	once_check "$document_oid"
 }
 
-# What was published last is with the DSP too.
-shared_step() { # number of the step, base URL, curl arguments...
-	local i
+# The names of the Tasks that the caller sees, page by page.
+tasks_list() { # base URL, curl arguments...
+	local url="$1/Task?_count=200" page=$demo_directory/tasks.json
+	while [[ $url ]]; do
+		curl -sS --max-time 60 -o "$page" "${@:2}" "$url" || die "the gateway does not tell its Tasks (see $demo_directory/gateway.log)"
+		sed 's/"fullUrl"/\n&/g' "$page" | sed -n 's#^"fullUrl" *: *"[^"]*/\(Task/[^"]*\)".*#\1#p'
+		url=$(sed -n 's/.*"relation" *: *"next" *, *"url" *: *"\([^"]*\)".*/\1/p' "$page")
+	done
+}
+
+# What was published last is with the DSP too: the Task that was not there before says so.
+shared_step() { # number of the step, base URL, the Tasks before, curl arguments...
+	local i task status=requested answer=$demo_directory/task.json
 	grep -q 'being shared with dsp' "$demo_directory/published.json" || die "the letter is not shared; the answer is $demo_directory/published.json"
+	task=$(tasks_list "$2" "${@:4}" | grep -vxFf <(printf '%s\n' "$3") | tail -n 1) || true
+	[[ $task ]] || die "there is no Task of the letter; the Tasks are $demo_directory/tasks.json"
 	for ((i = 0; i < 300; i++)); do
-		curl -sS --max-time 60 -o "$demo_directory/tasks.json" "${@:3}" "$2/Task?status=requested,in-progress,failed"
-		grep -q '"total" *: *0\b' "$demo_directory/tasks.json" && break
+		curl -sS --max-time 60 -o "$answer" "${@:4}" "$2/$task" || die "no answer from the gateway (see $demo_directory/gateway.log)"
+		status=$(json_first status "$answer" "")
+		[[ $status == requested || $status == in-progress ]] || break
 		sleep 0.1
 	done
-	step "$1. The hospital shares its discharge letters with the DSP, as the patient permits; follow it there (Task)" \
-		200 "$demo_directory/tasks.json" "${@:3}" "$2/Task?status=completed"
-	grep -q '"share"' "$demo_directory/tasks.json" || die "the letter did not reach the DSP; the answer is $demo_directory/tasks.json"
+	step "$1. The hospital shares its discharge letters with the DSP, as the patient permits; follow it there (Task)" 200 "$answer" "${@:4}" "$2/$task"
+	grep -q '"share"' "$answer" && [[ $status == completed ]] || die "the letter did not reach the DSP; the answer is $answer"
 	say "  the DSP has it (ITI-41), under its own number of the patient"
 }
 
@@ -323,7 +337,7 @@ trust_walk() { # base URL
 
 # Another patient lets the DSP have what the hospitals have, and the next letter goes there, too.
 share_walk() { # number of the step, base URL, name of the doctor
-	local document_oid authorization patient_value=IHEBLUE-1003
+	local document_oid authorization tasks patient_value=IHEBLUE-1003
 	token_make patient3 --role patient --user "Marie Modele" --patient "$patient_system|$patient_value"
 	consent_write permit '"actor": [{ "role": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP" }] },
           "reference": { "type": "Organization", "identifier": { "system": "urn:ietf:rfc:3986", "value": "urn:oid:2.999.20.40" } } }]' >"$demo_directory/consent.json"
@@ -333,9 +347,10 @@ share_walk() { # number of the step, base URL, name of the doctor
 	document_oid=$(oid_new 1)
 	documents_write "$document_oid"
 	token_make doctor --role doctor --user "$3"
+	tasks=$(tasks_list "$2" -H "$authorization") || exit 1
 	step "$(($1 + 1)). The doctor publishes a discharge letter for patient $patient_value (ITI-65)" 200 "$demo_directory/published.json" \
 		-X POST -H "$authorization" -H "Content-Type: application/fhir+json" --data-binary "@$demo_directory/publish.json" "$2"
-	shared_step $(($1 + 2)) "$2" -H "$authorization"
+	shared_step $(($1 + 2)) "$2" "$tasks" -H "$authorization"
 }
 
 # The two hospitals keep their documents in one registry: what is one's is shown to the other when the patient says so.

@@ -10,13 +10,17 @@ import support
 
 class Demo(support.DemoStand):
     def test_once_and_again(self):
-        for _ in range(2):
+        for runs in (1, 2):
             done = self.run_once()
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             for expected in ("curl -sS -X POST", "ITI-65", "ITI-67", "ITI-68", "byte for byte", "the DSP has it",
                              "is there once", "1 of dsp"):
                 self.assertIn(expected, done.stdout)
             self.assertTrue(self.ports_free(), "the demo left a process behind")
+            # What is followed is the Task of this letter, and not the list of all until it looks right.
+            self.assertRegex(done.stdout, r"curl -sS http://\S+/fhir/Task/\w+\n")
+            with open(os.path.join(self.state, "gateway.log"), encoding="utf-8") as file:
+                self.assertEqual(file.read().count('"FIND_TASKS"'), 2 * runs)
         self.assertEqual(sorted(os.listdir(self.state)).count("gateway.pid"), 0)
 
     def test_secure_once_and_again(self):
@@ -83,6 +87,10 @@ class Demo(support.DemoStand):
                     self.assertTrue(support.accepts(int(self.environment[port[part]])))
                 self.assertIn("runs already", self.plug("start", part))
         self.assertIn("one of: redis hcm dsp gateway", self.plug("stop", "everything", expect=1))
+        self.plug("stop", "gateway")
+        with socket.create_server(("127.0.0.1", int(self.environment["GATEWAY_PORT"]))):
+            self.assertIn("did not start", self.plug("start", "gateway", expect=1), "a stranger's port taken for its own")
+        self.plug("start", "gateway")
         self.assertIsNone(process.poll())
         os.killpg(process.pid, signal.SIGINT)
         process.wait(60)
