@@ -86,6 +86,17 @@ static enum community_end unasked(const struct question *question, const struct 
 	return COMMUNITY_FAILED;
 }
 
+/* Without a PIX manager it may yet be the community that tells; without either, nobody has said "nobody". */
+static enum community_end pix_is_missing(const struct question *question)
+{
+	if (!str_is_empty(str_from_c(question->community->service.url)))
+		return COMMUNITY_NOBODY;
+	outcome_add(question->outcome, ERR_BACKEND_DOWN, "",
+		    "Nobody can be asked for the patient's number there; tell the operator to configure xcpd_url or "
+		    "identity.pix_url.");
+	return COMMUNITY_FAILED;
+}
+
 /* What the PIX manager knows. */
 static enum community_end pix_find(const struct question *question, const struct patient_identity *identity,
 				   struct str authority, struct str *cx)
@@ -94,7 +105,7 @@ static enum community_end pix_find(const struct question *question, const struct
 	struct patient_identities found;
 
 	if (!cross_references_are_known(question->access))
-		return COMMUNITY_NOBODY;
+		return pix_is_missing(question);
 	switch (cross_reference_find(question->access, question->south, identity, question->now_s, &found,
 				     question->outcome)) {
 	case IDENTITY_OK:

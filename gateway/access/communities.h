@@ -15,7 +15,7 @@ struct other_community {
 
 enum community_end {
 	COMMUNITY_FOUND,
-	COMMUNITY_NOBODY, /* there is no such patient, or nobody who could know says so */
+	COMMUNITY_NOBODY, /* there is no such patient, as somebody says who would know */
 	COMMUNITY_FAILED  /* it cannot be told now, or not which of several: never to be taken for "nobody" */
 };
 

@@ -295,9 +295,8 @@ static bool outbox_begin(struct delivery *delivery, struct outcome *outcome)
 
 	if (!outbox_open(config, config->tenant, config->state_directory, OUTBOX_OWNER, &delivery->outbox, outcome))
 		return false;
-	return delivery->outbox ||
-	       outcome_add(outcome, ERR_VALUE_INVALID, "publication.degraded",
-			   "Give state_directory and state_keys: what is accepted must be kept somewhere.");
+	return delivery->outbox || outcome_add(outcome, ERR_INTERNAL, "state_directory",
+					       "Give it: what is accepted must be kept somewhere.");
 }
 
 static bool pool_make(struct delivery *delivery, struct outcome *outcome)

@@ -251,6 +251,12 @@ static void check_xua(const struct check *check, const struct config *config)
 		complain(check, "xua.key_file", "Give xua.key_file, xua.certificate_file and xua.issuer.");
 }
 
+static bool has_own_patients(const struct config *config, const struct config_back_end *one)
+{
+	return one->assigning_authority.size &&
+	       !str_equal(one->assigning_authority, config->patient_assigning_authority);
+}
+
 /* What a back-end needs depends on its kind. */
 static void check_back_end(const struct check *check, const struct config *config, size_t index)
 {
@@ -266,8 +272,12 @@ static void check_back_end(const struct check *check, const struct config *confi
 			      "Give home_community_id: it says which community is asked.");
 	if (!is_xds && index == 0)
 		complain_item(check, list, index, one->origin, "Name an XDS domain first: publications go there.");
-	if (index == 0 && one->assigning_authority.size &&
-	    !str_equal(one->assigning_authority, config->patient_assigning_authority))
+	if (index > 0 && has_own_patients(config, one) && !one->xcpd_url.size && !config->identity_pix_url.size)
+		complain_item(check, list, index, one->origin,
+			      "Give xcpd_url, or identity.pix_url: by assigning_authority it has patient identifiers "
+			      "of "
+			      "its own, and nobody can be asked for them.");
+	if (index == 0 && has_own_patients(config, one))
 		complain_item(check, list, index, one->origin,
 			      "Name first the domain that knows patients by patient.assigning_authority.");
 }
@@ -300,6 +310,17 @@ static void check_back_ends(const struct check *check, const struct config *conf
 					      "own.");
 		}
 	}
+}
+
+/* What is accepted, or shared later, is kept on disk or in PostgreSQL, and encrypted in both. */
+static void check_outbox(const struct check *check, const struct config *config)
+{
+	bool accepts = config->publication_degraded == CONFIG_DEGRADED_ACCEPT;
+	bool has_place = config->state_directory.size || config->outbox_store == CONFIG_OUTBOX_POSTGRESQL;
+
+	if ((accepts || config->publication_share.count) && (!has_place || !config->state_keys.count))
+		complain(check, accepts ? "publication.degraded" : "publication.share",
+			 "Give state_directory and state_keys: what is accepted must be kept somewhere.");
 }
 
 static void check_domain_xua(const struct check *check, const struct config *config)
@@ -357,6 +378,7 @@ void config_check_tenant(const struct config_place *place, const struct config_o
 	check_audit(&check, config);
 	check_back_ends(&check, config);
 	check_source_ids(&check, config);
+	check_outbox(&check, config);
 	check_xua(&check, config);
 	check_community(&check, config);
 }

@@ -226,6 +226,14 @@ static const struct bad {
 	  COMMUNITY("dsp", "1", "home_community_id: 1.2.5")
 		  COMMUNITY("ehr", "2", "home_community_id: 1.2.5") "patient:",
 	  ":18: back_ends[2]", "of its own" },
+	{ "patient:", COMMUNITY("dsp", "1", "home_community_id: 1.2.5, assigning_authority: 1.2.6") "patient:",
+	  ":17: back_ends[1]", "xcpd_url, or identity.pix_url" },
+	{ "patient:", "publication:\n  degraded: accept\npatient:", ":18: publication.degraded",
+	  "state_directory and" },
+	{ "patient:", "publication:\n  degraded: accept\nstate_directory: s\npatient:", ":18: publication.degraded",
+	  "state_directory and" },
+	{ "patient:", "publication:\n  share: [any = dsp provide]\npatient:", ":18: publication.share",
+	  "state_directory and" },
 	{ "patient:",
 	  COMMUNITY("a", "1", "timeout_ms: 10") COMMUNITY("b", "2", "timeout_ms: 10")
 		  COMMUNITY("c", "3", "timeout_ms: 10") COMMUNITY("d", "4", "timeout_ms: 10")
