@@ -94,6 +94,14 @@ class Compose(unittest.TestCase):
                 self.assertEqual(service["dns_opt"], ["timeout:1", "attempts:1"], name)
                 self.assertLessEqual({"max-size", "max-file"}, set(service["logging"]["options"]), name)
 
+    def test_no_part_leaves_a_nameless_volume(self):
+        volumes = {"passerelle": "/var/lib/passerelle", "postgres": "/var/lib/postgresql/data", "redis": "/data"}  # the images'
+        for name, service in self.services.items():
+            place = volumes.get(service["image"].split(":")[0])
+            mounted = [each.split(":")[1] for each in service.get("volumes", [])] + [
+                each.split(":")[0] for each in service.get("tmpfs", [])]
+            self.assertTrue(place is None or place in mounted, name)
+
     def test_a_reload_finds_a_file_that_was_put_in_the_place_of_the_old_one(self):
         """A file that is mounted by itself stays the one that it was when the container began."""
         for name in ("gateway1", "gateway2"):
