@@ -18,16 +18,15 @@ bool registered_ask(const struct south *south, const struct stored_query *query,
 	       metadata_from_rim(&objects, south->arena, found, outcome);
 }
 
-bool registered_versions(const struct south *south, struct str home, struct str logical_id, struct metadata *found,
-			 struct outcome *outcome)
+bool registered_ask_versions(const struct south *south, struct stored_query *query, struct metadata *found,
+			     struct outcome *outcome)
 {
-	struct stored_query query;
 	struct outcome asking;
 
 	outcome_init(&asking);
-	if (!get_documents_by_logical_id(&logical_id, 1, home, south->arena, &query))
+	if (!stored_query_add_one(query, south->arena, STR("$MetadataLevel"), QUERY_NUMBER, STR("2")))
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
-	if (registered_ask(south, &query, found, &asking))
+	if (registered_ask(south, query, found, &asking))
 		return true;
 	*found = (struct metadata) { 0 };
 	if (versions_are_unknown(&asking))
@@ -35,6 +34,16 @@ bool registered_versions(const struct south *south, struct str home, struct str 
 	for (size_t i = 0; i < asking.count; i++)
 		outcome_take(outcome, &asking.issues[i]);
 	return false;
+}
+
+bool registered_versions(const struct south *south, struct str home, struct str logical_id, struct metadata *found,
+			 struct outcome *outcome)
+{
+	struct stored_query query;
+
+	if (!get_current_documents(&logical_id, 1, home, south->arena, &query))
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
+	return registered_ask_versions(south, &query, found, outcome);
 }
 
 static enum submission_found submission_ask(const struct south *south, struct str home, bool every_version,
@@ -66,73 +75,25 @@ enum submission_found registered_submission(const struct south *south, struct st
 	return end == SUBMISSION_OTHER ? submission_ask(south, home, true, submitted) : end;
 }
 
-/* The approved one wins: a logical id has one entry for each version. */
-static void entry_choose(const struct metadata *found, struct str *uuid)
-{
-	for (size_t i = 0; i < found->document_entry_count; i++) {
-		const struct document_entry *entry = &found->document_entries[i];
-
-		if (!uuid->data || !status_is_deprecated(entry->availability_status))
-			*uuid = entry->entry_uuid;
-	}
-	for (size_t i = 0; i < found->folder_count; i++) {
-		const struct folder *folder = &found->folders[i];
-
-		if (!uuid->data || !status_is_deprecated(folder->availability_status))
-			*uuid = folder->entry_uuid;
-	}
-}
-
-bool registered_object(const struct south *south, struct str home, struct str urn, struct str *uuid,
-		       struct outcome *outcome)
-{
-	struct stored_query queries[2];
-	struct metadata found;
-
-	*uuid = STR_NONE;
-	if (!get_documents(&urn, 1, home, south->arena, &queries[0]) ||
-	    !get_folders(&urn, 1, home, south->arena, &queries[1]))
-		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
-	for (size_t i = 0; i < 2 && !uuid->data; i++) {
-		if (!registered_ask(south, &queries[i], &found, outcome))
-			return false;
-		entry_choose(&found, uuid);
-	}
-	if (uuid->data)
-		return true;
-	if (!registered_versions(south, home, urn, &found, outcome))
-		return false;
-	entry_choose(&found, uuid);
-	return true;
-}
-
-static bool object_ask(const struct south *south, struct str home, struct str query_id, struct str slot, struct str id,
-		       struct str *uuid, struct outcome *outcome)
+bool registered_folder_uuid(const struct south *south, struct str home, struct str id, struct str *uuid,
+			    struct outcome *outcome)
 {
 	struct stored_query query;
 	struct metadata found;
 
 	*uuid = STR_NONE;
-	if (!get_query(query_id, slot, true, &id, 1, home, south->arena, &query))
+	if (!get_query(STR(QUERY_GET_FOLDERS), uuid_valid(id) ? STR("$XDSFolderEntryUUID") : STR("$XDSFolderUniqueId"),
+		       true, &id, 1, home, south->arena, &query))
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	if (!registered_ask(south, &query, &found, outcome))
 		return false;
-	entry_choose(&found, uuid);
+	for (size_t i = 0; i < found.folder_count; i++) {
+		const struct folder *folder = &found.folders[i];
+
+		if (!uuid->data || !status_is_deprecated(folder->availability_status))
+			*uuid = folder->entry_uuid;
+	}
 	return true;
-}
-
-bool registered_document_uuid(const struct south *south, struct str home, struct str unique_id, struct str *uuid,
-			      struct outcome *outcome)
-{
-	return object_ask(south, home, STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryUniqueId"), unique_id, uuid,
-			  outcome);
-}
-
-bool registered_folder_uuid(const struct south *south, struct str home, struct str id, struct str *uuid,
-			    struct outcome *outcome)
-{
-	return object_ask(south, home, STR(QUERY_GET_FOLDERS),
-			  uuid_valid(id) ? STR("$XDSFolderEntryUUID") : STR("$XDSFolderUniqueId"), id, uuid, outcome);
 }
 
 bool registered_members(const struct south *south, struct str home, struct str folder, struct strs *members,

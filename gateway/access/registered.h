@@ -11,16 +11,8 @@
 enum submission_found registered_submission(const struct south *south, struct str home,
 					    struct metadata *submitted) MUST_CHECK;
 
-/* The document entry or folder that is current under this id ("urn:uuid:", its own or the logical one), as its present
- * entryUUID; *uuid is STR_NONE when there is none. False with the issue when the registry does not say. */
-bool registered_object(const struct south *south, struct str home, struct str urn, struct str *uuid,
-		       struct outcome *outcome) MUST_CHECK;
-
-/* The same for a uniqueId. One may have several entries: an approved one is meant. ITI TF-3 4.2.3.2.26 */
-bool registered_document_uuid(const struct south *south, struct str home, struct str unique_id, struct str *uuid,
-			      struct outcome *outcome) MUST_CHECK;
-
-/* The folder with this id: "urn:uuid:", or else its uniqueId. */
+/* The present entryUUID of the folder with this id: "urn:uuid:", or else its uniqueId. *uuid is STR_NONE when there is none.
+ * False with the issue when the registry does not say. */
 bool registered_folder_uuid(const struct south *south, struct str home, struct str id, struct str *uuid,
 			    struct outcome *outcome) MUST_CHECK;
 

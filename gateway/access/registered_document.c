@@ -22,6 +22,25 @@ static void version_choose(const struct metadata *found, const struct document_e
 	}
 }
 
+/* By the entryUUID of a version that is not the current one any more. */
+static bool by_old_version(const struct south *south, struct str home, struct str uuid,
+			   const struct document_entry **best, struct outcome *outcome)
+{
+	struct stored_query query;
+	struct metadata found;
+
+	if (!get_documents(&uuid, 1, home, south->arena, &query))
+		return no_memory(outcome);
+	if (!registered_ask_versions(south, &query, &found, outcome))
+		return false;
+	if (found.document_entry_count == 0 || str_is_empty(found.document_entries[0].logical_id))
+		return true;
+	if (!registered_versions(south, home, found.document_entries[0].logical_id, &found, outcome))
+		return false;
+	version_choose(&found, best);
+	return true;
+}
+
 bool registered_document(const struct south *south, struct str home, struct str id, const struct document_entry **entry,
 			 struct outcome *outcome)
 {
@@ -42,7 +61,7 @@ bool registered_document(const struct south *south, struct str home, struct str 
 	if (!registered_versions(south, home, id, &found, outcome))
 		return false;
 	version_choose(&found, entry);
-	return true;
+	return *entry || by_old_version(south, home, id, entry, outcome);
 }
 
 bool registered_set_complete(const struct south *south, struct str home, const struct document_entry *entry,

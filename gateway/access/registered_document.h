@@ -7,8 +7,8 @@
 #include "gateway/south/soap_client.h"
 #include "mappers/update_plan.h"
 
-/* The version that counts of the document with this id: "urn:uuid:" (its entryUUID or logicalID), or else its uniqueId.
- * *entry is NULL when there is none. */
+/* The version that counts of the document with this id: "urn:uuid:" (the entryUUID of any version, or its logicalID), or
+ * else its uniqueId. *entry is NULL when there is none. */
 bool registered_document(const struct south *south, struct str home, struct str id, const struct document_entry **entry,
 			 struct outcome *outcome) MUST_CHECK;
 

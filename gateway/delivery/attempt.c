@@ -389,9 +389,6 @@ static enum stand deliver(struct attempt *attempt, bool works)
 			break;
 		}
 	}
-	stand = attempt_requests_first(attempt);
-	if (stand != STAND_DELIVERED)
-		return stand;
 	stand = attempt_targets(attempt);
 	return stand == STAND_DELIVERED ? send(attempt, works) : stand;
 }

@@ -32,6 +32,7 @@ struct attempt {
 	struct str answer;
 	struct str body;                /* of a request, which has no metadata */
 	struct str patient_id;          /* of a request that is done */
+	struct strs built_upon;         /* logicalIDs of the documents that were looked up for it */
 	struct xds_document *documents; /* NULL: not read yet */
 	size_t *parts;                  /* where each document is in the item, parallel to the entries */
 	uint64_t bytes;                 /* of all documents */
@@ -53,8 +54,8 @@ bool attempt_begin(struct attempt *attempt, const char *request_id, const char *
  * lately taken other items. */
 enum stand attempt_change(struct attempt *attempt, bool works) MUST_CHECK;
 
-/* Puts what the publication builds upon under the ids that it is registered by, and takes out what a folder holds already.
- * STAND_DELIVERED: go on. */
+/* Puts what the publication builds upon under the ids that it is registered by, and takes out what a folder holds already;
+ * requests about it that came before are worked out first. STAND_DELIVERED: go on. */
 enum stand attempt_targets(struct attempt *attempt) MUST_CHECK;
 
 /* The same for one that is registered already: only so that its answer and what is shared of it say the right ids. */
@@ -66,9 +67,9 @@ bool attempt_id_rename(struct attempt *attempt, enum seal_kind kind, struct str 
 /* Works a request out. What it has become is delivered at its next turn. */
 enum stand attempt_request(struct attempt *attempt, bool works) MUST_CHECK;
 
-/* Whether requests about what it builds upon, which came before it, are worked out: they wait in lines of their own.
- * STAND_DELIVERED: go on. */
-enum stand attempt_requests_first(struct attempt *attempt) MUST_CHECK;
+/* Whether requests about these documents ("urn:uuid:", logicalIDs; others have none), which came before it, are worked
+ * out. STAND_DELIVERED: go on. */
+enum stand attempt_requests_first(struct attempt *attempt, const struct strs *documents) MUST_CHECK;
 
 /* Before bytes go out: the lease begins anew, and from now on nobody knows how it ends. STAND_DELIVERED: go on. */
 enum stand attempt_mark(struct attempt *attempt) MUST_CHECK;

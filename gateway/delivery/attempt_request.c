@@ -59,12 +59,12 @@ static bool is_before(const struct attempt *attempt, const struct outbox_item *i
 	return str_equal(item->kind, STR(PUBLICATION_REQUEST)) && item->accepted_ms <= attempt->claim->item.accepted_ms;
 }
 
-enum stand attempt_requests_first(struct attempt *attempt)
+enum stand attempt_requests_first(struct attempt *attempt, const struct strs *documents)
 {
-	for (size_t i = 0; i < attempt->head.unverified.count; i++) {
+	for (size_t i = 0; i < documents->count; i++) {
 		struct outbox_filter filter = {
 			.target = attempt->target->name,
-			.makes = publication_changes_name(attempt->head.unverified.items[i], attempt->arena),
+			.makes = publication_changes_name(documents->items[i], attempt->arena),
 			.states = OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING),
 		};
 		struct outbox_item *items;

@@ -42,17 +42,27 @@ static void relation_drop(struct attempt *attempt, struct str target)
 	metadata->association_count = kept;
 }
 
-static bool target_ask(struct attempt *attempt, struct str name, struct str *uuid)
+/* *document: by what changes of it are known, where it is one; data NULL: it is a folder, or there is none. */
+static bool target_ask(struct attempt *attempt, struct str name, struct str *uuid, struct str *document)
 {
 	const struct south *south = &attempt->south;
 	struct str home = attempt->target->home;
-	struct publication_target target;
+	struct publication_target target = { .id = name };
+	bool is_named = publication_target_read(name, &target);
+	const struct document_entry *entry = NULL;
 
+	*uuid = STR_NONE;
+	*document = STR_NONE;
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
-	if (!publication_target_read(name, &target))
-		return registered_object(south, home, name, uuid, &attempt->outcome);
-	return target.is_folder ? registered_folder_uuid(south, home, target.id, uuid, &attempt->outcome)
-				: registered_document_uuid(south, home, target.id, uuid, &attempt->outcome);
+	if (!target.is_folder && !registered_document(south, home, target.id, &entry, &attempt->outcome))
+		return false;
+	if (entry) {
+		*uuid = entry->entry_uuid;
+		*document = str_is_empty(entry->logical_id) ? entry->entry_uuid : entry->logical_id;
+		return true;
+	}
+	return (is_named && !target.is_folder) ||
+	       registered_folder_uuid(south, home, target.id, uuid, &attempt->outcome);
 }
 
 /* Another network may have it under another id: it was shared by who published it, and registered by who published it once
@@ -71,8 +81,12 @@ static bool shared_ask(struct attempt *attempt, struct str name, struct str *uui
 	if (!registered_document(&south, first->home, name, &entry, &attempt->outcome))
 		return false;
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
-	return !entry || registered_document_uuid(&attempt->south, attempt->target->home, entry->unique_id, uuid,
-						  &attempt->outcome);
+	if (entry &&
+	    !registered_document(&attempt->south, attempt->target->home, entry->unique_id, &entry, &attempt->outcome))
+		return false;
+	if (entry)
+		*uuid = entry->entry_uuid;
+	return true;
 }
 
 /* Everything that said the name says the entryUUID; *count: how many associations did. */
@@ -129,11 +143,12 @@ static bool is_replaced(const struct metadata *metadata, struct str uuid)
 static enum stand target_verify(struct attempt *attempt, struct str name, struct str *patched)
 {
 	struct publication_target target = { 0 };
+	struct str document;
 	struct str uuid;
 	size_t count;
 
 	*patched = STR_NONE;
-	if (!target_ask(attempt, name, &uuid))
+	if (!target_ask(attempt, name, &uuid, &document))
 		return silent(attempt);
 	attempt->end = DELIVERY_TAKEN;
 	if (!uuid.data && !shared_ask(attempt, name, &uuid))
@@ -142,6 +157,8 @@ static enum stand target_verify(struct attempt *attempt, struct str name, struct
 		return missing(attempt, name);
 	if (!target_put(attempt, name, uuid, &count))
 		return STAND_LATER;
+	if (document.data)
+		attempt->built_upon.items[attempt->built_upon.count++] = document;
 	if (count == 0 && !(publication_target_read(name, &target) && target.is_folder))
 		*patched = uuid;
 	return STAND_DELIVERED;
@@ -155,7 +172,8 @@ static enum stand targets_verify(struct attempt *attempt)
 	enum stand stand = STAND_DELIVERED;
 	bool is_mixed = false;
 
-	if (!patched)
+	attempt->built_upon = (struct strs) { arena_array(attempt->arena, names->count, sizeof(struct str)), 0 };
+	if (!patched || !attempt->built_upon.items)
 		return later(attempt);
 	for (size_t i = 0; i < names->count && stand == STAND_DELIVERED; i++) {
 		struct publication_target target;
@@ -261,9 +279,15 @@ static enum stand folders_trim(struct attempt *attempt)
 
 enum stand attempt_targets(struct attempt *attempt)
 {
-	enum stand stand = targets_verify(attempt);
+	/* They lie in lines of their own. Named by its id, a document need not be asked after to know of them. */
+	enum stand stand = attempt_requests_first(attempt, &attempt->head.unverified);
 
-	return stand == STAND_DELIVERED && !attempt_is_shared(attempt) ? folders_trim(attempt) : stand;
+	if (stand == STAND_DELIVERED)
+		stand = targets_verify(attempt);
+	if (stand != STAND_DELIVERED || attempt_is_shared(attempt))
+		return stand;
+	stand = attempt_requests_first(attempt, &attempt->built_upon);
+	return stand == STAND_DELIVERED ? folders_trim(attempt) : stand;
 }
 
 enum stand attempt_targets_name(struct attempt *attempt)

@@ -17,28 +17,41 @@ static bool unresolved(const struct transaction *t, const struct provide_target 
 					     : "Refer to a document that is registered here.");
 }
 
+/* What the registry says of a target. */
+struct target_found {
+	struct str uuid;
+	struct str document; /* of a document: by what changes of it are known */
+};
+
+static void document_take(const struct document_entry *entry, struct target_found *found)
+{
+	found->uuid = entry->entry_uuid;
+	found->document = str_is_empty(entry->logical_id) ? entry->entry_uuid : entry->logical_id;
+}
+
 /* One uniqueId may have several entries: the one that is valid now is meant. ITI TF-3 4.2.3.2.26 */
-static bool document_by_unique_id(const struct transaction *t, const struct provide_target *target, struct str *uuid)
+static bool document_by_unique_id(const struct transaction *t, const struct provide_target *target,
+				  struct target_found *found)
 {
 	struct stored_query query = { .id = STR(QUERY_GET_DOCUMENTS), .home = registry_home(t) };
-	struct metadata found;
+	struct metadata metadata;
 
 	if (!stored_query_add_one(&query, t->south.arena, STR("$XDSDocumentEntryUniqueId"), QUERY_STRING_LIST,
 				  target->value))
 		return no_memory(t);
-	if (!registry_ask(t, &query, &found))
+	if (!registry_ask(t, &query, &metadata))
 		return false;
-	for (size_t i = 0; i < found.document_entry_count; i++) {
-		const struct document_entry *entry = &found.document_entries[i];
+	for (size_t i = 0; i < metadata.document_entry_count; i++) {
+		const struct document_entry *entry = &metadata.document_entries[i];
 
-		if (!uuid->data || !status_is_deprecated(entry->availability_status))
-			*uuid = entry->entry_uuid;
+		if (!found->uuid.data || !status_is_deprecated(entry->availability_status))
+			document_take(entry, found);
 	}
-	return uuid->data || unresolved(t, target);
+	return found->uuid.data || unresolved(t, target);
 }
 
 static bool document_by_uuid(const struct transaction *t, const struct provide_target *target, struct str urn,
-			     struct str *uuid)
+			     struct target_found *found)
 {
 	const struct document_entry *entry;
 
@@ -46,30 +59,30 @@ static bool document_by_uuid(const struct transaction *t, const struct provide_t
 		return false;
 	if (!entry)
 		return unresolved(t, target);
-	*uuid = entry->entry_uuid;
+	document_take(entry, found);
 	return true;
 }
 
 static bool folder_find(const struct transaction *t, const struct provide_target *target, struct str urn,
-			struct str *uuid)
+			struct target_found *found)
 {
 	bool by_unique_id = target->kind == TARGET_UNIQUE_ID;
 	struct stored_query query = { .id = STR(QUERY_GET_FOLDERS), .home = registry_home(t) };
-	struct metadata found;
+	struct metadata metadata;
 
 	if (!stored_query_add_one(&query, t->south.arena,
 				  by_unique_id ? STR("$XDSFolderUniqueId") : STR("$XDSFolderEntryUUID"),
 				  QUERY_STRING_LIST, by_unique_id ? target->value : urn))
 		return no_memory(t);
-	if (!registry_ask(t, &query, &found))
+	if (!registry_ask(t, &query, &metadata))
 		return false;
-	if (found.folder_count == 0)
+	if (metadata.folder_count == 0)
 		return unresolved(t, target);
-	*uuid = found.folders[0].entry_uuid;
+	found->uuid = metadata.folders[0].entry_uuid;
 	return true;
 }
 
-static bool target_resolve(const struct transaction *t, const struct provide_target *target, struct str *uuid)
+static bool target_resolve(const struct transaction *t, const struct provide_target *target, struct target_found *found)
 {
 	struct str urn = target->value;
 	struct source *source = t->source;
@@ -83,10 +96,10 @@ static bool target_resolve(const struct transaction *t, const struct provide_tar
 				   "changes its own.",
 				   STR_ARG(t->source->backend.name), STR_ARG(source->backend.name));
 	if (target->is_folder)
-		return folder_find(t, target, urn, uuid);
+		return folder_find(t, target, urn, found);
 	if (target->kind == TARGET_UNIQUE_ID)
-		return document_by_unique_id(t, target, uuid);
-	return document_by_uuid(t, target, urn, uuid);
+		return document_by_unique_id(t, target, found);
+	return document_by_uuid(t, target, urn, found);
 }
 
 /* What an existing folder holds already: members are only added, so the difference is what is sent. */
@@ -158,13 +171,17 @@ static struct str target_id(const struct transaction *t, const struct provide_ta
 	return target->kind == TARGET_UNIQUE_ID ? target->value : target_urn(t, target);
 }
 
-static bool take_unverified(const struct transaction *t, const struct provide_target *target, struct str *uuid,
-			    struct strs *unverified)
+static bool is_plain(const struct provide_target *target)
 {
-	const struct publication_target named = { target->is_folder, target_id(t, target) };
-	bool is_plain = !target->is_folder && target->kind != TARGET_UNIQUE_ID;
+	return !target->is_folder && target->kind != TARGET_UNIQUE_ID;
+}
 
-	*uuid = is_plain ? named.id : publication_target_name(&named, t->south.arena);
+static bool take_unverified(const struct transaction *t, const struct provide_target *target, struct str id,
+			    struct str *uuid, struct strs *unverified)
+{
+	const struct publication_target named = { target->is_folder, id };
+
+	*uuid = is_plain(target) ? id : publication_target_name(&named, t->south.arena);
 	if (!uuid->data)
 		return no_memory(t);
 	unverified->items[unverified->count++] = *uuid;
@@ -172,21 +189,40 @@ static bool take_unverified(const struct transaction *t, const struct provide_ta
 }
 
 /* Asked no longer than publication.deadline_ms. *may_wait: nobody said whether it is there. */
-static bool target_ask(const struct transaction *t, const struct provide_target *target, struct str *uuid,
+static bool target_ask(const struct transaction *t, const struct provide_target *target, struct target_found *found,
 		       bool *may_wait)
 {
 	struct transaction asking = *t;
 	struct outcome outcome = *t->outcome;
-	bool found;
+	bool ok;
 
 	asking.outcome = &outcome;
 	if (publications_may_wait(t))
 		asking.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
-	found = target_resolve(&asking, target, uuid);
-	*may_wait = !found && publications_may_wait(t) && submission_may_pass(&outcome);
+	*found = (struct target_found) { .uuid = STR_NONE };
+	ok = target_resolve(&asking, target, found);
+	*may_wait = !ok && publications_may_wait(t) && submission_may_pass(&outcome);
 	if (!*may_wait)
 		*t->outcome = outcome;
-	return found;
+	return ok;
+}
+
+/* The registry's word. Of a document that was not named by its logicalID, only that tells whether changes of it wait. */
+static bool registry_find(const struct transaction *t, const struct provide_target *target, struct str id,
+			  struct str *uuid, struct strs *unverified)
+{
+	struct target_found found;
+	bool may_wait;
+	bool waits = false;
+
+	if (!target_ask(t, target, &found, &may_wait))
+		return may_wait && take_unverified(t, target, id, uuid, unverified);
+	if (found.document.data && !str_equal(found.document, id) && !changes(t, found.document, &waits))
+		return false;
+	if (waits)
+		return take_unverified(t, target, is_plain(target) ? found.document : id, uuid, unverified);
+	*uuid = found.uuid;
+	return true;
 }
 
 /* The registry's word where it can be had; else, for what can wait, the name as it stands. */
@@ -194,23 +230,18 @@ static bool target_find(const struct transaction *t, const struct provide_target
 			struct strs *unverified)
 {
 	struct str id = target_id(t, target);
-	bool is_plain = !target->is_folder && target->kind != TARGET_UNIQUE_ID;
 	bool found = false;
-	bool may_wait;
 
 	if (id.data && !waits(t, id, OUTBOX_UNDELIVERED, &found))
 		return false;
-	if (found && is_plain) {
+	if (found && is_plain(target)) {
 		*uuid = id;
 		return true;
 	}
-	if (!found && id.data && is_plain && !changes(t, id, &found))
+	if (!found && id.data && is_plain(target) && !changes(t, id, &found))
 		return false;
-	if (found)
-		return take_unverified(t, target, uuid, unverified);
-	if (target_ask(t, target, uuid, &may_wait))
-		return true;
-	return may_wait && take_unverified(t, target, uuid, unverified);
+	return found ? take_unverified(t, target, id, uuid, unverified)
+		     : registry_find(t, target, id, uuid, unverified);
 }
 
 /* What goes out later is compared with what its folders hold then. */

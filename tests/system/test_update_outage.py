@@ -22,6 +22,21 @@ def description(text):
     return [{"op": "add", "path": "/description", "value": text}]
 
 
+def by_id(_bundle, resource):
+    """Ways to name a document as a target of relatesTo."""
+    return {"reference": "DocumentReference/" + resource["id"]}
+
+
+def by_unique_id(bundle, _resource):
+    return {"identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:oid:" + support.document_oid(bundle)}}
+
+
+def by_entry_uuid(_bundle, resource):
+    """Of the version that is shown."""
+    value, = [each["value"] for each in resource["identifier"] if each["value"].startswith("urn:uuid:")]
+    return {"identifier": {"system": "urn:ietf:rfc:3986", "value": value}}
+
+
 class Stand(Case):
     publication = {"delete": "remove"}
 

@@ -9,6 +9,7 @@ import unittest
 
 import proxy
 import support
+import test_update_outage
 import trust
 from test_outbox import PROVIDE, reference_location
 from test_outbox_trust import Trusted
@@ -147,26 +148,59 @@ class Unseen(Case):
     def attempts(self, url):
         return next(each["valueUnsignedInt"] for each in self.task(url)["input"] if each["type"]["text"] == "attempts")
 
-    def test_what_builds_upon_the_undecided_waits_for_it(self):
-        """They lie in different lines: of the one nobody knows the patient."""
-        bundle, resource, _ = self.unseen(b"<a>before</a>")
+    def builds_upon_the_undecided(self, target_of, bundle, resource):
         gate = threading.Event()
         self.addCleanup(gate.set)
+        before = len(self.versions(bundle))
+        asked, provided = self.proxy.count(QUERY), self.proxy.count(PROVIDE)
         self.proxy.script(QUERY, proxy.lost_request, proxy.held(gate))
         change = self.waits(self.patch(resource["id"], "first"))
-        support.wait_until(lambda: self.proxy.count(QUERY) == 2, "the request to be worked out")
+        support.wait_until(lambda: self.proxy.count(QUERY) == asked + 2, "the request to be worked out")
         replacement = support.demo_bundle(b"<a>after</a>")
         replacement["entry"][1]["resource"]["relatesTo"] = [
-            {"code": "replaces", "target": {"reference": "DocumentReference/" + resource["id"]}}]
+            {"code": "replaces", "target": target_of(bundle, resource)}]
         url = self.accept(replacement)
         support.wait_until(lambda: self.attempts(url) >= 2, "the replacement to be looked at")
-        self.assertEqual(self.proxy.count(PROVIDE), 0)
+        self.assertEqual(self.proxy.count(PROVIDE), provided)
         gate.set()
         self.assertEqual(self.settled(change)["description"], "first")
         self.delivered(url)
         actions = [each.action for each in self.proxy.seen]
         self.assertLess(actions.index(UPDATE), actions.index(PROVIDE))
-        self.assertEqual(len(self.versions(bundle)), 2)
+        self.assertEqual(len(self.versions(bundle)), before + 1)
+
+    def test_what_builds_upon_the_undecided_waits_for_it(self):
+        """They lie in different lines: of the one nobody knows the patient."""
+        self.builds_upon_the_undecided(test_update_outage.by_id, *self.unseen(b"<a>before</a>")[:2])
+
+    def test_so_does_what_names_it_by_its_unique_id(self):
+        self.builds_upon_the_undecided(test_update_outage.by_unique_id, *self.unseen(b"<a>before</a>")[:2])
+
+    def later(self, content):
+        """The same, where what is current is not the first version."""
+        bundle, resource, _ = self.unseen(content)
+        url = self.other.base + "/DocumentReference/" + resource["id"]
+        self.assertStatus(support.request("PATCH", url, {"Content-Type": JSON_PATCH},
+                                          json.dumps(description("theirs")).encode()), 200)
+        return bundle, self.assertStatus(support.request("GET", url), 200).json()
+
+    def test_so_does_what_names_a_later_version(self):
+        self.builds_upon_the_undecided(test_update_outage.by_entry_uuid, *self.later(b"<a>before</a>"))
+
+    def test_so_does_what_names_a_later_version_while_nobody_answers(self):
+        """When it is delivered, that version is not the current one any more."""
+        bundle, resource = self.later(b"<a>before</a>")
+        self.domain.kill()
+        change = self.waits(self.patch(resource["id"], "first"))
+        replacement = support.demo_bundle(b"<a>after</a>")
+        replacement["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "replaces", "target": test_update_outage.by_entry_uuid(bundle, resource)}]
+        url = self.accept(replacement)
+        self.domain_restart()
+        self.assertEqual(self.settled(change)["description"], "first")
+        self.delivered(url)
+        self.assertEqual(len(self.versions(bundle)), 3)
+        self.assertEqual(self.read(resource["id"])[0]["status"], "superseded")
 
     def test_109_a_patch_is_applied_once_whatever_is_killed(self):
         bundle, resource, _ = self.unseen(b"<a>killed</a>")

@@ -146,6 +146,30 @@ class Shown(Held):
         self.assertEqual(self.found(type="18842-5")[name]["relatesTo"], relations)
 
 
+    def test_what_replaces_a_changed_document_waits_for_the_change(self):
+        """However it is named: the version that is replaced is the one that the change makes."""
+        for number, target_of in enumerate((test_update_outage.by_id, test_update_outage.by_unique_id,
+                                            test_update_outage.by_entry_uuid)):
+            with self.subTest(target_of.__name__):
+                self.proxy.scripts.clear()
+                bundle, name, _ = self.published(b"<a>old %d</a>" % number)
+                self.assertStatus(self.patch(name, "a later version"), 200)
+                resource, _ = self.read(name)
+                gate = threading.Event()
+                self.addCleanup(gate.set)
+                self.proxy.script(UPDATE, proxy.held(gate))
+                change = self.change(name, RETYPED)
+                replacement = support.demo_bundle(b"<a>new %d</a>" % number)
+                replacement["entry"][1]["resource"]["relatesTo"] = [
+                    {"code": "replaces", "target": target_of(bundle, resource)}]
+                url = self.accept(replacement)
+                gate.set()
+                self.settled(change)
+                self.delivered(url)
+                self.assertEqual(len(self.versions(bundle)), 3)
+                self.assertEqual(self.read(name)[0]["status"], "superseded")
+
+
 class Narrow(Held):
     """A document of which more waits than can be read at once is shown to nobody: the bound, here with little memory."""
     overrides = {"limits": {"request_memory": "6MiB"}}
