@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import struct
 import tempfile
+import threading
 import unittest
 
 import chaos
@@ -238,6 +239,37 @@ class KillPoints(unittest.TestCase):
             with self.subTest(lane.name):
                 self.assertEqual(wrong, [])
                 self.assertGreater(lane.killed.total(), 4)
+
+    def test_128_asked_to_end_while_clients_publish(self):
+        """What was acknowledged is there, and the gateway has ended in order."""
+        lane, ledger, chances = self.lane("ending"), chaos.Ledger(self.ask), random.Random("ending")
+        ending = threading.Event()
+
+        def publish(number):
+            chance = random.Random(number)
+            while not ending.is_set():
+                publication = chaos.Publication(chance, len(ledger.made), None)
+                ledger.made.append(publication)
+                publication.send(lane.base, **({"Prefer": "respond-async"} if chance.random() < 0.5 else {}))
+                if publication.statuses == ["no answer"]:
+                    return
+        for _ in range(3):
+            ending.clear()
+            goal = len(ledger.made) + chances.randint(20, 40)
+            clients = [threading.Thread(target=publish, args=(len(ledger.made) + each,)) for each in range(6)]
+            for client in clients:
+                client.start()
+            support.wait_until(lambda goal=goal: len(ledger.made) >= goal, "clients to publish")
+            lane.gateway.stop()
+            ending.set()
+            for client in clients:
+                client.join()
+            lane.start()
+        rows, wrong = ledger.judge()
+        lane.gateway.stop()
+        self.assertEqual(wrong, [], rows)
+        self.assertGreater(rows["exactly once and byte for byte"], 20, rows)
+        print("\n%s" % dict(rows))
 
 
 if __name__ == "__main__":
