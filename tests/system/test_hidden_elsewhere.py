@@ -13,7 +13,8 @@ import support
 import test_federation
 import trust
 import xds
-from test_federation import HOME_HCM, QUERY, issues, matches, oid_of
+from test_federation import HOME_DSP, HOME_HCM, QUERY, issues, matches, oid_of
+from test_update import JSON_PATCH
 
 THIRD = "2.999.70.3"
 LETTERS = [{"coding": [{"system": "http://loinc.org", "code": "34133-9", "display": "Summary of episode note"}]}]
@@ -115,6 +116,38 @@ class AnotherPatientsCopy(TwoStand):
         self.assertEqual(issues(found), [])
         self.assertLess(self.dsp_proxy.count(QUERY), 2 * len(shown + secrets))
         self.assertEqual(self.found(), sorted(shown))
+
+
+class WhatWillBeHidden(TwoStand):
+    """A change that waits for the hospital's registry hides what the nation has, too, whether or not that registry answers."""
+
+    @classmethod
+    def hcm_entry(cls, port, **more):
+        return super().hcm_entry(port, update_url="http://127.0.0.1:%d/" % support.free_port(), breaker_failures=0, **more)
+
+    @classmethod
+    def configuration(cls):
+        return dict(super().configuration(), publication={"degraded": "accept", "deadline_ms": 2000})
+
+    def test_095_closed_at_once_everywhere(self):
+        oid = self.publish(self.gateway, b"a letter", category=LETTERS)
+        self.publish(self.feeder, b"a letter", oid, category=LETTERS)
+        self.consent(NO_RECORDS)
+        places = [{}] + [{"targetCommunityIdList": "urn:oid:" + home} for home in (HOME_HCM, HOME_DSP)]
+        self.assertEqual([self.found(**place) for place in places], [[oid]] * 3)
+        names = [matches(self.find(**place))[0]["id"] for place in places[1:]]
+        owner = self.gateway.token("patient", user="patient", scope="patient/*.cruds",
+                                   patient="%s|%s" % (trust.PATIENT_SYSTEM, self.patient))
+        self.assertStatus(support.request(
+            "PATCH", self.gateway.base + "/DocumentReference/" + names[0], dict(support.bearer(owner), **{
+                "Content-Type": JSON_PATCH}),
+            json.dumps([{"op": "replace", "path": "/category", "value": RECORDS}]).encode()), 202)
+        self.assertEqual([self.found(**place) for place in places], [[]] * 3)
+        for name in names:
+            self.get("DocumentReference/" + name, 404)
+        self.hcm_proxy.script(QUERY, *test_federation.DEAD)
+        self.assertEqual(self.found(**places[2]), [])
+        self.get("DocumentReference/" + names[1], 404)
 
 
 class WithoutTime(WhileAnotherHangs):

@@ -1,6 +1,7 @@
 """What another community is told when something behind the gateway is wrong: a registry that is down or answers about
 somebody else, a repository that sends other bytes, a consent that ends while a document is on its way."""
 import http.client
+import json
 import os
 import threading
 import unittest
@@ -10,12 +11,14 @@ import proxy
 import support
 import trust
 import xds
+from test_update import JSON_PATCH
 
 QUERY = "RegistryStoredQuery"
 RETRIEVE = "RetrieveDocumentSet"
 
 
-class Behind(inward.InwardStand):
+class BehindStand(inward.InwardStand):
+    back_end = {}
     sections = {"publication": {"degraded": "accept"}}
 
     @classmethod
@@ -29,13 +32,16 @@ class Behind(inward.InwardStand):
         url = cls.proxy.url
         cls.gateway = support.Gateway(cls.directory, [cls.domain.back_end(
             registry_url=url("/registry"), provide_url=url("/repository"), timeout_ms=5000,
-            repositories=[{"unique_id": support.REPOSITORY, "url": url("/repository")}])], port=cls.gateway.port, **overrides)
+            repositories=[{"unique_id": support.REPOSITORY, "url": url("/repository")}], **cls.back_end)],
+            port=cls.gateway.port, **overrides)
         cls.addClassCleanup(cls.gateway.kill)
         cls.wait_for_memory()
 
     def setUp(self):
         self.proxy.clear()
 
+
+class Behind(BehindStand):
     def test_a_registry_that_is_down(self):
         oid = self.letter("IHEBLUE-1001")
         self.proxy.script(QUERY, *[proxy.lost_request] * 8)
@@ -118,6 +124,34 @@ class Behind(inward.InwardStand):
         self.proxy.script(RETRIEVE, *[proxy.lost_request] * 8)
         self.assertError(self.cross(inward.RETRIEVE, inward.retrieve((support.REPOSITORY, oid))),
                          "XDSRepositoryError")
+
+
+class ClosedAtOnce(BehindStand):
+    """The registry takes no changes."""
+    back_end = {"update_url": "http://127.0.0.1:%d/" % support.free_port()}
+
+    def test_095_a_change_that_waits_closes_at_once(self):
+        """What it opens is not open yet."""
+        patient = "IHEBLUE-1008"
+        owner = self.token("--role", "patient", "--user", "patient", "--scope", "patient/*.cruds",
+                           "--patient", "%s|%s" % (trust.PATIENT_SYSTEM, patient))
+        labels = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+        oids = {code: self.letter(patient, token=owner, securityLabel=[{"coding": [{"system": labels, "code": code}]}])
+                for code in "NR"}
+        names = {code: next(each["id"] for each in trust.matches(self.search(owner, patient=patient))
+                            if oid in json.dumps(each)) for code, oid in oids.items()}
+        self.addCleanup(self.revoke, self.consent({"type": "permit", "provision": [
+            {"type": "deny", "securityLabel": [{"system": labels, "code": "R"}]}]}, patient), patient)
+        self.assertEqual(self.find(patient).unique_ids(), [oids["N"]])
+        for code, other in ("NR", "RN"):
+            self.assertStatus(support.request(
+                "PATCH", self.gateway.base + "/DocumentReference/" + names[code],
+                dict(support.bearer(owner), **{"Content-Type": JSON_PATCH}),
+                json.dumps([{"op": "replace", "path": "/securityLabel/0/coding/0/code", "value": other}]).encode()), 202)
+        self.assertEqual(self.find(patient).unique_ids(), [])
+        self.assertEqual(self.cross(inward.QUERY, inward.get_documents(*oids.values())).unique_ids(), [])
+        self.assertError(self.cross(inward.RETRIEVE, inward.retrieve(*[(support.REPOSITORY, oid) for oid in oids.values()])),
+                         *["XDSDocumentUniqueIdError"] * 2)
 
 
 if __name__ == "__main__":

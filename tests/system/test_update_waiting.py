@@ -322,5 +322,36 @@ class Closing(Trusted):
                 self.assertSeen(*self.others[5], self.doctor, True)
 
 
+class ClosingUpon(Trusted):
+    """What builds upon a change that was refused will never be, and closes nothing."""
+    change = Closing.change
+    relabel = Closing.relabel
+    published = Closing.published
+
+    @classmethod
+    def back_end_make(cls):
+        return dict(super().back_end_make(), update_url=cls.proxy.url("/registry"))
+
+    def test_095_what_was_refused_closes_nothing(self):
+        self.owner = self.gateway.token("patient", user="patient-own", scope="patient/*.cruds",
+                                        patient="%s|%s" % (trust.PATIENT_SYSTEM, support.PATIENT))
+        self.consent({"type": "permit", "provision": [
+            {"type": "deny", "securityLabel": [{"system": LABELS, "code": "R"}]}]})
+        oid, location = self.published("N")
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.proxy.script(UPDATE, proxy.lost_request,
+                          proxy.held(gate, proxy.answering(200, "application/soap+xml", REFUSAL)))
+        first = self.change(location, "/description", "refused").header("Content-Location")
+        for code in "RN":
+            self.relabel(location, code)
+        self.assertEqual(self.gateway.find(token=self.doctor).json()["total"], 0)
+        self.assertStatus(self.get("/" + location, self.doctor), 404)
+        gate.set()
+        self.assertEqual(self.settled(first, self.owner)["resourceType"], "OperationOutcome")
+        self.assertIn(oid, json.dumps(self.assertStatus(self.gateway.find(token=self.doctor), 200).json()))
+        self.assertStatus(self.get("/" + location, self.doctor), 200)
+
+
 if __name__ == "__main__":
     unittest.main()
