@@ -80,9 +80,8 @@ static enum community_end unasked(const struct question *question, const struct 
 
 	*question->outcome = *before;
 	outcome_add(question->outcome, code, "",
-		    "The patient's number there cannot be asked for now: the identity source does not answer. Try "
-		    "again "
-		    "later.");
+		    "The patient's number there cannot be asked for now: the identity source does not answer. "
+		    "Try again later.");
 	return COMMUNITY_FAILED;
 }
 

@@ -90,8 +90,6 @@ void visible_waiting(struct visit *visit, enum consent_action action, struct met
 
 		if (visit_permits(visit, entry, action))
 			metadata->document_entries[kept++] = *entry;
-		else
-			visit_hide(visit, entry->unique_id, entry->patient_id);
 	}
 	all = all && kept == metadata->document_entry_count;
 	metadata->document_entry_count = kept;

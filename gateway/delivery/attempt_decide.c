@@ -19,8 +19,7 @@ static enum stand value_take(struct attempt *attempt, const struct patient_ident
 		if (value->data && !str_equal(*value, found->items[i].value)) {
 			outcome_add(&attempt->outcome, ERR_PATIENT_AMBIGUOUS, "",
 				    "The patient that it names could be several in the affinity domain: withdraw it, "
-				    "and "
-				    "publish it for one.");
+				    "and publish it for one.");
 			return STAND_REFUSED;
 		}
 		*value = found->items[i].value;

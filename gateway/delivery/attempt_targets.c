@@ -122,8 +122,7 @@ static enum stand missing(struct attempt *attempt, struct str name)
 	if (publication_target_read(name, &target) && target.is_folder)
 		return refuse(attempt, ERR_REFERENCE_UNRESOLVED,
 			      "It adds to a folder that is not registered: publish the folder first, then retry this, "
-			      "or "
-			      "correct it to name one that is.");
+			      "or correct it to name one that is.");
 	return refuse(attempt, ERR_REFERENCE_UNRESOLVED,
 		      "It replaces, adds to or refers to a document that is not registered: publish that first, then "
 		      "retry this, or correct it to name one that is.");

@@ -45,9 +45,8 @@ static bool patch_refuse(struct http_exchange *exchange)
 	http_response_header(exchange, "Accept-Patch",
 			     STR("application/json-patch+json, application/fhir+json, application/fhir+xml"));
 	return refuse(exchange, ERR_MEDIA_TYPE,
-		      "Send a JSON Patch as application/json-patch+json, or a FHIRPath Patch as application/fhir+json "
-		      "or "
-		      "application/fhir+xml.");
+		      "Send a JSON Patch as application/json-patch+json, or a FHIRPath Patch as "
+		      "application/fhir+json or application/fhir+xml.");
 }
 
 static bool body_admit(const struct config *config, const struct route *route, struct http_exchange *exchange,

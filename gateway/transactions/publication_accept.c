@@ -240,9 +240,8 @@ static bool undecided_tell(const struct transaction *t, const struct publication
 	if (publication->unresolved.count > 0)
 		return outcome_inform(t->outcome, ERR_PATIENT_UNKNOWN, "",
 				      "It could not be found out now who the patient is, nor what they consent to: "
-				      "both "
-				      "are asked before the publication is delivered, and until then nobody is shown "
-				      "it.");
+				      "both are asked before the publication is delivered, and until then nobody is "
+				      "shown it.");
 	return outcome_inform(t->outcome, ERR_TRUST_UNAVAILABLE, "",
 			      "It could not be found out now what the patient consents to: that is asked before the "
 			      "publication is delivered, and until then nobody is shown it.");

@@ -9,7 +9,7 @@
 /* Stores, and the settings that use them at this moment. */
 struct kept_stores {
 	struct kept_stores *next;
-	struct stores *stores;       /* gone while they are being closed */
+	struct stores *stores;       /* not to be looked into once is_closing */
 	const struct config *config; /* that they were opened with */
 	struct config_set *configs;  /* that this is of */
 	unsigned user_count;         /* under the lock */
