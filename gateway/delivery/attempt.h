@@ -71,6 +71,10 @@ enum stand attempt_request(struct attempt *attempt, bool works) MUST_CHECK;
  * out. STAND_DELIVERED: go on. */
 enum stand attempt_requests_first(struct attempt *attempt, const struct strs *documents) MUST_CHECK;
 
+/* Whether it is still the first of its line: since it was claimed, a request may have been worked out, and what it has become
+ * stands at the request's age. STAND_DELIVERED: go on. */
+enum stand attempt_is_next(struct attempt *attempt) MUST_CHECK;
+
 /* Before bytes go out: the lease begins anew, and from now on nobody knows how it ends. STAND_DELIVERED: go on. */
 enum stand attempt_mark(struct attempt *attempt) MUST_CHECK;
 

@@ -3,7 +3,8 @@
 #include "gateway/delivery/attempt.h"
 #include "gateway/state/outbox_manage.h"
 
-#define WORK_MS (3 * ATTEMPT_ASK_MS)
+#define WORK_MS       (3 * ATTEMPT_ASK_MS)
+#define ITEMS_AT_ONCE 16
 
 static enum stand rework(struct attempt *attempt, const struct outbox_new *item)
 {
@@ -82,5 +83,33 @@ enum stand attempt_requests_first(struct attempt *attempt, const struct strs *do
 			return STAND_LATER;
 		}
 	}
+	return STAND_DELIVERED;
+}
+
+/* Held ones are passed. */
+enum stand attempt_is_next(struct attempt *attempt)
+{
+	struct outbox_filter filter = {
+		.patient = publication_line(attempt->metadata.submission_sets[0].patient_id, attempt->arena),
+		.target = attempt->target->name,
+		.states = OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING),
+		.limit = ITEMS_AT_ONCE,
+	};
+	struct outbox_item *items;
+	size_t count;
+
+	do {
+		if (!filter.patient.data || !outbox_list(attempt->delivery->outbox, &filter, attempt->arena, &items,
+							 &count, &filter.after, &attempt->outcome))
+			return STAND_LATER;
+		for (size_t i = 0; i < count; i++) {
+			if (items[i].is_held)
+				continue;
+			if (!strcmp(items[i].id, attempt->claim->item.id))
+				return STAND_DELIVERED;
+			outcome_add(&attempt->outcome, ERR_BUSY, "", "What came before it of this patient goes first.");
+			return STAND_LATER;
+		}
+	} while (filter.after);
 	return STAND_DELIVERED;
 }

@@ -286,6 +286,8 @@ enum stand attempt_targets(struct attempt *attempt)
 	if (stand != STAND_DELIVERED || attempt_is_shared(attempt))
 		return stand;
 	stand = attempt_requests_first(attempt, &attempt->built_upon);
+	if (stand == STAND_DELIVERED && attempt->built_upon.count > 0)
+		stand = attempt_is_next(attempt);
 	return stand == STAND_DELIVERED ? folders_trim(attempt) : stand;
 }
 

@@ -176,6 +176,29 @@ class Unseen(Case):
     def test_so_does_what_names_it_by_its_unique_id(self):
         self.builds_upon_the_undecided(test_update_outage.by_unique_id, *self.unseen(b"<a>before</a>")[:2])
 
+    def test_what_is_worked_out_meanwhile_goes_first(self):
+        """While the publication that builds upon it is on its way already."""
+        bundle, resource, _ = self.unseen(b"<a>before</a>")
+        gates = [threading.Event(), threading.Event()]
+        for gate in gates:
+            self.addCleanup(gate.set)
+        asked = self.proxy.count(QUERY)
+        self.proxy.script(QUERY, proxy.lost_request, proxy.held(gates[0]), proxy.passing, proxy.held(gates[1]))
+        change = self.waits(self.patch(resource["id"], "first"))
+        support.wait_until(lambda: self.proxy.count(QUERY) == asked + 2, "the request to be worked out")
+        replacement = support.demo_bundle(b"<a>after</a>")
+        replacement["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "replaces", "target": test_update_outage.by_unique_id(bundle, resource)}]
+        url = self.accept(replacement)
+        support.wait_until(lambda: self.proxy.count(QUERY) == asked + 4, "the document to be looked up")
+        gates[0].set()
+        support.wait_until(lambda: "update" in [item["kind"] for item in self.queue()], "the request to be a change")
+        gates[1].set()
+        self.assertEqual(self.settled(change)["description"], "first")
+        self.delivered(url)
+        actions = [each.action for each in self.proxy.seen]
+        self.assertLess(actions.index(UPDATE), actions.index(PROVIDE))
+
     def later(self, content):
         """The same, where what is current is not the first version."""
         bundle, resource, _ = self.unseen(content)
