@@ -10,7 +10,7 @@
 #define KEY_BYTES_MAX   (LABELS_MAX * (LABEL_BYTES_MAX + 1))
 #define SLOTS           4096U /* of the table, a power of two */
 #define SERIES_MAX      3000U
-#define SAMPLES_MAX     4096U
+#define SAMPLES_MAX     8192U /* 256 tenants, each with 8 back-ends and 6 states of an outbox, take 7680 */
 #define US_PER_S        1000000
 
 enum kind { COUNTER, GAUGE, HISTOGRAM };

@@ -89,6 +89,39 @@ static void test_gauges_are_told(void **state)
 	buf_free(&page);
 }
 
+/* As many tenants, back-ends of each and states of its outbox as there may be. */
+static void tells_everything(void *ctx, struct measures *measures)
+{
+	for (int tenant = 0; tenant < 256; tenant++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "hospital-%d", tenant);
+		for (int i = 0; i < 8; i++) {
+			char source[32];
+
+			snprintf(source, sizeof(source), "source-%d", i);
+			MEASURE(measures, METRIC_BREAKER, *(uint64_t *)ctx, str_from_c(name), str_from_c(source));
+			MEASURE(measures, METRIC_CALLS_UNDER_WAY, *(uint64_t *)ctx, str_from_c(name),
+				str_from_c(source));
+			MEASURE(measures, METRIC_OUTBOX, *(uint64_t *)ctx, str_from_c(name), str_from_c(source));
+			if (i < 6)
+				MEASURE(measures, METRIC_OUTBOX_OLDEST, *(uint64_t *)ctx, str_from_c(name),
+					str_from_c(source));
+		}
+	}
+}
+
+static void test_all_tenants_are_told(void **state)
+{
+	uint64_t value = 7;
+	struct watch watch = { .ctx = &value, .measure = tells_everything };
+
+	(void)state;
+	watch_begin(&watch);
+	assert_line("\npasserelle_breaker_state{tenant=\"hospital-255\",source=\"source-7\"} 7\n");
+	watch_end(&watch);
+}
+
 static void judges(void *ctx, struct judgement *judgement)
 {
 	const bool *works = ctx;
@@ -146,6 +179,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads_count_together),
 		cmocka_unit_test(test_gauges_are_told),
+		cmocka_unit_test(test_all_tenants_are_told),
 		cmocka_unit_test(test_one_of_many_is_enough),
 		cmocka_unit_test(test_too_many_labels_are_lost_and_said),
 	};
