@@ -4,13 +4,13 @@
 
 #include "gateway/access/asserted.h"
 #include "gateway/community/community.h"
+#include "gateway/http/server_limits.h"
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 #include "mappers/hl7v3.h"
 
 #define SERVER_BYTES_MAX    (4u * 1024 * 1024)
 #define ASSERTIONS_SEEN_MAX (1u << 20)
-#define BODY_GRACE_MS       10000
 #define QUESTION_BYTES_MAX  (4u * 1024 * 1024)
 #define NAME                "community"
 
@@ -284,24 +284,8 @@ const struct tenant_part community_part = { part_check, part_open, part_close };
 static bool soap_open(struct community_server *server, struct outcome *outcome)
 {
 	const struct config *config = tenants_process(server->tenants);
-	const struct soap_server_options options = {
-		.http = {
-			.name = NAME,
-			.address = config->community_address.data,
-			.port = (uint16_t)config->community_port,
-			.tls = tls_of(config),
-			.polling_threads = 1,
-			.connections_max = (unsigned)config->limits_connections,
-			.connections_per_address_max = (unsigned)config->limits_connections_per_address,
-			.header_ms = config->limits_header_seconds * 1000,
-			.keep_alive_ms = config->limits_keep_alive_seconds * 1000,
-			.body_rate_min = config->limits_body_rate,
-			.body_grace_ms = BODY_GRACE_MS,
-			.request_ms = config->limits_request_seconds * 1000,
-			.arena_bytes = config->limits_request_memory,
-			.spool = tenants_spools(server->tenants),
-			.workers = { .threads_max = config->limits_workers, .queue_max = config->limits_queue },
-		},
+	struct soap_server_options options = {
+		.http = server_limits(config),
 		.actions = actions,
 		.action_count = COUNT_OF(actions),
 		.ctx = server,
@@ -311,6 +295,12 @@ static bool soap_open(struct community_server *server, struct outcome *outcome)
 		.root_bytes_max = QUESTION_BYTES_MAX,
 	};
 
+	options.http.name = NAME;
+	options.http.address = config->community_address.data;
+	options.http.port = (uint16_t)config->community_port;
+	options.http.tls = tls_of(config);
+	options.http.polling_threads = 1;
+	options.http.spool = tenants_spools(server->tenants);
 	server->soap = soap_server_open(&options, outcome);
 	return server->soap != NULL;
 }

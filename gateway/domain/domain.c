@@ -5,6 +5,7 @@
 
 #include "gateway/domain/domain_state.h"
 #include "gateway/domain/identity_seed.h"
+#include "gateway/http/server_limits.h"
 #include "gateway/run/code_sets_file.h"
 #include "gateway/run/config.h"
 #include "gateway/run/file.h"
@@ -17,7 +18,6 @@
 #define DEMOGRAPHICS_FILE_BYTES_MAX (16U << 20)
 #define READERS_MAX                 32
 #define ASSERTIONS_SEEN_MAX         (1U << 20)
-#define BODY_GRACE_MS               10000
 #define RECORD_VARIABLE             "PASSERELLE_DOMAIN_RECORD"
 
 /* Interactions of the patient registry, as actions. */
@@ -196,27 +196,8 @@ static bool server_start(const struct config *config, struct domain *domain, str
 {
 	const char *record_directory = getenv(RECORD_VARIABLE);
 	bool is_gateway = !str_is_empty(config->domain_home_community_id);
-	const struct soap_server_options options = {
-		.http = {
-			.name = "domain",
-			.address = config->domain_address.data,
-			.port = (uint16_t)config->domain_port,
-			.tls = { .certificate_file = config->domain_tls_certificate_file.data,
-				 .key_file = config->domain_tls_key_file.data,
-				 .client_ca_file = config->domain_tls_client_ca_file.data,
-				 .client = (enum tls_client)config->domain_tls_client_certificate },
-			.polling_threads = (unsigned)config->limits_polling_threads,
-			.connections_max = (unsigned)config->limits_connections,
-			.connections_per_address_max = (unsigned)config->limits_connections_per_address,
-			.header_ms = config->limits_header_seconds * 1000,
-			.keep_alive_ms = config->limits_keep_alive_seconds * 1000,
-			.body_rate_min = config->limits_body_rate,
-			.body_grace_ms = BODY_GRACE_MS,
-			.request_ms = config->limits_request_seconds * 1000,
-			.arena_bytes = config->limits_request_memory,
-			.spool = &domain->spool,
-			.workers = { .threads_max = config->limits_workers, .queue_max = config->limits_queue },
-		},
+	struct soap_server_options options = {
+		.http = server_limits(config),
 		.actions = actions,
 		.action_count = COUNT_OF(actions) - (is_gateway ? 0 : GATEWAY_ACTIONS),
 		.ctx = domain,
@@ -232,6 +213,14 @@ static bool server_start(const struct config *config, struct domain *domain, str
 		.record_directory = record_directory,
 	};
 
+	options.http.name = "domain";
+	options.http.address = config->domain_address.data;
+	options.http.port = (uint16_t)config->domain_port;
+	options.http.tls = (struct server_tls) { .certificate_file = config->domain_tls_certificate_file.data,
+						 .key_file = config->domain_tls_key_file.data,
+						 .client_ca_file = config->domain_tls_client_ca_file.data,
+						 .client = (enum tls_client)config->domain_tls_client_certificate };
+	options.http.spool = &domain->spool;
 	domain->server = soap_server_open(&options, outcome);
 	return domain->server != NULL;
 }

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "gateway/http/server.h"
+#include "gateway/http/server_limits.h"
 #include "gateway/north/corridor.h"
 #include "gateway/north/door.h"
 #include "gateway/north/negotiate.h"
@@ -315,27 +315,16 @@ static bool http_open(struct fhir_server *server, struct outcome *outcome)
 					    .finished = finished_request,
 					    .refuse = refuse_request,
 					    .untrusted = untrusted_client };
-	struct server_options options = {
-		.name = "gateway",
-		.address = config->listen_address.data,
-		.port = (uint16_t)config->listen_port,
-		.tls = { .certificate_file = config->tls_certificate_file.data,
-			 .key_file = config->tls_key_file.data,
-			 .client_ca_file = config->tls_client_ca_file.data,
-			 .client = (enum tls_client)config->tls_client_certificate },
-		.polling_threads = (unsigned)config->limits_polling_threads,
-		.connections_max = (unsigned)config->limits_connections,
-		.connections_per_address_max = (unsigned)config->limits_connections_per_address,
-		.header_ms = config->limits_header_seconds * 1000,
-		.keep_alive_ms = config->limits_keep_alive_seconds * 1000,
-		.body_rate_min = config->limits_body_rate,
-		.body_grace_ms = 10000,
-		.request_ms = config->limits_request_seconds * 1000,
-		.arena_bytes = config->limits_request_memory,
-		.spool = tenants_spools(server->tenants),
-		.workers = { .threads_max = config->limits_workers, .queue_max = config->limits_queue },
-	};
+	struct server_options options = server_limits(config);
 
+	options.name = "gateway";
+	options.address = config->listen_address.data;
+	options.port = (uint16_t)config->listen_port;
+	options.tls = (struct server_tls) { .certificate_file = config->tls_certificate_file.data,
+					    .key_file = config->tls_key_file.data,
+					    .client_ca_file = config->tls_client_ca_file.data,
+					    .client = (enum tls_client)config->tls_client_certificate };
+	options.spool = tenants_spools(server->tenants);
 	if (!hosts_make(server, &options, outcome))
 		return false;
 	server->http = server_open(&options, &handlers, outcome);
