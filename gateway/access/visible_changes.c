@@ -5,10 +5,11 @@
 #include "gateway/access/visit_state.h"
 #include "gateway/state/outbox_manage.h"
 
-#define ITEMS_MAX         1000
-#define ITEMS_OF_ONE_MAX  256 /* changes of one document: with more, nobody sees it until some of them are made */
-#define ITEMS_BYTES(most) ((most) / 8)     /* of the request's memory */
-#define ACCEPTED(most)    ((most) / 4 * 3) /* of either, before no more is accepted */
+#define ITEMS_MAX            1000
+#define ITEMS_OF_ONE_MAX     256 /* changes of one document: with more, nobody sees it until some of them are made */
+#define ITEMS_BYTES(most)    ((most) / 8)     /* of the request's memory */
+#define ACCEPTED(most)       ((most) / 4 * 3) /* of either, before no more is accepted */
+#define TEXT_BYTES_MAX(left) ((left) / 4)     /* of one change: it takes a part of what it becomes when it is read */
 
 struct pending_change {
 	struct publication_change change;
@@ -71,7 +72,6 @@ static bool is_dead(const struct reading *reading, struct str uuid)
 	return false;
 }
 
-/* The text takes a part of what it becomes when it is read. */
 static enum kept item_open(struct reading *reading, const struct outbox_item *item, size_t bytes_left,
 			   struct pending_change *change)
 {
@@ -81,7 +81,7 @@ static enum kept item_open(struct reading *reading, const struct outbox_item *it
 	enum kept kept = kept_head_read(outbox, item, reading->arena, &head);
 
 	if (kept == KEPT_READ)
-		kept = kept_metadata_read(outbox, item, bytes_left / 4, reading->arena, &metadata);
+		kept = kept_metadata_read(outbox, item, TEXT_BYTES_MAX(bytes_left), reading->arena, &metadata);
 	if (kept != KEPT_READ)
 		return kept;
 	if (metadata.document_entry_count != 1)
@@ -309,15 +309,17 @@ static bool items_have_room(const struct visit *visit, struct str name, struct a
 	       count < filter.limit;
 }
 
-static bool bytes_have_room(const struct visit *visit, struct str name, struct arena *arena)
+static bool bytes_have_room(const struct visit *visit, struct str name, size_t size, struct arena *arena)
 {
 	struct outbox_filter filter = { .makes = name, .limit = ITEMS_OF_ONE_MAX };
 	struct reading reading = { .visit = visit, .arena = arena, .bytes_max = ACCEPTED(bytes_max(visit)) };
+	size_t before = arena_used(arena);
 
-	return !items_read(&reading, &filter) || !reading.is_cut;
+	return !items_read(&reading, &filter) ||
+	       (!reading.is_cut && size <= TEXT_BYTES_MAX(bytes_max(visit) - (arena_used(arena) - before)));
 }
 
-bool visible_changes_have_room(const struct visit *visit, struct str urn)
+bool visible_changes_have_room(const struct visit *visit, struct str urn, size_t size)
 {
 	struct arena *apart;
 	struct str name;
@@ -327,7 +329,7 @@ bool visible_changes_have_room(const struct visit *visit, struct str urn)
 		return true;
 	apart = arena_new(2 * bytes_max(visit));
 	name = apart ? publication_changes_name(urn, apart) : STR_NONE;
-	has_room = name.data && items_have_room(visit, name, apart) && bytes_have_room(visit, name, apart) &&
+	has_room = name.data && items_have_room(visit, name, apart) && bytes_have_room(visit, name, size, apart) &&
 		   !arena_failed(apart);
 	arena_free(apart);
 	return has_room;

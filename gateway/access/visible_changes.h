@@ -27,9 +27,10 @@ const struct visible_change *visible_change(struct visit *visit, const struct do
 /* Reads beforehand, by its id ("urn:uuid:", logicalID), what waits for a document whose patient is not known yet. */
 void visible_changes_read(struct visit *visit, struct str urn);
 
-/* Whether one change more of the document with this id may wait: with what would be too much to read at once, nobody would be
- * shown it. Leaves room for those that are accepted at the same moment. True also where nobody can say. */
-bool visible_changes_have_room(const struct visit *visit, struct str urn) MUST_CHECK;
+/* Whether one change more of the document with this id may wait, of so many bytes of metadata: with what would be too much to
+ * read at once, nobody would be shown it. Leaves room for those that are accepted at the same moment. True also where
+ * nobody can say. */
+bool visible_changes_have_room(const struct visit *visit, struct str urn, size_t size) MUST_CHECK;
 
 /* Reads beforehand what waits for documents of this patient, so that it counts also where their registry does not answer
  * and other sources have copies. wanted: of which of them the ids are asked for, NULL: of none; uuids get the entryUUIDs

@@ -67,12 +67,9 @@ bool attempt_id_rename(struct attempt *attempt, enum seal_kind kind, struct str 
 /* Works a request out. What it has become is delivered at its next turn. */
 enum stand attempt_request(struct attempt *attempt, bool works) MUST_CHECK;
 
-/* Whether requests about these documents ("urn:uuid:", logicalIDs; others have none), which came before it, are worked
- * out. STAND_DELIVERED: go on. */
+/* What came before it goes first. STAND_DELIVERED: go on. Requests about these documents ("urn:uuid:", logicalIDs; others
+ * have none) are worked out, and none of them has become a change before it in its line since it was claimed. */
 enum stand attempt_requests_first(struct attempt *attempt, const struct strs *documents) MUST_CHECK;
-
-/* Whether it is still the first of its line: since it was claimed, a request may have been worked out, and what it has become
- * stands at the request's age. STAND_DELIVERED: go on. */
 enum stand attempt_is_next(struct attempt *attempt) MUST_CHECK;
 
 /* Before bytes go out: the lease begins anew, and from now on nobody knows how it ends. STAND_DELIVERED: go on. */

@@ -123,8 +123,10 @@ bool change_item_make(const struct transaction *t, const struct intended_change 
 	struct str *names = arena_array(t->south.arena, 3, sizeof(*names));
 	struct str *parts = arena_array(t->south.arena, PUBLICATION_DOCUMENTS, sizeof(*parts));
 
-	if (!names || !parts)
-		return no_memory(t);
+	if (!names || !parts) {
+		no_memory(t);
+		return false;
+	}
 	names[0] = document_waiting_name(t, entry->logical_id.size ? entry->logical_id : entry->entry_uuid);
 	names[1] = entry->entry_uuid;
 	names[2] = intended->change.base;
@@ -143,25 +145,12 @@ bool change_item_make(const struct transaction *t, const struct intended_change 
 	return ((names[0].data && item->patient.data) || no_memory(t)) && parts_write(t, intended, parts);
 }
 
-/* is_owed: a part of it has been made. */
-static bool item_put(const struct transaction *t, const struct intended_change *intended, bool is_owed,
-		     struct str answer, char id[OUTBOX_ID_SIZE])
+bool change_has_room(const struct transaction *t, struct str urn, size_t size)
 {
-	struct outbox_new item;
-
-	if (!change_item_make(t, intended, answer, &item))
-		return false;
-	item.is_owed = is_owed;
-	return outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome);
-}
-
-bool change_has_room(const struct transaction *t, struct str urn)
-{
-	return visible_changes_have_room(t->visit, urn) ||
+	return visible_changes_have_room(t->visit, urn, size) ||
 	       outcome_add(t->outcome, ERR_BUSY, "",
-			   "Retry later: as many changes of this document as may wait do so, until its registry takes "
-			   "them or "
-			   "they are withdrawn.");
+			   "Retry later: no more or larger changes of this document may wait, until its registry takes "
+			   "them or they are withdrawn.");
 }
 
 bool change_accept(const struct transaction *t, const struct intended_change *intended, struct provided *provided,
@@ -169,23 +158,36 @@ bool change_accept(const struct transaction *t, const struct intended_change *in
 {
 	const struct document_entry *entry = &intended->entry;
 	char id[OUTBOX_ID_SIZE];
+	struct outbox_new item;
 
 	/* What may have reached the registry is kept in any case, until that is known. */
-	if ((!intended->is_unclear &&
-	     !change_has_room(t, entry->logical_id.size ? entry->logical_id : entry->entry_uuid)) ||
-	    !item_put(t, intended, false, buf_str(answer), id))
+	if (!change_item_make(t, intended, buf_str(answer), &item) ||
+	    (!intended->is_unclear &&
+	     !change_has_room(t, entry->logical_id.size ? entry->logical_id : entry->entry_uuid,
+			      item.parts[PUBLICATION_METADATA].size)) ||
+	    !outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome))
 		return false;
 	buf_clear(answer);
 	return publication_accepted(t, id, provided, answer);
 }
 
-void change_rest(const struct transaction *t, struct intended_change *intended, const struct outcome *before)
+/* A part of it has been made. */
+static bool rest_put(const struct transaction *t, const struct intended_change *intended)
 {
 	char id[OUTBOX_ID_SIZE];
+	struct outbox_new item;
 
+	if (!change_item_make(t, intended, STR_NONE, &item))
+		return false;
+	item.is_owed = true;
+	return outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome);
+}
+
+void change_rest(const struct transaction *t, struct intended_change *intended, const struct outcome *before)
+{
 	*t->outcome = *before;
 	intended->is_unclear = true;
-	if (t->gateway->delivery && item_put(t, intended, true, STR_NONE, id))
+	if (t->gateway->delivery && rest_put(t, intended))
 		return;
 	LOG(ERROR, LOG_REQUEST_ERROR, t->south.request_id, LOG_C("document", "bytes are not removed"),
 	    LOG_TEXT("repository", intended->entry.repository_unique_id));

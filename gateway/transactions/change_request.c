@@ -68,7 +68,7 @@ bool change_request_accept(const struct transaction *t, const struct publication
 	if (!str_is_utf8(request->if_match))
 		return outcome_add(t->outcome, ERR_VERSION, "If-Match",
 				   "No version of a document has this tag: send the ETag of what you read.");
-	if (!change_has_room(t, request->urn) || !body_write(t, request, body, &text) ||
+	if (!body_write(t, request, body, &text) || !change_has_room(t, request->urn, text.size) ||
 	    !item_put(t, request, text, id))
 		return false;
 	outcome_inform(t->outcome, ERR_NONE, "",

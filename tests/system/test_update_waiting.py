@@ -174,6 +174,17 @@ class Narrow(Held):
     """A document of which more waits than can be read at once is shown to nobody: the bound, here with little memory."""
     overrides = {"limits": {"request_memory": "6MiB"}}
 
+    def test_none_waits_that_is_too_large_to_be_shown(self):
+        _, name, _ = self.published()
+        codes = [{"coding": [{"system": "urn:oid:2.999.1", "code": "c%d" % number, "display": "a display name"}]}
+                 for number in range(1000)]
+        operations = [{"op": "add", "path": "/context/event", "value": codes}]
+        headers = {"Content-Type": JSON_PATCH, "Prefer": "respond-async"}
+        self.assertStatus(support.request("PATCH", self.url(name), headers, json.dumps(operations).encode()), 503)
+        self.assertEqual(tags(self.read(name)[0]), [])
+        self.waits(self.patch(name, "small", Prefer="respond-async"))
+        self.assertEqual(self.read(name)[0]["description"], "small")
+
     def test_no_more_wait_than_are_shown(self):
         _, name, _ = self.published()
         urls = []
