@@ -11,6 +11,9 @@
 	"community-there"          /* authority there, value here, epoch: '+' and the value there, or '-' for nobody */
 #define KIND_HERE "community-here" /* authority there, value there: the value here */
 
+/* Who hangs leaves time to whoever is asked next, and to what the patient's number is wanted for. */
+#define PARTS 4
+
 /* One question on its way. */
 struct question {
 	struct access *access;
@@ -18,7 +21,29 @@ struct question {
 	const struct other_community *community;
 	int64_t now_s;
 	struct outcome *outcome;
+	uint64_t part_ms;
+	bool is_pix_away; /* set while asking */
 };
+
+static struct question question_of(struct access *access, const struct south *south,
+				   const struct other_community *community, int64_t now_s, struct outcome *outcome)
+{
+	return (struct question) { .access = access,
+				   .south = south,
+				   .community = community,
+				   .now_s = now_s,
+				   .outcome = outcome,
+				   .part_ms = deadline_left_ms(south->deadline) / PARTS };
+}
+
+/* An identity source is given one part of the time. */
+static struct south to_identity_source(const struct question *question)
+{
+	struct south south = *question->south;
+
+	south.deadline = deadline_part(south.deadline, question->part_ms);
+	return south;
+}
 
 static struct str own_authority(const struct question *question)
 {
@@ -97,16 +122,21 @@ static enum community_end pix_is_missing(const struct question *question)
 }
 
 /* What the PIX manager knows. */
-static enum community_end pix_find(const struct question *question, const struct patient_identity *identity,
+static enum community_end pix_find(struct question *question, const struct patient_identity *identity,
 				   struct str authority, struct str *cx)
 {
 	const struct outcome before = *question->outcome;
+	const struct south south = to_identity_source(question);
 	struct patient_identities found;
+	enum identity_end end;
 
 	if (!cross_references_are_known(question->access))
 		return pix_is_missing(question);
-	switch (cross_reference_find(question->access, question->south, identity, question->now_s, &found,
-				     question->outcome)) {
+	end = cross_reference_find(question->access, &south, identity, question->now_s, &found, question->outcome);
+	/* A last known answer comes with a warning. */
+	question->is_pix_away =
+		end == IDENTITY_FAILED || (end == IDENTITY_OK && question->outcome->count > before.count);
+	switch (end) {
 	case IDENTITY_OK:
 		return identity_choose(question, &found, authority, cx);
 	case IDENTITY_UNKNOWN_ID:
@@ -174,8 +204,6 @@ static bool remembered(const struct question *question, struct str here, const u
 	struct memory memory;
 	struct str text;
 
-	if (!epoch)
-		return false;
 	memory_name(question, KIND_THERE, here, epoch, &memory);
 	if (cache_get(question->access->cache, &memory.name, question->south->arena, &text) != CACHE_HIT ||
 	    text.size == 0)
@@ -198,8 +226,8 @@ static bool last_known(const struct question *question, const char *kind, struct
 /* --- asking the community --- */
 
 /* All that is known of the patient; without a source of demographics, the identifier. */
-static bool demographics_find(const struct question *question, struct patient_identity *identity,
-			      struct patient *patient)
+static bool demographics_find(const struct question *question, const struct south *south,
+			      struct patient_identity *identity, struct patient *patient)
 {
 	struct patient_query query = PATIENT_QUERY_NONE;
 	struct patient_list list = { 0 };
@@ -208,7 +236,7 @@ static bool demographics_find(const struct question *question, struct patient_id
 	query.identifiers = patient->identifiers;
 	if (str_is_empty(question->access->config->identity_pdq_url))
 		return true;
-	if (!identity_source_patients(question->access, question->south, &query, &list, question->outcome))
+	if (!identity_source_patients(question->access, south, &query, &list, question->outcome))
 		return false;
 	for (size_t i = 0; i < list.count; i++) {
 		if (patient_has(&list.items[i], identity))
@@ -217,8 +245,8 @@ static bool demographics_find(const struct question *question, struct patient_id
 	return true;
 }
 
-static enum community_end discover(const struct question *question, struct patient_identity *identity,
-				   struct str *there)
+static enum community_end discover(const struct question *question, const struct south *to_demographics,
+				   struct patient_identity *identity, struct str *there)
 {
 	const struct xcpd_service *service = &question->community->service;
 	const struct outcome before = *question->outcome;
@@ -226,9 +254,10 @@ static enum community_end discover(const struct question *question, struct patie
 	struct patient patient;
 	struct patient_identities found;
 
-	if (!demographics_find(question, identity, &patient))
+	if (!demographics_find(question, to_demographics, identity, &patient))
 		return unasked(question, &before);
 	south.backend = question->community->backend;
+	south.deadline.at_ms -= question->part_ms;
 	switch (xcpd_discover(&south, service, &patient, &found, question->outcome)) {
 	case XCPD_FOUND:
 		return identity_choose(question, &found, service->authority, there);
@@ -244,42 +273,60 @@ static enum community_end discover(const struct question *question, struct patie
 	return COMMUNITY_FAILED;
 }
 
-/* Asks the community, unless it has answered a moment ago or somebody is asking it right now. */
+static enum community_end as_last_known(const struct question *question, struct str value, struct str *there)
+{
+	outcome_warn(question->outcome, ERR_BACKEND_DOWN, "",
+		     "It cannot be asked about the patient now, who was identified by what it last said.");
+	return identity_write(question, question->community->service.authority, value, there);
+}
+
+/* Asks the community, with what it answers to be kept. Whoever has waited for another has not more time for all that. */
+static enum community_end discover_anew(const struct question *question, const struct south *to_demographics,
+					struct patient_identity *identity, const uint64_t *epoch, struct str *there)
+{
+	const struct outcome before = *question->outcome;
+	enum community_end end = discover(question, to_demographics, identity, there);
+	struct str value;
+	struct hl7_cx cx;
+
+	if (end == COMMUNITY_FOUND && hl7_cx_parse(*there, question->south->arena, &cx))
+		keep(question, identity->value, epoch, cx.id);
+	if (end == COMMUNITY_NOBODY)
+		keep(question, identity->value, epoch, STR_NONE);
+	if (end != COMMUNITY_FAILED || !last_known(question, KIND_THERE, identity->value, &value))
+		return end;
+	*question->outcome = before;
+	return as_last_known(question, value, there);
+}
+
+/* Asks the community, unless it has answered a moment ago or somebody is asking it right now; or it has ever answered and
+ * the PIX manager is away: the source of demographics is then mostly away too, and both would take the time of the read. */
 static enum community_end discover_once(const struct question *question, struct patient_identity *identity,
 					struct str *there)
 {
+	const struct south to_demographics = to_identity_source(question);
 	struct cache *cache = question->access->cache;
-	struct outcome before = *question->outcome;
 	struct memory memory;
 	enum community_end end;
 	uint64_t epoch;
-	bool known = cross_references_epoch(question->access, &epoch);
-	const uint64_t *epoch_known = known ? &epoch : NULL;
+	bool has_epoch = cross_references_epoch(question->access, &epoch);
 	struct str value = STR_NONE;
+	bool known = has_epoch && remembered(question, identity->value, &epoch, &value);
 	bool first = false;
-	struct hl7_cx cx;
 
-	if (known && !remembered(question, identity->value, epoch_known, &value)) {
-		memory_name(question, KIND_THERE, identity->value, epoch_known, &memory);
+	if (!known && question->is_pix_away && last_known(question, KIND_THERE, identity->value, &value))
+		return as_last_known(question, value, there);
+	if (has_epoch && !known) {
+		memory_name(question, KIND_THERE, identity->value, &epoch, &memory);
 		first = cache_ask(cache, &memory.name, deadline_left_ms(question->south->deadline));
-		known = !first && remembered(question, identity->value, epoch_known, &value);
+		known = !first && remembered(question, identity->value, &epoch, &value);
 	}
 	if (known)
 		return value.data ? identity_write(question, question->community->service.authority, value, there)
 				  : COMMUNITY_NOBODY;
-	end = discover(question, identity, there);
-	if (end == COMMUNITY_FOUND && hl7_cx_parse(*there, question->south->arena, &cx))
-		keep(question, identity->value, epoch_known, cx.id);
-	if (end == COMMUNITY_NOBODY)
-		keep(question, identity->value, epoch_known, STR_NONE);
+	end = discover_anew(question, &to_demographics, identity, has_epoch ? &epoch : NULL, there);
 	if (first)
 		cache_asked(cache, &memory.name);
-	if (end == COMMUNITY_FAILED && last_known(question, KIND_THERE, identity->value, &value)) {
-		*question->outcome = before;
-		outcome_warn(question->outcome, ERR_BACKEND_DOWN, "",
-			     "It cannot be asked about the patient now, who was identified by what it last said.");
-		return identity_write(question, question->community->service.authority, value, there);
-	}
 	return end;
 }
 
@@ -287,7 +334,7 @@ enum community_end community_find(struct access *access, const struct south *sou
 				  const struct other_community *community, struct str here, int64_t now_s,
 				  struct str *there, struct outcome *outcome)
 {
-	struct question question = { access, south, community, now_s, outcome };
+	struct question question = question_of(access, south, community, now_s, outcome);
 	struct outcome before = *outcome;
 	struct patient_identity identity;
 	enum community_end end;
@@ -306,7 +353,7 @@ enum community_end community_patient(struct access *access, const struct south *
 				     const struct other_community *community, struct str there, int64_t now_s,
 				     struct str *here, struct outcome *outcome)
 {
-	struct question question = { access, south, community, now_s, outcome };
+	struct question question = question_of(access, south, community, now_s, outcome);
 	struct outcome before = *outcome;
 	struct patient_identity identity;
 	struct memory memory;

@@ -165,6 +165,7 @@ enum identity_end cross_reference_find(struct access *access, const struct south
 {
 	struct cache_name epochs = epoch_name(access);
 	struct outcome asking = *outcome;
+	struct south once = *south;
 	struct question question;
 	enum identity_end end;
 	uint64_t epoch;
@@ -175,12 +176,14 @@ enum identity_end cross_reference_find(struct access *access, const struct south
 	question_make(access->config->tenant, source, &epoch, &question);
 	if (known && remembered(access, &question, south->arena, &end, found))
 		return end;
+	/* Waiting for another's question, and asking when it had no answer, take together what one question may. */
+	once.deadline = deadline_part(south->deadline, access->config->identity_timeout_ms);
 	if (known) {
-		first = cache_ask(access->cache, &question.name, access->config->identity_timeout_ms);
+		first = cache_ask(access->cache, &question.name, deadline_left_ms(once.deadline));
 		if (!first && remembered(access, &question, south->arena, &end, found))
 			return end;
 	}
-	end = identity_source_pix(access, south, source, found, &asking);
+	end = identity_source_pix(access, &once, source, found, &asking);
 	if (known && end != IDENTITY_FAILED)
 		keep(access, &question, source, epoch, now_s, end, found);
 	if (first)

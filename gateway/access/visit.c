@@ -46,6 +46,11 @@ struct visit *visit_part(struct visit *visit, const struct south *south, const s
 	return part;
 }
 
+void visit_until(struct visit *visit, struct deadline deadline)
+{
+	visit->south.deadline = deadline;
+}
+
 /* Namespace names and type codes beside id and OID say nothing. TF-3 4.2.3.2.16 */
 bool visit_same_patient(const struct visit *visit, struct str a, struct str b)
 {

@@ -21,6 +21,9 @@ struct visit *visit_begin(struct access *access, const struct south *south, cons
 struct visit *visit_part(struct visit *visit, const struct south *south,
 			 const struct other_community *community) MUST_CHECK;
 
+/* All that the visit, or this part of it, asks from now on ends by then. Called by the thread that uses it. */
+void visit_until(struct visit *visit, struct deadline deadline);
+
 /* The patient (CX here) as the part's source knows them; *there is STR_NONE when it knows no such patient. Objects that
  * come through the part name the patient as here; what is of patients whom nobody knows here does not come. False, with
  * an error, when it cannot be told. */

@@ -147,7 +147,8 @@ bool curl_handle_harden(CURL *easy, const char *url, const struct peer_tls *tls,
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_MAXCONNECTS, 4L);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms);
-	bad |= (int)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+	/* 0 would be no limit at all to libcurl; to whoever counts down to a deadline it is the end. */
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms > 0 ? timeout_ms : 1L);
 	return bad == 0 && (!secure || harden_tls(easy, tls));
 }
 

@@ -17,7 +17,7 @@ CURLcode curl_handle_perform(CURL *easy) MUST_CHECK;
 
 /* What every transfer of ours has: the scheme of its URL and no other, no redirects, no proxy of the environment, no
  * signals, HTTP/1.1; with https TLS as in struct peer_tls (NULL: the system's authorities, no certificate of ours),
- * without renegotiation. Returns false without memory. */
+ * without renegotiation. timeout_ms 0: no time is left. Returns false without memory. */
 bool curl_handle_harden(CURL *easy, const char *url, const struct peer_tls *tls, long connect_timeout_ms,
 			long timeout_ms) MUST_CHECK;
 

@@ -141,6 +141,13 @@ static void leg_start(struct legs *legs, struct leg *leg)
 	pthread_mutex_unlock(&legs->lock);
 }
 
+/* The leg, and whatever it asks about its patients and their consents. */
+static void leg_until(struct leg *leg, struct deadline deadline)
+{
+	leg->t.south.deadline = deadline;
+	visit_until(leg->t.visit, deadline);
+}
+
 static void legs_walk(struct legs *legs)
 {
 	struct deadline deadline = run_deadline(legs->t);
@@ -153,7 +160,7 @@ static void legs_walk(struct legs *legs)
 
 		if (!leg->wanted)
 			continue;
-		leg->t.south.deadline = deadline_part(deadline, leg->left_ms);
+		leg_until(leg, deadline_part(deadline, leg->left_ms));
 		leg->t.outcome = &leg->outcome;
 		leg->answers = NULL;
 		leg->answer_count = 0;
@@ -168,6 +175,8 @@ static void legs_walk(struct legs *legs)
 	while (legs->running > 0)
 		pthread_cond_wait(&legs->ended, &legs->lock);
 	pthread_mutex_unlock(&legs->lock);
+	for (size_t i = 0; i < legs->count; i++)
+		leg_until(&legs->items[i], legs->t->south.deadline);
 	pthread_cond_destroy(&legs->ended);
 	pthread_mutex_destroy(&legs->lock);
 }
@@ -214,7 +223,6 @@ static void leg_rest(const struct legs *legs, struct leg *leg)
 	leg->mute = leg->mute || (!leg->answered && !has_too_much(leg));
 	outcome_init(&leg->outcome);
 	leg->t.outcome = legs->t->outcome;
-	leg->t.south.deadline = legs->t->south.deadline;
 }
 
 static bool legs_join(struct legs *legs)

@@ -1,4 +1,5 @@
 """One record out of two networks: ITI-66, ITI-67, reads and ITI-68 over several back-ends (HCM and DSP)."""
+import concurrent.futures
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ HOME_DSP = "2.999.70.2"
 REPOSITORY_DSP = "2.999.20.11"
 QUERY = "RegistryStoredQuery"
 DEAD = [proxy.lost_request] * 20  # a connection that was warm is tried again
+PIX = "PRPA_IN201309UV02"
+PDQ = "PRPA_IN201305UV02"
 DISCOVERY = "CrossGatewayPatientDiscovery"
 PATIENTS = iter("IHEBLUE-1%03d" % number for number in range(1, 200))
 
@@ -705,7 +708,7 @@ class Communities(CommunityStand):
 
     def test_who_knows_the_numbers_may_be_away(self):
         here = self.publish(self.gateway, b"of the hospital")
-        for action in ("PRPA_IN201309UV02", "PRPA_IN201305UV02"):
+        for action in (PIX, PDQ):
             self.hcm_proxy.script(action, *DEAD)
         found = self.find()
         self.assertEqual([oid_of(each) for each in matches(found)], [here])
@@ -717,7 +720,7 @@ class Communities(CommunityStand):
         self.publish(self.gateway, b"of the hospital")
         there = self.publish(self.feeder, b"of the nation")
         self.assertEqual(self.find()["total"], 2)
-        for action in (QUERY, "PRPA_IN201309UV02", "PRPA_IN201305UV02"):
+        for action in (QUERY, PIX, PDQ):
             self.hcm_proxy.script(action, *DEAD)
         found = self.find()
         self.assertEqual([oid_of(each) for each in matches(found)], [there])
@@ -749,6 +752,42 @@ class Communities(CommunityStand):
         self.get(url, 404)
         self.token = self.own_token
         self.assertEqual(self.get(url).body, b"of the nation")
+
+
+class NumbersLastKnown(CommunityStand):
+    """Nobody remembers for long who is whom: each search asks."""
+
+    @classmethod
+    def configuration(cls):
+        configuration = dict(super().configuration(), federation={"deadline_ms": 4000})
+        configuration["identity"]["positive_seconds"] = 0
+        return configuration
+
+    def test_the_hospital_may_hang(self):
+        """Who knows the numbers hangs as well, and takes no more than a part of the time that the DSP has."""
+        self.publish(self.gateway, b"of the hospital")
+        there = self.publish(self.feeder, b"of the nation")
+        self.assertEqual(self.find()["total"], 2)
+        let_go = threading.Event()
+        self.addCleanup(let_go.set)
+        for action in (QUERY, PIX, PDQ):
+            self.hcm_proxy.script(action, *[proxy.held(let_go)] * 20)
+        self.hcm_proxy.seen.clear()
+        with concurrent.futures.ThreadPoolExecutor(4) as several:
+            for found in several.map(lambda _: self.find(), range(4)):
+                self.assertEqual([oid_of(each) for each in matches(found)], [there])
+                self.assertEqual({issue["code"] for issue in issues(found)} - {"transient"}, {"incomplete"})
+        self.assertGreater(self.hcm_proxy.count(PIX), 0)
+        self.assertEqual(self.hcm_proxy.count(PDQ), 0, "who hangs is not asked for what is known")
+
+    def test_whom_nobody_knows_is_asked_for_while_the_manager_hangs(self):
+        """There is no last answer, and so the demographics are asked for, in time."""
+        here = self.publish(self.gateway, b"of the hospital")
+        there = self.publish(self.feeder, b"of the nation")
+        let_go = threading.Event()
+        self.addCleanup(let_go.set)
+        self.hcm_proxy.script(PIX, *[proxy.held(let_go)] * 20)
+        self.assertEqual({oid_of(each) for each in matches(self.find())}, {here, there})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 /* The client of identity managers: against the embedded domain over real SOAP, and against peers that answer wrongly. */
 #include "soap_stand.h"
 
+#include "gateway/south/curl_handle.h"
 #include "gateway/south/identity_client.h"
 #include "mappers/hl7v3.h"
 
@@ -311,6 +312,26 @@ static void test_acknowledgements_of_others(void **state)
 	}
 }
 
+/* Between the look at the deadline and the exchange the last millisecond may go: no time is left then, not all of it. */
+static void test_no_time_is_left(void **state)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof address;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char url[64];
+	CURL *easy;
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(listener, 1), 0); /* connected to, and never read from */
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+	snprintf(url, sizeof url, "http://127.0.0.1:%d/pix", ntohs(address.sin_port));
+	easy = curl_handle_here();
+	assert_true(easy && curl_handle_harden(easy, url, NULL, 5000, 0));
+	assert_int_equal(curl_handle_perform(easy), CURLE_OPERATION_TIMEDOUT);
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +342,7 @@ int main(void)
 		cmocka_unit_test(test_048_mixed_up),
 		cmocka_unit_test(test_045_no_answers),
 		cmocka_unit_test(test_acknowledgements_of_others),
+		cmocka_unit_test(test_no_time_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, open_stand, close_stand);
