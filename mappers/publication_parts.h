@@ -5,20 +5,13 @@
 #define PASSERELLE_PUBLICATION_PARTS_H
 
 #include "mappers/caller.h"
+#include "mappers/publication_kind.h"
 #include "mappers/base/buf.h"
 
 enum { PUBLICATION_HEAD, PUBLICATION_METADATA, PUBLICATION_ANSWER, PUBLICATION_DOCUMENTS };
 
-/* Kinds of items. One is undecided while nobody can say who the patient of a publication is, or what they consent to: nobody
- * but its sender is shown it, and when that is known it becomes another one of the first kind. An update has the same
- * parts, without documents: its metadata are the submission set of the change and the document's one entry, as it shall
- * be. A request is an update that cannot be worked out yet, because nobody knows what the document is: in the place of the
- * metadata it has what was sent (JSON, empty for a deletion), and no answer. */
-#define PUBLICATION_PROVIDE   "provide"
-#define PUBLICATION_UNDECIDED "undecided"
-#define PUBLICATION_UPDATE    "update"
-#define PUBLICATION_REQUEST   "request"
-
+/* Kinds of items (publication_kind.h). The metadata of an update are the submission set of the change and the document's one
+ * entry, as it shall be. A request has in their place what was sent (JSON, empty for a deletion), and no answer. */
 #define PUBLICATION_HEAD_BYTES_MAX     ((size_t)1024 * 1024)
 #define PUBLICATION_METADATA_BYTES_MAX ((size_t)64 * 1024 * 1024)
 

@@ -86,13 +86,12 @@ static bool options_read(int argc, char **argv, struct queue_options *options, i
 	return true;
 }
 
-static bool list(const struct queue_options *options, struct outbox *outbox, struct outcome *outcome)
+static bool list_states(const struct queue_options *options, struct outbox *outbox, unsigned states,
+			struct outcome *outcome)
 {
-	struct outbox_filter filter = { .states = options->all ? 0 : OUTBOX_UNDELIVERED, .limit = PAGE };
+	struct outbox_filter filter = { .states = states, .limit = PAGE };
 	bool ok = true;
 
-	if (!options->json)
-		queue_head_print();
 	do {
 		struct arena *arena = arena_new(QUEUE_BYTES_MAX);
 		struct outbox_item *items;
@@ -109,6 +108,17 @@ static bool list(const struct queue_options *options, struct outbox *outbox, str
 		arena_free(arena);
 	} while (ok && filter.after);
 	return ok;
+}
+
+static bool list(const struct queue_options *options, struct outbox *outbox, struct outcome *outcome)
+{
+	if (!options->json)
+		queue_head_print();
+	if (options->all)
+		return list_states(options, outbox, 0, outcome);
+	/* One after the other: each is found by an index. */
+	return list_states(options, outbox, OUTBOX_UNDELIVERED, outcome) &&
+	       list_states(options, outbox, OUTBOX_STATE_BIT(OUTBOX_ANNOUNCED), outcome);
 }
 
 static bool show(const struct queue_options *options, struct outbox *outbox, struct str id, struct arena *arena,

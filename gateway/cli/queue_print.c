@@ -11,18 +11,14 @@
 
 #include "gateway/run/clock.h"
 #include "gateway/run/file.h"
+#include "gateway/state/outbox_manage.h"
 #include "gateway/state/outbox_reader.h"
 
 #define SHORT_SIZE 24
 
 static const char *state_word(const struct outbox_item *item)
 {
-	static const char *const words[OUTBOX_STATES] = { "waiting", "sending",   "delivered",
-							  "refused", "withdrawn", "announced" };
-
-	if (item->state == OUTBOX_WAITING && item->is_held)
-		return "held";
-	return (unsigned)item->state < OUTBOX_STATES ? words[item->state] : "?";
+	return item->state == OUTBOX_WAITING && item->is_held ? "held" : outbox_state_word(item->state);
 }
 
 /* "3d4h", "12m5s": the two largest units of a time span. */

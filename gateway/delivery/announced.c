@@ -9,7 +9,7 @@
 
 #define ITEM_BYTES_MAX ((size_t)256 * 1024 * 1024)
 #define LIST_BYTES_MAX ((size_t)1024 * 1024)
-#define LOOKED_AT_MAX  16 /* items of one target at a time */
+#define PAGE           64 /* items of one target that are listed at once */
 #define LOOK_MS        1000
 
 /* No request lasts as long, and what it sent has been dealt with. A time far ahead is that of a clock that was wrong. */
@@ -46,12 +46,12 @@ static enum submission_found change_find(struct attempt *attempt)
 	return has_happened ? SUBMISSION_SAME : SUBMISSION_ABSENT;
 }
 
-static enum submission_found source_find(struct attempt *attempt)
+static enum submission_found cause_find(struct attempt *attempt)
 {
 	enum submission_found found;
 
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
-	found = str_equal(attempt->claim->item.kind, STR(PUBLICATION_UPDATE))
+	found = attempt->kind == KIND_UPDATE
 			? change_find(attempt)
 			: registered_submission(&attempt->south, attempt->target->home, &attempt->metadata);
 	if (found == SUBMISSION_UNKNOWN)
@@ -79,13 +79,24 @@ static bool item_decide(struct attempt *attempt, const char *request_id, const c
 		return code == ERR_NOT_FOUND ||
 		       ((code == ERR_INTERNAL || code == ERR_DOCUMENT_CORRUPT) && outbox_release(outbox, id, &ignored));
 	}
-	if (!attempt_begin(attempt, request_id, traceparent))
+	if (!publication_kind_facts(attempt->kind)->has_metadata || !attempt_begin(attempt, request_id, traceparent))
 		return false;
-	found = source_find(attempt);
+	found = cause_find(attempt);
 	LOG(INFO, LOG_DELIVERY, request_id, LOG_C("item", attempt->claim->item.id), LOG_C("state", words[found]));
 	if (!audit_commit(attempt->trail, &attempt->outcome, &ignored) || found == SUBMISSION_UNKNOWN)
 		return false;
 	return found == SUBMISSION_SAME ? outbox_release(outbox, id, &ignored) : outbox_forget(outbox, id, &ignored);
+}
+
+/* The first back-end of the configuration: publications go there, and nobody else can say. NULL: it takes none now. */
+static const struct delivery_target *origin(const struct delivery *delivery)
+{
+	const struct config *config = delivery->options.config;
+
+	return delivery->gate_count > 0 && config->back_ends.count > 0 &&
+			       str_equal(delivery->gates[0].target.name, config->back_ends.items[0].name)
+		       ? &delivery->gates[0].target
+		       : NULL;
 }
 
 static bool item_look(struct delivery *delivery, const struct outbox_item *item)
@@ -101,7 +112,7 @@ static bool item_look(struct delivery *delivery, const struct outbox_item *item)
 	trace_to_header(&trace, traceparent);
 	if (attempt) {
 		*attempt = (struct attempt) { .delivery = delivery,
-					      .target = &delivery->gates[0].target,
+					      .target = origin(delivery),
 					      .claim = &claim,
 					      .arena = arena,
 					      .end = DELIVERY_UNTRIED };
@@ -112,47 +123,76 @@ static bool item_look(struct delivery *delivery, const struct outbox_item *item)
 	return ok;
 }
 
-static bool is_stopping(struct delivery *delivery)
+/* Whether there is any use in asking: not while the gateway ends, or the back-end answers nobody. */
+static bool goes_on(struct delivery *delivery)
 {
-	bool stopping;
+	const struct backend *backend = origin(delivery)->backend;
 
-	pthread_mutex_lock(&delivery->lock);
-	stopping = delivery->stopping;
-	pthread_mutex_unlock(&delivery->lock);
-	return stopping;
+	return !delivery_is_stopping(delivery) && backend_would_ask(backend, backend->registry_url);
 }
 
-static bool target_look(struct delivery *delivery, struct str target, struct arena *arena)
+/* One that cannot be decided keeps none of the others. *left: how many are. */
+static bool page_look(struct delivery *delivery, struct outbox_filter *filter, size_t *left)
 {
-	const struct outbox_filter filter = { .target = target,
-					      .states = OUTBOX_STATE_BIT(OUTBOX_ANNOUNCED),
-					      .limit = LOOKED_AT_MAX };
+	struct arena *arena = arena_new(LIST_BYTES_MAX);
 	struct outbox_item *items;
 	struct outcome ignored;
 	size_t count = 0;
-	uint64_t next;
 	bool ok;
 
 	outcome_init(&ignored);
-	ok = outbox_list(delivery->outbox, &filter, arena, &items, &count, &next, &ignored);
-	for (size_t i = 0; ok && i < count && !is_stopping(delivery); i++)
-		ok = !is_old(delivery, items[i].accepted_ms) || item_look(delivery, &items[i]);
+	ok = arena && outbox_list(delivery->outbox, filter, arena, &items, &count, &filter->after, &ignored);
+	for (size_t i = 0; ok && i < count; i++) {
+		if (!is_old(delivery, items[i].accepted_ms) || item_look(delivery, &items[i]))
+			continue;
+		(*left)++;
+		ok = goes_on(delivery);
+	}
+	arena_free(arena);
+	return ok && goes_on(delivery);
+}
+
+static bool target_look(struct delivery *delivery, struct str target, size_t *left)
+{
+	struct outbox_filter filter = { .target = target, .states = OUTBOX_STATE_BIT(OUTBOX_ANNOUNCED), .limit = PAGE };
+	bool ok;
+
+	do
+		ok = page_look(delivery, &filter, left);
+	while (ok && filter.after);
+	return ok;
+}
+
+/* By what the outbox holds, and not by who is configured: it may be for a back-end that is not any more. */
+static bool all_look(struct delivery *delivery, size_t *left)
+{
+	struct arena *arena = arena_new(LIST_BYTES_MAX);
+	struct outbox_count *counts;
+	struct outcome ignored;
+	size_t count = 0;
+	bool ok;
+
+	outcome_init(&ignored);
+	ok = arena && origin(delivery) && outbox_counts(delivery->outbox, true, arena, &counts, &count, &ignored);
+	for (size_t i = 0; ok && i < count; i++)
+		ok = counts[i].state != OUTBOX_ANNOUNCED || target_look(delivery, counts[i].target, left);
+	arena_free(arena);
 	return ok;
 }
 
 static void run(struct worker_job *job, bool expired)
 {
 	struct delivery *delivery = (struct delivery *)(void *)((char *)job - offsetof(struct delivery, announced));
-	struct arena *arena = expired ? NULL : arena_new(LIST_BYTES_MAX);
+	size_t left = 0;
+	bool ok = !expired && all_look(delivery, &left) && left == 0;
+	uint64_t wait_ms = LOOK_MS;
 
-	for (size_t i = 1; arena && i < delivery->gate_count; i++) {
-		if (!target_look(delivery, delivery->gates[i].target.name, arena))
-			break;
-	}
-	arena_free(arena);
 	pthread_mutex_lock(&delivery->lock);
+	delivery->announced_left = ok ? 0 : delivery->announced_left + 1;
+	if (!ok)
+		wait_ms += delivery_backoff_ms(delivery->options.config, delivery->announced_left);
 	delivery->announced_at_work = false;
-	delivery->announced_ms = clock_monotonic_ms();
+	delivery->announced_next_ms = clock_monotonic_ms() + wait_ms;
 	pthread_mutex_unlock(&delivery->lock);
 }
 
@@ -163,7 +203,7 @@ void delivery_announced_look(struct delivery *delivery)
 
 	pthread_mutex_lock(&delivery->lock);
 	begins = !delivery->stopping && !delivery->announced_at_work && count->count > 0 &&
-		 is_old(delivery, count->oldest_ms) && clock_monotonic_ms() - delivery->announced_ms >= LOOK_MS;
+		 is_old(delivery, count->oldest_ms) && clock_monotonic_ms() >= delivery->announced_next_ms;
 	if (begins)
 		delivery->announced_at_work = true;
 	pthread_mutex_unlock(&delivery->lock);

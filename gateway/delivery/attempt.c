@@ -1,4 +1,4 @@
-/* One attempt to deliver one publication. Whatever ends it, a kill as well: the item is settled when it is known how it
+/* One attempt to deliver one item. Whatever ends it, a kill as well: the item is settled when it is known how it
  * ended, and until then the registry is asked before it is sent again. */
 #include "gateway/access/registered.h"
 #include "gateway/delivery/attempt.h"
@@ -64,9 +64,9 @@ static bool planned_keep(struct attempt *attempt)
 	return true;
 }
 
-static bool is_request(const struct attempt *attempt)
+static bool has_metadata(const struct attempt *attempt)
 {
-	return str_equal(attempt->claim->item.kind, STR(PUBLICATION_REQUEST));
+	return publication_kind_facts(attempt->kind)->has_metadata;
 }
 
 bool attempt_read(struct attempt *attempt)
@@ -74,13 +74,17 @@ bool attempt_read(struct attempt *attempt)
 	struct str head;
 	struct str metadata;
 
+	attempt->kind = publication_kind_of(attempt->claim->item.kind);
+	if (attempt->kind == KIND_UNKNOWN)
+		return outcome_add(&attempt->outcome, ERR_NOT_SUPPORTED, "",
+				   "This version does not know what kind of item this is.");
 	if (!part_read(attempt, PUBLICATION_HEAD, PUBLICATION_HEAD_BYTES_MAX, &head) ||
 	    !part_read(attempt, PUBLICATION_METADATA, PUBLICATION_METADATA_BYTES_MAX, &metadata) ||
 	    !part_read(attempt, PUBLICATION_ANSWER, PUBLICATION_METADATA_BYTES_MAX, &attempt->answer))
 		return false;
 	if (!publication_head_read(head, attempt->arena, &attempt->head))
 		return unreadable(attempt);
-	if (is_request(attempt)) {
+	if (!has_metadata(attempt)) {
 		attempt->body = metadata;
 		return true;
 	}
@@ -175,10 +179,10 @@ static bool trail_begin(struct attempt *attempt, const char *request_id, const c
 	if (!audit_begin(attempt->delivery->options.audit, &begin, &attempt->trail, &attempt->outcome))
 		return false;
 	audit_caller(attempt->trail, &attempt->head.caller);
-	if (is_request(attempt))
-		trail_fill_request(attempt);
-	else
+	if (has_metadata(attempt))
 		trail_fill(attempt);
+	else
+		trail_fill_request(attempt);
 	return true;
 }
 
@@ -196,7 +200,7 @@ static void south_begin(struct attempt *attempt, const char *request_id, const c
 					  .recorder = audit_recorder(attempt->trail),
 					  .xua = options->xua,
 					  .caller = &attempt->head.caller };
-	if (!is_request(attempt))
+	if (has_metadata(attempt))
 		attempt->south.patient_id = attempt->metadata.submission_sets[0].patient_id;
 }
 
@@ -243,7 +247,7 @@ bool attempt_id_rename(struct attempt *attempt, enum seal_kind kind, struct str 
 
 static bool answer_adjust(struct attempt *attempt)
 {
-	if (!str_equal(attempt->claim->item.kind, STR(PUBLICATION_PROVIDE)))
+	if (attempt->kind != KIND_PROVIDE)
 		return true;
 
 	const struct metadata *planned = &attempt->planned;
@@ -322,16 +326,12 @@ static enum stand unclear(struct attempt *attempt, const struct outcome *sending
 	return attempt_failed(attempt, sending, true, works);
 }
 
-static bool is_registered_only(const struct attempt *attempt)
-{
-	return str_equal(attempt->claim->item.kind, STR(DELIVERY_REGISTER));
-}
-
 static enum soap_end submit(struct attempt *attempt, const struct rim_list *objects, struct outcome *sending)
 {
-	return is_registered_only(attempt) ? xds_register(&attempt->south, objects, sending)
-					   : xds_provide(&attempt->south, objects, attempt->documents,
-							 attempt->metadata.document_entry_count, sending);
+	if (!publication_kind_facts(attempt->kind)->has_documents)
+		return xds_register(&attempt->south, objects, sending);
+	return xds_provide(&attempt->south, objects, attempt->documents, attempt->metadata.document_entry_count,
+			   sending);
 }
 
 static enum stand send(struct attempt *attempt, bool works)
@@ -341,7 +341,7 @@ static enum stand send(struct attempt *attempt, bool works)
 	enum stand stand;
 
 	outcome_init(&sending);
-	if (!is_registered_only(attempt) && !attempt_documents(attempt))
+	if (publication_kind_facts(attempt->kind)->has_documents && !attempt_documents(attempt))
 		return unusable(attempt);
 	if (!metadata_to_rim(&attempt->metadata, attempt->arena, &objects, &attempt->outcome))
 		return unusable(attempt);
@@ -363,18 +363,10 @@ static enum stand send(struct attempt *attempt, bool works)
 	return unclear(attempt, &sending, works);
 }
 
-static enum stand deliver(struct attempt *attempt, bool works)
+static enum stand provide(struct attempt *attempt, bool works)
 {
-	enum stand stand = attempt_is_shared(attempt) ? attempt_share_prepare(attempt) : STAND_DELIVERED;
+	enum stand stand;
 
-	if (stand != STAND_DELIVERED)
-		return stand;
-	if (str_equal(attempt->claim->item.kind, STR(PUBLICATION_UPDATE)))
-		return attempt_change(attempt, works);
-	if (str_equal(attempt->claim->item.kind, STR(PUBLICATION_UNDECIDED)))
-		return attempt_decide(attempt);
-	if (is_request(attempt))
-		return attempt_request(attempt, works);
 	if (attempt->is_unclear) {
 		switch (ask(attempt)) {
 		case SUBMISSION_SAME:
@@ -391,6 +383,29 @@ static enum stand deliver(struct attempt *attempt, bool works)
 	}
 	stand = attempt_targets(attempt);
 	return stand == STAND_DELIVERED ? send(attempt, works) : stand;
+}
+
+static enum stand deliver(struct attempt *attempt, bool works)
+{
+	enum stand stand;
+
+	switch (attempt->kind) {
+	case KIND_PROVIDE:
+		return provide(attempt, works);
+	case KIND_SHARE:
+	case KIND_REGISTER:
+		stand = attempt_share_prepare(attempt);
+		return stand == STAND_DELIVERED ? provide(attempt, works) : stand;
+	case KIND_UPDATE:
+		return attempt_change(attempt, works);
+	case KIND_UNDECIDED:
+		return attempt_decide(attempt);
+	case KIND_REQUEST:
+		return attempt_request(attempt, works);
+	case KIND_UNKNOWN:
+		break;
+	}
+	return STAND_LATER;
 }
 
 /* Why, in words that stand in clear: the registry's may name patients. */
@@ -499,7 +514,8 @@ enum delivery_end delivery_attempt(struct delivery *delivery, const struct deliv
 	trace_to_header(&trace, traceparent);
 	attempt->south.request_id = trace.span_id;
 	if (!attempt_read(attempt)) {
-		stand = unusable(attempt);
+		/* A gateway that knows this kind delivers it. */
+		stand = attempt->kind == KIND_UNKNOWN ? STAND_LATER : unusable(attempt);
 	} else if (attempt_begin(attempt, trace.span_id, traceparent)) {
 		attempt->is_unclear |= attempt->head.is_unclear;
 		stand = deliver(attempt, works);

@@ -25,6 +25,7 @@ struct attempt {
 	struct delivery *delivery;
 	const struct delivery_target *target;
 	const struct outbox_claim *claim;
+	enum publication_kind kind;
 	struct arena *arena;
 	struct publication_head head;
 	struct metadata metadata;
@@ -44,7 +45,8 @@ struct attempt {
 	bool is_unclear; /* this or an earlier attempt may have reached it, as far as is known now */
 };
 
-/* Reads all but the documents. */
+/* Says what kind of item it is, and reads all of it but the documents. Of one of an unknown kind nobody can say what its
+ * parts are: ERR_NOT_SUPPORTED. */
 bool attempt_read(struct attempt *attempt) MUST_CHECK;
 
 /* What is recorded of it begins, and its target can be asked. request_id, traceparent: borrowed. */

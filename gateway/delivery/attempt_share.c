@@ -5,7 +5,7 @@
 
 bool attempt_is_shared(const struct attempt *attempt)
 {
-	return delivery_is_shared(attempt->claim->item.kind);
+	return publication_kind_facts(attempt->kind)->is_shared;
 }
 
 /* The patient under the identifier by which the other network knows them. */
@@ -65,8 +65,7 @@ enum stand attempt_share_onward(struct attempt *attempt)
 						  .is_owed = true };
 	struct strs ids;
 
-	if (!str_equal(attempt->claim->item.kind, STR(PUBLICATION_PROVIDE)) ||
-	    !delivery_shares(attempt->delivery, &attempt->metadata))
+	if (attempt->kind != KIND_PROVIDE || !delivery_shares(attempt->delivery, &attempt->metadata))
 		return STAND_DELIVERED;
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 	if (!attempt_documents(attempt))

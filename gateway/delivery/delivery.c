@@ -231,7 +231,7 @@ static void leases_extend(struct delivery *delivery)
 	}
 }
 
-static bool is_stopping(struct delivery *delivery)
+bool delivery_is_stopping(struct delivery *delivery)
 {
 	bool stopping;
 
@@ -256,7 +256,7 @@ static void *look(void *ctx)
 	uint64_t counted_ms = 0;
 	uint64_t seen = 0;
 
-	while (!is_stopping(delivery)) {
+	while (!delivery_is_stopping(delivery)) {
 		uint64_t wait_ms = looks_ms(delivery);
 
 		outbox_wait(delivery->outbox, &seen, 0);
@@ -278,7 +278,7 @@ static void *look(void *ctx)
 			if (!outbox_purge(delivery->outbox, &more, &ignored) || !more)
 				purged_ms = clock_monotonic_ms();
 		}
-		if (!is_stopping(delivery))
+		if (!delivery_is_stopping(delivery))
 			outbox_wait(delivery->outbox, &seen, wait_ms);
 	}
 	return NULL;
@@ -325,10 +325,8 @@ static bool undelivered(struct outbox *outbox, uint64_t *total, struct outcome *
 	bool ok = (arena || out_of_memory(outcome)) && outbox_counts(outbox, true, arena, &counts, &count, outcome);
 
 	*total = 0;
-	for (size_t i = 0; ok && i < count; i++) {
-		if (OUTBOX_STATE_BIT(counts[i].state) & OUTBOX_UNDELIVERED)
-			*total += counts[i].count;
-	}
+	for (size_t i = 0; ok && i < count; i++)
+		*total += counts[i].count;
 	arena_free(arena);
 	return ok;
 }

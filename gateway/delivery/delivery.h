@@ -74,7 +74,7 @@ void delivery_close(struct delivery *delivery);
 
 struct outbox *delivery_outbox(const struct delivery *delivery);
 
-/* How many items are not delivered yet, dead letters among them; none without delivery (NULL). Errors: those of the
+/* How many items are owed, dead letters and what is announced among them; none without delivery (NULL). Errors: those of the
  * outbox. */
 bool delivery_undelivered(const struct delivery *delivery, uint64_t *count, struct outcome *outcome) MUST_CHECK;
 

@@ -1,15 +1,12 @@
 #include "gateway/delivery/delivery_state.h"
 
 #include "gateway/run/clock.h"
+#include "gateway/run/log.h"
 
 #define COUNTS_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define MS_PER_S         1000
 #define ALL_REST         100 /* times as long as counting all of them took */
 #define ALL_MS_MAX       60000
-
-static const struct str state_names[OUTBOX_STATES] = { STR_INIT("waiting"),   STR_INIT("sending"),
-						       STR_INIT("delivered"), STR_INIT("refused"),
-						       STR_INIT("withdrawn"), STR_INIT("announced") };
 
 static struct delivery_counts counts_now(struct delivery *delivery)
 {
@@ -29,11 +26,57 @@ static uint64_t all_next_ms(uint64_t began_ms, uint64_t ended_ms)
 	return ended_ms + (rest_ms < ALL_MS_MAX ? rest_ms : ALL_MS_MAX);
 }
 
+static bool is_target(const struct delivery *delivery, struct str name)
+{
+	for (size_t i = 0; i < delivery->gate_count; i++) {
+		if (str_equal(delivery->gates[i].target.name, name))
+			return true;
+	}
+	return false;
+}
+
+/* Told when there are more than before; a dead letter is for a person anyway. */
+static void strays_tell(const struct delivery *delivery, const struct outbox_count *counts, size_t count,
+			const struct delivery_counts *before, struct delivery_counts *fresh)
+{
+	struct str target = STR_NONE;
+
+	fresh->strays = 0;
+	for (size_t i = 0; i < count; i++) {
+		bool waits = counts[i].state == OUTBOX_WAITING || counts[i].state == OUTBOX_SENDING ||
+			     counts[i].state == OUTBOX_ANNOUNCED;
+
+		if (!waits || is_target(delivery, counts[i].target))
+			continue;
+		fresh->strays += counts[i].count;
+		target = counts[i].target;
+	}
+	if (fresh->strays > before->strays)
+		LOG(WARN, LOG_DELIVERY, NULL, LOG_TEXT("target", target), LOG_NUMBER("items", fresh->strays),
+		    LOG_C("state", "for a back-end that is not configured to take documents: nobody delivers them"));
+}
+
+/* Of a state that a later version wrote nobody can say more than that. */
+static void counts_add(struct delivery_counts *fresh, const struct outbox_count *counts, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct delivery_count *of_state;
+
+		if ((unsigned)counts[i].state >= OUTBOX_STATES)
+			continue;
+		of_state = &fresh->states[counts[i].state];
+		of_state->count += counts[i].count;
+		if (!of_state->oldest_ms || counts[i].oldest_ms < of_state->oldest_ms)
+			of_state->oldest_ms = counts[i].oldest_ms;
+	}
+}
+
 void delivery_counts_read(struct delivery *delivery)
 {
 	struct arena *arena = arena_new(COUNTS_BYTES_MAX);
 	uint64_t now_ms = clock_monotonic_ms();
-	struct delivery_counts fresh = counts_now(delivery);
+	const struct delivery_counts before = counts_now(delivery);
+	struct delivery_counts fresh = before;
 	bool undelivered = fresh.read && now_ms < fresh.all_ms;
 	struct outbox_count *counts = NULL;
 	struct outcome ignored;
@@ -48,12 +91,9 @@ void delivery_counts_read(struct delivery *delivery)
 	fresh.works = arena && outbox_counts(delivery->outbox, undelivered, arena, &counts, &count, &ignored);
 	if (!undelivered)
 		fresh.all_ms = all_next_ms(now_ms, clock_monotonic_ms());
-	for (size_t i = 0; fresh.works && i < count; i++) {
-		struct delivery_count *of_state = &fresh.states[counts[i].state];
-
-		of_state->count += counts[i].count;
-		if (!of_state->oldest_ms || counts[i].oldest_ms < of_state->oldest_ms)
-			of_state->oldest_ms = counts[i].oldest_ms;
+	if (fresh.works) {
+		counts_add(&fresh, counts, count);
+		strays_tell(delivery, counts, count, &before, &fresh);
 	}
 	arena_free(arena);
 	pthread_mutex_lock(&delivery->lock);
@@ -70,11 +110,12 @@ static void delivery_measure(void *ctx, struct measures *measures)
 
 	for (size_t i = 0; i < OUTBOX_STATES && counts.works; i++) {
 		int64_t age_ms = counts.states[i].oldest_ms ? now_ms - counts.states[i].oldest_ms : 0;
+		struct str word = str_from_c(outbox_state_word((enum outbox_state)i));
 
-		MEASURE(measures, METRIC_OUTBOX, counts.states[i].count, tenant, state_names[i]);
-		if (i == OUTBOX_WAITING || i == OUTBOX_SENDING || i == OUTBOX_REFUSED)
+		MEASURE(measures, METRIC_OUTBOX, counts.states[i].count, tenant, word);
+		if (i != OUTBOX_DELIVERED && i != OUTBOX_WITHDRAWN)
 			MEASURE(measures, METRIC_OUTBOX_OLDEST, age_ms > 0 ? (uint64_t)age_ms / MS_PER_S : 0, tenant,
-				state_names[i]);
+				word);
 	}
 }
 

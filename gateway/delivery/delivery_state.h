@@ -38,6 +38,7 @@ struct delivery_counts {
 	bool read;       /* it was asked */
 	bool works;      /* and answered */
 	uint64_t all_ms; /* monotonic: when the settled ones are counted again */
+	uint64_t strays; /* for back-ends that are none here: nobody delivers them */
 	struct delivery_count {
 		uint64_t count;
 		int64_t oldest_ms; /* wall clock; 0: none */
@@ -59,8 +60,11 @@ struct delivery {
 	struct watch watch;
 	struct worker_job announced; /* looks after what was announced, one at a time */
 	bool announced_at_work;
-	uint64_t announced_ms; /* monotonic: when it last ended */
+	uint64_t announced_next_ms; /* monotonic: not before */
+	unsigned announced_left;    /* times in a row that something stayed undecided */
 };
+
+bool delivery_is_stopping(struct delivery *delivery);
 
 /* How an attempt ended, for the gate of its back-end. */
 enum delivery_end {

@@ -13,11 +13,6 @@
 
 #define ANSWER_BYTES_MAX ((size_t)64 * 1024)
 
-bool delivery_is_shared(struct str kind)
-{
-	return str_equal(kind, STR(DELIVERY_SHARE)) || str_equal(kind, STR(DELIVERY_REGISTER));
-}
-
 bool share_rule_read(struct str line, struct share_rule *rule)
 {
 	size_t equals = str_find(line, '=');
@@ -290,7 +285,7 @@ static bool part_put(struct sharing *sharing, struct buf *head_text, struct buf 
 	struct arena *arena = sharing->publication->south->arena;
 	struct metadata *part = &sharing->part;
 	struct publication_head head = { .caller = *sharing->publication->caller };
-	struct str kind = sharing->is_register ? STR(DELIVERY_REGISTER) : STR(DELIVERY_SHARE);
+	struct str kind = sharing->is_register ? STR(PUBLICATION_REGISTER) : STR(PUBLICATION_SHARE);
 	size_t document_count = sharing->is_register ? 0 : part->document_entry_count;
 	struct str *parts = arena_array(arena, PUBLICATION_DOCUMENTS + document_count, sizeof(*parts));
 	struct strs makes = { 0 };

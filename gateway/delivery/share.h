@@ -8,13 +8,6 @@
 #include "mappers/caller.h"
 #include "mappers/metadata.h"
 
-/* Kinds of outbox items, besides those of publication_parts.h. */
-#define DELIVERY_SHARE    "share"    /* documents of a publication for another back-end (ITI-41) */
-#define DELIVERY_REGISTER "register" /* their metadata alone (ITI-42) */
-
-/* Who an item of this kind is for needs the patient's consent. */
-bool delivery_is_shared(struct str kind);
-
 /* One line of publication.share. */
 struct share_rule {
 	struct str scheme; /* of the class; data NULL: any class */

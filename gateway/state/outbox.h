@@ -12,14 +12,14 @@
 #include "gateway/run/config.h"
 
 struct outbox; /* one tenant's */
-/* Of DELIVERED and WITHDRAWN ones parts and names are gone, and the row stays for outbox.keep_hours. */
+/* DELIVERED and WITHDRAWN ones are settled: parts and names are gone, and the row stays for outbox.keep_hours. */
 enum outbox_state {
-	OUTBOX_WAITING, /* this and the next are unsettled */
+	OUTBOX_WAITING,
 	OUTBOX_SENDING,
 	OUTBOX_DELIVERED,
 	OUTBOX_REFUSED, /* a dead letter: only a person moves it on */
 	OUTBOX_WITHDRAWN,
-	OUTBOX_ANNOUNCED /* put before what it follows from: its line stops there until it is released or forgotten */
+	OUTBOX_ANNOUNCED /* put before what it follows from: its line stops there until it is released, forgotten or dropped */
 };
 #define OUTBOX_STATES       6
 #define OUTBOX_ID_SIZE      37 /* lower-case UUID and NUL */

@@ -23,8 +23,6 @@ struct deciding {
 static bool row_find(const struct deciding *deciding, struct sql_session *session, unsigned states,
 		     struct outbox_row *row, struct outcome *outcome)
 {
-	static const char *const words[OUTBOX_STATES] = { "waiting", "being sent", "delivered",
-							  "refused", "withdrawn",  "announced" };
 	bool found;
 
 	if (!outbox_row_lock(deciding->outbox, session, deciding->id, row, &found, outcome))
@@ -32,8 +30,8 @@ static bool row_find(const struct deciding *deciding, struct sql_session *sessio
 	if (!found || (unsigned)row->state >= OUTBOX_STATES)
 		return outcome_add(outcome, ERR_NOT_FOUND, "", "There is no such publication in the outbox.");
 	return (states & OUTBOX_STATE_BIT(row->state)) ||
-	       outcome_add(outcome, ERR_CONFLICT, "", "This cannot be done to a publication that is %s.",
-			   words[row->state]);
+	       outcome_add(outcome, ERR_CONFLICT, "", "This cannot be done to a publication in the state %s.",
+			   outbox_state_word(row->state));
 }
 
 static bool row_revive(struct sql_session *session, const struct outbox_row *row, struct outcome *outcome)
@@ -78,7 +76,7 @@ static bool drop_work(void *context, struct sql_session *session, struct outcome
 	/* Withdrawn is what it shall be; it may be so by this very call, when the store's answer was lost. */
 	if (!row_find(deciding, session,
 		      OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_REFUSED) |
-			      OUTBOX_STATE_BIT(OUTBOX_WITHDRAWN),
+			      OUTBOX_STATE_BIT(OUTBOX_ANNOUNCED) | OUTBOX_STATE_BIT(OUTBOX_WITHDRAWN),
 		      &row, outcome))
 		return false;
 	if (deciding->unclear)
@@ -131,10 +129,12 @@ static bool correct_work(void *context, struct sql_session *session, struct outc
 					      .instead = row.bytes,
 					      .slots = outbox_slots_around(row.slot) };
 
-	return outbox_room_check(deciding->outbox, session, &wanted, outcome) &&
-	       sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row.seq)), outcome) &&
-	       outbox_parts_write(session, row.seq, place, deciding->parts, &bytes, outcome) &&
-	       sql_run(session,
+	if (!outbox_room_check(deciding->outbox, session, &wanted, outcome) ||
+	    !sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row.seq)), outcome) ||
+	    !outbox_parts_write(session, row.seq, place, deciding->parts, &bytes, outcome))
+		return false;
+	bytes += OUTBOX_ROW_BYTES;
+	return sql_run(session,
 		       "UPDATE outbox_item SET revision = ?2, part_count = ?3, bytes = ?4, unclear = 0 WHERE seq = ?1",
 		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(deciding->revision), SQL_NUMBER(deciding->part_count),
 			   SQL_NUMBER(bytes)),

@@ -7,6 +7,14 @@
 #define LIST_MAX   1000
 #define COUNTS_MAX 4096
 
+const char *outbox_state_word(enum outbox_state state)
+{
+	static const char *const words[OUTBOX_STATES] = { "waiting", "sending",   "delivered",
+							  "refused", "withdrawn", "announced" };
+
+	return (unsigned)state < OUTBOX_STATES ? words[state] : "unknown";
+}
+
 struct getting {
 	struct outbox *outbox;
 	struct str id;

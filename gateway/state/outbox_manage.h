@@ -5,15 +5,19 @@
 #include "gateway/state/outbox.h"
 
 #define OUTBOX_STATE_BIT(state) (1u << (state))
+/* What stands for its delivery, or for a person to decide about. What is announced may never come to that. */
 #define OUTBOX_UNDELIVERED \
 	(OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING) | OUTBOX_STATE_BIT(OUTBOX_REFUSED))
+
+/* The state in a word, for people and metrics; "unknown" for one that a later version wrote. */
+const char *outbox_state_word(enum outbox_state state);
 
 /* Which items: all that is not empty must hold. */
 struct outbox_filter {
 	struct str patient;
 	struct str target;
 	struct str kind;
-	struct str makes; /* undelivered items that make this name of target, which must be given */
+	struct str makes; /* items, not settled yet, that make this name of target, which must be given */
 	unsigned states;  /* OUTBOX_STATE_BITs; 0: all */
 	bool newest;      /* those that came last come first */
 	uint64_t after;   /* *next of the page before */
@@ -24,7 +28,8 @@ struct outbox_filter {
 bool outbox_list(struct outbox *outbox, const struct outbox_filter *filter, struct arena *arena,
 		 struct outbox_item **items, size_t *count, uint64_t *next, struct outcome *outcome) MUST_CHECK;
 
-/* Per target and state that has any. undelivered: all but the settled items, which may be many. */
+/* Per target and state that has any. undelivered: all that still have their bytes, ANNOUNCED ones among them; without the
+ * settled items, which may be many. */
 struct outbox_count {
 	struct str target;
 	enum outbox_state state;
@@ -35,7 +40,7 @@ struct outbox_count {
 bool outbox_counts(struct outbox *outbox, bool undelivered, struct arena *arena, struct outbox_count **counts,
 		   size_t *count, struct outcome *outcome) MUST_CHECK;
 
-/* Bytes that the undelivered items take, of config.outbox_bytes_max; callers_bytes: those of this caller (outbox_new), of
+/* Bytes that items take which are not settled, of config.outbox_bytes_max; callers_bytes: those of this caller (outbox_new), of
  * half of that. */
 bool outbox_bytes(struct outbox *outbox, struct str caller, uint64_t *bytes, uint64_t *callers_bytes,
 		  struct outcome *outcome) MUST_CHECK;
@@ -50,9 +55,9 @@ bool outbox_forget(struct outbox *outbox, struct str id, struct outcome *outcome
 /* A dead letter, or an item that waits, is due now, and is counted anew. */
 bool outbox_retry(struct outbox *outbox, struct str id, struct outcome *outcome) MUST_CHECK;
 
-/* A dead letter, or an item that waits, becomes WITHDRAWN; what was held because of it is not any more. *unclear: an
- * attempt may have reached the target, which has it all the same then. Where unclear is NULL, such an item is left as it
- * is: ERR_CONFLICT. */
+/* A dead letter, or an item that waits or is announced, becomes WITHDRAWN; what was held because of it, or stood behind
+ * it, goes on. *unclear: an attempt may have reached the target, which has it all the same then. Where unclear is NULL,
+ * such an item is left as it is: ERR_CONFLICT. */
 bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, bool *unclear,
 		 struct outcome *outcome) MUST_CHECK;
 

@@ -59,20 +59,21 @@ static void id_make(char id[OUTBOX_ID_SIZE])
 		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-/* The hash that stands for a thing: while keys are being changed, one that is in use already goes on being used. */
-static bool hash_pick(struct sql_session *session, struct str tenant, const char *in_use,
+/* The hash that stands for a thing: while keys are being changed, one that is in use already goes on being used. in_use:
+ * SQL that gives a number where it is, for values, the second of which is the hash. */
+static bool hash_pick(struct sql_session *session, const char *in_use, struct sql_value *values, size_t count,
 		      const struct outbox_hashes *hashes, struct sql_value *picked, struct outcome *outcome)
 {
 	*picked = outbox_hash_value(hashes, 0);
 	for (size_t i = 0; i < hashes->count && hashes->count > 1; i++) {
-		struct sql_value value = outbox_hash_value(hashes, i);
 		bool found;
 		int64_t one;
 
-		if (!sql_number_of(session, in_use, SQL(SQL_TEXT(tenant), value), &found, &one, outcome))
+		values[1] = outbox_hash_value(hashes, i);
+		if (!sql_number_of(session, in_use, values, count, &found, &one, outcome))
 			return false;
 		if (found) {
-			*picked = value;
+			*picked = values[1];
 			return true;
 		}
 	}
@@ -85,12 +86,13 @@ static bool names_write(const struct putting *putting, struct sql_session *sessi
 	struct str tenant = putting->outbox->tenant;
 
 	for (size_t i = 0; i < count; i++) {
+		struct sql_value values[] = { SQL_TEXT(tenant), SQL_TEXT(tenant) };
 		struct outbox_hashes hashes;
 		struct sql_value picked;
 
 		if (!outbox_hash_name(putting->outbox, putting->new->target, names[i], &hashes, outcome) ||
-		    !hash_pick(session, tenant, "SELECT 1 FROM outbox_name WHERE tenant = ?1 AND hash = ?2 LIMIT 1",
-			       &hashes, &picked, outcome) ||
+		    !hash_pick(session, "SELECT 1 FROM outbox_name WHERE tenant = ?1 AND hash = ?2 LIMIT 1", values,
+			       COUNT_OF(values), &hashes, &picked, outcome) ||
 		    !sql_run(session,
 			     "INSERT INTO outbox_name(item, role, tenant, hash) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO "
 			     "NOTHING",
@@ -128,6 +130,20 @@ static bool row_insert(const struct putting *putting, struct sql_session *sessio
 			     is_new, seq, outcome);
 }
 
+/* The one by which the patient has a line already. Each half has the words of its index. */
+static bool patient_pick(const struct putting *putting, struct sql_session *session, struct sql_value *picked,
+			 struct outcome *outcome)
+{
+	struct sql_value values[] = { SQL_TEXT(putting->outbox->tenant), outbox_hash_value(&putting->patient, 0),
+				      SQL_TEXT(putting->new->target) };
+
+	return hash_pick(session,
+			 "SELECT seq FROM outbox_item WHERE tenant = ?1 AND patient = ?2 AND state IN (0, 1, 3) AND "
+			 "part_count > 0 AND bytes > 0 UNION ALL SELECT seq FROM outbox_item WHERE tenant = ?1 AND "
+			 "patient = ?2 AND target = ?3 AND state = 5 AND bytes > 0 LIMIT 1",
+			 values, COUNT_OF(values), &putting->patient, picked, outcome);
+}
+
 /* From here on others that put for this patient wait until this has been committed. */
 static bool line_join(const struct putting *putting, struct sql_session *session, int64_t seq, int64_t slot,
 		      uint64_t bytes, struct outcome *outcome)
@@ -136,11 +152,7 @@ static bool line_join(const struct putting *putting, struct sql_session *session
 	struct outbox_line line = { .tenant = putting->outbox->tenant, .target = new->target };
 	struct sql_value patient;
 
-	if (!patient_lock(putting, session, outcome) ||
-	    !hash_pick(session, line.tenant,
-		       "SELECT 1 FROM outbox_item WHERE tenant = ?1 AND patient = ?2 AND state IN (0, 1, 3) AND "
-		       "part_count > 0 AND bytes > 0 LIMIT 1",
-		       &putting->patient, &patient, outcome))
+	if (!patient_lock(putting, session, outcome) || !patient_pick(putting, session, &patient, outcome))
 		return false;
 	memcpy(line.patient, patient.bytes.data, VAULT_NAME_BYTES);
 	return sql_run(session, "UPDATE outbox_item SET patient = ?2, bytes = ?3, slot = ?4 WHERE seq = ?1",
@@ -296,7 +308,8 @@ static bool wait_work(void *context, struct sql_session *session, struct outcome
 	struct sql_value other = outbox_hash_value(&waiting->patient, 1);
 	int64_t number;
 
-	/* Whatever waits and is not held, or is being sent, leaves its line with an item that has the turn. */
+	/* Whatever waits and is not held, or is being sent, leaves its line with an item that has the turn; but behind
+	 * one that is announced, and those are for targets to which nothing is sent past the outbox. */
 	if (!sql_number_of(session,
 			   "SELECT seq FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND patient IN (?3, ?4) AND "
 			   "turn = 1 LIMIT 1",

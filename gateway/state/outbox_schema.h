@@ -30,7 +30,9 @@
 	"CREATE TABLE outbox_usage (tenant TEXT NOT NULL, slot " number " NOT NULL, bytes " number " NOT NULL,"      \
 	" PRIMARY KEY (tenant, slot)) " strict ";"
 
-/* What makes each version the next one, from version 1 on. A gateway of the version before goes on working beside it. */
+/* What makes each version the next one, from version 1 on. Stop all gateways and commands of an earlier version first: one
+ * that still runs would neither sum up what its items take, nor let what is announced have its place. One that is started
+ * finds the later version, and says that it is too old. */
 #define OUTBOX_UPGRADES(number)                                                         \
 	{                                                                               \
 		"ALTER TABLE outbox_item ADD COLUMN slot " number " NOT NULL DEFAULT 0" \

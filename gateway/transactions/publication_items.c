@@ -69,8 +69,7 @@ static bool metadata_read(const struct transaction *t, struct publication_item *
 	struct metadata metadata;
 	enum kept kept;
 
-	/* A request has what was sent in their place. */
-	if (!has_parts(opened) || opened->request.wish != WISH_NONE)
+	if (!has_parts(opened) || !publication_kind_facts(publication_kind_of(opened->item.kind))->has_metadata)
 		return true;
 	kept = kept_metadata_read(delivery_outbox(t->gateway->delivery), &opened->item, PUBLICATION_METADATA_BYTES_MAX,
 				  t->south.arena, &metadata);
@@ -84,9 +83,10 @@ static bool metadata_read(const struct transaction *t, struct publication_item *
 /* Who may read of the patient: of what waits, one document of it at least. What is undecided is its sender's. */
 static bool reader_may_see(const struct transaction *t, const struct publication_item *opened)
 {
-	bool is_undecided = opened->item.part_count > 0 && str_equal(opened->item.kind, STR(PUBLICATION_UNDECIDED));
+	bool is_shown = opened->item.part_count == 0 ||
+			publication_kind_facts(publication_kind_of(opened->item.kind))->is_shown;
 
-	return !str_is_empty(opened->patient_id) && !is_undecided &&
+	return !str_is_empty(opened->patient_id) && is_shown &&
 	       visible_waiting_any(t->visit, CONSENT_FIND, opened->patient_id, opened->metadata.document_entries,
 				   opened->metadata.document_entry_count);
 }

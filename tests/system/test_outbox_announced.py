@@ -1,5 +1,7 @@
 """Another network learns of what was published or changed also when the gateway is killed in between, or learns nothing when
 nothing was."""
+import json
+import subprocess
 import threading
 import unittest
 
@@ -8,6 +10,7 @@ import support
 from test_outbox import PROVIDE, REFUSAL
 from test_update_outage import REMOVE, UPDATE, Stand, TwoDomains
 
+QUERY = "RegistryStoredQuery"
 SECONDS = 3  # of a request: after twice as long it is found out what became of it
 
 
@@ -88,6 +91,41 @@ class Announced(TwoDomains):
         self.second_has(bundle, 1)
         self.kill_at(REMOVE, True, lambda: self.delete(name))
         self.second_has(bundle, 0)
+
+
+    def test_109_what_is_owed_is_given_by_one_that_shares_nothing_any_more(self):
+        bundle = support.demo_bundle(b"<a>owed</a>")
+        self.publication = dict(Stand.publication, degraded="refuse")  # of the next start
+        self.kill_at(PROVIDE, True, lambda: self.gateway.publish(bundle))
+        self.second_has(bundle, 1)
+
+    def test_one_that_nobody_can_decide_holds_up_no_other(self):
+        """And is a person's to drop; a back-end that is gone from the configuration keeps nothing here."""
+        lost = support.demo_bundle(b"<a>nobody says</a>", patient="IHEBLUE-1001")
+        found = support.demo_bundle(b"<a>somebody says</a>", patient="IHEBLUE-1002")
+        names = [each["value"][len("urn:oid:"):].encode() for each in lost["entry"][0]["resource"]["identifier"]
+                 if each["value"].startswith("urn:oid:")]
+
+        def behave(exchange):
+            if any(name in exchange.body for name in names):
+                raise proxy.Cut
+            proxy.passing(exchange)
+        self.proxy.script(QUERY, *[behave] * 500)
+        self.kill_at(PROVIDE, True, lambda: self.gateway.publish(lost))
+        self.kill_at(PROVIDE, True, lambda: self.gateway.publish(found))
+        self.second_has(found, 1)
+        self.assertEqual(len(self.versions(lost, self.second)), 0)
+        listed = [json.loads(line) for line in self.queue("list", "--json").stdout.splitlines()]
+        self.assertEqual([each["state"] for each in listed], ["announced"])
+        identifier = listed[0]["id"]
+        # It counts as something that waits, and retrying it would send what may never have been made.
+        self.assertIn("announced", self.queue("retry", identifier).stderr)
+        self.assertEqual(self.queue("drop", identifier).returncode, 0)
+        self.assertEqual(self.queue("list", "--json").stdout, "")
+
+    def queue(self, *words):
+        return subprocess.run([support.BINARY, "queue", *words, "--config", self.gateway.configuration_path],
+                              capture_output=True, text=True, check=False)
 
 
 class Refused(TwoDomains):

@@ -190,7 +190,7 @@ class Cases:
         self.assertEqual(driver.items()[document]["state"], "sending")
         code, _, error = driver.queue("drop", document)
         self.assertEqual(code, 1)
-        self.assertIn("being sent", error)
+        self.assertIn("in the state sending", error)
         self.assertEqual(driver("settle", document, fence), "done")
         code, out, error = driver.queue("drop", replacement, "00000000-0000-4000-8000-000000000000")
         self.assertEqual(code, 1)

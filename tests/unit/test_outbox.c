@@ -694,6 +694,8 @@ static void test_decide__a_corrected_dead_letter_takes_its_old_place(void **stat
 
 	check(outbox_correct(stand->outbox, str_from_c(document), parts, 3, &stand->outcome), &stand->outcome,
 	      "correct");
+	assert_int_equal(bytes_used(stand), get(stand, document).bytes + get(stand, replacement).bytes);
+	assert_true(get(stand, document).bytes > 1024); /* its row too */
 	assert_true(str_equal(part(stand, document, 1), STR("<better/>")));
 	assert_true(str_equal(part(stand, document, 2), STR("document")));
 	outbox_reader_free(reader);
@@ -784,6 +786,31 @@ static void test_announced__is_forgotten_without_a_trace(void **state)
 	/* Its id is free again. */
 	assert_string_equal(put_as(stand, "a", "hcm", NULL, NULL, first, false), first);
 	deliver(stand, first);
+}
+
+/* Nobody may ever say what became of what it follows from. */
+static void test_announced__a_person_may_drop_it_and_not_send_it(void **state)
+{
+	struct stand *stand = *state;
+	const char *first = put_as(stand, "a", "hcm", "e1", NULL, "", true);
+	const char *second = put_with(stand, "a", "hcm", NULL, "e1");
+	bool unclear = true;
+
+	assert_nothing_is_due(stand);
+	assert_false(outbox_retry(stand->outbox, str_from_c(first), &stand->outcome));
+	assert_int_equal(stand->outcome.issues[0].code, ERR_CONFLICT);
+	outcome_init(&stand->outcome);
+	check(outbox_drop(stand->outbox, str_from_c(first), STR("by hand"), &unclear, &stand->outcome), &stand->outcome,
+	      "drop");
+	assert_false(unclear);
+	assert_int_equal(get(stand, first).state, OUTBOX_WITHDRAWN);
+	/* Whoever had announced it changes nothing any more. */
+	check(outbox_release(stand->outbox, str_from_c(first), &stand->outcome), &stand->outcome, "release");
+	check(outbox_forget(stand->outbox, str_from_c(first), &stand->outcome), &stand->outcome, "forget");
+	assert_int_equal(get(stand, first).state, OUTBOX_WITHDRAWN);
+	deliver(stand, second);
+	assert_nothing_is_due(stand);
+	assert_int_equal(bytes_used(stand), 0);
 }
 
 static void test_rework__takes_its_place_in_another_line(void **state)
@@ -978,17 +1005,23 @@ static void test_clock__a_jump_loses_and_sticks_nothing(void **state)
 	deliver(stand, b);
 }
 
+static void keys_change(struct stand *stand)
+{
+	const struct config_key first = stand->keys[0];
+
+	stand->keys[0] = stand->keys[1];
+	stand->keys[1] = first;
+	stand->config.state_keys.count = 2;
+	reopen(stand);
+}
+
 static void test_keys__may_be_changed_while_items_wait(void **state)
 {
 	struct stand *stand = *state;
 	const struct config_key first = stand->keys[0];
-	const struct config_key second = stand->keys[1];
 	const char *old = put_with(stand, "a", "hcm", "d1", NULL);
 
-	stand->keys[0] = second;
-	stand->keys[1] = first;
-	stand->config.state_keys.count = 2;
-	reopen(stand);
+	keys_change(stand);
 	assert_true(must_wait(stand, "a", NULL) && must_wait(stand, "a", "d1"));
 	const char *new = put_with(stand, "a", "hcm", "d2", "d1");
 	struct outbox_claim claimed = claim(stand, old);
@@ -1008,6 +1041,20 @@ static void test_keys__may_be_changed_while_items_wait(void **state)
 
 	assert_false(outbox_part(stand->outbox, str_from_c(left), 0, 100, stand->arena, &bytes, &stand->outcome));
 	assert_int_equal(stand->outcome.issues[0].code, ERR_DOCUMENT_CORRUPT);
+}
+
+static void test_keys__changed_behind_what_is_announced(void **state)
+{
+	struct stand *stand = *state;
+	const char *announced = put_as(stand, "a", "hcm", NULL, NULL, "", true);
+
+	keys_change(stand);
+	const char *behind = put(stand, "a");
+
+	assert_nothing_is_due(stand);
+	check(outbox_release(stand->outbox, str_from_c(announced), &stand->outcome), &stand->outcome, "release");
+	deliver(stand, announced);
+	deliver(stand, behind);
 }
 
 static void test_open__one_gateway_and_visitors(void **state)
@@ -1144,6 +1191,7 @@ int main(void)
 		TEST(test_decide__a_corrected_dead_letter_takes_its_old_place),
 		TEST(test_announced__keeps_its_place_until_it_is_released),
 		TEST(test_announced__is_forgotten_without_a_trace),
+		TEST(test_announced__a_person_may_drop_it_and_not_send_it),
 		TEST(test_rework__takes_its_place_in_another_line),
 		TEST(test_rework__whose_lease_ran_out_changes_nothing),
 		TEST(test_list__finds_by_patient_name_and_state),
@@ -1151,6 +1199,7 @@ int main(void)
 		TEST(test_tenants__do_not_see_each_other),
 		TEST(test_clock__a_jump_loses_and_sticks_nothing),
 		TEST(test_keys__may_be_changed_while_items_wait),
+		TEST(test_keys__changed_behind_what_is_announced),
 		TEST(test_open__one_gateway_and_visitors),
 		TEST(test_claim__each_item_once_whoever_asks),
 		TEST(test_wait__ends_with_a_put_also_one_before_it),
