@@ -120,6 +120,11 @@ enum breaker_state breaker_state(const struct breaker *breaker)
 	return BREAKER_IS_OPEN;
 }
 
+bool breaker_is_well(const struct breaker *breaker)
+{
+	return atomic_load(&breaker->probe_at_ms) == 0 && atomic_load(&breaker->failures) == 0;
+}
+
 bool breaker_would_pass(const struct breaker *breaker)
 {
 	uint64_t probe_at_ms = atomic_load(&breaker->probe_at_ms);

@@ -56,6 +56,9 @@ enum breaker_change breaker_end(struct breaker *breaker, const struct breaker_op
 enum breaker_state { BREAKER_IS_CLOSED, BREAKER_IS_HALF_OPEN, BREAKER_IS_OPEN };
 enum breaker_state breaker_state(const struct breaker *breaker);
 
+/* The last call was answered, or there was none: it is closed, and nothing has failed since an answer. */
+bool breaker_is_well(const struct breaker *breaker);
+
 /* Whether breaker_pass would say yes at this moment. */
 bool breaker_would_pass(const struct breaker *breaker);
 

@@ -409,6 +409,13 @@ bool cache_is_shared(const struct cache *cache)
 	return cache->back == &cache_redis_back;
 }
 
+bool cache_is_there(const struct cache *cache)
+{
+	struct cache_memory memory;
+
+	return cache->back->memory(cache->self, &memory);
+}
+
 void cache_close(struct cache *cache)
 {
 	if (!cache)

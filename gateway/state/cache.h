@@ -36,6 +36,9 @@ bool cache_probe(const struct cache_options *options, struct outcome *outcome) M
 /* True when other gateways may share it: what is in it comes from them too. */
 bool cache_is_shared(const struct cache *cache);
 
+/* Whether it can be asked now; one that nobody shares always can. */
+bool cache_is_there(const struct cache *cache);
+
 /* The name of a value in clear: it never leaves the process. What is sent is HMAC-SHA-256 of tenant, kind and parts
  * (each with its length), so that no patient data stands in keys, and no two names meet. */
 struct cache_name {

@@ -179,10 +179,10 @@ static void gateway_judge(void *ctx, struct judgement *judgement)
 
 	for (size_t i = 0; i < gateway->source_count; i++) {
 		const struct backend *backend = &gateway->sources[i].backend;
-		bool is_asked = backend_would_ask(backend, backend->registry_url);
 
-		judge(judgement, PART_TOLD, tenant, backend->name, is_asked);
-		has_source = has_source || is_asked;
+		/* Who is not asked for a while must be asked again to be found well; that a source may be asked decides. */
+		judge(judgement, PART_TOLD, tenant, backend->name, backend_is_well(backend));
+		has_source = has_source || backend_would_ask(backend, backend->registry_url);
 	}
 	judge(judgement, PART_TOLD, tenant, STR("audit"), records);
 	judge(judgement, PART_ONE_OF_MANY, tenant, STR("gateway"),

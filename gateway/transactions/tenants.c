@@ -395,6 +395,15 @@ static void tenants_measure(void *ctx, struct measures *measures)
 	MEASURE(measures, METRIC_BUILD, 1, str_from_c(tenants->version));
 }
 
+/* Without Redis everything is served, if slower. */
+static void tenants_judge(void *ctx, struct judgement *judgement)
+{
+	const struct tenants *tenants = ctx;
+
+	if (cache_is_shared(tenants->cache))
+		judge(judgement, PART_TOLD, STR_NONE, STR("redis"), cache_is_there(tenants->cache));
+}
+
 bool tenants_open(struct config_set *configs, const char *version, const struct tenant_part *part,
 		  struct tenants **tenants, struct outcome *outcome)
 {
@@ -418,7 +427,7 @@ bool tenants_open(struct config_set *configs, const char *version, const struct 
 		tenants_close(opened);
 		return false;
 	}
-	opened->watch = (struct watch) { .ctx = opened, .measure = tenants_measure };
+	opened->watch = (struct watch) { .ctx = opened, .measure = tenants_measure, .judge = tenants_judge };
 	watch_begin(&opened->watch);
 	*tenants = opened;
 	return true;

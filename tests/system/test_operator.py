@@ -88,6 +88,22 @@ class Operator(support.Stand):
         self.assertEqual(self.metrics(gateway)["passerelle_calls_total",
                                                tuple(sorted(dict(calls, end="down").items()))], 1)
 
+    def test_a_back_end_is_well_again_when_it_has_answered(self):
+        """From the first call that fails, and also when the breaker would let another one pass."""
+        gateway = self.behind()
+        self.proxy.script(QUERY, proxy.lost_request)
+        self.assertStatus(gateway.find(), 502)
+        down = {"hcm": "not ok", "audit": "ok", "gateway": "ok"}
+        self.assertEqual(self.ready(gateway, 200), ("degraded", down))
+        self.assertStatus(gateway.find(), 200)
+        self.assertEqual(self.ready(gateway, 200), ("ok", dict(down, hcm="ok")))
+
+    def test_redis_is_told_and_decides_nothing(self):
+        absent = support.free_port()
+        gateway = self.behind(redis={"address": "127.0.0.1:%d" % absent})
+        status, parts = self.ready(gateway, 200)
+        self.assertEqual((status, parts["redis"]), ("degraded", "not ok"))
+
     def test_ready_in_an_outage_that_publications_are_accepted_in(self):
         """Who believes a health check must not take every gateway out when they are needed most."""
         gateway = self.behind(publication={"degraded": "accept", "deadline_ms": 1000, "retry_seconds_max": 1})

@@ -97,6 +97,8 @@ static void test_one_probe_closes_it(void **state)
 	open_it(&breaker);
 	now_ms += 2 * OPEN_MS;
 	assert_int_equal(breaker_state(&breaker), BREAKER_IS_HALF_OPEN);
+	assert_true(breaker_would_pass(&breaker));
+	assert_false(breaker_is_well(&breaker));
 	assert_true(breaker_pass(&breaker, &probe));
 	assert_true(probe.is_probe);
 	assert_false(breaker_pass(&breaker, &other));
@@ -105,6 +107,11 @@ static void test_one_probe_closes_it(void **state)
 	assert_true(breaker_pass(&breaker, &probe));
 	assert_int_equal(breaker_end(&breaker, &options, &probe, BREAKER_ANSWERED), BREAKER_CLOSED);
 	assert_int_equal(breaker_state(&breaker), BREAKER_IS_CLOSED);
+	assert_true(breaker_is_well(&breaker));
+	assert_int_equal(call_ends(&breaker, BREAKER_FAILED), BREAKER_SAME);
+	assert_false(breaker_is_well(&breaker));
+	assert_int_equal(call_ends(&breaker, BREAKER_ANSWERED), BREAKER_SAME);
+	assert_true(breaker_is_well(&breaker));
 	open_it(&breaker);
 }
 
