@@ -174,7 +174,8 @@ static bool servers_check(const struct config_set *configs)
 /* The same for the embedded domain's listener. */
 static bool domain_check(const struct config *config)
 {
-	const struct server_tls tls = { .certificate_file = config->domain_tls_certificate_file.data,
+	const struct server_tls tls = { .section = "domain.tls",
+					.certificate_file = config->domain_tls_certificate_file.data,
 					.key_file = config->domain_tls_key_file.data,
 					.client_ca_file = config->domain_tls_client_ca_file.data,
 					.client = (enum tls_client)config->domain_tls_client_certificate };
@@ -183,6 +184,7 @@ static bool domain_check(const struct config *config)
 
 	outcome_init(&outcome);
 	ok = server_tls_check(&tls, &outcome);
+	config_issues_place(config, 0, &outcome);
 	outcome_print(&outcome);
 	return ok;
 }

@@ -280,6 +280,7 @@ static int domain_serve(const struct config *config, const char *pid_path)
 
 	outcome_init(&outcome);
 	if (!domain_open(config, &opened, &outcome)) {
+		config_issues_place(config, 0, &outcome);
 		outcome_print(&outcome);
 		return EXIT_FAILED;
 	}

@@ -187,7 +187,8 @@ static const struct soap_guard guard = { .accept = accept_request,
 
 static struct server_tls tls_of(const struct config *config)
 {
-	return (struct server_tls) { .certificate_file = config->community_tls_certificate_file.data,
+	return (struct server_tls) { .section = "community.tls",
+				     .certificate_file = config->community_tls_certificate_file.data,
 				     .key_file = config->community_tls_key_file.data,
 				     .client_ca_file = config->community_tls_client_ca_file.data,
 				     .client = (enum tls_client)config->community_tls_client_certificate };
@@ -207,7 +208,8 @@ static struct saml_verifier *verifier_open(const struct config *config, struct a
 						       .issuer_count = configured->count,
 						       .audiences = config->community_xua_audiences.items,
 						       .audience_count = config->community_xua_audiences.count,
-						       .seen_max = ASSERTIONS_SEEN_MAX };
+						       .seen_max = ASSERTIONS_SEEN_MAX,
+						       .key = "community.xua.issuers" };
 
 	if (!issuers) {
 		out_of_memory(outcome);
@@ -345,11 +347,13 @@ bool community_server_close(struct community_server *server, uint64_t grace_ms)
 bool community_server_check(const struct config_set *configs, struct outcome *outcome)
 {
 	const struct server_tls tls = tls_of(&configs->process);
+	size_t first = outcome->count;
 	bool ok;
 
 	if (configs->process.community_port == 0)
 		return true;
 	ok = server_tls_check(&tls, outcome);
+	config_issues_place(&configs->process, first, outcome);
 	for (size_t i = 0; i < configs->count; i++) {
 		size_t before = outcome->count;
 

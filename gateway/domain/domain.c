@@ -179,7 +179,8 @@ static bool trust_open(const struct config *config, struct domain *domain, struc
 						 .issuer_count = configured->count,
 						 .audiences = config->domain_xua_audiences.items,
 						 .audience_count = config->domain_xua_audiences.count,
-						 .seen_max = ASSERTIONS_SEEN_MAX };
+						 .seen_max = ASSERTIONS_SEEN_MAX,
+						 .key = "domain.xua.issuers" };
 
 	if (configured->count == 0)
 		return true;
@@ -219,7 +220,8 @@ static bool server_start(const struct config *config, struct domain *domain, str
 	options.http.tls = (struct server_tls) { .certificate_file = config->domain_tls_certificate_file.data,
 						 .key_file = config->domain_tls_key_file.data,
 						 .client_ca_file = config->domain_tls_client_ca_file.data,
-						 .client = (enum tls_client)config->domain_tls_client_certificate };
+						 .client = (enum tls_client)config->domain_tls_client_certificate,
+						 .section = "domain.tls" };
 	options.http.spool = &domain->spool;
 	domain->server = soap_server_open(&options, outcome);
 	return domain->server != NULL;

@@ -16,6 +16,7 @@ struct server_tls {
 	const char *key_file;
 	const char *client_ca_file; /* whose client certificates are accepted; with TLS_CLIENT_NONE not looked at */
 	enum tls_client client;
+	const char *section; /* of the configuration, for issues; NULL: "tls" */
 };
 
 struct server_options {
@@ -83,7 +84,6 @@ struct http_server *server_open(const struct server_options *options, const stru
 /* Reads the files of its TLS again, for connections from now on. *is_new: they held something else before. False with
  * issues: what was in use stays in use. Not to be called on two threads at once. */
 bool server_tls_renew(struct http_server *server, bool *is_new, struct outcome *outcome) MUST_CHECK;
-
 uint16_t server_port(const struct http_server *server); /* that it listens on */
 
 struct server_counts {

@@ -3,6 +3,7 @@
 #include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "gateway/run/file.h"
@@ -37,12 +38,26 @@ struct tls_identity {
 	_Atomic unsigned owners;
 };
 
+static const char *section_of(const struct server_tls *tls)
+{
+	return tls->section ? tls->section : "tls";
+}
+
+static bool text_read(const struct server_tls *tls, const char *key, const char *path, struct arena *arena,
+		      struct str *text, struct outcome *outcome)
+{
+	char whole[64];
+
+	snprintf(whole, sizeof(whole), "%s.%s", section_of(tls), key);
+	return file_read_for(whole, path, FILE_BYTES_MAX, arena, text, outcome);
+}
+
 static bool texts_read(const struct server_tls *tls, struct arena *arena, struct texts *texts, struct outcome *outcome)
 {
-	return file_read(tls->certificate_file, FILE_BYTES_MAX, arena, &texts->certificate, outcome) &&
-	       file_read(tls->key_file, FILE_BYTES_MAX, arena, &texts->key, outcome) &&
+	return text_read(tls, "certificate_file", tls->certificate_file, arena, &texts->certificate, outcome) &&
+	       text_read(tls, "key_file", tls->key_file, arena, &texts->key, outcome) &&
 	       (tls->client == TLS_CLIENT_NONE ||
-		file_read(tls->client_ca_file, FILE_BYTES_MAX, arena, &texts->client_ca, outcome));
+		text_read(tls, "client_ca_file", tls->client_ca_file, arena, &texts->client_ca, outcome));
 }
 
 static void text_wipe(struct str text)
@@ -83,13 +98,13 @@ static bool texts_take(const struct server_tls *tls, const struct texts *texts, 
 	int code = gnutls_certificate_set_x509_key_mem(identity->credentials, &certificate, &key, GNUTLS_X509_FMT_PEM);
 
 	if (code < 0)
-		return outcome_add(outcome, ERR_VALUE_INVALID, "tls",
+		return outcome_add(outcome, ERR_VALUE_INVALID, section_of(tls),
 				   "%s and %s cannot be used (%s): name a PEM certificate and its own PEM private key.",
 				   tls->certificate_file, tls->key_file, gnutls_strerror(code));
 	if (client_ca.data &&
 	    gnutls_certificate_set_x509_trust_mem(identity->credentials, &client_ca, GNUTLS_X509_FMT_PEM) <= 0)
-		return outcome_add(outcome, ERR_VALUE_INVALID, "tls", "%s has no certificate in it: name a PEM file.",
-				   tls->client_ca_file);
+		return outcome_add(outcome, ERR_VALUE_INVALID, section_of(tls),
+				   "%s has no certificate in it: name a PEM file.", tls->client_ca_file);
 	return texts_mark(texts, identity->mark) || out_of_memory(outcome);
 }
 

@@ -9,8 +9,10 @@ bool fhir_server_check(const struct config_set *configs, struct outcome *outcome
 					.key_file = process->tls_key_file.data,
 					.client_ca_file = process->tls_client_ca_file.data,
 					.client = (enum tls_client)process->tls_client_certificate };
+	size_t first = outcome->count;
 	bool ok = server_tls_check(&tls, outcome);
 
+	config_issues_place(process, first, outcome);
 	for (size_t i = 0; i < configs->count; i++) {
 		size_t before = outcome->count;
 

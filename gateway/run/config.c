@@ -467,15 +467,18 @@ bool config_load(const char *path, enum config_role role, struct arena *arena, s
 		 struct outcome *outcome)
 {
 	const struct config_place place = { path, 1, "", NULL, arena, outcome };
-	struct config_origins origins = { 0 };
+	struct config_origins *origins = arena_alloc(arena, sizeof *origins);
 	struct str text;
 
-	*config = (struct config) { 0 };
+	*config = (struct config) { .origins = origins };
+	if (!origins)
+		return outcome_add(outcome, ERR_NO_MEMORY, path, "Retry with more memory.");
+	*origins = (struct config_origins) { 0 };
 	if (file_read(path, CONFIG_FILE_BYTES_MAX, arena, &text, outcome) &&
-	    config_read(path, text, NULL, role, arena, config, &origins, outcome)) {
-		config_require(&place, role, &origins);
-		config_check_process(&place, &origins, config);
-		config_check_tenant(&place, &origins, config);
+	    config_read(path, text, NULL, role, arena, config, origins, outcome)) {
+		config_require(&place, role, origins);
+		config_check_process(&place, origins, config);
+		config_check_tenant(&place, origins, config);
 		config_derive_base(config, arena);
 		config_derive_authorities(config);
 	}

@@ -116,11 +116,12 @@ struct config_set;
 struct config {
 #define ROOT_ROW CONFIG_ROW
 #include "gateway/run/config.def"
-	const char *file;             /* where it was read from, for messages; borrowed */
-	uint64_t files_mark;          /* changes with the files that the settings name (config_change.h) */
-	const struct config_set *set; /* that it is of; NULL: it was loaded alone */
-	struct str shared_base;       /* below which all tenants are; STR_NONE: there is one, without a name */
-	struct str bare_base;         /* another base URL that serves the same (config_set.h); STR_NONE: none */
+	const char *file;                     /* where it was read from, for messages; borrowed */
+	const struct config_origins *origins; /* where its keys were given (config_issues_place) */
+	uint64_t files_mark;                  /* changes with the files that the settings name (config_change.h) */
+	const struct config_set *set;         /* that it is of; NULL: it was loaded alone */
+	struct str shared_base;               /* below which all tenants are; STR_NONE: there is one, without a name */
+	struct str bare_base;                 /* another base URL that serves the same (config_set.h); STR_NONE: none */
 };
 
 /* Which keys must be there depends on who reads the file; both sections may stand in one file. */
@@ -131,5 +132,9 @@ enum config_role { CONFIG_GATEWAY = 1, CONFIG_DOMAIN = 2 };
  * (public_base gets its default from listen.*, or stays empty when listen.port is 0). False with an error. */
 bool config_load(const char *path, enum config_role role, struct arena *arena, struct config *config,
 		 struct outcome *outcome) MUST_CHECK;
+
+/* What is found out only in use: issues from the first on whose path is a key ("tls.key_file", "back_ends[1]"), or the
+ * beginning of some ("tls"), get the path that config_load would have given them. */
+void config_issues_place(const struct config *config, size_t first, struct outcome *outcome);
 
 #endif

@@ -94,8 +94,8 @@ bool config_tenant_name_valid(struct str name)
 
 struct reading {
 	struct config_set *set;
-	struct config_place place; /* the main file's beginning */
-	struct config_origins origins;
+	struct config_place place;      /* the main file's beginning */
+	struct config_origins *origins; /* of the main file's keys */
 };
 
 static bool complain_at(const struct reading *reading, struct config_origin origin, const char *key, const char *text)
@@ -113,7 +113,7 @@ static struct config_origin origin_of(const struct reading *reading, const char 
 {
 	for (size_t i = 0; i < config_root.row_count; i++) {
 		if (strcmp(config_root.rows[i].key, key) == 0)
-			return reading->origins.rows[i];
+			return reading->origins->rows[i];
 	}
 	return (struct config_origin) { NULL, 0 };
 }
@@ -139,11 +139,16 @@ static void check_names(const struct reading *reading)
 		complain_at(reading, own_name, "tenant", "Remove this key: each of the tenants has its name.");
 }
 
+static bool out_of_memory(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+}
+
 /* The configuration of one tenant: a copy of the main file's, with its own keys over it. */
 static void tenant_read(struct reading *reading, const struct config_tenant *row, struct config *tenant)
 {
 	struct config_place place = reading->place;
-	struct config_origins origins = reading->origins;
+	struct config_origins *origins = arena_alloc(place.arena, sizeof *origins);
 	struct outcome opening;
 	struct str text;
 
@@ -152,22 +157,23 @@ static void tenant_read(struct reading *reading, const struct config_tenant *row
 	tenant->tenant = row->name;
 	if (!row->name.data || !row->path.data)
 		return;
+	if (!origins) {
+		out_of_memory(place.outcome);
+		return;
+	}
+	*origins = *reading->origins;
+	tenant->origins = origins;
 	if (!file_read(row->path.data, CONFIG_FILE_BYTES_MAX, place.arena, &text, &opening)) {
 		complain_at(reading, row->origin, "tenants", opening.issues[0].text);
 		return;
 	}
-	if (!config_read(row->path.data, text, row->name.data, CONFIG_GATEWAY, place.arena, tenant, &origins,
+	if (!config_read(row->path.data, text, row->name.data, CONFIG_GATEWAY, place.arena, tenant, origins,
 			 place.outcome))
 		return;
 	place.file = row->path.data;
 	place.tenant = row->name.data;
-	config_require(&place, CONFIG_GATEWAY, &origins);
-	config_check_tenant(&place, &origins, tenant);
-}
-
-static bool out_of_memory(struct outcome *outcome)
-{
-	return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+	config_require(&place, CONFIG_GATEWAY, origins);
+	config_check_tenant(&place, origins, tenant);
 }
 
 /* Back-ends of the main file are several tenants'; what is made of them is not. */
@@ -244,8 +250,8 @@ static void single_read(struct reading *reading)
 	struct config_set *set = reading->set;
 	struct config_origin bare = origin_of(reading, "default_tenant");
 
-	config_require(&reading->place, CONFIG_GATEWAY, &reading->origins);
-	config_check_tenant(&reading->place, &reading->origins, &set->process);
+	config_require(&reading->place, CONFIG_GATEWAY, reading->origins);
+	config_check_tenant(&reading->place, reading->origins, &set->process);
 	if (bare.file)
 		complain_at(reading, bare, "default_tenant", "Remove this key: there are no tenants.");
 	set->tenants = &set->process;
@@ -258,10 +264,15 @@ static bool set_read(const char *path, struct config_set *set, struct outcome *o
 	struct reading reading = { .set = set, .place = { path, 1, "", NULL, set->arena, outcome } };
 	struct str text;
 
+	reading.origins = arena_alloc(set->arena, sizeof *reading.origins);
+	if (!reading.origins)
+		return out_of_memory(outcome);
+	*reading.origins = (struct config_origins) { 0 };
+	set->process.origins = reading.origins;
 	if (!file_read(path, CONFIG_FILE_BYTES_MAX, set->arena, &text, outcome) ||
-	    !config_read(path, text, NULL, CONFIG_GATEWAY, set->arena, &set->process, &reading.origins, outcome))
+	    !config_read(path, text, NULL, CONFIG_GATEWAY, set->arena, &set->process, reading.origins, outcome))
 		return false;
-	config_check_process(&reading.place, &reading.origins, &set->process);
+	config_check_process(&reading.place, reading.origins, &set->process);
 	set->is_base_derived = str_is_empty(set->process.public_base);
 	config_derive_base(&set->process, set->arena);
 	if (set->process.tenants.count == 0)

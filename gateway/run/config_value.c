@@ -9,6 +9,24 @@
 #include "gateway/run/file.h"
 #include "mappers/base/oid.h"
 
+/* What stands in the main file is read for each tenant, said once, and then of no single one. */
+static bool said_before(const struct config_place *place, const char *path, const char *text)
+{
+	size_t size = strlen(text);
+
+	for (size_t i = 0; place->tenant && i < place->outcome->count; i++) {
+		struct issue *issue = &place->outcome->issues[i];
+
+		if (strcmp(issue->path, path) != 0 || strncmp(issue->text, text, size) != 0)
+			continue;
+		if (strncmp(issue->text + size, " (tenant ", 9) == 0)
+			issue->text[size] = '\0';
+		if (!issue->text[size])
+			return true;
+	}
+	return false;
+}
+
 bool config_complain(const struct config_place *place, const char *format, ...)
 {
 	char path[256];
@@ -19,6 +37,8 @@ bool config_complain(const struct config_place *place, const char *format, ...)
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	snprintf(path, sizeof path, "%s:%zu%s%s", place->file, place->line, place->key[0] ? ": " : "", place->key);
+	if (said_before(place, path, text))
+		return false;
 	return outcome_add(place->outcome, ERR_VALUE_INVALID, path, place->tenant ? "%s (tenant %s)" : "%s", text,
 			   place->tenant);
 }

@@ -124,6 +124,18 @@ bool file_read(const char *path, size_t size_max, struct arena *arena, struct st
 	return ok;
 }
 
+bool file_read_for(const char *key, const char *path, size_t size_max, struct arena *arena, struct str *content,
+		   struct outcome *outcome)
+{
+	size_t first = outcome->count;
+
+	if (file_read(path, size_max, arena, content, outcome))
+		return true;
+	if (first < outcome->count)
+		snprintf(outcome->issues[first].path, sizeof outcome->issues[first].path, "%s", key);
+	return false;
+}
+
 static bool make_one(const char *path, struct outcome *outcome)
 {
 	struct stat status;

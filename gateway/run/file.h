@@ -34,6 +34,10 @@ bool file_write_all(int descriptor, const void *bytes, size_t size) MUST_CHECK;
 bool file_read(const char *path, size_t size_max, struct arena *arena, struct str *content,
 	       struct outcome *outcome) MUST_CHECK;
 
+/* The same for a file that a key of the configuration names: the path of the issue is the key. */
+bool file_read_for(const char *key, const char *path, size_t size_max, struct arena *arena, struct str *content,
+		   struct outcome *outcome) MUST_CHECK;
+
 /* Makes a directory and its missing parents (mode 0700); one that exists is success. */
 bool file_make_directory(const char *path, struct outcome *outcome) MUST_CHECK;
 

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "gateway/run/file.h"
@@ -59,15 +60,21 @@ static xmlSecKeyPtr key_of(X509 *certificate)
 	return NULL;
 }
 
-static bool anchor_open(const struct saml_issuer *issuer, struct anchor *anchor, struct outcome *outcome)
+static bool anchor_open(const struct saml_verifier_options *options, size_t index, struct anchor *anchor,
+			struct outcome *outcome)
 {
+	const struct saml_issuer *issuer = &options->issuers[index];
+	size_t first = outcome->count;
+	char key[64] = "";
 	struct arena *arena = arena_new(2 * FILE_BYTES_MAX);
 	struct str text = STR_NONE;
 	BIO *bio = NULL;
 
 	if (!arena)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
-	if (file_read(issuer->certificate_file, FILE_BYTES_MAX, arena, &text, outcome))
+	if (options->key)
+		snprintf(key, sizeof(key), "%s[%zu]", options->key, index);
+	if (file_read_for(key, issuer->certificate_file, FILE_BYTES_MAX, arena, &text, outcome))
 		bio = BIO_new_mem_buf(text.data, (int)text.size);
 	anchor->issuer = issuer->name;
 	anchor->certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
@@ -76,9 +83,9 @@ static bool anchor_open(const struct saml_issuer *issuer, struct anchor *anchor,
 	BIO_free(bio);
 	arena_free(arena);
 	ERR_clear_error();
-	if (anchor->key || outcome->has_error)
+	if (anchor->key || outcome->count > first)
 		return anchor->key != NULL;
-	return outcome_add(outcome, ERR_VALUE_INVALID, "",
+	return outcome_add(outcome, ERR_VALUE_INVALID, key,
 			   "%s: name a PEM file with a certificate for RSA (%d bits or more) or an elliptic curve "
 			   "(%d or more).",
 			   issuer->certificate_file, RSA_BITS_MIN, CURVE_BITS_MIN);
@@ -98,7 +105,7 @@ struct saml_verifier *saml_verifier_open(const struct saml_verifier_options *opt
 	if (!good)
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
 	for (size_t i = 0; good && i < options->issuer_count; i++) {
-		good = anchor_open(&options->issuers[i], &verifier->anchors[i], outcome);
+		good = anchor_open(options, i, &verifier->anchors[i], outcome);
 		verifier->anchor_count = i + 1;
 	}
 	if (good)

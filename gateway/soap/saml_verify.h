@@ -36,6 +36,7 @@ struct saml_verifier_options {
 		*audiences; /* who this service is: one of them must be the audience, and a Recipient if named */
 	size_t audience_count;
 	size_t seen_max;
+	const char *key; /* of the configuration, whose items the issuers are, for issues; NULL: none */
 };
 
 /* Names are borrowed. NULL after an error: ERR_STORAGE, ERR_VALUE_INVALID, ERR_NO_MEMORY. */

@@ -33,8 +33,9 @@ struct xua *xua_open(const struct xua_options *options, struct outcome *outcome)
 	}
 	if (!xua || !arena || !xua->issuer || !xua->cache)
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Start again when memory is free.");
-	else if (file_read(options->key_file, FILE_BYTES_MAX, arena, &key, outcome) &&
-		 file_read(options->certificate_file, FILE_BYTES_MAX, arena, &certificate, outcome))
+	else if (file_read_for("xua.key_file", options->key_file, FILE_BYTES_MAX, arena, &key, outcome) &&
+		 file_read_for("xua.certificate_file", options->certificate_file, FILE_BYTES_MAX, arena, &certificate,
+			       outcome))
 		xua->signer = xua_signer_new(key, certificate, outcome);
 	if (key.data) {
 		union {

@@ -1,5 +1,7 @@
 #include "gateway/transactions/gateway.h"
 
+#include <stdio.h>
+
 #include "gateway/access/visible_changes.h"
 #include "gateway/delivery/share.h"
 #include "gateway/run/clock.h"
@@ -260,8 +262,10 @@ bool gateway_check(const struct config *config, struct outcome *outcome)
 	ok = audit_check(config, outcome) && ok;
 	for (size_t i = 0; i < config->back_ends.count; i++) {
 		const struct peer_tls peer = backend_tls(&config->back_ends.items[i]);
+		char path[32];
 
-		ok = peer_tls_check(&peer, "back_ends", outcome) && ok;
+		snprintf(path, sizeof(path), "back_ends[%zu]", i);
+		ok = peer_tls_check(&peer, path, outcome) && ok;
 	}
 	return xua_check(config, outcome) && ok;
 }

@@ -112,15 +112,45 @@ struct tenant *tenant_find(struct tenants *tenants, struct str name)
 	return found;
 }
 
+/* What stands in the main file is said once, and then of no single tenant. */
+static bool said_before(struct outcome *outcome, size_t count, const struct issue *issue)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct issue *other = &outcome->issues[i];
+		struct str path = str_from_c(other->path);
+		char bare[sizeof(other->path)];
+
+		if (str_starts_with(path, STR("tenant ")))
+			path = str_from(path, str_find(path, ':') + 2);
+		if (!issue->path[0] || !str_equal(path, str_from_c(issue->path)) ||
+		    strcmp(other->text, issue->text) != 0)
+			continue;
+		snprintf(bare, sizeof(bare), "%.*s", STR_ARG(path));
+		memcpy(other->path, bare, sizeof(bare));
+		return true;
+	}
+	return false;
+}
+
 void tenant_issues_name(const struct config_set *configs, size_t index, size_t first, struct outcome *outcome)
 {
+	config_issues_place(&configs->tenants[index], first, outcome);
+	size_t kept = first;
+
 	for (size_t i = first; !configs->is_single && i < outcome->count; i++) {
-		struct issue *issue = &outcome->issues[i];
+		const struct issue issue_read = outcome->issues[i];
+		struct issue *issue = &outcome->issues[kept];
 		char path[sizeof(issue->path)];
 
+		if (said_before(outcome, first, &issue_read))
+			continue;
+		kept++;
+		*issue = issue_read;
 		snprintf(path, sizeof(path), "tenant %.*s: %s", STR_ARG(configs->tenants[index].tenant), issue->path);
 		memcpy(issue->path, path, sizeof(path));
 	}
+	if (!configs->is_single)
+		outcome->count = kept;
 }
 
 static struct kept_set *set_new(const struct config_set *configs)

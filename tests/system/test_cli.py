@@ -223,6 +223,55 @@ class Servers(unittest.TestCase):
                 self.assertIn(("%s:%d: %s" % (path, line, key)) if line else key, done.stderr)
                 self.assertIn(words, done.stderr)
 
+    def lines_write(self, name, text, **overrides):
+        """A configuration file that begins with these lines."""
+        path, tree = self.configuration(**overrides)
+        target = os.path.join(self.directory, name)
+        with open(target, "w", encoding="utf-8") as file:
+            file.write(text + "".join("%s: %s\n" % (key, json.dumps(value)) for key, value in tree.items()
+                                      if "\n%s:" % key not in "\n" + text))
+        return target
+
+    def test_what_only_its_use_tells_has_its_line_too(self):
+        """Files that are named, and keys that go together with others: check, and serve as well."""
+        state = "state_directory: state\nstate_keys: [{id: 1, file: key}]\n"
+        xca = ("back_ends:\n- {name: hcm, registry_url: http://127.0.0.1:1/, provide_url: http://127.0.0.1:1/, repositories: "
+               "[{unique_id: 2.999.1, url: http://127.0.0.1:1/}]}\n- name: dsp\n  kind: xca\n  source: 2\n"
+               "  registry_url: http://127.0.0.1:1/\n  home_community_id: 2.999.2\n  client_certificate_file: nix.pem\n"
+               "  client_key_file: nix.key\n")
+        for text, line, key in (
+                (state + "publication:\n  share:\n  - any = dsp provide\n", 4, "publication.share"),
+                ("tls:\n  certificate_file: nix.pem\n  key_file: key\n", 2, "tls.certificate_file"),
+                ("tls:\n  certificate_file: key\n  key_file: nix.key\n", 3, "tls.key_file"),
+                ("tls:\n  certificate_file: key\n  key_file: key\n", 2, "tls"),
+                ("code_sets_file: nix.xml\n", 1, "code_sets_file"),
+                ("xua:\n  issuer: urn:a\n  key_file: nix.key\n  certificate_file: nix.pem\n", 3, "xua.key_file"),
+                ("identity:\n  pix_url: http://127.0.0.1:1/\n  ca_file: nix.pem\n", 3, "identity"),
+                ("audit:\n  repositories:\n  - {name: a, kind: syslog, address: 'h:1', ca_file: nix.pem}\n", 2,
+                 "audit.repositories[0]"),
+                (xca, 3, "back_ends[1]"),
+                ("access:\n  anonymous: false\n", 1, "issuers")):
+            with self.subTest(key=key, line=line):
+                path = self.lines_write("lines.yaml", text)
+                for command in (("check", "--offline"), ("serve",)):
+                    done = run(*command, "--config", path)
+                    self.assertEqual((done.returncode, done.stdout), (1, ""))
+                    self.assertIn("%s:%d: %s: error: " % (path, line, key), done.stderr)
+
+    def test_what_stands_in_the_main_file_is_said_once(self):
+        tenants = "tenants:\n- {name: nord, file: nord.yaml}\n- {name: sud, file: sud.yaml}\n"
+        for name in ("nord", "sud"):
+            with open(os.path.join(self.directory, name + ".yaml"), "w", encoding="utf-8") as file:
+                file.write("demo: {organization: 2.999.%d}\n" % len(name))
+        for text, line, key in (("code_sets_file: nix.xml\n", 1, "code_sets_file"), ("search:\n  count_default: 300\n", 2,
+                                                                                     "search.count_default")):
+            path = self.lines_write("main.yaml", text + tenants)
+            done = run("check", "--offline", "--config", path)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr.count(key), 1, done.stderr)
+            self.assertTrue(done.stderr.startswith("%s:%d: %s: error: " % (path, line, key)), done.stderr)
+            self.assertNotIn("nord", done.stderr)
+
     def test_check_says_at_once_all_that_would_stop_the_start(self):
         """What check finds right can be started: each fault is said by both, with its key, and none is left for later."""
         other = support.signing_key(os.path.join(self.directory, "other.pem"))

@@ -74,7 +74,8 @@ class Doors(ReloadStand):
         key = support.signing_key(os.path.join(self.directory, "demo-tokens.pem"))
         line = self.reload(gateway, dict(before, listen=dict(before["listen"], address="127.0.0.1"),
                                          demo={"token_key": key}))[0]
-        self.assertEqual((line["state"], line.get("path")), ("the old configuration stays", "demo.token_key"), line)
+        self.assertEqual(line["state"], "the old configuration stays", line)
+        self.assertRegex(line["path"], r"\A\S+/gateway.yaml:\d+: demo.token_key\Z")
         line = self.reload(gateway, dict(before, listen=dict(before["listen"], address="127.0.0.1")))[0]
         self.assertEqual(line["state"], "the new configuration holds")
         gateway.stop()

@@ -346,7 +346,7 @@ class Reload(TenantStand):
         self.write_tenant(SUD, {"demo": {"token_key": os.path.join(self.directory, "seal.key")}})
         line = self.reload()[0]
         self.assertEqual(line["state"], "the old configuration stays")
-        self.assertIn("tenant %s: demo.token_key" % SUD, line["path"])
+        self.assertRegex(line["path"], r"\Atenant %s: \S+/%s.yaml:\d+: demo.token_key\Z" % (SUD, SUD))
         self.assertStatus(self.ask(SUD, "/metadata", None), 200)
 
     def test_what_needs_a_restart_is_told_and_stays(self):

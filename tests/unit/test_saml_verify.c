@@ -221,7 +221,7 @@ static void test_saml__the_gateways_own_is_believed(void **state)
 	const struct key_files rsa = key_files_make("rsa", "RSA", -60, 3600);
 	const struct saml_issuer issuers[] = { { STR_INIT(ISSUER), rsa.certificate } };
 	const struct str audiences[] = { STR_INIT(AUDIENCE) };
-	const struct saml_verifier_options options = { issuers, 1, audiences, 1, 100 };
+	const struct saml_verifier_options options = { issuers, 1, audiences, 1, 100, NULL };
 	const struct xua_options own = { rsa.key, rsa.certificate, STR(ISSUER) };
 	struct caller caller = { .kind = CALLER_USER,
 				 .subject = STR("dr-1"),
@@ -678,7 +678,7 @@ static void test_saml__what_was_seen_is_bounded(void **state)
 {
 	const struct saml_issuer issuers[] = { { STR_INIT(ISSUER), trusted.certificate } };
 	const struct str audiences[] = { STR_INIT(AUDIENCE) };
-	const struct saml_verifier_options options = { issuers, 1, audiences, 1, 200 };
+	const struct saml_verifier_options options = { issuers, 1, audiences, 1, 200, NULL };
 	struct saml_verifier *before = verifier;
 	struct outcome outcome;
 	const struct shape shape = { 0 };
@@ -860,8 +860,9 @@ int main(void)
 					       { STR_INIT("https://late.example"), late.certificate },
 					       { STR_INIT(ISSUER), second.certificate } };
 	const struct str audiences[] = { STR_INIT("urn:oid:2.999.77"), STR_INIT(AUDIENCE) };
-	const struct saml_verifier_options options = { issuers, COUNT_OF(issuers), audiences, COUNT_OF(audiences),
-						       100000 };
+	const struct saml_verifier_options options = { issuers,   COUNT_OF(issuers),
+						       audiences, COUNT_OF(audiences),
+						       100000,    NULL };
 
 	outcome_init(&outcome);
 	verifier = saml_verifier_open(&options, &outcome);
