@@ -135,6 +135,15 @@ static void gate_rest(struct delivery *delivery, struct delivery_gate *gate)
 	pthread_mutex_unlock(&delivery->lock);
 }
 
+/* Nothing waits, so nobody will try whether the back-end is there again. */
+static void gate_forget(struct delivery *delivery, struct delivery_gate *gate)
+{
+	pthread_mutex_lock(&delivery->lock);
+	if (gate->in_flight == 0)
+		gate->failures = 0;
+	pthread_mutex_unlock(&delivery->lock);
+}
+
 /* Claims one item and hands it to a thread. False: nothing more to do for this target now. */
 static bool job_begin(struct delivery *delivery, struct delivery_gate *gate, uint64_t *wait_ms)
 {
@@ -154,6 +163,9 @@ static bool job_begin(struct delivery *delivery, struct delivery_gate *gate, uin
 			LOG(WARN, LOG_DELIVERY, NULL, LOG_TEXT("target", gate->target.name),
 			    LOG_C("outbox", outcome.count ? outcome.issues[0].text : "no memory"));
 		}
+		/* Others may have delivered it all: whether the back-end is back, the next who asks it finds out. */
+		if (claimed == OUTBOX_NOTHING && due_ms == OUTBOX_DELAY_MAX_MS)
+			gate_forget(delivery, gate);
 		if (due_ms < *wait_ms)
 			*wait_ms = due_ms;
 		arena_free(arena);
