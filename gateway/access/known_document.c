@@ -74,3 +74,14 @@ const struct document_entry *known_document_find(struct access *access, struct v
 		return NULL;
 	return &metadata.document_entries[0];
 }
+
+bool known_document_is_there(struct access *access, struct str source, struct str urn, int64_t now_s,
+			     struct arena *arena)
+{
+	struct known_name name;
+	struct str text;
+	uint64_t age_s;
+
+	name_make(access, source, urn, &name);
+	return last_known_get(access->last_known, &name.name, now_s, KEPT_S, arena, &text, &age_s);
+}

@@ -15,4 +15,8 @@ void known_document_drop(struct access *access, struct str source, const struct 
 const struct document_entry *known_document_find(struct access *access, struct visit *visit, struct str source,
 						 struct str urn, int64_t now_s, struct arena *arena);
 
+/* Whether this is known to be a document of the source's, whoever may find it. */
+bool known_document_is_there(struct access *access, struct str source, struct str urn, int64_t now_s,
+			     struct arena *arena);
+
 #endif

@@ -75,17 +75,20 @@ enum submission_found registered_submission(const struct south *south, struct st
 	return end == SUBMISSION_OTHER ? submission_ask(south, home, true, submitted) : end;
 }
 
-bool registered_folder_uuid(const struct south *south, struct str home, struct str id, struct str *uuid,
-			    struct outcome *outcome)
+bool registered_folder_uuid(struct visit *visit, const struct south *south, struct str home, struct str id,
+			    struct str *uuid, struct outcome *outcome)
 {
 	struct stored_query query;
 	struct metadata found;
+	bool ok;
 
 	*uuid = STR_NONE;
 	if (!get_query(STR(QUERY_GET_FOLDERS), uuid_valid(id) ? STR("$XDSFolderEntryUUID") : STR("$XDSFolderUniqueId"),
 		       true, &id, 1, home, south->arena, &query))
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
-	if (!registered_ask(south, &query, &found, outcome))
+	ok = visit ? visible_query(visit, CONSENT_FIND, south, &query, &found, outcome)
+		   : registered_ask(south, &query, &found, outcome);
+	if (!ok)
 		return false;
 	for (size_t i = 0; i < found.folder_count; i++) {
 		const struct folder *folder = &found.folders[i];

@@ -1,7 +1,7 @@
 /* One attempt to deliver one item. Whatever ends it, a kill as well: the item is settled when it is known how it
  * ended, and until then the registry is asked before it is sent again. */
 #include "gateway/access/registered.h"
-#include "gateway/delivery/attempt.h"
+#include "gateway/delivery/attempt_permit.h"
 #include "gateway/delivery/share.h"
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
@@ -365,7 +365,7 @@ static enum stand send(struct attempt *attempt, bool works)
 
 static enum stand provide(struct attempt *attempt, bool works)
 {
-	enum stand stand;
+	enum stand stand = STAND_DELIVERED;
 
 	if (attempt->is_unclear) {
 		switch (ask(attempt)) {
@@ -381,7 +381,11 @@ static enum stand provide(struct attempt *attempt, bool works)
 			break;
 		}
 	}
-	stand = attempt_targets(attempt);
+	/* What another network is given is permitted to that network (attempt_share_prepare). */
+	if (!attempt_is_shared(attempt))
+		stand = attempt_permit(attempt);
+	if (stand == STAND_DELIVERED)
+		stand = attempt_targets(attempt);
 	return stand == STAND_DELIVERED ? send(attempt, works) : stand;
 }
 
@@ -523,6 +527,8 @@ enum delivery_end delivery_attempt(struct delivery *delivery, const struct deliv
 			stand = attempt_share_onward(attempt);
 		if (stand == STAND_LATER && attempt->is_unclear)
 			stand = STAND_UNCLEAR;
+		if (stand == STAND_REFUSED && (attempt->kind == KIND_PROVIDE || attempt->kind == KIND_UNDECIDED))
+			attempt_names_give_up(attempt);
 	}
 	/* While nothing is taken, the wait between two attempts is that of the back-end. */
 	attempt->is_counted = works || attempt->end != DELIVERY_AWAY;

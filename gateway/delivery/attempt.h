@@ -84,10 +84,6 @@ enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending
 /* Reads the documents out of the outbox, once, and verifies them. */
 bool attempt_documents(struct attempt *attempt) MUST_CHECK;
 
-/* What nobody could say when it was accepted: who the patient is, and whether they permit its sender to publish it. Then it
- * becomes an ordinary publication of that patient, in its old place. */
-enum stand attempt_decide(struct attempt *attempt) MUST_CHECK;
-
 /* True for what another network is given (share.h). */
 bool attempt_is_shared(const struct attempt *attempt);
 

@@ -3,7 +3,8 @@
  * Source: ITI TF-2 3.57, 3.62, 3.86. */
 #include "gateway/access/known_document.h"
 #include "gateway/access/registered_document.h"
-#include "gateway/delivery/attempt.h"
+#include "gateway/access/visible.h"
+#include "gateway/delivery/attempt_permit.h"
 #include "gateway/delivery/change_share.h"
 #include "gateway/delivery/share.h"
 #include "gateway/run/clock.h"
@@ -58,6 +59,22 @@ static enum stand present_find(struct attempt *attempt, bool works, const struct
 		       ? STAND_DELIVERED
 		       : refuse(attempt, ERR_CONFLICT,
 				"Another document or patient is registered under this identifier.");
+}
+
+/* The patient may have thought otherwise since it was accepted. */
+static enum stand sender_permitted(struct attempt *attempt, const struct document_entry *present)
+{
+	const struct document_entry *changed = attempt->head.change.is_new_version ? wanted(attempt) : NULL;
+	struct visit *visit = attempt_visit(attempt);
+	struct outcome asking;
+
+	if (str_is_empty(attempt->head.change.base))
+		return STAND_DELIVERED;
+	outcome_init(&asking);
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	return visit && visible_may_change(visit, present, changed, false, &asking)
+		       ? STAND_DELIVERED
+		       : attempt_denied(attempt, visit, &asking);
 }
 
 static bool status_changes(const struct document_entry *present, const struct publication_change *change)
@@ -185,10 +202,14 @@ static enum stand remove_it(struct attempt *attempt, const struct document_entry
 {
 	struct update_plan plan;
 	struct outcome making;
+	enum stand stand;
 
 	outcome_init(&making);
 	if (!present)
 		return bytes_remove(attempt, works);
+	stand = sender_permitted(attempt, present);
+	if (stand != STAND_DELIVERED)
+		return stand;
 	if (!registered_removal(&attempt->south, attempt->target->home, present, &plan, &making))
 		return attempt_failed(attempt, &making, false, works);
 	return plan_send(attempt, &plan, works);
@@ -218,6 +239,8 @@ static enum stand change_make(struct attempt *attempt, bool works)
 	if (!is_left(attempt, present, works, &stand))
 		return stand;
 	stand = elsewhere_permitted(attempt);
+	if (stand == STAND_DELIVERED)
+		stand = sender_permitted(attempt, present);
 	if (stand != STAND_DELIVERED)
 		return stand;
 	if (!update_make(attempt, present, &plan, &making))

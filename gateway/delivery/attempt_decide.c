@@ -2,7 +2,7 @@
  * permit its sender to publish it. Until then it is not asked after in the registry: it was never sent. */
 #include "gateway/access/cross_reference.h"
 #include "gateway/access/visible.h"
-#include "gateway/delivery/attempt.h"
+#include "gateway/delivery/attempt_permit.h"
 #include "gateway/run/clock.h"
 #include "mappers/base/hl7v2.h"
 
@@ -113,7 +113,33 @@ static void decision_record(struct attempt *attempt, const struct visit *visit)
 			       patients[i].was_refused);
 }
 
-static enum stand permit(struct attempt *attempt)
+struct visit *attempt_visit(struct attempt *attempt)
+{
+	struct south south = attempt->south;
+
+	/* Changes that wait are its own, or come after it. */
+	south.backend = NULL;
+	/* A patient was accepted for their own record alone. */
+	return visit_begin(attempt->delivery->options.access, &south, &attempt->head.caller, false,
+			   attempt->metadata.submission_sets[0].patient_id, clock_wall_ms() / 1000);
+}
+
+enum stand attempt_denied(struct attempt *attempt, const struct visit *visit, const struct outcome *asking)
+{
+	if (!visit || asking->count == 0 || asking->issues[0].code != ERR_FORBIDDEN) {
+		outcome_add(&attempt->outcome, ERR_TRUST_UNAVAILABLE, "",
+			    "It cannot be found out now what the patient consents to.");
+		return STAND_LATER;
+	}
+	decision_record(attempt, visit);
+	outcome_add(&attempt->outcome, ERR_FORBIDDEN, "",
+		    "The patient's consent or this organisation's policy does not allow its sender to publish or "
+		    "change "
+		    "this: withdraw it, or retry it once they do.");
+	return STAND_REFUSED;
+}
+
+enum stand attempt_permit(struct attempt *attempt)
 {
 	const struct metadata *metadata = &attempt->metadata;
 	struct str patient_id = metadata->submission_sets[0].patient_id;
@@ -122,24 +148,12 @@ static enum stand permit(struct attempt *attempt)
 
 	outcome_init(&asking);
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
-	/* A patient was accepted for their own record alone. */
-	visit = visit_begin(attempt->delivery->options.access, &attempt->south, &attempt->head.caller, false,
-			    patient_id, clock_wall_ms() / 1000);
-	if (visit && visible_may_publish(visit, patient_id, metadata->document_entries, metadata->document_entry_count,
-					 NULL, &asking)) {
-		decision_record(attempt, visit);
-		return STAND_DELIVERED;
-	}
-	if (!visit || asking.issues[0].code != ERR_FORBIDDEN) {
-		outcome_add(&attempt->outcome, ERR_TRUST_UNAVAILABLE, "",
-			    "It cannot be found out now what the patient consents to.");
-		return STAND_LATER;
-	}
+	visit = attempt_visit(attempt);
+	if (!visit || !visible_may_publish(visit, patient_id, metadata->document_entries,
+					   metadata->document_entry_count, NULL, &asking))
+		return attempt_denied(attempt, visit, &asking);
 	decision_record(attempt, visit);
-	outcome_add(&attempt->outcome, ERR_FORBIDDEN, "",
-		    "The patient's consent or this organisation's policy does not allow its sender to publish it: "
-		    "withdraw it, or retry it once they do.");
-	return STAND_REFUSED;
+	return STAND_DELIVERED;
 }
 
 /* --- an ordinary publication --- */
@@ -191,7 +205,7 @@ enum stand attempt_decide(struct attempt *attempt)
 	struct buf head;
 
 	if (stand == STAND_DELIVERED)
-		stand = permit(attempt);
+		stand = attempt_permit(attempt);
 	if (stand != STAND_DELIVERED)
 		return stand;
 	buf_init(&head, PUBLICATION_HEAD_BYTES_MAX);

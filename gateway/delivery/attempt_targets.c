@@ -2,7 +2,8 @@
  * folders that it adds to. When it was accepted nobody may have been able to look them up, or they waited themselves. */
 #include "gateway/access/registered.h"
 #include "gateway/access/registered_document.h"
-#include "gateway/delivery/attempt.h"
+#include "gateway/access/visible_waiting.h"
+#include "gateway/delivery/attempt_permit.h"
 #include "mappers/association.h"
 #include "mappers/publication_target.h"
 
@@ -42,8 +43,30 @@ static void relation_drop(struct attempt *attempt, struct str target)
 	metadata->association_count = kept;
 }
 
-/* *document: by what changes of it are known, where it is one; data NULL: it is a folder, or there is none. */
-static bool target_ask(struct attempt *attempt, struct str name, struct str *uuid, struct str *document)
+/* Whether who sent it may find this; what is hidden from them is not there, as when it is asked for at once. False when
+ * nobody says now what its patient consents to. */
+static bool entry_see(struct attempt *attempt, struct visit *visit, const struct document_entry **entry)
+{
+	if (!*entry || !visit)
+		return true;
+	if (!visit_consent(visit, CONSENT_FIND, (*entry)->patient_id, &attempt->outcome))
+		return false;
+	if (!visible_waiting_any(visit, CONSENT_FIND, (*entry)->patient_id, *entry, 1))
+		*entry = NULL;
+	return true;
+}
+
+/* Nobody says what a patient consents to; of that the registry is innocent. */
+static bool is_undecidable(const struct attempt *attempt)
+{
+	const struct outcome *outcome = &attempt->outcome;
+
+	return outcome->count > 0 && outcome->issues[outcome->count - 1].code == ERR_TRUST_UNAVAILABLE;
+}
+
+/* visit: of its sender; NULL for another network. *document: by what changes of it are known, where it is one; data NULL: it is a folder, or there is none. */
+static bool target_ask(struct attempt *attempt, struct visit *visit, struct str name, struct str *uuid,
+		       struct str *document)
 {
 	const struct south *south = &attempt->south;
 	struct str home = attempt->target->home;
@@ -54,7 +77,8 @@ static bool target_ask(struct attempt *attempt, struct str name, struct str *uui
 	*uuid = STR_NONE;
 	*document = STR_NONE;
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
-	if (!target.is_folder && !registered_document(south, home, target.id, &entry, &attempt->outcome))
+	if (!target.is_folder && (!registered_document(south, home, target.id, &entry, &attempt->outcome) ||
+				  !entry_see(attempt, visit, &entry)))
 		return false;
 	if (entry) {
 		*uuid = entry->entry_uuid;
@@ -62,7 +86,7 @@ static bool target_ask(struct attempt *attempt, struct str name, struct str *uui
 		return true;
 	}
 	return (is_named && !target.is_folder) ||
-	       registered_folder_uuid(south, home, target.id, uuid, &attempt->outcome);
+	       registered_folder_uuid(visit, south, home, target.id, uuid, &attempt->outcome);
 }
 
 /* Another network may have it under another id: it was shared by who published it, and registered by who published it once
@@ -139,7 +163,7 @@ static bool is_replaced(const struct metadata *metadata, struct str uuid)
 }
 
 /* Looks one name up. *patched: STR_NONE, or the document that no association says: that of a PATCH, if anything is. */
-static enum stand target_verify(struct attempt *attempt, struct str name, struct str *patched)
+static enum stand target_verify(struct attempt *attempt, struct visit *visit, struct str name, struct str *patched)
 {
 	struct publication_target target = { 0 };
 	struct str document;
@@ -147,8 +171,8 @@ static enum stand target_verify(struct attempt *attempt, struct str name, struct
 	size_t count;
 
 	*patched = STR_NONE;
-	if (!target_ask(attempt, name, &uuid, &document))
-		return silent(attempt);
+	if (!target_ask(attempt, visit, name, &uuid, &document))
+		return is_undecidable(attempt) ? STAND_LATER : silent(attempt);
 	attempt->end = DELIVERY_TAKEN;
 	if (!uuid.data && !shared_ask(attempt, name, &uuid))
 		return STAND_LATER;
@@ -168,17 +192,19 @@ static enum stand targets_verify(struct attempt *attempt)
 {
 	const struct strs *names = &attempt->head.unverified;
 	struct str *patched = arena_array(attempt->arena, names->count, sizeof(*patched));
+	bool is_seen = names->count > 0 && !attempt_is_shared(attempt);
+	struct visit *visit = is_seen ? attempt_visit(attempt) : NULL;
 	enum stand stand = STAND_DELIVERED;
 	bool is_mixed = false;
 
 	attempt->built_upon = (struct strs) { arena_array(attempt->arena, names->count, sizeof(struct str)), 0 };
-	if (!patched || !attempt->built_upon.items)
+	if (!patched || !attempt->built_upon.items || (is_seen && !visit))
 		return later(attempt);
 	for (size_t i = 0; i < names->count && stand == STAND_DELIVERED; i++) {
 		struct publication_target target;
 
 		is_mixed = is_mixed || (publication_target_read(names->items[i], &target) && !target.is_folder);
-		stand = target_verify(attempt, names->items[i], &patched[i]);
+		stand = target_verify(attempt, visit, names->items[i], &patched[i]);
 	}
 	for (size_t i = 0; i < names->count && stand == STAND_DELIVERED && is_mixed; i++) {
 		if (patched[i].data && !is_replaced(&attempt->metadata, patched[i]))

@@ -339,3 +339,39 @@ enum outbox_done outbox_give_back(struct outbox *outbox, const struct outbox_cla
 
 	return end(&ending, outcome);
 }
+
+struct disowning {
+	struct outbox *outbox;
+	const struct outbox_claim *claim;
+	const struct str *names;
+	size_t count;
+};
+
+static bool disown_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	const struct disowning *disowning = context;
+	const struct outbox_item *item = &disowning->claim->item;
+	struct outbox_row row;
+	bool found;
+	bool ok = outbox_row_lock(disowning->outbox, session, str_from_c(item->id), &row, &found, outcome);
+
+	if (!ok || !found || row.fence != disowning->claim->fence || row.state != OUTBOX_SENDING)
+		return ok;
+	for (size_t i = 0; ok && i < disowning->count; i++) {
+		struct outbox_hashes hashes;
+
+		ok = outbox_hash_name(disowning->outbox, item->target, disowning->names[i], &hashes, outcome);
+		for (size_t k = 0; ok && k < hashes.count; k++)
+			ok = sql_run(session, "DELETE FROM outbox_name WHERE item = ?1 AND role = 0 AND hash = ?2",
+				     SQL(SQL_NUMBER(row.seq), outbox_hash_value(&hashes, k)), outcome);
+	}
+	return ok;
+}
+
+bool outbox_disown(struct outbox *outbox, const struct outbox_claim *claim, const struct str *names, size_t count,
+		   struct outcome *outcome)
+{
+	struct disowning disowning = { .outbox = outbox, .claim = claim, .names = names, .count = count };
+
+	return sql_write(&outbox->shared->store, disown_work, &disowning, outcome);
+}

@@ -43,6 +43,11 @@ enum outbox_done outbox_put_off(struct outbox *outbox, const struct outbox_claim
 enum outbox_done outbox_rework(struct outbox *outbox, const struct outbox_claim *claim, const struct outbox_new *item,
 			       struct outcome *outcome) MUST_CHECK;
 
+/* The claimed item makes these names no more: they are another's. What needs them does not wait for it, nor is it found by
+ * them. Nothing is done to one that is not the claim's any more. */
+bool outbox_disown(struct outbox *outbox, const struct outbox_claim *claim, const struct str *names, size_t count,
+		   struct outcome *outcome) MUST_CHECK;
+
 /* As if it had not been claimed; due at once. */
 enum outbox_done outbox_give_back(struct outbox *outbox, const struct outbox_claim *claim,
 				  struct outcome *outcome) MUST_CHECK;
