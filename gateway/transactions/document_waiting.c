@@ -3,6 +3,7 @@
 #include "gateway/state/outbox_manage.h"
 #include "gateway/transactions/publication_items.h"
 #include "gateway/transactions/transactions.h"
+#include "gateway/transactions/waiting_registered.h"
 #include "mappers/metadata_rim.h"
 
 struct str document_waiting_name(const struct transaction *t, struct str urn)
@@ -85,6 +86,20 @@ static bool items_take(const struct transaction *t, struct str name, struct str 
 	return true;
 }
 
+/* What waits as the document itself, unless that is registered and somebody else's. */
+static bool publication_take(const struct transaction *t, struct str urn, struct document_waiting *waiting)
+{
+	bool is_registered = false;
+
+	if (!items_take(t, urn, STR(PUBLICATION_PROVIDE), OUTBOX_UNDELIVERED, urn, waiting))
+		return false;
+	if (waiting->is_publication && !document_is_registered(t, urn, &is_registered))
+		return false;
+	if (is_registered)
+		*waiting = (struct document_waiting) { .has_requests = waiting->has_requests };
+	return true;
+}
+
 bool document_waiting_find(const struct transaction *t, struct str urn, struct document_waiting *waiting)
 {
 	struct str name = document_waiting_name(t, urn);
@@ -95,7 +110,7 @@ bool document_waiting_find(const struct transaction *t, struct str urn, struct d
 	if (!name.data)
 		return no_memory(t);
 	/* A change that was refused is none: who changes the document anew, changes what is registered. */
-	return items_take(t, urn, STR(PUBLICATION_PROVIDE), OUTBOX_UNDELIVERED, urn, waiting) &&
+	return publication_take(t, urn, waiting) &&
 	       items_take(t, name, STR(PUBLICATION_UPDATE),
 			  OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING), urn, waiting);
 }

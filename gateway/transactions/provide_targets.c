@@ -225,23 +225,35 @@ static bool registry_find(const struct transaction *t, const struct provide_targ
 	return true;
 }
 
-/* The registry's word where it can be had; else, for what can wait, the name as it stands. */
+/* Whether the registry has, for this caller, what something that waits calls itself as well. */
+static bool is_there(const struct transaction *t, const struct provide_target *target)
+{
+	struct transaction quiet = *t;
+	struct target_found found;
+	struct outcome asking;
+	bool may_wait;
+
+	outcome_init(&asking);
+	quiet.outcome = &asking;
+	return !delivery_target_is_away(t->gateway->delivery, t->gateway->sources[0].backend.name) &&
+	       target_ask(&quiet, target, &found, &may_wait);
+}
+
+/* The registry's word where it can be had; else, for what can wait, the name as it stands: who delivers it looks it up. */
 static bool target_find(const struct transaction *t, const struct provide_target *target, struct str *uuid,
 			struct strs *unverified)
 {
 	struct str id = target_id(t, target);
 	bool found = false;
 
+	if (id.data && is_plain(target) && !changes(t, id, &found))
+		return false;
+	if (found)
+		return take_unverified(t, target, id, uuid, unverified);
 	if (id.data && !waits(t, id, OUTBOX_UNDELIVERED, &found))
 		return false;
-	if (found && is_plain(target)) {
-		*uuid = id;
-		return true;
-	}
-	if (!found && id.data && is_plain(target) && !changes(t, id, &found))
-		return false;
-	return found ? take_unverified(t, target, id, uuid, unverified)
-		     : registry_find(t, target, id, uuid, unverified);
+	return found && !is_there(t, target) ? take_unverified(t, target, id, uuid, unverified)
+					     : registry_find(t, target, id, uuid, unverified);
 }
 
 /* What goes out later is compared with what its folders hold then. */

@@ -10,9 +10,11 @@
 #include "gateway/transactions/resources.h"
 #include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
+#include "mappers/caller_json.h"
 #include "mappers/json_writer.h"
 #include "mappers/operation_outcome.h"
 #include "mappers/publication_parts.h"
+#include "mappers/publication_target.h"
 #include "mappers/submission_match.h"
 
 #define ASK_MS 3000 /* for the PIX manager, in an outage */
@@ -46,6 +48,36 @@ bool publications_may_wait_undecided(const struct transaction *t)
 	return publications_may_wait(t) && t->gateway->config->publication_unverified_patient == CONFIG_DEGRADED_ACCEPT;
 }
 
+static bool is_unverified(const struct publication *publication, struct str need)
+{
+	for (size_t i = 0; i < publication->unverified.count; i++) {
+		struct publication_target target = { .id = publication->unverified.items[i] };
+
+		if (!publication_target_read(publication->unverified.items[i], &target))
+			target.id = publication->unverified.items[i];
+		if (str_equal_nocase(target.id, need))
+			return true;
+	}
+	return false;
+}
+
+/* The names that it is ordered by. What the registry was seen to have is there: whoever waits under the same name, or is a
+ * dead letter, holds nobody up who builds upon that. */
+static bool names_make(const struct transaction *t, const struct publication *publication, struct strs *makes,
+		       struct strs *needs)
+{
+	size_t kept = 0;
+
+	if (!publication_names(&publication->metadata, t->south.arena, makes, needs))
+		return no_memory(t);
+	for (size_t i = 0; i < needs->count; i++) {
+		if (is_unverified(publication, needs->items[i]))
+			needs->items[kept++] = needs->items[i];
+	}
+	needs->count = kept;
+	return true;
+}
+
 static bool makers_count(const struct transaction *t, struct str patient, struct str need, size_t *count)
 {
 	struct outbox_filter filter = {
@@ -58,7 +90,8 @@ static bool makers_count(const struct transaction *t, struct str patient, struct
 			   t->outcome);
 }
 
-/* The order is kept within a line. What waits for its patient to be told stands in that of the name it was given. */
+/* The order is kept within a line. What waits for its patient to be told stands in that of the name it was given. Only what
+ * the registry does not have, or nobody could ask it for, is looked for among what waits. */
 static bool needs_in_line(const struct transaction *t, const struct publication *publication, const struct strs *needs)
 {
 	struct str patient = publication->metadata.submission_sets[0].patient_id;
@@ -72,9 +105,10 @@ static bool needs_in_line(const struct transaction *t, const struct publication 
 			return false;
 		if (all > here)
 			return outcome_add(t->outcome, ERR_CONFLICT, "",
-					   "It builds upon a publication that waits until it is known who its patient "
-					   "is: name the patient as that one does, or publish it when that one is "
-					   "settled.");
+					   "It builds upon a publication that is not settled, of another patient or of "
+					   "one whom nobody can tell yet: name the patient as that one does, or "
+					   "publish "
+					   "this when that one is settled.");
 	}
 	return true;
 }
@@ -105,9 +139,7 @@ bool publication_must_wait(const struct transaction *t, const struct publication
 	*must_wait = false;
 	if (!publications_may_wait(t))
 		return true;
-	if (!publication_names(&publication->metadata, t->south.arena, &makes, &needs))
-		return no_memory(t);
-	if (!needs_in_line(t, publication, &needs))
+	if (!names_make(t, publication, &makes, &needs) || !needs_in_line(t, publication, &needs))
 		return false;
 	if (publication_waits_by_wish(t, publication->respond_async) || publication->unverified.count > 0 ||
 	    publication->is_undecided || delivery_target_is_away(delivery, target_of(t))) {
@@ -206,8 +238,7 @@ static bool item_put(const struct transaction *t, const struct publication *publ
 	struct strs makes = { 0 };
 	struct strs needs = { 0 };
 	char stored[OUTBOX_ID_SIZE];
-	bool ok = (publication_names(&publication->metadata, t->south.arena, &makes, &needs) || no_memory(t)) &&
-		  publication_keep(t, publication, &parts);
+	bool ok = names_make(t, publication, &makes, &needs) && publication_keep(t, publication, &parts);
 
 	if (ok && (makes.count > OUTBOX_NAMES_MAX || needs.count > OUTBOX_NAMES_MAX))
 		ok = outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");
@@ -258,7 +289,7 @@ static bool settled_answer(const struct transaction *t, struct str text, struct 
 	return !answer->failed || no_memory(t);
 }
 
-static bool accept_anew(const struct transaction *t, const struct publication *publication, const char *id)
+static bool accept_anew(const struct transaction *t, struct publication *publication, const char *id)
 {
 	bool taken = false;
 
@@ -268,9 +299,28 @@ static bool accept_anew(const struct transaction *t, const struct publication *p
 		return outcome_add(t->outcome, ERR_DUPLICATE, "",
 				   "Another submission waits under the uniqueId of this SubmissionSet: withdraw it, "
 				   "correct it by its Task, or give this one another uniqueId.");
-	return (publication->unresolved.count > 0 ||
+	return publication_identifiers_admit(t, publication) &&
+	       (publication->unresolved.count > 0 ||
 		patient_verify(t, publication->metadata.submission_sets[0].patient_id)) &&
 	       item_put(t, publication, id);
+}
+
+/* Whoever sends what another has sent would lose it when that one takes it back. */
+static bool own_verify(const struct transaction *t, const char *id)
+{
+	struct publication_item opened;
+	struct outbox_item item;
+	struct str result = STR_NONE;
+
+	if (!outbox_get(delivery_outbox(t->gateway->delivery), str_from_c(id), t->south.arena, &item, &result,
+			t->outcome) ||
+	    !publication_item_read(t, &item, result, &opened, NULL))
+		return false;
+	return opened.has_moved || caller_is_same(t->caller, &opened.caller) ||
+	       outcome_add(t->outcome, ERR_DUPLICATE, "",
+			   "This very submission was accepted from somebody else and is not settled: publish it when "
+			   "it "
+			   "is, or give its SubmissionSet another uniqueId.");
 }
 
 bool publication_accept(const struct transaction *t, struct publication *publication, struct provided *provided,
@@ -285,6 +335,8 @@ bool publication_accept(const struct transaction *t, struct publication *publica
 		return false;
 	if (state == OUTBOX_DELIVERED)
 		return settled_answer(t, result, answer);
+	if (state != -1 && !own_verify(t, id))
+		return false;
 	/* Who sends a dead letter again, as it is, wants it to be tried again. */
 	if (state == OUTBOX_REFUSED && !outbox_retry(outbox, str_from_c(id), t->outcome))
 		return false;

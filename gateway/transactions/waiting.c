@@ -8,6 +8,7 @@
 #include "gateway/state/outbox_reader.h"
 #include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/resources.h"
+#include "gateway/transactions/waiting_registered.h"
 #include "mappers/association.h"
 #include "mappers/base/hex.h"
 #include "mappers/metadata_rim.h"
@@ -84,7 +85,7 @@ static bool one_read(struct reading *reading, const struct outbox_item *item)
 {
 	const struct transaction *t = reading->t;
 	struct waiting *waiting = reading->waiting;
-	struct waiting_one one = { .id = str_from_c(item->id) };
+	struct waiting_one one = { .id = str_from_c(item->id), .is_refused = item->state == OUTBOX_REFUSED };
 	bool is_there;
 
 	if (is_read(waiting, one.id))
@@ -164,11 +165,15 @@ bool waiting_find(const struct transaction *t, struct str patient_id, const stru
 		if (!items_read(&reading, &filter))
 			return false;
 	}
-	if (str_is_empty(patient_id) || waiting->is_unknown)
-		return true;
-	filter.makes = STR_NONE;
-	filter.patient = publication_line(patient_id, t->south.arena);
-	return (filter.patient.data || no_memory(t)) && items_read(&reading, &filter);
+	if (!str_is_empty(patient_id) && !waiting->is_unknown) {
+		filter.makes = STR_NONE;
+		filter.patient = publication_line(patient_id, t->south.arena);
+		if (!filter.patient.data)
+			return no_memory(t);
+		if (!items_read(&reading, &filter))
+			return false;
+	}
+	return waiting_registered_drop(t, uuids, waiting);
 }
 
 const struct document_entry *waiting_entry(const struct waiting *waiting, struct str uuid)

@@ -15,6 +15,7 @@ struct waiting_one {
 	struct metadata metadata;
 	struct str *documents; /* uniqueIds in the order of the item's documents, hidden ones as well */
 	size_t document_count;
+	bool is_refused; /* a dead letter */
 };
 
 struct waiting {
@@ -27,7 +28,8 @@ struct waiting {
 
 /* What brings these objects ("urn:uuid:") into being, and what else waits of this patient (STR_NONE: of nobody); as far as
  * the caller may see it, those that came last first. Of a patient no more than the newest: see is_cut. Nothing at another
- * source than the first, or where nothing ever waits. An outbox that is away is no error: see is_unknown. */
+ * source than the first, or where nothing ever waits, and nothing that takes the place of what is registered
+ * (waiting_registered.h). An outbox that is away is no error: see is_unknown. */
 bool waiting_find(const struct transaction *t, struct str patient_id, const struct strs *uuids,
 		  struct waiting *waiting) MUST_CHECK;
 

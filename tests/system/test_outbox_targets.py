@@ -148,6 +148,8 @@ class Targets(Case):
         self.proxy.script(PROVIDE, proxy.held(go_on))
         urls = [self.accept(new), self.accept(newest)]
         self.domain_restart()
+        support.wait_until(lambda: support.request("GET", "%s/%s" % (
+            self.gateway.base, location.split("/_history")[0])).status == 200, "the registry to be asked")
         self.assertEqual(tags(self.read(location)), ["to-be-superseded"])
         self.assertEqual(tags(self.found_oid(support.document_oid(old))), ["to-be-superseded"])
         waiting = self.found_oid(support.document_oid(new))

@@ -2,11 +2,19 @@
 import json
 import shutil
 import tempfile
+import threading
 import unittest
+import uuid
 
 import proxy
 import support
 import trust
+from test_outbox import PROVIDE, reference_location
+from test_outbox_targets import adding, by_unique_id
+
+URI = "urn:ietf:rfc:3986"
+PATCH = "application/json-patch+json"
+OTHER = "IHEBLUE-1006"
 
 
 class Trusted(unittest.TestCase):
@@ -120,6 +128,250 @@ class WhoSees(Trusted):
                 trust.PATIENT_SYSTEM, support.PATIENT), patient), 200).body
         support.wait_until(lambda: b"doctor-4" in record(), "who read of it to be in the patient's record")
         self.assertNotIn(b"doctor-3", record())
+
+
+class Squatters(Trusted):
+    """Publications whose objects have the identifiers of others'."""
+
+    @classmethod
+    def back_end_make(cls):
+        return dict(super().back_end_make(), update_url=cls.proxy.url("/registry"))
+
+    def published(self, content, patient=support.PATIENT):
+        """A registered document: its Bundle, the answer, and where it is read."""
+        bundle = support.demo_bundle(content, patient=patient)
+        answer = self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200).json()
+        return bundle, answer, reference_location(answer).split("/_history")[0]
+
+    def read(self, location):
+        return self.assertStatus(self.get("/" + location, self.doctor), 200).json()
+
+    def uuid_of(self, location):
+        return next(each["value"] for each in self.read(location)["identifier"]
+                    if each["value"].startswith("urn:uuid:"))
+
+    def fake(self, content, patient=OTHER, **identifiers):
+        """A Bundle of the colleague's: oid of its document, uuid of its document, set_uuid of its SubmissionSet."""
+        bundle = support.demo_bundle(content, patient=patient)
+        if "oid" in identifiers:
+            bundle = json.loads(json.dumps(bundle).replace(support.document_oid(bundle), identifiers["oid"]))
+        if "uuid" in identifiers:
+            bundle["entry"][1]["resource"]["identifier"] = [{"system": URI, "value": identifiers["uuid"]}]
+        if "set_uuid" in identifiers:
+            bundle["entry"][0]["resource"]["identifier"].append({"system": URI, "value": identifiers["set_uuid"]})
+        bundle["entry"][1]["resource"]["description"] = "not the same at all"
+        return bundle
+
+    def send(self, bundle, token, **headers):
+        return support.request("POST", self.gateway.base, dict(support.bearer(token), **dict(
+            {"Content-Type": "application/fhir+json"}, **headers)), json.dumps(bundle).encode())
+
+    def asked(self, bundle):
+        """It is accepted by wish, or refused at once."""
+        return self.send(bundle, self.colleague, Prefer="respond-async")
+
+    def accepted(self, bundle, token=None):
+        return self.assertStatus(self.gateway.publish(bundle, token=token or self.colleague),
+                                 202).header("Content-Location")
+
+    def dead_letter(self, bundle):
+        """Accepted in an outage, refused when the registry is back."""
+        self.domain.kill()
+        url = self.accepted(bundle)
+        self.domain_restart()
+        self.assertEqual(self.settled(url, self.colleague)["resourceType"], "OperationOutcome")
+        return url
+
+    def patch(self, location, text):
+        return support.request("PATCH", self.gateway.base + "/" + location, dict(support.bearer(self.doctor), **{
+            "Content-Type": PATCH}), json.dumps([{"op": "replace", "path": "/description", "value": text}]).encode())
+
+    def test_what_is_there_is_refused_at_once(self):
+        bundle, answer, location = self.published(b"<a>victim</a>")
+        of_set = self.uuid_of(answer["entry"][0]["response"]["location"].split("/_history")[0])
+        for identifiers in ({"uuid": self.uuid_of(location)}, {"oid": support.document_oid(bundle)},
+                            {"set_uuid": of_set}):
+            refusal = self.assertStatus(self.asked(self.fake(b"<a>fake</a>", **identifiers)), 409)
+            self.assertIn("identifier", refusal.body.decode())
+        # The same document once more, by somebody else; and the same submission again.
+        again = self.fake(b"<a>victim</a>", patient=support.PATIENT, oid=support.document_oid(bundle))
+        answer = self.settled(self.assertStatus(self.asked(again), 202).header("Content-Location"), self.colleague)
+        self.assertEqual(answer["resourceType"], "Bundle", answer)
+        url = self.assertStatus(self.send(bundle, self.doctor, Prefer="respond-async"), 202).header("Content-Location")
+        self.assertEqual(self.settled(url, self.doctor)["resourceType"], "Bundle")
+
+    def test_a_dead_letter_does_not_stand_for_what_is_registered(self):
+        bundle, answer, location = self.published(b"<a>victim</a>")
+        of_list = answer["entry"][0]["response"]["location"].split("/_history")[0]
+        before, before_list = self.read(location), self.read(of_list)
+        url = before["content"][0]["attachment"]["url"]
+        self.domain.kill()
+        urls = [self.accepted(self.fake(b"<a>fake</a>", uuid=self.uuid_of_known(before))),
+                self.accepted(self.fake(b"<a>fake list</a>", set_uuid=self.uuid_of_known(before_list)))]
+        # What was read of it is known: nothing else is shown for it, and changes are of that.
+        self.assertIn(self.get("/" + location, self.doctor).status, (502, 503, 504))
+        self.assertIn(self.get(url, self.doctor).status, (502, 503, 504))
+        change = self.assertStatus(self.patch(location, "the victim's"), 202).header("Content-Location")
+        self.domain_restart()
+        for each in urls:
+            self.assertEqual(self.settled(each, self.colleague)["resourceType"], "OperationOutcome")
+        self.assertEqual(self.settled(change, self.doctor)["resourceType"], "DocumentReference")
+        after = self.read(location)
+        self.assertEqual(after["description"], "the victim's")
+        self.assertEqual(after["subject"], before["subject"])
+        self.assertNotIn("tag", after["meta"])
+        self.assertEqual(self.assertStatus(self.get(url, self.doctor), 200).body, b"<a>victim</a>")
+        self.assertEqual(self.read(of_list)["entry"], before_list["entry"])
+        # A change goes to what is registered, and a search of the other patient does not have it.
+        self.assertStatus(self.patch(location, "once more"), 200)
+        found = self.gateway.find(token=self.doctor, **{"patient.identifier": "%s|%s" % (
+            trust.PATIENT_SYSTEM, OTHER)}).body.decode()
+        self.assertNotIn('"%s"' % after["id"], found)
+
+    def uuid_of_known(self, resource):
+        return next(each["value"] for each in resource["identifier"] if each["value"].startswith("urn:uuid:"))
+
+    def test_a_strangers_dead_letter_holds_nobody(self):
+        for patient in (OTHER, support.PATIENT):
+            bundle, _, location = self.published(b"<a>victim</a>")
+            _, _, other = self.published(b"<a>other</a>")
+            self.dead_letter(self.fake(b"<a>fake 1</a>", patient=patient, oid=support.document_oid(bundle)))
+            self.dead_letter(self.fake(b"<a>fake 2</a>", patient=patient, uuid=self.uuid_of(other)))
+            for target in ({"identifier": {"system": URI, "value": "urn:oid:" + support.document_oid(bundle)}},
+                           {"reference": other}):
+                new = support.demo_bundle(b"<a>new</a>")
+                new["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": target}]
+                self.assertStatus(self.gateway.publish(new, token=self.doctor), 200)
+            for each in (location, other):
+                self.assertEqual(self.read(each)["status"], "superseded")
+
+    def test_in_an_outage_too(self):
+        bundle, _, location = self.published(b"<a>victim</a>")
+        self.dead_letter(self.fake(b"<a>fake</a>", patient=support.PATIENT, oid=support.document_oid(bundle)))
+        self.domain.kill()
+        new = support.demo_bundle(b"<a>new</a>")
+        new["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": {"identifier": {
+            "system": URI, "value": "urn:oid:" + support.document_oid(bundle)}}}]
+        url = self.accepted(new, self.doctor)
+        self.domain_restart()
+        self.assertEqual(self.settled(url, self.doctor)["resourceType"], "Bundle")
+        self.assertEqual(self.read(location)["status"], "superseded")
+
+    def test_what_waits_of_another(self):
+        self.assertStatus(self.gateway.find(token=self.doctor), 200)
+        self.domain.kill()
+        name = uuid.uuid4().urn
+        first = self.fake(b"<a>first</a>", patient=support.PATIENT, uuid=name)
+        url = self.accepted(first, self.doctor)
+        for identifiers in ({"uuid": name}, {"oid": support.document_oid(first)}):
+            self.assertStatus(self.gateway.publish(self.fake(b"<a>second</a>", patient=support.PATIENT, **identifiers),
+                                                   token=self.colleague), 409)
+        # The very same, by its sender and by somebody else, who would lose it when the first takes it back.
+        self.assertEqual(self.accepted(first, self.doctor), url)
+        self.assertStatus(self.gateway.publish(first, token=self.colleague), 409)
+        self.domain_restart()
+        self.assertEqual(self.settled(url, self.doctor)["resourceType"], "Bundle")
+
+
+RESTRICTED = {"type": "permit", "provision": [{"type": "deny", "securityLabel": [
+    {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]}]}
+UPDATE = "UpdateDocumentSet"
+
+
+def denying(action):
+    return {"type": "permit", "provision": [{"type": "deny", "action": [{"coding": [{
+        "system": "http://terminology.hl7.org/CodeSystem/consentaction", "code": action}]}]}]}
+
+
+class AnewAtDelivery(Trusted):
+    """What the patient consents to when it is delivered counts, for who sent it."""
+
+    @classmethod
+    def back_end_make(cls):
+        return dict(super().back_end_make(), update_url=cls.proxy.url("/registry"))
+
+    def restricted(self, content, patient):
+        """A registered document that the patient hides, with a folder; where the two are, and the folder."""
+        bundle = support.demo_bundle(content, patient=patient)
+        label = bundle["entry"][1]["resource"]["securityLabel"][0]["coding"][0]
+        label["code"], label["display"] = "R", "restricted"
+        folder = support.add_folder(bundle, bundle["entry"][1]["fullUrl"])
+        answer = self.assertStatus(self.registrar.publish(bundle), 200).json()
+        return bundle, reference_location(answer).split("/_history")[0], \
+            answer["entry"][3]["response"]["location"].split("/_history")[0], folder
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.registrar = support.Gateway(cls.directory, [cls.domain.back_end()], name="registrar")
+        cls.addClassCleanup(cls.registrar.kill)
+
+    def registered(self, location):
+        return self.assertStatus(support.request("GET", self.registrar.base + "/" + location), 200).json()
+
+    def test_what_is_hidden_is_not_there(self):
+        patient = "IHEBLUE-1007"
+        hidden = [self.restricted(b"<a>hidden %d</a>" % number, patient) for number in range(2)]
+        self.consent(RESTRICTED, patient)
+        self.assertStatus(self.gateway.find(token=self.colleague, **{"patient.identifier": "%s|%s" % (
+            trust.PATIENT_SYSTEM, patient)}), 200)
+
+        def bundles():
+            made = [support.demo_bundle(b"<a>new</a>", patient=patient) for _ in range(3)]
+            by_unique_id(made[0], support.document_oid(hidden[0][0]))
+            made[1]["entry"][1]["resource"]["relatesTo"] = [
+                {"code": "replaces", "target": {"reference": hidden[1][1]}}]
+            folder = hidden[0][3]
+            return made[:2] + [adding(made[2], folder | {"entry": []}, "List?identifier=%s|%s" % (
+                URI, folder["identifier"][0]["value"]))]
+        for bundle in bundles():
+            self.assertStatus(self.gateway.publish(bundle, token=self.colleague), 422)
+        self.domain.kill()
+        urls = [self.assertStatus(self.gateway.publish(bundle, token=self.colleague), 202).header("Content-Location")
+                for bundle in bundles()]
+        self.domain_restart()
+        for url in urls:
+            answer = self.settled(url, self.colleague)
+            self.assertEqual(answer["resourceType"], "OperationOutcome", answer)
+            self.assertIn("not registered", json.dumps(answer))
+        for _, where, folder, _ in hidden:
+            self.assertEqual(self.registered(where)["status"], "current")
+            self.assertEqual(len(self.registered(folder)["entry"]), 1)
+
+    def test_115_consent_to_publish_is_withdrawn_meanwhile(self):
+        patient = "IHEBLUE-1008"
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        self.proxy.script(PROVIDE, proxy.held(go_on, proxy.lost_request))
+        url = self.assertStatus(support.request("POST", self.gateway.base, dict(support.bearer(self.doctor), **{
+            "Content-Type": "application/fhir+json", "Prefer": "respond-async"}), json.dumps(
+                support.demo_bundle(b"<a>x</a>", patient=patient)).encode()), 202).header("Content-Location")
+        self.consent(denying("collect"), patient)
+        go_on.set()
+        answer = self.settled(url, self.doctor)
+        self.assertEqual(answer["resourceType"], "OperationOutcome", answer)
+        self.assertIn("does not allow its sender", json.dumps(answer))
+        self.assertEqual(self.registrar.find(**{"patient.identifier": "%s|%s" % (
+            trust.PATIENT_SYSTEM, patient)}).json()["total"], 0)
+
+    def test_115_consent_to_change_is_withdrawn_meanwhile(self):
+        patient = "IHEBLUE-1009"
+        answer = self.assertStatus(self.gateway.publish(support.demo_bundle(b"<a>x</a>", patient=patient),
+                                                        token=self.doctor), 200).json()
+        location = reference_location(answer).split("/_history")[0]
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        self.proxy.script(UPDATE, proxy.held(go_on, proxy.lost_request))
+        url = self.assertStatus(support.request("PATCH", self.gateway.base + "/" + location, dict(
+            support.bearer(self.doctor), **{"Content-Type": PATCH, "Prefer": "respond-async"}), json.dumps(
+                [{"op": "replace", "path": "/description", "value": "other"}]).encode()), 202).header(
+                    "Content-Location")
+        self.consent(denying("correct"), patient)
+        go_on.set()
+        answer = self.settled(url, self.doctor)
+        self.assertEqual(answer["resourceType"], "OperationOutcome", answer)
+        self.assertIn("does not allow its sender", json.dumps(answer))
+        self.assertNotEqual(self.registered(location).get("description"), "other")
 
 
 class NobodyKnows(Trusted):

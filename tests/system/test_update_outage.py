@@ -379,7 +379,7 @@ class Waiting(Stand):
         self.domain_restart()
         for each in (url, change):
             self.assertStatus(support.request("GET", each), 404)
-        self.read(name, 404)
+        support.wait_until(lambda: support.request("GET", self.url(name)).status == 404, "the registry to be asked")
         self.assertEqual(self.versions(bundle), [])
 
     def unclear(self, content):

@@ -183,14 +183,15 @@ class Unseen(Case):
         for gate in gates:
             self.addCleanup(gate.set)
         asked = self.proxy.count(QUERY)
-        self.proxy.script(QUERY, proxy.lost_request, proxy.held(gates[0]), proxy.passing, proxy.held(gates[1]))
+        self.proxy.script(QUERY, proxy.lost_request, proxy.held(gates[0]), proxy.passing, proxy.passing,
+                          proxy.held(gates[1]))
         change = self.waits(self.patch(resource["id"], "first"))
         support.wait_until(lambda: self.proxy.count(QUERY) == asked + 2, "the request to be worked out")
         replacement = support.demo_bundle(b"<a>after</a>")
         replacement["entry"][1]["resource"]["relatesTo"] = [
             {"code": "replaces", "target": test_update_outage.by_unique_id(bundle, resource)}]
         url = self.accept(replacement)
-        support.wait_until(lambda: self.proxy.count(QUERY) == asked + 4, "the document to be looked up")
+        support.wait_until(lambda: self.proxy.count(QUERY) == asked + 5, "the document to be looked up")
         gates[0].set()
         support.wait_until(lambda: "update" in [item["kind"] for item in self.queue()], "the request to be a change")
         gates[1].set()

@@ -1,0 +1,160 @@
+/* The identifiers that a client gives its objects: what everybody reads by an id must not become another thing by a
+ * publication that gives itself the same. A registry refuses that (ITI TF-2 3.42.4.1.3); what is accepted before it is asked
+ * is held against it, and against what waits, here. */
+#include "gateway/access/registered.h"
+#include "gateway/access/registered_names.h"
+#include "gateway/state/outbox_manage.h"
+#include "gateway/state/outbox_reader.h"
+#include "gateway/transactions/entries.h"
+#include "gateway/transactions/publication.h"
+#include "gateway/transactions/publication_items.h"
+#include "mappers/caller_json.h"
+
+#define ASK_MS 3000
+
+static bool taken(const struct transaction *t)
+{
+	return outcome_add(t->outcome, ERR_DUPLICATE, "",
+			   "Another object has an identifier that this submission gives to one of its own: give it "
+			   "another one (DocumentReference.masterIdentifier, identifier).");
+}
+
+static bool is_fresh(const struct publication *publication, struct str uuid)
+{
+	for (size_t i = 0; i < publication->bundle->uuid_count; i++) {
+		if (str_equal_nocase(publication->resolved.uuids[i], uuid))
+			return true;
+	}
+	return false;
+}
+
+/* The entryUUIDs that the client gave: those that were made here are nobody else's. */
+static bool own_uuids(const struct transaction *t, const struct publication *publication,
+		      struct registered_asked *asked)
+{
+	const struct metadata *metadata = &publication->metadata;
+	struct arena *arena = t->south.arena;
+
+	*asked = (struct registered_asked) {
+		.documents = { arena_array(arena, metadata->document_entry_count, sizeof(struct str)), 0 },
+		.folders = { arena_array(arena, metadata->folder_count, sizeof(struct str)), 0 },
+		.sets = { arena_array(arena, 1, sizeof(struct str)), 0 }
+	};
+	if (!asked->documents.items || !asked->folders.items || !asked->sets.items)
+		return no_memory(t);
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		if (!is_fresh(publication, metadata->document_entries[i].entry_uuid))
+			asked->documents.items[asked->documents.count++] = metadata->document_entries[i].entry_uuid;
+	}
+	for (size_t i = 0; i < metadata->folder_count; i++) {
+		if (!is_fresh(publication, metadata->folders[i].entry_uuid))
+			asked->folders.items[asked->folders.count++] = metadata->folders[i].entry_uuid;
+	}
+	if (!is_fresh(publication, metadata->submission_sets[0].entry_uuid))
+		asked->sets.items[asked->sets.count++] = metadata->submission_sets[0].entry_uuid;
+	return true;
+}
+
+/* Whether the registry has something else under these names. Who cannot be asked says no: it is found out when it is
+ * delivered. What is there may be this very submission, which is no harm. */
+static bool registry_admits(const struct transaction *t, struct publication *publication,
+			    const struct registered_asked *own)
+{
+	struct metadata *metadata = &publication->metadata;
+	struct south south = t->south;
+	struct strs uuids = { 0 };
+	struct strs unique_ids;
+	struct outcome asking;
+	bool is_other = false;
+	bool is_known;
+
+	outcome_init(&asking);
+	if (publication->is_unclear ||
+	    delivery_target_is_away(t->gateway->delivery, t->gateway->sources[0].backend.name))
+		return true;
+	south.deadline = deadline_part(south.deadline, ASK_MS);
+	is_known = registered_unique_ids(&south, registry_home(t), metadata, &unique_ids, &is_other, &asking) &&
+		   registered_uuids(&south, registry_home(t), own, &uuids, &asking);
+	if (!is_known || (!is_other && uuids.count == 0))
+		return !arena_failed(t->south.arena) || no_memory(t);
+	return registered_submission(&south, registry_home(t), metadata) == SUBMISSION_SAME || taken(t);
+}
+
+/* Whether the waiting item has the same document under this entry's uniqueId. */
+static bool has_same(const struct transaction *t, const struct outbox_item *item, const struct document_entry *entry)
+{
+	struct metadata metadata;
+	struct outcome reading;
+	struct str text;
+	bool is_same = false;
+
+	outcome_init(&reading);
+	if (!outbox_part(delivery_outbox(t->gateway->delivery), str_from_c(item->id), PUBLICATION_METADATA,
+			 PUBLICATION_METADATA_BYTES_MAX, t->south.arena, &text, &reading) ||
+	    !publication_metadata_read(text, t->south.arena, &metadata, &reading))
+		return false;
+	for (size_t i = 0; i < metadata.document_entry_count; i++)
+		is_same = is_same || (str_equal(metadata.document_entries[i].unique_id, entry->unique_id) &&
+				      str_equal_nocase(metadata.document_entries[i].hash, entry->hash));
+	return is_same;
+}
+
+/* Whether what waits under this name is somebody else's. A dead letter keeps nobody from anything. entry: of the document
+ * whose uniqueId the name is, which may be published more than once; or NULL. */
+static bool waits_for_another(const struct transaction *t, struct str name, const struct document_entry *entry,
+			      bool *is_anothers)
+{
+	struct outbox_filter filter = { .target = t->gateway->sources[0].backend.name,
+					.makes = name,
+					.states = OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING),
+					.limit = 1 };
+	struct publication_item opened;
+	struct outbox_item *items;
+	size_t count = 0;
+	uint64_t next;
+
+	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
+			 t->outcome))
+		return false;
+	if (count == 0)
+		return true;
+	if (!publication_item_read(t, &items[0], STR_NONE, &opened, NULL))
+		return false;
+	*is_anothers = *is_anothers || (!opened.has_moved && !caller_is_same(t->caller, &opened.caller) &&
+					!(entry && has_same(t, &items[0], entry)));
+	return true;
+}
+
+static bool others_admit(const struct transaction *t, const struct publication *publication,
+			 const struct registered_asked *own)
+{
+	const struct strs *const lists[] = { &own->documents, &own->folders, &own->sets };
+	const struct metadata *metadata = &publication->metadata;
+	bool is_anothers = false;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		for (size_t k = 0; k < lists[i]->count; k++) {
+			if (!waits_for_another(t, lists[i]->items[k], NULL, &is_anothers))
+				return false;
+		}
+	}
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		const struct document_entry *entry = &metadata->document_entries[i];
+
+		if (!waits_for_another(t, entry->unique_id, entry, &is_anothers))
+			return false;
+	}
+	for (size_t i = 0; i < metadata->folder_count; i++) {
+		if (!waits_for_another(t, metadata->folders[i].unique_id, NULL, &is_anothers))
+			return false;
+	}
+	return !is_anothers || taken(t);
+}
+
+bool publication_identifiers_admit(const struct transaction *t, struct publication *publication)
+{
+	struct registered_asked own;
+
+	return own_uuids(t, publication, &own) && others_admit(t, publication, &own) &&
+	       registry_admits(t, publication, &own);
+}
