@@ -148,7 +148,9 @@ static bool back_end_check(const struct config_back_end *config, const struct xu
 {
 	static const struct caller self = { .kind = CALLER_SYSTEM, .subject = STR_INIT("passerelle-check") };
 	struct backend backend;
-	struct south south = { .backend = &backend, .arena = arena, .spools = spools, .xua = xua, .caller = &self };
+	struct south south = {
+		.backend = &backend, .arena = arena, .spools = spools, .xua = xua, .caller = &self, .is_probe = true
+	};
 
 	if (!backend_read(config, arena, &backend))
 		return false;
@@ -217,6 +219,7 @@ static bool config_check(const char *path, struct arena *arena, struct config_se
 		outcome_print(&as_domain);
 		return false;
 	}
+	outcome_print(*has_gateway ? &as_gateway : &as_domain); /* warnings */
 	if ((*has_gateway && !servers_check(*configs)) || (domain_ok && !domain_check(&domain)))
 		return false;
 	printf("ok   %s: the configuration of %s is right\n", path,

@@ -223,6 +223,16 @@ void outcome_print(const struct outcome *outcome)
 		fprintf(stderr, "... and %zu more\n", outcome->lost_count);
 }
 
+void warnings_log(const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->count; i++) {
+		const struct issue *issue = &outcome->issues[i];
+
+		if (issue->severity == SEVERITY_WARNING)
+			LOG(WARN, LOG_CONFIG_WARNING, NULL, LOG_C("path", issue->path), LOG_C("text", issue->text));
+	}
+}
+
 bool command_config_load(const char *path, enum config_role role, struct arena *arena, struct config *config)
 {
 	struct outcome outcome;
@@ -230,10 +240,13 @@ bool command_config_load(const char *path, enum config_role role, struct arena *
 
 	outcome_init(&outcome);
 	ok = config_load(path, role, arena, config, &outcome);
-	outcome_print(&outcome);
-	if (ok)
-		log_start((enum log_level)config->log_level, (enum log_format)config->log_format, STDERR_FILENO);
-	return ok;
+	if (!ok) {
+		outcome_print(&outcome);
+		return false;
+	}
+	log_start((enum log_level)config->log_level, (enum log_format)config->log_format, STDERR_FILENO);
+	warnings_log(&outcome);
+	return true;
 }
 
 bool command_configs_load(const char *path, struct config_set **configs)
@@ -243,11 +256,14 @@ bool command_configs_load(const char *path, struct config_set **configs)
 
 	outcome_init(&outcome);
 	ok = config_set_open(path, configs, &outcome);
-	outcome_print(&outcome);
-	if (ok)
-		log_start((enum log_level)(*configs)->process.log_level,
-			  (enum log_format)(*configs)->process.log_format, STDERR_FILENO);
-	return ok;
+	if (!ok) {
+		outcome_print(&outcome);
+		return false;
+	}
+	log_start((enum log_level)(*configs)->process.log_level, (enum log_format)(*configs)->process.log_format,
+		  STDERR_FILENO);
+	warnings_log(&outcome);
+	return true;
 }
 
 bool pid_file_write(const char *path)

@@ -55,6 +55,9 @@ const struct config *command_tenant(const struct config_set *configs, struct str
 /* Every issue as a line on standard error. */
 void outcome_print(const struct outcome *outcome);
 
+/* Every warning as a line of the log. */
+void warnings_log(const struct outcome *outcome);
+
 /* Writes the number of this process into path, and removes the file again. */
 bool pid_file_write(const char *path) MUST_CHECK;
 void pid_file_remove(const char *path);

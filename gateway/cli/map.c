@@ -102,6 +102,8 @@ static int map(const struct map_options *options)
 	ok = arena && input_read(options->path, &in) &&
 	     map_text(options, buf_str(&in), arena, &out, &is_fhir, &outcome) &&
 	     output_write(options, is_fhir, arena, &out, &outcome);
+	if (!ok && outcome.count && strcmp(options->path, "-") != 0)
+		fprintf(stderr, "passerelle map: %s:\n", options->path);
 	outcome_print(&outcome);
 	buf_free(&out);
 	buf_free(&in);

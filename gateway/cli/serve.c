@@ -210,6 +210,7 @@ static void reload(void *ctx)
 		tenants_change_free(&change);
 		return;
 	}
+	warnings_log(&outcome);
 	LOG(INFO, LOG_CONFIG_RELOAD, NULL, LOG_C("state", "the new configuration holds"),
 	    LOG_TEXT("added", buf_str(&change.added)), LOG_TEXT("changed", buf_str(&change.changed)),
 	    LOG_TEXT("removed", buf_str(&change.removed)), LOG_NUMBER("unchanged", change.unchanged_count));

@@ -1,5 +1,6 @@
 #include "gateway/http/server.h"
 #include "gateway/north/fhir_server.h"
+#include "gateway/run/file.h"
 #include "gateway/transactions/gateway.h"
 
 bool fhir_server_check(const struct config_set *configs, struct outcome *outcome)
@@ -12,6 +13,9 @@ bool fhir_server_check(const struct config_set *configs, struct outcome *outcome
 	size_t first = outcome->count;
 	bool ok = server_tls_check(&tls, outcome);
 
+	ok = file_directory_check("spool_directory", process->spool_directory.data, false, outcome) && ok;
+	if (process->state_directory.size)
+		ok = file_directory_check("state_directory", process->state_directory.data, true, outcome) && ok;
 	config_issues_place(process, first, outcome);
 	for (size_t i = 0; i < configs->count; i++) {
 		size_t before = outcome->count;

@@ -9,7 +9,8 @@ struct check {
 	const struct config_origins *origins;
 };
 
-static bool complain(const struct check *check, const char *key, const char *text)
+/* Where the key was given; the place itself when it was not. */
+static struct config_place place_of(const struct check *check, const char *key)
 {
 	struct config_place place = check->place;
 
@@ -22,7 +23,21 @@ static bool complain(const struct check *check, const char *key, const char *tex
 			place.line = origin->line;
 		}
 	}
+	return place;
+}
+
+static bool complain(const struct check *check, const char *key, const char *text)
+{
+	const struct config_place place = place_of(check, key);
+
 	return config_complain(&place, "%s", text);
+}
+
+static void warn(const struct check *check, const char *key, const char *text)
+{
+	const struct config_place place = place_of(check, key);
+
+	config_warn(&place, text);
 }
 
 static void check_keys(const struct check *check, const struct config *config)
@@ -293,6 +308,7 @@ static void check_source_ids(const struct check *check, const struct config *con
 
 static void check_back_ends(const struct check *check, const struct config *config)
 {
+	static const char list[] = "back_ends";
 	const struct config_back_ends *back_ends = &config->back_ends;
 
 	for (size_t i = 0; i < back_ends->count; i++) {
@@ -302,14 +318,49 @@ static void check_back_ends(const struct check *check, const struct config *conf
 		for (size_t k = 0; k < i; k++) {
 			const struct config_back_end *other = &back_ends->items[k];
 
-			if (str_equal(one->name, other->name) || one->source == other->source ||
-			    (one->home_community_id.size &&
-			     str_equal(one->home_community_id, other->home_community_id)))
-				complain_item(check, "back_ends", i, one->origin,
-					      "Give each back-end a name, a source and a home_community_id of its "
-					      "own.");
+			if (str_equal(one->name, other->name))
+				complain_item(check, list, i, one->origin, "Give another name: one before has this.");
+			if (one->source == other->source)
+				complain_item(check, list, i, one->origin,
+					      "Give another source, a number: one before has this (0 when it gives "
+					      "none).");
+			if (one->home_community_id.size && str_equal(one->home_community_id, other->home_community_id))
+				complain_item(check, list, i, one->origin,
+					      "Give another home_community_id: one before has this.");
 		}
 	}
+}
+
+static bool is_wildcard(struct str address)
+{
+	return str_equal(address, STR("0.0.0.0")) || str_equal(address, STR("::"));
+}
+
+/* What clients are told to come back to, and what others on the way can read. */
+static void check_listener(const struct check *check, const struct config *config)
+{
+	bool is_gateway = config->back_ends.count > 0 || config->tenants.count > 0;
+
+	if (!is_gateway)
+		return;
+	if (is_wildcard(config->listen_address) && !config->public_base.size)
+		complain(check, "public_base",
+			 "Give it, as clients write it: listen.address is no address that links could name.");
+	if (!is_loopback(config->listen_address) && str_is_empty(config->tls_certificate_file))
+		warn(check, "listen.address",
+		     "Give tls.certificate_file and tls.key_file, unless a proxy does TLS and nobody else reaches this "
+		     "address: tokens and documents can be read on their way.");
+}
+
+/* One hospital's documents are kept from another by the patients' consent alone. */
+static void check_organizations(const struct check *check, const struct config *config)
+{
+	static const unsigned none = 2; /* the third word of the row */
+
+	if (config->organizations.count && config->consent_source == none)
+		warn(check, "organizations",
+		     "Set consent.source to directory, too: where nobody is asked for consent, all hospitals read "
+		     "everything.");
 }
 
 /* What is accepted, or shared later, is kept on disk or in PostgreSQL, and encrypted in both. */
@@ -357,6 +408,7 @@ void config_check_process(const struct config_place *place, const struct config_
 	struct check check = { *place, origins };
 
 	check_domain_xua(&check, config);
+	check_listener(&check, config);
 	check_community_listener(&check, config);
 	check_tls(&check, "tls.certificate_file", config->tls_certificate_file, config->tls_key_file,
 		  config->tls_client_ca_file, config->tls_client_certificate);
@@ -379,6 +431,7 @@ void config_check_tenant(const struct config_place *place, const struct config_o
 	check_back_ends(&check, config);
 	check_source_ids(&check, config);
 	check_outbox(&check, config);
+	check_organizations(&check, config);
 	check_xua(&check, config);
 	check_community(&check, config);
 }

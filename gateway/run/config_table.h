@@ -81,6 +81,9 @@ struct config_place {
 /* Adds an issue at the place; returns false. */
 bool config_complain(const struct config_place *place, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same as a warning: what is no mistake for sure. Returns true. */
+bool config_warn(const struct config_place *place, const char *text);
+
 /* Reads one scalar as the row wants it into its member of object. For FLAGS: one more name; for TEXTS and BASES: one
  * more item is put at item. False with an issue. */
 bool config_value_read(const struct config_row *row, struct str text, const struct config_place *place, void *object,

@@ -5,9 +5,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "gateway/run/file.h"
 #include "mappers/base/oid.h"
+
+#define PLACE_SIZE 256
 
 /* What stands in the main file is read for each tenant, said once, and then of no single one. */
 static bool said_before(const struct config_place *place, const char *path, const char *text)
@@ -27,20 +30,37 @@ static bool said_before(const struct config_place *place, const char *path, cons
 	return false;
 }
 
+static void path_write(const struct config_place *place, char path[PLACE_SIZE])
+{
+	snprintf(path, PLACE_SIZE, "%s:%zu%s%s", place->file, place->line, place->key[0] ? ": " : "", place->key);
+}
+
 bool config_complain(const struct config_place *place, const char *format, ...)
 {
-	char path[256];
+	char path[PLACE_SIZE];
 	char text[320];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	snprintf(path, sizeof path, "%s:%zu%s%s", place->file, place->line, place->key[0] ? ": " : "", place->key);
+	path_write(place, path);
 	if (said_before(place, path, text))
 		return false;
 	return outcome_add(place->outcome, ERR_VALUE_INVALID, path, place->tenant ? "%s (tenant %s)" : "%s", text,
 			   place->tenant);
+}
+
+bool config_warn(const struct config_place *place, const char *text)
+{
+	char path[PLACE_SIZE];
+
+	path_write(place, path);
+	/* Half of the room is for what is wrong for sure. */
+	if (place->outcome->count >= OUTCOME_ISSUES_MAX / 2 || said_before(place, path, text))
+		return true;
+	return outcome_warn(place->outcome, ERR_VALUE_INVALID, path, place->tenant ? "%s (tenant %s)" : "%s", text,
+			    place->tenant);
 }
 
 /* A whole value "${NAME}" is taken from the environment, so that a deployment can set it without touching the file. */
@@ -147,6 +167,15 @@ static bool read_path(const struct config_row *row, struct str text, const struc
 	return out->data || config_complain(place, "Retry with more memory.");
 }
 
+/* Whoever has an account on the machine can read it, and be who it makes one. */
+static void warn_of_readers(const char *path, const struct config_place *place)
+{
+	struct stat status;
+
+	if (stat(path, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & (S_IROTH | S_IWOTH)))
+		config_warn(place, "Take the file's rights away from others (chmod o=): it holds a secret.");
+}
+
 static bool read_secret(const struct config_row *row, struct str text, const struct config_place *place,
 			struct str *out)
 {
@@ -161,6 +190,7 @@ static bool read_secret(const struct config_row *row, struct str text, const str
 		return config_complain(place, "%s %s", reading.issues[0].text, row->sentence);
 	if ((int64_t)out->size < row->min)
 		return config_complain(place, "The file is too short. %s", row->sentence);
+	warn_of_readers(path.data, place);
 	return true;
 }
 
@@ -266,7 +296,11 @@ bool config_value_read(const struct config_row *row, struct str text, const stru
 	case CONFIG_CODE:
 		return read_code(row, text, place, member);
 	case CONFIG_PATH:
-		return read_path(row, text, place, member);
+		if (!read_path(row, text, place, member))
+			return false;
+		if (str_ends_with(str_from_c(row->key), STR("key_file")))
+			warn_of_readers(((struct str *)member)->data, place);
+		return true;
 	case CONFIG_SECRET:
 		return read_secret(row, text, place, member);
 	case CONFIG_INTEGER:

@@ -165,6 +165,30 @@ bool file_make_directory(const char *path, struct outcome *outcome)
 	return make_one(path, outcome);
 }
 
+bool file_directory_check(const char *key, const char *path, bool may_be_made, struct outcome *outcome)
+{
+	char part[PATH_SIZE];
+	struct stat status;
+	int size = snprintf(part, sizeof part, "%s", path);
+
+	/* The nearest one above that is there would take the others. */
+	while (may_be_made && size > 1 && (size_t)size < sizeof part && stat(part, &status) != 0 && errno == ENOENT) {
+		char *slash = strrchr(part, '/');
+
+		if (slash == part)
+			slash++;
+		snprintf(slash ? slash : part, slash ? sizeof part - (size_t)(slash - part) : sizeof part, "%s",
+			 slash ? "" : ".");
+		size = (int)strlen(part);
+	}
+	if (stat(part, &status) == 0 && !S_ISDIR(status.st_mode))
+		errno = ENOTDIR;
+	else if (access(part, W_OK | X_OK) == 0)
+		return true;
+	return outcome_add(outcome, ERR_STORAGE, key, "Name a directory that this user may write to: %s: %s.", part,
+			   strerrordesc_np(errno) ? strerrordesc_np(errno) : "unknown error");
+}
+
 bool file_lock(const char *path, int *lock, struct outcome *outcome)
 {
 	*lock = calls_now->open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

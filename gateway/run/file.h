@@ -38,6 +38,10 @@ bool file_read(const char *path, size_t size_max, struct arena *arena, struct st
 bool file_read_for(const char *key, const char *path, size_t size_max, struct arena *arena, struct str *content,
 		   struct outcome *outcome) MUST_CHECK;
 
+/* Whether it is a directory that this user may write to or, when it is not there and may be made, whether it could be.
+ * Makes nothing. The path of the issue is the key. */
+bool file_directory_check(const char *key, const char *path, bool may_be_made, struct outcome *outcome) MUST_CHECK;
+
 /* Makes a directory and its missing parents (mode 0700); one that exists is success. */
 bool file_make_directory(const char *path, struct outcome *outcome) MUST_CHECK;
 

@@ -465,17 +465,20 @@ static void failure_explain(struct incoming *incoming, const struct outgoing *ou
 }
 
 /* Nobody knows what a stranger writes as the reason, patients and places among it: only who debugs sees it. */
-static void fault_log(const struct incoming *incoming)
+static void fault_tell(const struct incoming *incoming)
 {
 	static const char *const codes[] = { [FAULT_SENDER] = "Sender",
 					     [FAULT_RECEIVER] = "Receiver",
 					     [FAULT_VERSION_MISMATCH] = "VersionMismatch",
 					     [FAULT_MUST_UNDERSTAND] = "MustUnderstand" };
 	const struct soap_fault *fault = &incoming->message->fault;
-
+	bool is_probe = incoming->south->is_probe;
 	LOG(WARN, LOG_SOUTH_ERROR, incoming->south->request_id, LOG_TEXT("backend", incoming->south->backend->name),
 	    LOG_TEXT("action", incoming->request->action), LOG_C("fault", codes[fault->code]));
 	LOG(DEBUG, LOG_SOUTH_ERROR, incoming->south->request_id, LOG_TEXT("reason", fault->reason));
+	outcome_add(incoming->outcome, ERR_BACKEND_REFUSED, "", "The back-end answered with a SOAP fault%s%s%s%.*s.",
+		    is_probe ? ": " : "", is_probe ? codes[fault->code] : "", is_probe ? ", " : "",
+		    STR_ARG(is_probe ? fault->reason : STR("; give its operator the id of this request")));
 }
 
 /* What came of it. code is what libcurl says of the transfer. */
@@ -495,9 +498,7 @@ static enum soap_end exchange_end(struct incoming *incoming, const struct outgoi
 											     : BREAKER_ANSWERED;
 	if (message->kind != SOAP_FAULT)
 		return SOAP_ANSWERED;
-	fault_log(incoming);
-	outcome_add(incoming->outcome, ERR_BACKEND_REFUSED, "",
-		    "The back-end answered with a SOAP fault; give its operator the id of this request.");
+	fault_tell(incoming);
 	return message->fault.code == FAULT_RECEIVER ? wrong : SOAP_FAILED;
 }
 

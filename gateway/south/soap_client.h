@@ -24,6 +24,7 @@ struct south {
 	struct spool_limits *spools;
 	const char *request_id;                /* for the log */
 	bool insists;                          /* a back-end that did not answer lately is asked all the same */
+	bool is_probe;                         /* an operator looks: told what a fault says, in the back-end's words */
 	const char *traceparent;               /* W3C Trace Context, sent on; NULL: none */
 	const struct south_recorder *recorder; /* told of each call when it is over; NULL: nobody */
 	/* Who asks, and about whom (CX; STR_NONE: nobody in particular), for back-ends that want to know. NULL: unsigned. */

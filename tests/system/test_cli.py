@@ -104,6 +104,7 @@ class Servers(unittest.TestCase):
         key = os.path.join(self.directory, "key")
         with open(key, "wb") as file:
             file.write(b"k" * 32)
+        os.chmod(key, 0o600)
         text = {"listen": {"port": support.free_port()}, "keys": [{"id": 1, "file": key}],
                 "back_ends": [{"name": "hcm", "registry_url": "http://127.0.0.1:1/registry",
                                "provide_url": "http://127.0.0.1:1/repository",
@@ -250,6 +251,8 @@ class Servers(unittest.TestCase):
                 ("audit:\n  repositories:\n  - {name: a, kind: syslog, address: 'h:1', ca_file: nix.pem}\n", 2,
                  "audit.repositories[0]"),
                 (xca, 3, "back_ends[1]"),
+                ("listen: {port: 0}\nspool_directory: nowhere\n", 2, "spool_directory"),
+                ("listen: {port: 0}\n" + state.replace(": state\n", ": key/state\n"), 2, "state_directory"),
                 ("access:\n  anonymous: false\n", 1, "issuers")):
             with self.subTest(key=key, line=line):
                 path = self.lines_write("lines.yaml", text)
@@ -257,6 +260,24 @@ class Servers(unittest.TestCase):
                     done = run(*command, "--config", path)
                     self.assertEqual((done.returncode, done.stdout), (1, ""))
                     self.assertIn("%s:%d: %s: error: " % (path, line, key), done.stderr)
+
+    def test_what_may_not_be_meant_is_a_warning(self):
+        """check says it and is content; serve writes it into its log."""
+        key = os.path.join(self.directory, "key")
+        text = ("listen:\n  address: 0.0.0.0\npublic_base: http://h.example/fhir\nconsent:\n  source: none\naccess:\n"
+                "  anonymous: false\naudit:\n  enabled: off\norganizations:\n- urn:oid:2.999.1\nkeys:\n- id: 1\n  file: key\n"
+                "issuers:\n- issuer: https://a.example\n  jwks_url: https://a.example/k\n")
+        path = self.lines_write("warnings.yaml", text.replace("off", "'off'"))
+        os.chmod(key, 0o644)
+        done = run("check", "--offline", "--config", path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = [path + ":2: listen.address: warning: ", path + ":10: organizations: warning: ",
+                 path + ":14: keys[0].file: warning: "]
+        for line in lines:
+            self.assertIn(line, done.stderr)
+        self.assertEqual(done.stderr.count("warning:"), 3, done.stderr)
+        os.chmod(key, 0o640)
+        self.assertNotIn("keys[0]", run("check", "--offline", "--config", path).stderr)
 
     def test_what_stands_in_the_main_file_is_said_once(self):
         tenants = "tenants:\n- {name: nord, file: nord.yaml}\n- {name: sud, file: sud.yaml}\n"
@@ -327,6 +348,15 @@ class Servers(unittest.TestCase):
             self.assertIn("FAIL " + what, done.stdout)
         self.assertEqual(done.stdout.count("FAIL"), 8, done.stdout)
 
+    def test_check_tells_what_a_fault_says(self):
+        domain = support.Domain(self.directory)
+        self.addCleanup(domain.kill)
+        path, _ = self.configuration(back_ends=[domain.back_end(registry_url="http://127.0.0.1:%d/pix" % domain.port)])
+        done = run("check", "--config", path)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, r"FAIL hcm: registry at \S+: .*SOAP fault: Sender, \S.+\.\n")
+        domain.stop()
+
     def test_what_the_readme_says_a_gateway_in_earnest_needs(self):
         with open(os.path.join(support.ROOT, "README.md"), encoding="utf-8") as file:
             block = file.read().split("```yaml\n")[1].split("```")[0]
@@ -334,7 +364,10 @@ class Servers(unittest.TestCase):
         for name, content in (("state.key", "k" * 32), ("consent.secret", "5" * 64)):
             with open(os.path.join(self.directory, name), "w", encoding="ascii") as file:
                 file.write(content)
+            os.chmod(file.name, 0o600)
         path, tree = self.configuration()
+        for name in ("key", "gateway.key"):
+            os.chmod(os.path.join(self.directory, name), 0o600)
         with open(path, "w", encoding="utf-8") as file:
             file.write(block + "".join("%s: %s\n" % (name, json.dumps(value)) for name, value in tree.items()
                                        if name not in ("listen", "access")))
