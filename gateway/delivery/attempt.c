@@ -282,17 +282,30 @@ enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending
 	return is_unclear ? STAND_UNCLEAR : STAND_LATER;
 }
 
-enum stand attempt_mark(struct attempt *attempt)
+/* stand, where the claim was still this one's. */
+static enum stand unless_lost(enum outbox_done done, enum stand stand)
 {
-	switch (outbox_extend(attempt->delivery->outbox, attempt->claim, true, &attempt->outcome)) {
+	switch (done) {
 	case OUTBOX_DONE:
-		return STAND_DELIVERED;
+		return stand;
 	case OUTBOX_STALE:
 		return STAND_LOST;
 	case OUTBOX_DONE_FAILED:
 		break;
 	}
 	return STAND_LATER;
+}
+
+enum stand attempt_mark(struct attempt *attempt)
+{
+	return unless_lost(outbox_extend(attempt->delivery->outbox, attempt->claim, true, &attempt->outcome),
+			   STAND_DELIVERED);
+}
+
+enum stand attempt_rework(struct attempt *attempt, const struct outbox_new *item)
+{
+	return unless_lost(outbox_rework(attempt->delivery->outbox, attempt->claim, item, &attempt->outcome),
+			   STAND_DECIDED);
 }
 
 /* A refusal: perhaps because it is registered already, perhaps for reasons of the back-end's own. */

@@ -45,8 +45,7 @@ struct attempt {
 	bool is_unclear; /* this or an earlier attempt may have reached it, as far as is known now */
 };
 
-/* Says what kind of item it is, and reads all of it but the documents. Of one of an unknown kind nobody can say what its
- * parts are: ERR_NOT_SUPPORTED. */
+/* Reads all but the documents, and sets kind; of an unknown one nothing can be read: ERR_NOT_SUPPORTED. */
 bool attempt_read(struct attempt *attempt) MUST_CHECK;
 
 /* What is recorded of it begins, and its target can be asked. request_id, traceparent: borrowed. */
@@ -74,8 +73,10 @@ enum stand attempt_request(struct attempt *attempt, bool works) MUST_CHECK;
 enum stand attempt_requests_first(struct attempt *attempt, const struct strs *documents) MUST_CHECK;
 enum stand attempt_is_next(struct attempt *attempt) MUST_CHECK;
 
-/* Before bytes go out: the lease begins anew, and from now on nobody knows how it ends. STAND_DELIVERED: go on. */
+/* Before bytes go out: the lease begins anew, and from now on nobody knows how it ends. STAND_DELIVERED: go on. Or something
+ * else takes its place, and waits for its turn (outbox_rework): STAND_DECIDED. */
 enum stand attempt_mark(struct attempt *attempt) MUST_CHECK;
+enum stand attempt_rework(struct attempt *attempt, const struct outbox_new *item) MUST_CHECK;
 
 /* What a failed exchange makes of the item. */
 enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending, bool is_unclear,
@@ -84,11 +85,9 @@ enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending
 /* Reads the documents out of the outbox, once, and verifies them. */
 bool attempt_documents(struct attempt *attempt) MUST_CHECK;
 
-/* True for what another network is given (share.h). */
+/* Whether another network is given it. Then, before it leaves: what the patient does not permit (any more) is dropped, and
+ * the patient gets the identifier by which that network knows them. STAND_DELIVERED: go on. */
 bool attempt_is_shared(const struct attempt *attempt);
-
-/* Before something leaves for another network: what the patient does not permit (any more) is dropped, and the patient
- * gets the identifier by which that network knows them. STAND_DELIVERED: go on. */
 enum stand attempt_share_prepare(struct attempt *attempt) MUST_CHECK;
 
 /* What has been registered is given on, durably, before it counts as delivered. STAND_DELIVERED when it is. */

@@ -187,15 +187,7 @@ static enum stand item_put(struct attempt *attempt, struct buf *head, struct buf
 					 .parts = parts,
 					 .part_count = count };
 
-	switch (outbox_rework(attempt->delivery->outbox, attempt->claim, &item, &attempt->outcome)) {
-	case OUTBOX_DONE:
-		return STAND_DECIDED;
-	case OUTBOX_STALE:
-		return STAND_LOST;
-	case OUTBOX_DONE_FAILED:
-		break;
-	}
-	return STAND_LATER;
+	return attempt_rework(attempt, &item);
 }
 
 enum stand attempt_decide(struct attempt *attempt)

@@ -6,19 +6,6 @@
 #define WORK_MS       (3 * ATTEMPT_ASK_MS)
 #define ITEMS_AT_ONCE 16
 
-static enum stand rework(struct attempt *attempt, const struct outbox_new *item)
-{
-	switch (outbox_rework(attempt->delivery->outbox, attempt->claim, item, &attempt->outcome)) {
-	case OUTBOX_DONE:
-		return STAND_DECIDED;
-	case OUTBOX_STALE:
-		return STAND_LOST;
-	case OUTBOX_DONE_FAILED:
-		break;
-	}
-	return STAND_LATER;
-}
-
 enum stand attempt_request(struct attempt *attempt, bool works)
 {
 	const struct delivery_options *options = &attempt->delivery->options;
@@ -42,7 +29,7 @@ enum stand attempt_request(struct attempt *attempt, bool works)
 		attempt->end = DELIVERY_TAKEN;
 	switch (worked) {
 	case WORK_MADE:
-		return rework(attempt, &work.item);
+		return attempt_rework(attempt, &work.item);
 	case WORK_DONE:
 		attempt->answer = work.answer;
 		attempt->patient_id = work.patient_id;

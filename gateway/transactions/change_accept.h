@@ -23,7 +23,9 @@ bool change_accept(const struct transaction *t, const struct intended_change *in
 		   struct buf *answer) MUST_CHECK;
 
 /* Before a change is made at once: keeps what is passed on to where the document was shared (change_share.h), so that it
- * is, whoever is killed in between. announced: for change_unmade. */
+ * is, whoever is killed in between. Where it cannot be kept the change is refused: made all the same, nothing would tell
+ * any more what is to be passed on. (A publication goes out; published again, it is shared.) announced: for
+ * change_unmade. */
 bool change_announce(const struct transaction *t, const struct intended_change *intended, struct str answer,
 		     struct strs *announced) MUST_CHECK;
 

@@ -16,17 +16,21 @@ static bool body_write(const struct transaction *t, const struct publication_req
 {
 	bool is_patch = request->wish == WISH_JSON_PATCH;
 	char *dumped;
+	bool is_long;
 
 	*text = STR("");
 	if (!body)
 		return true;
 	dumped = json_dumps(body, JSON_COMPACT);
-	if (dumped && strlen(dumped) <= PUBLICATION_METADATA_BYTES_MAX / 2)
+	is_long = dumped && strlen(dumped) > PUBLICATION_METADATA_BYTES_MAX / 2;
+	*text = STR_NONE;
+	if (dumped && !is_long)
 		*text = arena_printf(t->south.arena, "%s%s%s", is_patch ? "{\"operations\":" : "", dumped,
 				     is_patch ? "}" : "");
-	else
-		*text = STR_NONE;
 	free(dumped);
+	if (is_long)
+		return outcome_add(t->outcome, ERR_TOO_LONG, "",
+				   "Send less of it, or send it when the registry answers again.");
 	return text->data || no_memory(t);
 }
 

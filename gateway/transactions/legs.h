@@ -1,7 +1,8 @@
 /* One question to several sources at once. Each source's part of it is a leg, with memory, outcome, visit and deadline of
  * its own; legs run in threads of the process's pool, the first in the caller's own, and legs_run returns when all have
- * ended. Each has federation.deadline_ms for all of its runs. What a failing source would have had is missing and said so; all of them failing is an error. With one source
- * there is one leg, which is the transaction itself: no thread, no copy. */
+ * ended. Each has federation.deadline_ms for all of its runs. What a failing source would have had is missing and said
+ * so; all of them failing is an error. With one source there is one leg, which is the transaction itself: no thread, no
+ * copy. */
 #ifndef PASSERELLE_LEGS_H
 #define PASSERELLE_LEGS_H
 

@@ -359,7 +359,7 @@ static bool share_put(const struct transaction *t, const struct publication *pub
 }
 
 /* What other networks shall have is kept before the first byte goes out: whoever is killed in between, they get it. Where
- * it cannot be kept, the publication goes out all the same. */
+ * it cannot be kept, the publication goes out all the same: its sender is told to publish it again. */
 static bool share_announce(const struct transaction *t, const struct publication *publication, struct strs *announced)
 {
 	struct outcome ignored;

@@ -11,6 +11,11 @@ static bool record(const struct transaction *t, const struct publication_item *o
 	return true;
 }
 
+static bool gone(const struct transaction *t)
+{
+	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such publication, or it was settled long ago.");
+}
+
 bool publication_status(const struct transaction *t, struct str id, struct publication_state *state, struct buf *answer)
 {
 	struct publication_item opened;
@@ -18,28 +23,29 @@ bool publication_status(const struct transaction *t, struct str id, struct publi
 	if (!publication_item_open(t, id, &opened) || !record(t, &opened))
 		return false;
 	switch (opened.item.state) {
-	case OUTBOX_WAITING:
-	case OUTBOX_ANNOUNCED:
-		*state = (struct publication_state) { .is_open = true,
-						      .progress = opened.item.is_held
-									  ? "waits until what it builds upon is settled"
-									  : "waits" };
-		return true;
 	case OUTBOX_SENDING:
 		*state = (struct publication_state) { .is_open = true, .progress = "is being delivered" };
 		return true;
 	case OUTBOX_DELIVERED:
 	case OUTBOX_REFUSED:
 		if (!opened.result.body.data)
-			break;
+			return gone(t);
 		/* Delivered or refused, this request is answered: the status of the other stands in its body. */
 		*state = (struct publication_state) { .status = 200 };
 		buf_add(answer, opened.result.body);
 		return !answer->failed || no_memory(t);
 	case OUTBOX_WITHDRAWN:
+		return gone(t);
+	case OUTBOX_WAITING:
+	case OUTBOX_ANNOUNCED:
 		break;
 	}
-	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such publication, or it was settled long ago.");
+	/* And one of a state that a later version wrote. */
+	*state = (struct publication_state) { .is_open = true,
+					      .progress = opened.item.is_held
+								  ? "waits until what it builds upon is settled"
+								  : "waits" };
+	return true;
 }
 
 bool publication_withdraw(const struct transaction *t, struct str id, struct buf *answer)

@@ -24,12 +24,13 @@ static enum task_status status_of(const struct outbox_item *item)
 		return TASK_COMPLETED;
 	case OUTBOX_REFUSED:
 		return TASK_FAILED;
-	case OUTBOX_ANNOUNCED:
-		return TASK_ON_HOLD;
 	case OUTBOX_WITHDRAWN:
+		return TASK_CANCELLED;
+	case OUTBOX_ANNOUNCED:
 		break;
 	}
-	return TASK_CANCELLED;
+	/* And one of a state that a later version wrote. */
+	return TASK_ON_HOLD;
 }
 
 static unsigned states_of(enum task_status status)
