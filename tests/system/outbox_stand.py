@@ -80,6 +80,7 @@ class Driver:
         key = os.path.join(store.directory, "state.key")
         with open(key, "wb") as file:
             file.write(b"a" * 32)
+        os.chmod(key, 0o600)
         top, outbox = store.settings(name, port) if port else store.settings(name)
         url = "http://127.0.0.1:1/"
         write_configuration(self.config_path, {
