@@ -57,6 +57,7 @@ class PostgreSQLStore:
         path = os.path.join(self.directory, name + ".conninfo")
         with open(path, "w", encoding="ascii") as file:
             file.write(self.server.conninfo(port))
+        os.chmod(path, 0o600)
         return {}, {"store": "postgresql", "postgresql": {"connection_file": path}}
 
     def sql(self, text, _name="gateway"):
