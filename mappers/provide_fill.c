@@ -7,7 +7,7 @@
 static void warn(struct outcome *outcome, const char *path, const char *element)
 {
 	outcome_warn(outcome, ERR_METADATA_MISSING, path,
-		     "%s was missing and a configured default was registered; send it to have your own.", element);
+		     "%s is missing and filled in by a default; send it to have your own.", element);
 }
 
 static bool fill_code(const struct code *value, const char *element, const char *path, struct code *code,

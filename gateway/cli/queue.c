@@ -190,7 +190,10 @@ int command_queue(int argc, char **argv)
 
 	ok = tenant && outbox_open(tenant, tenant->tenant, tenant->state_directory, OUTBOX_VISITOR, &outbox, &outcome);
 	if (ok && !outbox) {
-		fputs("passerelle queue: nothing has been queued yet\n", stderr);
+		fputs(tenant->state_directory.size || tenant->outbox_store == CONFIG_OUTBOX_POSTGRESQL
+			      ? "passerelle queue: nothing has been queued yet\n"
+			      : "passerelle queue: this configuration keeps no queue, for it has no state_directory\n",
+		      stderr);
 		ok = options.id_count == 0;
 	} else if (ok) {
 		ok = queue_run(&options, outbox, &outcome);

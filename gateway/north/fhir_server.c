@@ -149,8 +149,15 @@ static bool route_admit(const struct route_found *found, struct http_exchange *e
 	if (found->route)
 		return true;
 	if (found->code == ERR_METHOD) {
+		char text[160];
+
 		http_response_header(exchange, "Allow", str_from_c(found->allow));
-		return refuse(exchange, ERR_METHOD, "Use one of the methods that the Allow header names.");
+		snprintf(text, sizeof(text),
+			 "Use %s here; the CapabilityStatement (GET metadata, right behind the FHIR base URL) says "
+			 "what "
+			 "there is.",
+			 found->allow);
+		return refuse(exchange, ERR_METHOD, text);
 	}
 	return refuse(exchange, found->code,
 		      "There is nothing here; the CapabilityStatement (metadata, right behind the FHIR base URL) says "

@@ -196,6 +196,9 @@ static bool param_take(const struct transaction *t, const struct search_param *p
 	else
 		ok = search_page_param_read(param, t->gateway->config->search_count_max, &search->entries,
 					    &search->counting, &done, t->outcome);
+	if (ok && search->counting && str_equal(param->name, STR("_summary")))
+		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "_summary",
+				   "Ask for the Tasks themselves, page by page: they are not counted.");
 	if (ok && !done)
 		return search_param_ignore(strict, t->outcome);
 	if (ok)

@@ -45,6 +45,12 @@ class Find(support.Stand):
             "GET", self.gateway.base + "/" + kind + "?" + urllib.parse.urlencode(query, doseq=True), headers)
         return self.assertStatus(response, status).json()
 
+    def test_who_looks_at_the_base_is_told_where_to_go(self):
+        refused = self.assertStatus(support.request("GET", self.gateway.base), 405)
+        text = refused.json()["issue"][0]["diagnostics"]
+        self.assertIn("Use " + refused.header("Allow"), text)
+        self.assertIn("metadata", text)
+
     def test_all(self):
         found = self.search()
         self.assertEqual(found["type"], "searchset")

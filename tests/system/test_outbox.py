@@ -647,6 +647,7 @@ class Tasks(Case):
             query = links["next"][len(self.gateway.base + "/Task"):]
         self.assertEqual(sorted(seen), sorted(urls))
         self.assertStatus(support.request("GET", self.gateway.base + "/Task?status=nonsense"), 400)
+        self.assertStatus(support.request("GET", self.gateway.base + "/Task?_summary=count"), 422)
         self.domain_restart()
         for url in urls:
             self.delivered(url)
