@@ -67,6 +67,13 @@ bool provide_bundle_map(const struct provide_bundle *bundle, const struct provid
 bool provide_document_verify(const struct provide_document *document, const unsigned char sha1[20], uint64_t size,
 			     struct arena *arena, struct document_entry *entry, struct outcome *outcome) MUST_CHECK;
 
+/* A SubmissionSet that the client did not name, and new folders, are named by what was sent instead of by chance: who
+ * sends the same Bundle again means the same submission, and it is recognized. Made of tenant, patient, sourceId,
+ * submission time, and the documents' uniqueIds and hashes, so call it after provide_document_verify of each. Without
+ * documents the fresh name stays. Error: ERR_NO_MEMORY. MHD leaves the missing uniqueId to the recipient; TF-3 4.2.3.3.12 */
+bool provide_name(const struct provide_bundle *bundle, const struct provide_resolved *resolved, struct str tenant,
+		  struct arena *arena, struct metadata *metadata, struct outcome *outcome) MUST_CHECK;
+
 /* Lets issues of a registry, which name objects of the submission by UUID, point to the entries they are about: their
  * path becomes that of the entry, "Object urn:uuid:...: " is taken off their text. */
 void provide_outcome_place(const struct provide_bundle *bundle, const struct metadata *metadata,

@@ -341,6 +341,7 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 	}
 	return source_admit(t, metadata) &&
 	       documents_verify(t, request, documents, metadata, &publication->documents) &&
+	       provide_name(bundle, resolved, t->gateway->config->tenant, t->south.arena, metadata, t->outcome) &&
 	       consent_admit(t, publication);
 }
 

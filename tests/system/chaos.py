@@ -33,6 +33,7 @@ import xds
 PUBLISHERS = 8
 REPLACING = 0.15  # share of publications that replace an earlier one of the same publisher
 CHANGING = 0.15   # chance that a publisher changes one of its documents before it publishes the next
+UNNAMED = 0.3     # share whose SubmissionSet has no uniqueId: sent again, it is to be known by what it holds
 AGAIN = 0.7       # chance that a client sends again what was not acknowledged
 FAULT_SECONDS = 1.5  # that one takes on average
 STATE_BYTES = 48 << 20
@@ -429,8 +430,9 @@ class Publication:
         self.number = number
         self.document = b"publication %d\n" % number + chance.randbytes(size)
         self.replaces = replaces
-        self.bundle = support.demo_bundle(self.document, "application/octet-stream",
-                                          "IHEBLUE-10%02d" % chance.randint(1, 10) if not replaces else replaces.patient)
+        make = support.unnamed_bundle if chance.random() < UNNAMED else support.demo_bundle
+        self.bundle = make(self.document, content_type="application/octet-stream",
+                           patient="IHEBLUE-10%02d" % chance.randint(1, 10) if not replaces else replaces.patient)
         self.oid = support.document_oid(self.bundle)
         reference = self.bundle["entry"][1]["resource"]
         self.patient = reference["subject"]["identifier"]["value"]

@@ -288,6 +288,13 @@ def demo_bundle(document, content_type="text/xml", patient=PATIENT, profile="Com
     return bundle
 
 
+def unnamed_bundle(document, **more):
+    """A Minimal one whose SubmissionSet has no uniqueId, as MHD permits."""
+    bundle = demo_bundle(document, profile="Minimal", **more)
+    del bundle["entry"][0]["resource"]["identifier"]
+    return bundle
+
+
 def add_folder(bundle, *members):
     """A Folder with these members (fullUrls) in a Provide Bundle, and in its SubmissionSet."""
     subject = copy.deepcopy(bundle["entry"][0]["resource"]["subject"])

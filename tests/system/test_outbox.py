@@ -146,6 +146,26 @@ class Outage(Case):
         self.assertEqual(self.proxy.count(PROVIDE), 1)
         self.assertOnce(bundle, document)
 
+    def test_104_what_names_no_submission_set_is_no_double(self):
+        later, now = {"Prefer": "respond-async"}, {}
+        for way in ((later, later), (now, later), (later, now)):
+            document = b"<a>%d</a>" % len(str(way))
+            bundle = support.unnamed_bundle(document)
+            for headers in way:
+                answer = support.request("POST", self.gateway.base, dict(headers, **{"Content-Type": "application/fhir+json"}),
+                                         json.dumps(bundle).encode())
+                if answer.status == 202:
+                    self.delivered(answer.header("Content-Location"))
+                else:
+                    self.assertStatus(answer, 200)
+            self.assertOnce(bundle, document)
+        bundle = support.unnamed_bundle(b"<a>lost</a>")
+        self.proxy.script(PROVIDE, proxy.lost_answer)
+        url = self.accept(bundle)
+        self.delivered(url)
+        self.assertStatus(self.gateway.publish(bundle), 200)
+        self.assertOnce(bundle, b"<a>lost</a>")
+
     def test_104_lost_acknowledgement_of_a_delivery(self):
         document = b"<a>lost twice</a>"
         bundle = support.demo_bundle(document)

@@ -54,6 +54,20 @@ class Publish(support.Stand):
                 self.assertEqual(read.status, 200, read)
             self.assertEqual(read.body, support.demo_letter())
 
+    def test_104_what_names_no_submission_set_is_no_double(self):
+        """Who sends the very same again means the same: what it sent says which it is."""
+        bundle = support.unnamed_bundle(b"<a>once</a>")
+        folder = support.add_folder(bundle, bundle["entry"][1]["fullUrl"])
+        del folder["identifier"]
+        folder["meta"]["profile"] = [support.PROFILES + "IHE.MHD.Minimal.Folder"]
+        first, again = self.publish(bundle), self.publish(bundle)
+        self.assertEqual(locations(first), locations(again))
+        self.assertIn("ERR_DUPLICATE", json.dumps(again))
+        self.find_one(support.document_oid(bundle))
+        # Another day, or another document, is another submission.
+        bundle["entry"][0]["resource"]["date"] = "2026-03-12T10:15:01Z"
+        self.assertNotEqual(locations(first), locations(self.publish(bundle)))
+
     def test_xml_like_json(self):
         bundle = support.demo_bundle(support.demo_letter())
         answer = self.gateway.publish(bundle, accept="application/fhir+xml")
