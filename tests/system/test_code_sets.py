@@ -165,7 +165,7 @@ class Reload(CodeSets):
 
     def test_a_fault_keeps_what_was(self):
         self.write_codes(SUD, listed(LETTER).replace('name="mimeType"', 'name="mimetype"'))
-        self.reload("the old configuration stays", "tenant %s: code_sets_file" % SUD, SUD + ".xml: Line 6: ")
+        self.reload("the old configuration stays", ": code_sets_file\"", "tenant %s: " % SUD, SUD + ".xml: Line 6: ")
         self.provide(SUD, 422, retype(LETTER))
         done = self.check()
         self.assertEqual(done.returncode, 1)
