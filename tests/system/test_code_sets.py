@@ -169,10 +169,10 @@ class Reload(CodeSets):
         self.provide(SUD, 422, retype(LETTER))
         done = self.check()
         self.assertEqual(done.returncode, 1)
-        self.assertIn("tenant %s: code_sets_file: error: " % SUD, done.stderr)
+        self.assertRegex(done.stderr, r"tenant %s: \S+:2: code_sets_file: error: " % SUD)
         # The default type of documents is not among these.
         self.write_codes(SUD, listed(LETTER))
-        self.reload("the old configuration stays", "tenant %s: defaults.type_code" % SUD, "typeCode")
+        self.reload("the old configuration stays", ": defaults.type_code\"", "tenant %s: " % SUD, "typeCode")
         self.write_codes(SUD, "")
         self.reload("the old configuration stays", SUD + ".xml")
         os.remove(os.path.join(self.directory, SUD + ".xml"))
