@@ -43,3 +43,27 @@ bool consent_hospitals_elsewhere(const struct consent_hospitals *hospitals)
 	}
 	return false;
 }
+
+static bool is_of_community(const struct consent_hospitals *hospitals, struct str home)
+{
+	home = str_without_prefix(home, STR("urn:oid:"));
+	for (size_t i = 0; home.size && i < hospitals->communities.count; i++) {
+		if (str_equal(home, hospitals->communities.items[i]))
+			return true;
+	}
+	return false;
+}
+
+bool consent_hospital_is_unknown(const struct consent_hospitals *hospitals, const struct document_entry *entry)
+{
+	bool own_is_told = false;
+
+	if (!consent_hospitals_elsewhere(hospitals) || is_of_community(hospitals, entry->home_community_id))
+		return false;
+	for (size_t i = 0; i < hospitals->count; i++) {
+		if (is_of(&hospitals->items[i], entry))
+			return false;
+		own_is_told = own_is_told || (hospitals->items[i].is_own && hospitals->items[i].organizations.count);
+	}
+	return own_is_told;
+}

@@ -14,11 +14,15 @@ struct consent_hospital {
 struct consent_hospitals {
 	const struct consent_hospital *items;
 	size_t count;
+	struct strs communities; /* OIDs of the homes of other networks: no hospital here recorded what is there */
 };
 
 /* The name of another hospital whose document this is. STR_NONE: it is of our own, also when it is of others too; or
  * nobody can tell. */
 struct str consent_hospital_of(const struct consent_hospitals *hospitals, const struct document_entry *entry);
+
+/* True when nobody can tell whose a document of our domains is, although there are others and our own could be told. */
+bool consent_hospital_is_unknown(const struct consent_hospitals *hospitals, const struct document_entry *entry);
 
 /* True when there are others whose documents could be told. */
 bool consent_hospitals_elsewhere(const struct consent_hospitals *hospitals);

@@ -165,7 +165,7 @@ static bool is_related(const struct consent_facts *facts, const struct findings 
 }
 
 /* What another hospital has recorded is read when the patient says so, not because nobody says anything. */
-static bool needs_permit(const struct consent_facts *facts)
+static bool is_anothers(const struct consent_facts *facts)
 {
 	const struct consent_hospitals *hospitals = &facts->policy->hospitals;
 
@@ -175,10 +175,17 @@ static bool needs_permit(const struct consent_facts *facts)
 					       : consent_hospital_of(hospitals, facts->entry).size > 0;
 }
 
+/* So is what anybody could have recorded. */
+static bool needs_permit(const struct consent_facts *facts)
+{
+	return is_anothers(facts) || (facts->policy->others_explicit && facts->outlook == OUTLOOK_DOCUMENT &&
+				      consent_hospital_is_unknown(&facts->policy->hospitals, facts->entry));
+}
+
 /* The producer corrects what it published, so it sees that, whoever else may not. */
 static bool reads_as_producer(const struct consent_facts *facts, const struct findings *findings)
 {
-	return facts->policy->producer_reads_own && !needs_permit(facts) &&
+	return facts->policy->producer_reads_own && !is_anothers(facts) &&
 	       facts->request->caller->kind != CALLER_PATIENT &&
 	       consent_purpose_within(&facts->request->caller->purpose, STR("TREAT")) &&
 	       !(findings->denied && findings->denial_names_requester) && consent_is_producer(facts);
@@ -214,7 +221,8 @@ static void decide_writing(const struct consent_facts *facts, const struct findi
 {
 	if (findings->denied)
 		decide(decision, false, denial_reason(findings), findings->denied);
-	else if (facts->request->action == CONSENT_UPDATE && !findings->permitted && needs_permit(facts))
+	else if (facts->request->action == CONSENT_UPDATE && !findings->permitted && needs_permit(facts) &&
+		 (is_anothers(facts) || !consent_is_producer(facts)))
 		decide(decision, false, CONSENT_BY_DEFAULT, NULL);
 	else if (facts->request->caller->kind != CALLER_PATIENT && consent_is_producer(facts))
 		decide(decision, true, CONSENT_BY_PRODUCER, NULL);

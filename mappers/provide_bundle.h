@@ -11,6 +11,7 @@ struct provide_defaults {
 	struct code class_code, type_code, format_code, confidentiality_code, facility_type_code, practice_setting_code;
 	struct code content_type_code, folder_code;
 	struct str language_code, folder_title;
+	struct str institution; /* XON of who recorded a document of whose authors none names an institution */
 };
 
 struct provide_rules {

@@ -67,6 +67,51 @@ bool provide_fill_document(const struct provide_defaults *defaults, struct str n
 			  outcome);
 }
 
+bool provide_institution(struct str organization, struct str name, struct arena *arena, struct str *xon)
+{
+	size_t bar = str_find(organization, '|');
+	struct str oid = str_without_prefix((struct str) { organization.data, bar }, STR("urn:oid:"));
+	struct hl7_xon written = { .name = name, .id = oid };
+
+	*xon = STR_NONE;
+	if (!oid_valid(oid))
+		return true;
+	if (bar < organization.size) {
+		written.authority = (struct hl7_hd) { .universal_id = oid, .universal_id_type = STR("ISO") };
+		written.id = str_from(organization, bar + 1);
+	}
+	*xon = hl7_xon_write(&written, arena);
+	return xon->data;
+}
+
+bool provide_fill_institution(const struct provide_rules *rules, const char *path, struct arena *arena,
+			      struct document_entry *entry, struct outcome *outcome)
+{
+	struct authors all = { .count = entry->authors.count + 1 };
+	struct str *institution;
+
+	for (size_t i = 0; i < entry->authors.count; i++) {
+		if (entry->authors.items[i].institutions.count)
+			return true;
+	}
+	if (!rules->defaults->institution.size)
+		return true;
+	if (!rules->fill_minimal)
+		return outcome_add(outcome, ERR_METADATA_MISSING, path,
+				   "Name an Organization among the authors: nobody could tell whose the document is.");
+	all.items = arena_array(arena, all.count, sizeof *all.items);
+	institution = arena_array(arena, 1, sizeof *institution);
+	if (!all.items || !institution)
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+	for (size_t i = 0; i < entry->authors.count; i++)
+		all.items[i] = entry->authors.items[i];
+	*institution = rules->defaults->institution;
+	all.items[all.count - 1] = (struct author) { .institutions = { institution, 1 } };
+	entry->authors = all;
+	warn(outcome, path, "author (an Organization)");
+	return true;
+}
+
 void provide_fill_submission_set(const struct provide_defaults *defaults, const char *path, struct submission_set *set,
 				 struct outcome *outcome)
 {

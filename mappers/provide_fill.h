@@ -9,6 +9,15 @@
  * resource. now: DTM. False without memory. */
 bool provide_fill_document(const struct provide_defaults *defaults, struct str now, const char *path,
 			   struct arena *arena, struct document_entry *entry, struct outcome *outcome) MUST_CHECK;
+
+/* An author of this institution, for a document of whose authors none names one: where several hospitals share a domain,
+ * it could be anybody's. With a warning; where the rules say that nothing is filled in, ERR_METADATA_MISSING. */
+bool provide_fill_institution(const struct provide_rules *rules, const char *path, struct arena *arena,
+			      struct document_entry *entry, struct outcome *outcome) MUST_CHECK;
+
+/* The XON of an organization, "urn:oid:..." or "system|value" with an OID as system, and its name. STR_NONE when it cannot
+ * be written as one. False without memory. TF-3 4.2.3.1.4.2, 4.2.3.2.1 */
+bool provide_institution(struct str organization, struct str name, struct arena *arena, struct str *xon) MUST_CHECK;
 void provide_fill_submission_set(const struct provide_defaults *defaults, const char *path, struct submission_set *set,
 				 struct outcome *outcome);
 bool provide_fill_folder(const struct provide_defaults *defaults, const char *path, struct arena *arena,

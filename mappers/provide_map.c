@@ -203,6 +203,8 @@ static bool map_document(struct mapping *mapping, size_t index)
 	if (is_filled(mapping) && !provide_fill_document(mapping->rules->defaults, mapping->resolved->now, context.path,
 							 mapping->arena, entry, mapping->outcome))
 		return false;
+	if (!provide_fill_institution(mapping->rules, context.path, mapping->arena, entry, mapping->outcome))
+		return false;
 	if (!provide_check_source_patient(entry,
 					  provide_path(mapping->arena, "%s.context.sourcePatientInfo", context.path),
 					  mapping->arena, mapping->outcome))

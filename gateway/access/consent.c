@@ -97,8 +97,11 @@ void consent_decide_entry(const struct consent *consent, const struct document_e
 			  struct consent_decision *decision)
 {
 	entry_decide(consent, entry, decision);
-	if (consent->consents)
-		decision->hospital = consent_hospital_of(&consent->consents->policy.hospitals, entry);
+	if (!consent->consents)
+		return;
+	decision->hospital = consent_hospital_of(&consent->consents->policy.hospitals, entry);
+	if (consent_hospital_is_unknown(&consent->consents->policy.hospitals, entry))
+		decision->hospital = STR("an unknown hospital"); /* no tenant's name has spaces */
 }
 
 bool consent_is_makers(const struct access *access, const struct caller *caller, const struct document_entry *entry)
@@ -131,7 +134,14 @@ static bool hospitals_make(const struct config *config, struct arena *arena, str
 {
 	size_t count = config->set ? config->set->count : 0;
 	struct consent_hospital *items = arena_array(arena, count, sizeof(*items));
+	struct strs communities = { .items = arena_array(arena, config->back_ends.count, sizeof(struct str)) };
 
+	for (size_t i = 0; communities.items && i < config->back_ends.count; i++) {
+		const struct config_back_end *back_end = &config->back_ends.items[i];
+
+		if (back_end->kind == CONFIG_KIND_XCA)
+			communities.items[communities.count++] = back_end->home_community_id;
+	}
 	for (size_t i = 0; items && i < count; i++) {
 		const struct config *tenant = &config->set->tenants[i];
 
@@ -140,8 +150,8 @@ static bool hospitals_make(const struct config *config, struct arena *arena, str
 									  tenant->organizations.count },
 						       .is_own = str_equal(tenant->tenant, config->tenant) };
 	}
-	*hospitals = (struct consent_hospitals) { items, count };
-	return items != NULL;
+	*hospitals = (struct consent_hospitals) { items, count, communities };
+	return items && communities.items;
 }
 
 static struct consent_policy policy_make(const struct config *config)

@@ -19,8 +19,9 @@
 #include "mappers/base/xds_time.h"
 #include "mappers/fhir_validate.h"
 #include "mappers/json_tree.h"
+#include "mappers/provide_fill.h"
 
-static void rules_make(const struct transaction *t, struct provide_defaults *defaults, struct provide_rules *rules)
+static bool rules_make(const struct transaction *t, struct provide_defaults *defaults, struct provide_rules *rules)
 {
 	const struct config *config = t->gateway->config;
 
@@ -36,6 +37,10 @@ static void rules_make(const struct transaction *t, struct provide_defaults *def
 		.default_offset_minutes = config->default_timezone,
 		.base = t->gateway->base,
 	};
+	if (config->organizations.count && !provide_institution(config->organizations.items[0], config->tenant,
+								t->south.arena, &defaults->institution))
+		return no_memory(t);
+	return true;
 }
 
 /* A Patient that this gateway gave an id to: the identifier that the id stands for is all that is known of it. */
@@ -323,8 +328,7 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 	if (!bundle)
 		return no_memory(t);
 	publication->bundle = bundle;
-	rules_make(t, &defaults, &rules);
-	if (!fhir_validate(request->bundle, "Bundle", t->outcome) ||
+	if (!rules_make(t, &defaults, &rules) || !fhir_validate(request->bundle, "Bundle", t->outcome) ||
 	    !provide_bundle_read(request->bundle, &rules, t->south.arena, bundle, t->outcome))
 		return false;
 	if (!externals_fetch(t, bundle) || !patients_resolve(t, publication) ||

@@ -282,6 +282,40 @@ class OneDomain(TwoHospitals):
         self.assertIn(others, self.oids_at(NORD, self.tokens[NORD, "doctor"]))
 
 
+    @staticmethod
+    def anonymous_bundle():
+        """Of whose authors none names an institution."""
+        bundle = support.demo_bundle(support.demo_letter(), profile="Minimal")
+        reference = bundle["entry"][1]["resource"]
+        del reference["author"]
+        reference["contained"] = [each for each in reference["contained"] if each["resourceType"] == "Patient"]
+        return bundle
+
+    def test_what_names_no_institution_is_of_who_takes_it(self):
+        bundle = self.anonymous_bundle()
+        answer = self.assertStatus(self.at(NORD, "POST", "", self.tokens[NORD, "doctor"], bundle), 200)
+        self.assertIn("author (an Organization) is missing and filled in", answer.body.decode())
+        oid = support.document_oid(bundle)
+        self.assertIn(oid, self.oids_at(NORD, self.tokens[NORD, "doctor"]))
+        self.assertNotIn(oid, self.oids_at(SUD, self.tokens[SUD, "doctor"]))
+
+    def test_what_could_be_anybodys_is_read_by_consent_alone(self):
+        """It came past the gateway."""
+        if not hasattr(type(self), "feeder"):
+            type(self).feeder = support.Gateway(self.directory, [self.domain.back_end()], name="feeder")
+            type(self).addClassCleanup(self.feeder.kill)
+        bundle = self.anonymous_bundle()
+        self.assertStatus(self.feeder.publish(bundle), 200)
+        oid = support.document_oid(bundle)
+        for tenant in (NORD, SUD):
+            self.assertNotIn(oid, self.oids_at(tenant, self.tokens[tenant, "doctor"]))
+        self.assertIn(oid, self.oids_at(SUD, self.tokens[SUD, "patient"]))
+        self.assertIn(oid, self.oids_at(SUD, self.make_token(SUD, "doctor", purpose="BTG", reason="unconscious")))
+        support.wait_until(lambda: "an unknown hospital" in self.details(SUD), "the reading to be recorded as such")
+        self.consent({"type": "permit"})
+        self.assertIn(oid, self.oids_at(SUD, self.tokens[SUD, "doctor"]))
+
+
 class OneDomainAsItWas(OneDomain):
     """Where the tenant wants it, the default opens what others have recorded; the audit says so all the same."""
     settings = {"other_hospitals": "default"}
@@ -292,6 +326,8 @@ class OneDomainAsItWas(OneDomain):
         support.wait_until(lambda: NORD in self.details(SUD), "the reading to be recorded as such")
 
     test_a_broken_glass_opens_them = None
+    test_what_names_no_institution_is_of_who_takes_it = None
+    test_what_could_be_anybodys_is_read_by_consent_alone = None
     test_nobody_is_of_two_hospitals = None
 
 

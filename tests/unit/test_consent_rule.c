@@ -254,7 +254,7 @@ static struct consent_policy policy_of(enum policy policy)
 	if (policy == OPT_IN)
 		made.default_permit = false;
 	if (policy == HOSPITALS || policy == HOSPITALS_OPEN) {
-		made.hospitals = (struct consent_hospitals) { hospitals, COUNT_OF(hospitals) };
+		made.hospitals = (struct consent_hospitals) { hospitals, COUNT_OF(hospitals), { 0 } };
 		made.others_explicit = policy == HOSPITALS;
 	}
 	if (policy == WIDE) {

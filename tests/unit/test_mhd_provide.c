@@ -14,6 +14,7 @@
 #include "mappers/json_writer.h"
 #include "mappers/metadata_validate.h"
 #include "mappers/provide_bundle.h"
+#include "mappers/provide_fill.h"
 #include "meta_support.h"
 
 #define ARENA_BYTES (32 * 1024 * 1024)
@@ -320,6 +321,40 @@ static void test_provide_bundle__every_association(void **state)
 			assert_false(str_equal(run.metadata.associations[i].id, run.metadata.associations[j].id));
 	}
 	arena_free(run.arena);
+}
+
+static void test_provide_bundle__institution(void **state)
+{
+	struct provide_defaults own = defaults;
+	struct provide_rules with = rules;
+	struct document_entry entry = { 0 };
+	struct author nurse = { .person = STR("^Nurse") };
+	struct outcome outcome;
+	struct arena *arena = arena_new(ARENA_BYTES);
+	struct str xon;
+
+	(void)state;
+	with.defaults = &own;
+	assert_true(provide_institution(STR("https://a.example/x"), STR("nord"), arena, &xon));
+	assert_int_equal(xon.size, 0);
+	assert_true(provide_institution(STR("urn:oid:1.2.3|7"), STR("nord"), arena, &xon));
+	assert_true(str_equal(xon, STR("nord^^^^^&1.2.3&ISO^^^^7")));
+	assert_true(provide_institution(STR("urn:oid:1.2.3"), STR("nord"), arena, &own.institution));
+	assert_true(str_equal(own.institution, STR("nord^^^^^^^^^1.2.3")));
+	for (int round = 0; round < 2; round++) { /* filled in once */
+		entry.authors = round ? entry.authors : (struct authors) { &nurse, 1 };
+		outcome_init(&outcome);
+		assert_true(provide_fill_institution(&with, "p", arena, &entry, &outcome));
+		assert_int_equal(outcome.count, 1 - round);
+		assert_int_equal(entry.authors.count, 2);
+		assert_true(str_equal(entry.authors.items[1].institutions.items[0], own.institution));
+	}
+	entry.authors = (struct authors) { 0 };
+	with.fill_minimal = false;
+	outcome_init(&outcome);
+	assert_false(provide_fill_institution(&with, "p", arena, &entry, &outcome));
+	assert_int_equal(outcome.issues[0].code, ERR_METADATA_MISSING);
+	arena_free(arena);
 }
 
 static void test_provide_bundle__minimal_by_policy(void **state)
@@ -786,6 +821,7 @@ int main(void)
 		cmocka_unit_test(test_provide_bundle__comprehensive),
 		cmocka_unit_test(test_provide_bundle__every_association),
 		cmocka_unit_test(test_provide_bundle__minimal_by_policy),
+		cmocka_unit_test(test_provide_bundle__institution),
 		cmocka_unit_test(test_provide_bundle__systems_that_are_no_oids),
 		cmocka_unit_test(test_provide_bundle__rules),
 		cmocka_unit_test(test_provide_bundle__patients_must_agree),
