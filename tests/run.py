@@ -86,6 +86,8 @@ def run_unittest(path):
     except ValueError:
         return 0, [("%s: ended with %d" % (name, code), out)], []
     log = out.rstrip().rpartition("\n")[0]
+    if result["report"]:
+        print("---- %s\n%s" % (name, result["report"]), flush=True)
     return (result["passed"],
             [("%s: %s" % (name, test), text + "\n" + log) for test, text in result["failed"]],
             ["%s: %s" % (name, text) for text in result["skipped"]])
@@ -111,6 +113,7 @@ def file_main(path):
     suite.run(result)
     print()
     print(json.dumps({
+        "report": "\n".join(getattr(sys.modules.get(module), "REPORT", [])),  # what is worth reading when all passed, too
         "passed": result.passed,
         "failed": [(str(test), text) for test, text in result.failures + result.errors],
         "skipped": ["%s: %s" % (test, why) for test, why in result.skipped]}))

@@ -7,6 +7,7 @@ declare -A part_pid=()             # of those that run
 redis_directory=                   # of its socket, whose path must be short
 patient_system=urn:oid:1.3.6.1.4.1.21367.13.20.3000
 patient_value=IHEBLUE-1001
+hcm_home=2.999.20.30 # homeCommunityId of the hospitals' network
 dsp_authority=2.999.20.45 # of the numbers by which the DSP knows patients
 letter_class=http://loinc.org\|18842-5 # what hopital-nord shares with the DSP
 
@@ -251,7 +252,7 @@ shared_step() { # number of the step, base URL, the Tasks before, curl arguments
 		[[ $status == requested || $status == in-progress ]] || break
 		sleep 0.1
 	done
-	step "$1. The hospital shares its discharge letters with the DSP, as the patient permits; follow it there (Task)" 200 "$answer" "${@:4}" "$2/$task"
+	step "$1. The hospital shares its discharge letters with the DSP${secure:+, as the patient permits}; follow it there (Task)" 200 "$answer" "${@:4}" "$2/$task"
 	grep -q '"share"' "$answer" && [[ $status == completed ]] || die "the letter did not reach the DSP; the answer is $answer"
 	say "  the DSP has it (ITI-41), under its own number of the patient"
 }
@@ -268,7 +269,7 @@ both_networks() { # number of the step, base URL, curl arguments...
 		200 "$demo_directory/both.json" "${@:3}" "$2/DocumentReference?patient.identifier=$patient_system%7C$patient_value&status=current&_count=200"
 	grep -q '"title" *: *"Vaccination record"' "$demo_directory/both.json" && grep -q '"title" *: *"Discharge letter' "$demo_directory/both.json" ||
 		die "the answer does not hold documents of both networks; it is $demo_directory/both.json"
-	say "  $(grep -o '#hcm"' "$demo_directory/both.json" | wc -l) of hcm, $(grep -o '"title" *: *"Vaccination record"' "$demo_directory/both.json" | wc -l) of dsp; each says where it comes from (meta.source)"
+	say "  $(grep -o "\"source\" *: *\"urn:oid:$hcm_home\"" "$demo_directory/both.json" | wc -l) of hcm, $(grep -o '"title" *: *"Vaccination record"' "$demo_directory/both.json" | wc -l) of dsp; each says where it comes from (meta.source)"
 }
 
 # Makes a token for one of the roles of the demo and keeps it in a file, to be used by hand too.
@@ -548,6 +549,7 @@ YAML
 		cat <<YAML
   data_directory: data
   repository_unique_id: 2.999.20.10
+  home_community_id: $hcm_home
   assigning_authority: 1.3.6.1.4.1.21367.13.20.3000
   patients: [IHEBLUE-1001..IHEBLUE-1010]
   cross_references:
@@ -664,6 +666,7 @@ keys:
 back_ends:
   - name: hcm
     source: 1
+    home_community_id: $hcm_home
     registry_url: $hcm/registry
     provide_url: $hcm/repository
     delete_url: $hcm/registry

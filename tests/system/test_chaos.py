@@ -4,13 +4,16 @@ import unittest
 import chaos
 
 
+REPORT = []  # printed by tests/run.py
+
+
 class Chaos(unittest.TestCase):
     def withstand(self, publications, faults, **more):
         run = chaos.Run(publications, faults, seed="suite", **more)
         self.addCleanup(run.close)
         run.run()
         ledger, wrong = run.ledger()
-        print("\n" + ledger)
+        REPORT.append(ledger)
         self.assertEqual(wrong[:20], [], ledger)
         self.assertGreaterEqual(len(run.made), publications)
         self.assertGreaterEqual(run.harm.total(), faults)
