@@ -625,8 +625,8 @@ demo:
   organization: $2
 # Whose documents are this hospital's, by their authors' institutions; what is the other's is read by the patient's Consent.
 organizations:
+$([[ $1 == hopital-nord ]] && printf '  - urn:oid:2.999.20.4|HFM # of the letter, and of what names none\n')
   - urn:oid:$2
-$([[ $1 == hopital-nord ]] && printf '  - urn:oid:2.999.20.4|HFM # of the letter\n')
 audit:
   source_id: $1
 YAML
