@@ -42,18 +42,21 @@ async function walk(base, bundleFile, patient) {
   const list = await client.read({ resourceType: 'List', id: seen.lists[0] });
   seen.readList = list.id;
 
+  // What was published above stays as it is: the test looks at its locations.
+  const old = seen.paged.find((id) => !seen.locations.join().includes(id));
+  const changed = await client.read({ resourceType: 'DocumentReference', id: old });
   const updated = await client.update({
-    resourceType: 'DocumentReference', id: document.id, body: { ...document, description: 'Updated by a client' },
+    resourceType: 'DocumentReference', id: changed.id, body: { ...changed, description: 'Updated by a client' },
   });
   seen.updated = updated.description;
   const patched = await client.patch({
     resourceType: 'DocumentReference',
-    id: document.id,
+    id: changed.id,
     JSONPatch: [{ op: 'replace', path: '/status', value: 'superseded' }],
   });
   seen.patched = patched.status;
   try {
-    await client.delete({ resourceType: 'DocumentReference', id: document.id });
+    await client.delete({ resourceType: 'DocumentReference', id: changed.id });
   } catch (error) {
     seen.deleted = error.response.status;
   }

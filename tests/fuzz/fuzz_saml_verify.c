@@ -34,7 +34,7 @@ static struct saml_verifier *verifier_make(void)
 	char path[] = "/tmp/passerelle-fuzz-XXXXXX";
 	int descriptor = mkstemp(path);
 	const struct saml_issuer issuers[] = { { STR_INIT("urn:issuer"), path } };
-	const struct saml_verifier_options options = { issuers, 1, audiences, 1, 1000 };
+	const struct saml_verifier_options options = { issuers, 1, audiences, 1, 1000, NULL };
 	struct saml_verifier *verifier;
 	struct outcome outcome;
 
