@@ -64,8 +64,10 @@ static enum submission_found cause_find(struct attempt *attempt)
 /* False when the back-end does not say, or something is in the way here: then later. */
 static bool item_decide(struct attempt *attempt, const char *request_id, const char *traceparent)
 {
-	static const char *const words[] = { "announced, has happened", "announced, has not happened",
-					     "announced, has not happened", "announced, nobody says" };
+	static const char *const words[] = { [SUBMISSION_SAME] = "announced, has happened",
+					     [SUBMISSION_OTHER] = "announced, has not happened",
+					     [SUBMISSION_ABSENT] = "announced, has not happened",
+					     [SUBMISSION_UNKNOWN] = "announced, nobody says" };
 	struct str id = str_from_c(attempt->claim->item.id);
 	struct outbox *outbox = attempt->delivery->outbox;
 	enum submission_found found;

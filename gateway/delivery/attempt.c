@@ -214,7 +214,10 @@ bool attempt_begin(struct attempt *attempt, const char *request_id, const char *
 
 static enum submission_found ask(struct attempt *attempt)
 {
-	static const char *const words[] = { "has it", "has another one", "has it not", "is silent" };
+	static const char *const words[] = { [SUBMISSION_SAME] = "has it",
+					     [SUBMISSION_OTHER] = "has another one",
+					     [SUBMISSION_ABSENT] = "has it not",
+					     [SUBMISSION_UNKNOWN] = "is silent" };
 	enum submission_found found;
 
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
@@ -474,8 +477,11 @@ static enum outbox_done put_off(struct attempt *attempt, bool is_unclear, struct
 
 static void settle(struct attempt *attempt, enum stand stand)
 {
-	static const char *const words[] = { "delivered", "refused", "put off",        "put off, unclear",
-					     "withheld",  "decided", "lost to another" };
+	static const char *const words[] = {
+		[STAND_DELIVERED] = "delivered",      [STAND_REFUSED] = "refused",   [STAND_LATER] = "put off",
+		[STAND_UNCLEAR] = "put off, unclear", [STAND_WITHHELD] = "withheld", [STAND_DECIDED] = "decided",
+		[STAND_LOST] = "lost to another"
+	};
 	bool is_settled = stand == STAND_DELIVERED || stand == STAND_REFUSED || stand == STAND_WITHHELD;
 	enum outbox_done done = OUTBOX_STALE;
 	struct outcome settling;
