@@ -12,6 +12,8 @@ import threading
 import time
 import unittest
 
+import certificates
+import proxy
 from support import (AUTHORITY, BINARY, PATIENT, REPOSITORY, Domain, Gateway, bearer, demo_bundle, demo_letter, document_oid,
                      request, wait_until, write_configuration)
 
@@ -111,33 +113,60 @@ class Routing(TenantStand):
         for tenant in (NORD, SUD):
             self.assertIn('"tenant":"%s","base":"%s"' % (tenant, self.base(tenant)), log)
 
-    def test_check_asks_the_back_ends_of_all(self):
-        done = subprocess.run([BINARY, "check", "--config", self.gateway.configuration_path], capture_output=True,
-                              text=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        for tenant in (NORD, SUD):
-            self.assertIn("tenant %s:\nok   hcm: registry" % tenant, done.stdout)
-
 
 class Check(TenantStand):
-    def test_faults_name_file_line_and_tenant(self):
-        self.write_tenant(SUD, {"search": {"count_default": 900}, "log": {"level": "info"}})
+    def setUp(self):
         self.addCleanup(self.write_tenant, SUD, {})
+        self.proxy = proxy.Proxy("http://127.0.0.1:%d" % self.domain.port)
+        self.addCleanup(self.proxy.close)
+
+    def check(self, code):
         done = subprocess.run([BINARY, "check", "--config", self.gateway.configuration_path], capture_output=True,
                               text=True, check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertRegex(done.stderr, SUD + r"\.yaml:3: search\.count_default: error: .*\(tenant " + SUD + r"\)")
-        self.assertRegex(done.stderr, SUD + r"\.yaml:6: log\.level: error: .*main file")
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done
+
+    def back_end(self, **more):
+        return self.domain.back_end(registry_url=self.proxy.url("/registry"), **more)
+
+    def test_a_back_end_of_several_is_asked_once_for_all(self):
+        for tenant in (NORD, SUD):
+            self.write_tenant(tenant, {"back_ends": [self.back_end(name="hcm-of-" + tenant)]})
+            self.addCleanup(self.write_tenant, tenant, {})
+        said = self.check(0).stdout
+        self.assertIn("tenants %s, %s:\nok   hcm-of-%s: registry" % (NORD, SUD, NORD), said)
+        self.assertEqual((self.proxy.count("RegistryStoredQuery"), said.count("ok   hcm")), (1, 3), said)
+
+    def test_one_that_is_asked_otherwise_is_asked_apart(self):
+        """Whatever decides about the answer."""
+        certificate = certificates.Authority(self.directory).issue("gateway")
+        xua = {"key_file": certificate.key, "certificate_file": certificate.certificate, "issuer": "urn:a"}
+        self.write_tenant(NORD, {"back_ends": [self.back_end(xua_audience="urn:b")], "xua": xua})
+        self.addCleanup(self.write_tenant, NORD, {})
+        for other in ({"xua": dict(xua, issuer="urn:c"), "back_ends": [self.back_end(xua_audience="urn:b")]},
+                      {"xua": xua, "back_ends": [self.back_end(xua_audience="urn:c")]},
+                      {"back_ends": [self.back_end(ca_file=certificate.certificate)]},
+                      {"back_ends": [self.back_end(timeout_ms=1000)]}):
+            with self.subTest(other=other):
+                self.write_tenant(SUD, other)
+                before = self.proxy.count("RegistryStoredQuery")
+                said = self.check(0).stdout
+                self.assertEqual(self.proxy.count("RegistryStoredQuery") - before, 2)
+                for tenant in (NORD, SUD):
+                    self.assertIn("tenant %s:\nok   hcm: registry" % tenant, said)
+
+    def test_faults_name_file_line_and_tenant(self):
+        self.write_tenant(SUD, {"search": {"count_default": 900}, "log": {"level": "info"}})
+        said = self.check(1).stderr
+        self.assertRegex(said, SUD + r"\.yaml:3: search\.count_default: error: .*\(tenant " + SUD + r"\)")
+        self.assertRegex(said, SUD + r"\.yaml:6: log\.level: error: .*main file")
 
     def test_a_back_end_of_one_that_is_away_is_named(self):
         away = dict(self.domain.back_end(), registry_url="http://127.0.0.1:1/registry")
         self.write_tenant(SUD, {"back_ends": [away]})
-        self.addCleanup(self.write_tenant, SUD, {})
-        done = subprocess.run([BINARY, "check", "--config", self.gateway.configuration_path], capture_output=True,
-                              text=True, check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertRegex(done.stdout, "tenant %s:\nok   hcm: registry" % NORD)
-        self.assertRegex(done.stdout, "tenant %s:\nFAIL hcm: registry" % SUD)
+        said = self.check(1).stdout
+        self.assertRegex(said, "tenant %s:\nok   hcm: registry" % NORD)
+        self.assertRegex(said, "tenant %s:\nFAIL hcm: registry" % SUD)
 
 
 class Tokens(TenantStand):
