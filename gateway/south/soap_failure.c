@@ -1,6 +1,8 @@
 #include "gateway/south/soap_failure.h"
 
+#include "gateway/run/log.h"
 #include "gateway/south/curl_handle.h"
+#include "gateway/south/soap_client.h"
 
 /* An HTTP status that says more than a body that is no SOAP. */
 static bool status_explained(long status, struct outcome *outcome)
@@ -33,6 +35,13 @@ static bool status_explained(long status, struct outcome *outcome)
 static bool is_broken(const struct soap_failure *failure)
 {
 	return failure->code != CURLE_OK && failure->code != CURLE_WRITE_ERROR;
+}
+
+void soap_failure_log(const struct soap_failure *failure, const struct south *south, struct str action)
+{
+	LOG(WARN, LOG_SOUTH_ERROR, south->request_id, LOG_TEXT("backend", south->backend->name),
+	    LOG_TEXT("action", action), LOG_NUMBER("curl", failure->code), LOG_NUMBER("http", failure->status),
+	    LOG_NUMBER("bytes_sent", failure->sent), LOG_C("wrong", failure->wrong));
 }
 
 void soap_failure_explain(const struct soap_failure *failure, struct outcome *outcome)
@@ -71,4 +80,28 @@ enum breaker_end soap_failure_end(const struct soap_failure *failure)
 	if (failure->is_page || failure->status == 429 || failure->status >= 500)
 		return BREAKER_FAILED;
 	return BREAKER_ANSWERED;
+}
+
+void soap_fault_explain(const struct soap_fault *fault, const struct south *south, struct str action,
+			struct outcome *outcome)
+{
+	static const char *const codes[] = { [FAULT_SENDER] = "Sender",
+					     [FAULT_RECEIVER] = "Receiver",
+					     [FAULT_VERSION_MISMATCH] = "VersionMismatch",
+					     [FAULT_MUST_UNDERSTAND] = "MustUnderstand" };
+
+	LOG(WARN, LOG_SOUTH_ERROR, south->request_id, LOG_TEXT("backend", south->backend->name),
+	    LOG_TEXT("action", action), LOG_C("fault", codes[fault->code]));
+	LOG(DEBUG, LOG_SOUTH_ERROR, south->request_id, LOG_TEXT("reason", fault->reason));
+	if (south->is_probe)
+		outcome_add(outcome, ERR_BACKEND_REFUSED, "", "The back-end answered with a SOAP fault: %s, %.*s.",
+			    codes[fault->code], STR_ARG(fault->reason));
+	else
+		outcome_add(outcome, ERR_BACKEND_REFUSED, "",
+			    "The back-end answered with a SOAP fault; give its operator the id of this request.");
+}
+
+enum breaker_end soap_message_end(const struct xds_message *message)
+{
+	return message->kind == SOAP_FAULT && message->fault.code == FAULT_RECEIVER ? BREAKER_FAILED : BREAKER_ANSWERED;
 }
