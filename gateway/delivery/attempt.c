@@ -1,5 +1,7 @@
 /* One attempt to deliver one item. Whatever ends it, a kill as well: the item is settled when it is known how it
  * ended, and until then the registry is asked before it is sent again. */
+#include <limits.h>
+
 #include "gateway/access/registered.h"
 #include "gateway/delivery/attempt_permit.h"
 #include "gateway/delivery/share.h"
@@ -275,6 +277,7 @@ enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending
 {
 	attempt->outcome = *sending;
 	attempt->is_unclear |= is_unclear;
+	attempt->is_counted = works;
 	if (!is_unclear && !submission_may_pass(sending)) {
 		attempt->end = DELIVERY_TAKEN;
 		return STAND_REFUSED;
@@ -471,8 +474,19 @@ static struct str result_make(struct attempt *attempt, enum stand stand)
 static enum outbox_done put_off(struct attempt *attempt, bool is_unclear, struct outcome *settling)
 {
 	return outbox_put_off(attempt->delivery->outbox, attempt->claim,
-			      delivery_backoff_ms(attempt->delivery->options.config, attempt->claim->item.attempts),
+			      delivery_backoff_ms(attempt->delivery->options.config, attempt->tries),
 			      reason_of(attempt), is_unclear, attempt->is_counted, settling);
+}
+
+/* What its next turn waits by. While the back-end takes nothing, its own wait comes on top. What failed for other reasons
+ * (nobody says what the patient consents to, something goes first) was not tried: then by how often it had its turn. */
+static unsigned tries_of(const struct attempt *attempt, bool works)
+{
+	const struct outbox_claim *claim = attempt->claim;
+
+	if (attempt->is_counted || (!works && attempt->end == DELIVERY_AWAY))
+		return claim->item.attempts;
+	return claim->fence < UINT_MAX ? (unsigned)claim->fence : UINT_MAX;
 }
 
 static void settle(struct attempt *attempt, enum stand stand)
@@ -549,8 +563,7 @@ enum delivery_end delivery_attempt(struct delivery *delivery, const struct deliv
 		if (stand == STAND_REFUSED && (attempt->kind == KIND_PROVIDE || attempt->kind == KIND_UNDECIDED))
 			attempt_names_give_up(attempt);
 	}
-	/* While nothing is taken, the wait between two attempts is that of the back-end. */
-	attempt->is_counted = works || attempt->end != DELIVERY_AWAY;
+	attempt->tries = tries_of(attempt, works);
 	settle(attempt, stand);
 	return attempt->end;
 }

@@ -41,7 +41,8 @@ struct attempt {
 	struct audit_trail *trail;
 	struct outcome outcome;
 	enum delivery_end end;
-	bool is_counted; /* towards ATTEMPTS_MAX */
+	bool is_counted; /* towards ATTEMPTS_MAX: the back-end failed on it, and takes others */
+	unsigned tries;  /* how long it is put off by: see delivery_backoff_ms */
 	bool is_unclear; /* this or an earlier attempt may have reached it, as far as is known now */
 };
 

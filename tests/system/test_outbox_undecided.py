@@ -1,6 +1,7 @@
 """Publications while nobody can say who their patient is or what they consent to: accepted where the tenant says so, shown
 to nobody, and decided before they are delivered."""
 import json
+import re
 import shutil
 import tempfile
 import unittest
@@ -137,6 +138,21 @@ class Accepted(Undecided):
         entry = self.assertFound(bundle)
         self.assertIn("DocumentReference/" + entry["id"], json.dumps(answer), "it keeps the id that it was given")
         self.assertEqual(self.get(entry["content"][0]["attachment"]["url"], self.colleague).body, document)
+
+    def test_time_in_which_nobody_could_be_asked_is_no_attempt(self):
+        """Else one failure of the registry, after a long outage of the consent directory, would be the one too many."""
+        for what, bundle in (("consent", support.demo_bundle(b"<a>whose consent</a>")),
+                             ("identity", named(support.demo_bundle(b"<a>who</a>"), RED_SYSTEM, "7"))):
+            with self.subTest(what):
+                self.accept(bundle)
+                before = len(self.gateway.log())
+                tries = []
+
+                def is_tried(before=before, tries=tries):
+                    tries[:] = re.findall(r"put off.*attempts\D+(\d+)", self.gateway.log()[before:])
+                    return len(tries) > 3
+                support.wait_until(is_tried, "it to be put off again and again")
+                self.assertEqual(set(tries), {"1"})
 
     def test_denied_is_never_registered(self):
         url = self.accept(support.demo_bundle(b"<a>first</a>", patient="IHEBLUE-1002"))
