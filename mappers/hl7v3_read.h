@@ -1,10 +1,11 @@
-/* The reader of HL7 V3 messages, in two files: hl7v3_read.c walks and knows messages and queries, hl7v3_person.c knows
- * patients. Private to them. */
+/* The reader of HL7 V3 messages. hl7v3_read.c walks and knows the frame of a message, hl7v3_asked.c what is asked,
+ * hl7v3_patient.c patients, hl7v3_person.c the traits of a person; hl7v3_types.h reads data types for them. Private to
+ * them. */
 #ifndef PASSERELLE_HL7V3_READ_H
 #define PASSERELLE_HL7V3_READ_H
 
 #include "mappers/base/arena.h"
-#include "mappers/hl7v3.h"
+#include "mappers/hl7v3_types.h"
 
 enum v3_element {
 	V3_NOTHING, /* no parent: the start of the document */
@@ -72,16 +73,19 @@ struct v3_reader {
 	bool relation_is_mother;
 };
 
-/* Every function here that returns false has added its issue. */
-bool v3_no_memory(struct v3_reader *reader);
+/* Elements of what is asked begin and end. Others do nothing, here and below; a function that
+ * returns false has added its issue. */
+bool v3_asked_part(struct v3_reader *reader, enum v3_element element) MUST_CHECK;
+void v3_asked_end(struct v3_reader *reader, enum v3_element element);
 
-/* An attribute of the element that begins, which stands in no namespace; STR_NONE in *value when it has none. */
-bool v3_attribute(struct v3_reader *reader, const char *name, struct str *value) MUST_CHECK;
+/* Elements of a patient begin and end. */
+bool v3_patient_part(struct v3_reader *reader, enum v3_element element) MUST_CHECK;
+bool v3_patient_end(struct v3_reader *reader, enum v3_element element) MUST_CHECK;
 
 void v3_person_begin(struct v3_reader *reader, struct patient *patient);
 void v3_name_begin(struct v3_reader *reader);
 
-/* Elements of a person begin, end with their text, and end. Others do nothing. */
+/* Elements of a person begin, end with their text, and end. */
 bool v3_person_part(struct v3_reader *reader, enum v3_element element) MUST_CHECK;
 bool v3_person_text(struct v3_reader *reader, enum v3_element element, struct str text) MUST_CHECK;
 bool v3_person_end(struct v3_reader *reader, enum v3_element element) MUST_CHECK;
