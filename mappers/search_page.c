@@ -67,6 +67,8 @@ size_t search_candidates_unique(struct search_candidate *candidates, size_t coun
 	return kept;
 }
 
+/* Sources in their order; in one of them what is not deprecated first, then the newest. The order of its answers is not
+ * promised, and the same copy must be shown on every page. */
 static int compare_copies(const void *left, const void *right)
 {
 	const struct search_candidate *a = left;
@@ -75,7 +77,12 @@ static int compare_copies(const void *left, const void *right)
 
 	if (order)
 		return order;
-	return a->index < b->index ? -1 : a->index > b->index;
+	if (a->key.source != b->key.source)
+		return a->index < b->index ? -1 : 1;
+	if (a->deprecated != b->deprecated)
+		return a->deprecated ? 1 : -1;
+	order = compare_text(b->key.time, a->key.time);
+	return order ? order : compare_id(a->key.id, b->key.id);
 }
 
 static bool says_same(struct str a, struct str b)
@@ -83,14 +90,12 @@ static bool says_same(struct str a, struct str b)
 	return a.size == 0 || b.size == 0 || str_equal_nocase(a, b);
 }
 
-/* Adds a candidate to the group of those with its uniqueId, unless one of another source has its bytes. */
+/* Adds a candidate to the group of those with its uniqueId, unless one has its bytes. */
 static size_t merge_one(struct search_candidate *group, size_t count, const struct search_candidate *one)
 {
 	struct search_candidate *twin = NULL;
 
 	for (size_t i = 0; i < count; i++) {
-		if (group[i].key.source == one->key.source)
-			continue;
 		if (says_same(group[i].key.hash, one->key.hash) && says_same(group[i].size, one->size))
 			return count;
 		twin = &group[i];
@@ -150,7 +155,7 @@ static bool was_shown(const struct search_key *key, const struct search *search)
 
 	if (compare_keys(key, after, search->sort_descending) <= 0)
 		return true;
-	return key->source != after->source && key->unique_id.size && str_equal(key->unique_id, after->unique_id) &&
+	return key->unique_id.size && str_equal(key->unique_id, after->unique_id) &&
 	       str_equal(key->time, after->time) && says_same(key->hash, after->hash);
 }
 

@@ -271,7 +271,7 @@ static struct str found_id(const struct legs *legs, const struct document_found 
 			   one->entry->entry_uuid);
 }
 
-/* Two networks that have different bytes under one identifier: who reads must know. */
+/* Different bytes under one identifier: who reads must know. */
 static void twins_tell(const struct legs *legs, const struct document_page *page)
 {
 	for (size_t i = 0; i < page->count; i++) {

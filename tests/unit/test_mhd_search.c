@@ -665,6 +665,7 @@ static void walk_pages(const char *query)
 		snprintf(texts[i][1], sizeof texts[i][1], "2024%02zu%02zu", i % 12 + 1, i % 28 + 1);
 		all[i] = sample_entry();
 		all[i].entry_uuid = str_from_c(texts[i][0]);
+		all[i].unique_id = all[i].entry_uuid;
 		all[i].creation_time = i % 17 ? (struct str) { texts[i][1], i % 3 ? 8 : 6 } : STR_NONE;
 	}
 	do {
@@ -760,21 +761,21 @@ static void test_document_search__merges_copies(void **state)
 	static const struct {
 		const char *found;
 		const char *shown;
-	} cases
-		[] = {
-			{ "aX1 aX2", "aX1" },
-			{ "aX1 aY2", "aX1! aY2!" },
-			{ "aX1 aY2 aX3", "aX1! aY2!" },
-			{ "aX1 aY2 aY3", "aX1! aY2!" },
-			{ "aX1 ax2", "aX1" },
-			{ "aX1 a-2", "aX1" },
-			{ "a-1 aX2", "a-1" },
-			{ "aX1 aX1 aX2", "aX1 aX1" }, /* one source may have several entries of a document */
-			{ "aX1 aY1", "aX1 aY1" },     /* and says itself what that means */
-			{ "aX1 bX2", "aX1 bX2" },
-			{ "-X1 -X2", "-X1 -X2" },
-			{ "bX1 aX1 aX2 bX2 cX2", "aX1 bX1 cX2" },
-		};
+	} cases[] = {
+		{ "aX1 aX2", "aX1" },
+		{ "aX1 aY2", "aX1! aY2!" },
+		{ "aX1 aY2 aX3", "aX1! aY2!" },
+		{ "aX1 aY2 aY3", "aX1! aY2!" },
+		{ "aX1 ax2", "aX1" },
+		{ "aX1 a-2", "aX1" },
+		{ "a-1 aX2", "a-1" },
+		{ "aX1 aX1", "aX1" },
+		{ "aX1 aX1 aX2 aX2", "aX1" },
+		{ "aX1 aY1", "aX1! aY1!" },
+		{ "aX1 bX2", "aX1 bX2" },
+		{ "-X1 -X2", "-X1 -X2" },
+		{ "bX1 aX1 aX2 bX2 cX2", "aX1 bX1 cX2" },
+	};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct arena *arena = arena_new(ARENA_BYTES);
