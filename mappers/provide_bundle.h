@@ -22,6 +22,7 @@ struct provide_rules {
 	const struct code_sets *code_sets; /* what the codes must be of; NULL: every code is taken */
 	int default_offset_minutes;        /* zone of a time without one */
 	struct str base;                   /* public base URL without a slash at its end */
+	bool own_uuids; /* the entryUUIDs that the client chose are not taken: nobody can tell whether they are free */
 };
 
 /* Phase 1: slices, profile, references, one patient. Goes on after the first problem, so that a client sees them all.

@@ -60,14 +60,14 @@ static struct str fresh_uuid(struct mapping *mapping)
 	return mapping->resolved->uuids[mapping->uuid_next++];
 }
 
-/* The UUID that the client chose (TF-3 4.2.3.2.7, 4.2.3.3.5, 4.2.3.4.4) in lower case, or one of ours. */
+/* The UUID that the client chose (TF-3 4.2.3.2.7, 4.2.3.3.5, 4.2.3.4.4) in lower case, where it may, or one of ours. */
 static bool fix_uuid(struct mapping *mapping, struct str *entry_uuid)
 {
 	struct str fresh = fresh_uuid(mapping);
 	unsigned char bytes[16];
 	char text[UUID_URN_SIZE];
 
-	if (!uuid_valid(*entry_uuid) || !uuid_read(*entry_uuid, bytes)) {
+	if (mapping->rules->own_uuids || !uuid_valid(*entry_uuid) || !uuid_read(*entry_uuid, bytes)) {
 		*entry_uuid = fresh;
 		return true;
 	}

@@ -117,6 +117,7 @@ void publication_head_write(const struct publication_head *head, struct buf *tex
 	caller_json_write(&head->caller, &writer);
 	strs_write(STR("unverified"), &head->unverified, &writer);
 	strs_write(STR("unresolved"), &head->unresolved, &writer);
+	strs_write(STR("chosen"), &head->chosen, &writer);
 	json_key(&writer, STR("unclear"));
 	json_bool(&writer, head->is_unclear);
 	change_write(&head->change, &writer);
@@ -136,7 +137,8 @@ bool publication_head_read(struct str text, struct arena *arena, struct publicat
 	head->change = change_read(json_object_get(object, "change"));
 	head->request = request_read(json_object_get(object, "request"));
 	return strs_read(json_object_get(object, "unverified"), arena, &head->unverified) &&
-	       strs_read(json_object_get(object, "unresolved"), arena, &head->unresolved);
+	       strs_read(json_object_get(object, "unresolved"), arena, &head->unresolved) &&
+	       strs_read(json_object_get(object, "chosen"), arena, &head->chosen) && head->chosen.count % 2 == 0;
 }
 
 bool publication_metadata_write(const struct metadata *metadata, struct arena *arena, struct buf *text,
@@ -254,6 +256,32 @@ bool publication_names(const struct metadata *metadata, struct arena *arena, str
 	for (size_t i = 0; i < metadata->association_count; i++) {
 		need_add(metadata, metadata->associations[i].source, needs);
 		need_add(metadata, metadata->associations[i].target, needs);
+	}
+	return true;
+}
+
+struct str publication_chosen_name(const struct caller *caller, struct str urn, struct arena *arena)
+{
+	struct str client = caller_client(caller, arena);
+
+	return client.data ? arena_printf(arena, "chosen by %.*s\n%.*s: %.*s", STR_ARG(client),
+					  STR_ARG(caller->subject), STR_ARG(urn))
+			   : STR_NONE;
+}
+
+bool publication_chosen_names(const struct publication_head *head, struct arena *arena, struct strs *makes)
+{
+	struct str *items = arena_array(arena, makes->count + head->chosen.count / 2, sizeof(*items));
+
+	if (!items)
+		return false;
+	for (size_t i = 0; i < makes->count; i++)
+		items[i] = makes->items[i];
+	makes->items = items;
+	for (size_t i = 0; i < head->chosen.count; i += 2) {
+		items[makes->count] = publication_chosen_name(&head->caller, head->chosen.items[i], arena);
+		if (!items[makes->count++].data)
+			return false;
 	}
 	return true;
 }

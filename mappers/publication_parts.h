@@ -42,6 +42,8 @@ struct publication_head {
 				 * documents, and names of publication_target.h */
 	/* CX by which its patient was named, while nobody can say who that is here; the first stands in the metadata. */
 	struct strs unresolved;
+	/* In pairs: the entryUUID that its sender chose for an object, and the one that it has in its place. */
+	struct strs chosen;
 	bool is_unclear; /* it was sent once, and may be registered */
 };
 
@@ -70,6 +72,12 @@ bool publication_result_read(struct str text, struct arena *arena, struct public
  * upon beyond that: names that an order can be kept by. False without memory. */
 bool publication_names(const struct metadata *metadata, struct arena *arena, struct strs *makes,
 		       struct strs *needs) MUST_CHECK;
+
+/* Adds the names under which head.chosen is found: by who sent it, and by nobody else. False without memory. */
+bool publication_chosen_names(const struct publication_head *head, struct arena *arena, struct strs *makes) MUST_CHECK;
+
+/* The name for the entryUUID that this caller chose; NULL data without memory. */
+struct str publication_chosen_name(const struct caller *caller, struct str urn, struct arena *arena);
 
 /* The patient of a registered document as the outbox is given them: each has one line for a target, that of their
  * publications, however a registry spells them. NULL data without memory. */

@@ -168,7 +168,7 @@ static enum stand item_put(struct attempt *attempt, struct buf *head, struct buf
 	attempt->head.unresolved.count = 0;
 	publication_head_write(&attempt->head, head);
 	if (!parts || !publication_names(&attempt->metadata, attempt->arena, &makes, &needs) ||
-	    !attempt_documents(attempt) ||
+	    !publication_chosen_names(&attempt->head, attempt->arena, &makes) || !attempt_documents(attempt) ||
 	    !publication_metadata_write(&attempt->metadata, attempt->arena, metadata, &attempt->outcome) ||
 	    head->failed || metadata->failed)
 		return STAND_LATER;

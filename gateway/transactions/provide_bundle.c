@@ -239,7 +239,8 @@ static struct spool *inline_document(const struct transaction *t, struct str bas
 	return spool_write(spool, bytes.data, bytes.size) == SPOOL_OK && spool_finish(spool) ? spool : NULL;
 }
 
-/* Holds hash and size that the client claims against the bytes, and says which bytes belong to which entry. */
+/* Holds hash and size that the client claims against the bytes, and says which bytes belong to which entry. outgoing: NULL,
+ * or what was made of the same request before. */
 static bool documents_verify(const struct transaction *t, const struct provide_request *request,
 			     const struct provide_document *documents, struct metadata *metadata,
 			     struct xds_document **outgoing)
@@ -254,7 +255,9 @@ static bool documents_verify(const struct transaction *t, const struct provide_r
 		const struct provide_document *document = &documents[i];
 		const struct spool *spool = NULL;
 
-		if (document->is_cut && document->cut_index < request->document_count)
+		if (*outgoing)
+			spool = (*outgoing)[i].spool;
+		else if (document->is_cut && document->cut_index < request->document_count)
 			spool = request->documents[document->cut_index];
 		else if (!document->is_cut)
 			spool = inline_document(t, document->inline_base64);
@@ -313,40 +316,75 @@ static bool source_admit(const struct transaction *t, const struct metadata *met
 	return true;
 }
 
+/* A Bundle on its way to metadata. */
+struct making {
+	const struct transaction *t;
+	const struct provide_request *request;
+	struct publication *publication;
+	struct provide_rules rules;
+	struct outcome read; /* what is to be said of it before */
+};
+
+static bool bundle_map(const struct making *making, struct provide_document **documents)
+{
+	const struct transaction *t = making->t;
+	struct publication *publication = making->publication;
+
+	*t->outcome = making->read;
+	return provide_bundle_map(publication->bundle, &making->rules, &publication->resolved, t->south.arena,
+				  &publication->metadata, documents, t->outcome);
+}
+
+static bool metadata_make(const struct making *making)
+{
+	const struct transaction *t = making->t;
+	struct publication *publication = making->publication;
+	struct metadata *metadata = &publication->metadata;
+	struct provide_document *documents;
+
+	if (!bundle_map(making, &documents))
+		return false;
+	if (publication->task.data && (!publication_ids_keep(t, publication) || !bundle_map(making, &documents)))
+		return false;
+	return source_admit(t, metadata) &&
+	       documents_verify(t, making->request, documents, metadata, &publication->documents) &&
+	       provide_name(publication->bundle, &publication->resolved, t->gateway->config->tenant, t->south.arena,
+			    metadata, t->outcome);
+}
+
+/* What is sent or kept under an id, is so under one that is nobody else's. */
+static bool ids_settle(struct making *making)
+{
+	struct publication *publication = making->publication;
+	const struct metadata chosen = publication->metadata;
+	bool is_known;
+
+	if (!publication_chosen_admit(making->t, publication, &is_known))
+		return false;
+	making->rules.own_uuids = !is_known;
+	return is_known || (metadata_make(making) && publication_chosen_note(making->t, publication, &chosen));
+}
+
 /* Everything that can be wrong is found here; all identifiers are fixed afterwards. */
 static bool publication_make(const struct transaction *t, const struct provide_request *request,
 			     struct publication *publication)
 {
-	struct provide_defaults defaults;
-	struct provide_rules rules;
+	struct making making = { .t = t, .request = request, .publication = publication };
 	struct provide_bundle *bundle = arena_alloc(t->south.arena, sizeof(*bundle));
 	struct provide_resolved *resolved = &publication->resolved;
-	struct metadata *metadata = &publication->metadata;
-	struct provide_document *documents;
-	struct outcome read;
+	struct provide_defaults defaults;
 
 	if (!bundle)
 		return no_memory(t);
 	publication->bundle = bundle;
-	if (!rules_make(t, &defaults, &rules) || !fhir_validate(request->bundle, "Bundle", t->outcome) ||
-	    !provide_bundle_read(request->bundle, &rules, t->south.arena, bundle, t->outcome))
+	if (!rules_make(t, &defaults, &making.rules) || !fhir_validate(request->bundle, "Bundle", t->outcome) ||
+	    !provide_bundle_read(request->bundle, &making.rules, t->south.arena, bundle, t->outcome))
 		return false;
 	if (!externals_fetch(t, bundle) || !patients_resolve(t, publication) ||
 	    !targets_resolve(t, bundle, resolved, &publication->unverified) || !identifiers_fix(t, bundle, resolved))
 		return false;
-	read = *t->outcome;
-	if (!provide_bundle_map(bundle, &rules, resolved, t->south.arena, metadata, &documents, t->outcome))
-		return false;
-	if (publication->task.data) {
-		*t->outcome = read;
-		if (!publication_ids_keep(t, publication) ||
-		    !provide_bundle_map(bundle, &rules, resolved, t->south.arena, metadata, &documents, t->outcome))
-			return false;
-	}
-	return source_admit(t, metadata) &&
-	       documents_verify(t, request, documents, metadata, &publication->documents) &&
-	       provide_name(bundle, resolved, t->gateway->config->tenant, t->south.arena, metadata, t->outcome) &&
-	       consent_admit(t, publication);
+	making.read = *t->outcome;
+	return metadata_make(&making) && consent_admit(t, publication) && ids_settle(&making);
 }
 
 static bool share_put(const struct transaction *t, const struct publication *publication, bool is_announced,

@@ -240,12 +240,17 @@ static bool is_there(const struct transaction *t, const struct provide_target *t
 }
 
 /* The registry's word where it can be had; else, for what can wait, the name as it stands: who delivers it looks it up. */
-static bool target_find(const struct transaction *t, const struct provide_target *target, struct str *uuid,
+static bool target_find(const struct transaction *t, const struct provide_target *named, struct str *uuid,
 			struct strs *unverified)
 {
-	struct str id = target_id(t, target);
+	struct provide_target meant = *named;
+	const struct provide_target *target = &meant;
 	bool found = false;
+	struct str id;
 
+	if (meant.kind == TARGET_ENTRY_UUID && !publication_chosen_find(t, &meant.value))
+		return false;
+	id = target_id(t, target);
 	if (id.data && is_plain(target) && !changes(t, id, &found))
 		return false;
 	if (found)

@@ -12,6 +12,7 @@ struct publication {
 	struct metadata metadata;
 	struct xds_document *documents; /* parallel to metadata.document_entries */
 	struct strs unverified;         /* names of targets that nobody could look up now; with one it can only wait */
+	struct strs chosen;             /* as in publication_head */
 	struct strs unresolved;         /* CX of the patient when nobody could say who that is; undecided */
 	struct str alias;               /* CX of another domain by which the patient was named; STR_NONE: none */
 	bool is_undecided; /* nobody could say who the patient is or what they consent to: it can only wait, unseen */
@@ -47,9 +48,23 @@ bool publication_may_wait(const struct transaction *t, const struct publication 
 bool publication_accept(const struct transaction *t, struct publication *publication, struct provided *provided,
 			struct buf *answer) MUST_CHECK;
 
-/* Before it is accepted anew: false with ERR_DUPLICATE when an entryUUID, or the uniqueId of another document or of a folder, is
- * registered already, or waits as somebody else's. While the registry cannot be asked, what it would say is found out at
- * delivery. One that is registered as it is, is admitted, and gets the ids that it has. */
+/* Where publications may wait, before it is sent or accepted: whether the entryUUIDs that its sender chose are free. False
+ * with ERR_DUPLICATE when one is registered, other than as this very submission, or waits as somebody else's. *is_known is
+ * false when the registry does not say: then its objects must have others (provide_rules.own_uuids), since under its id
+ * everybody would be shown what waits in the place of what is registered. TF-3 4.2.3.2.7 */
+bool publication_chosen_admit(const struct transaction *t, const struct publication *publication,
+			      bool *is_known) MUST_CHECK;
+
+/* Notes what its sender chose, as was stands for it, in place of the ids that its metadata has. */
+bool publication_chosen_note(const struct transaction *t, struct publication *publication,
+			     const struct metadata *was) MUST_CHECK;
+
+/* Who goes on naming something by the entryUUID that they chose for it means what waits in its place: *urn becomes that. */
+bool publication_chosen_find(const struct transaction *t, struct str *urn) MUST_CHECK;
+
+/* Before it is accepted anew: false with ERR_DUPLICATE when the uniqueId of another document or of a folder is registered
+ * already, or waits as somebody else's. While the registry cannot be asked, what it would say is found out at delivery. One
+ * that is registered as it is, is admitted, and gets the ids that it has. */
 bool publication_identifiers_admit(const struct transaction *t, struct publication *publication) MUST_CHECK;
 
 /* Gives it the identifiers of the dead letter that it corrects, as far as it has the same documents; it must be mapped

@@ -238,7 +238,10 @@ static bool item_put(const struct transaction *t, const struct publication *publ
 	struct strs makes = { 0 };
 	struct strs needs = { 0 };
 	char stored[OUTBOX_ID_SIZE];
-	bool ok = names_make(t, publication, &makes, &needs) && publication_keep(t, publication, &parts);
+	const struct publication_head head = { .caller = *t->caller, .chosen = publication->chosen };
+	bool ok = names_make(t, publication, &makes, &needs) &&
+		  (publication_chosen_names(&head, t->south.arena, &makes) || no_memory(t)) &&
+		  publication_keep(t, publication, &parts);
 
 	if (ok && (makes.count > OUTBOX_NAMES_MAX || needs.count > OUTBOX_NAMES_MAX))
 		ok = outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");

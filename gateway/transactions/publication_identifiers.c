@@ -10,7 +10,8 @@
 #include "gateway/transactions/publication_items.h"
 #include "mappers/caller_json.h"
 
-#define ASK_MS 3000
+#define ASK_MS      3000
+#define CHOSEN_LOOK 16 /* items in which one sender may have chosen the same id */
 
 static bool taken(const struct transaction *t)
 {
@@ -55,27 +56,48 @@ static bool own_uuids(const struct transaction *t, const struct publication *pub
 	return true;
 }
 
-/* Whether the registry has something else under these names. Who cannot be asked says no: it is found out when it is
+/* Copies, since who is found registered gets the ids that it has. */
+static bool is_this_very_one(const struct transaction *t, const struct south *south, const struct metadata *metadata)
+{
+	struct arena *arena = south->arena;
+	struct metadata copy = *metadata;
+
+	copy.submission_sets = arena_array(arena, 1, sizeof(*copy.submission_sets));
+	copy.document_entries = arena_array(arena, metadata->document_entry_count, sizeof(*copy.document_entries));
+	copy.folders = arena_array(arena, metadata->folder_count, sizeof(*copy.folders));
+	if (!copy.submission_sets || !copy.document_entries || !copy.folders)
+		return false;
+	copy.submission_sets[0] = metadata->submission_sets[0];
+	for (size_t i = 0; i < metadata->document_entry_count; i++)
+		copy.document_entries[i] = metadata->document_entries[i];
+	for (size_t i = 0; i < metadata->folder_count; i++)
+		copy.folders[i] = metadata->folders[i];
+	return registered_submission(south, registry_home(t), &copy) == SUBMISSION_SAME;
+}
+
+static struct south south_for_a_while(const struct transaction *t)
+{
+	struct south south = t->south;
+
+	south.deadline = deadline_part(south.deadline, ASK_MS);
+	return south;
+}
+
+/* Whether the registry has something else under its uniqueIds. Who cannot be asked says no: it is found out when it is
  * delivered. What is there may be this very submission, which is no harm. */
-static bool registry_admits(const struct transaction *t, struct publication *publication,
-			    const struct registered_asked *own)
+static bool registry_admits(const struct transaction *t, struct publication *publication)
 {
 	struct metadata *metadata = &publication->metadata;
-	struct south south = t->south;
-	struct strs uuids = { 0 };
+	struct south south = south_for_a_while(t);
 	struct strs unique_ids;
 	struct outcome asking;
 	bool is_other = false;
-	bool is_known;
 
 	outcome_init(&asking);
 	if (publication->is_unclear ||
 	    delivery_target_is_away(t->gateway->delivery, t->gateway->sources[0].backend.name))
 		return true;
-	south.deadline = deadline_part(south.deadline, ASK_MS);
-	is_known = registered_unique_ids(&south, registry_home(t), metadata, &unique_ids, &is_other, &asking) &&
-		   registered_uuids(&south, registry_home(t), own, &uuids, &asking);
-	if (!is_known || (!is_other && uuids.count == 0))
+	if (!registered_unique_ids(&south, registry_home(t), metadata, &unique_ids, &is_other, &asking) || !is_other)
 		return !arena_failed(t->south.arena) || no_memory(t);
 	return registered_submission(&south, registry_home(t), metadata) == SUBMISSION_SAME || taken(t);
 }
@@ -125,11 +147,9 @@ static bool waits_for_another(const struct transaction *t, struct str name, cons
 	return true;
 }
 
-static bool others_admit(const struct transaction *t, const struct publication *publication,
-			 const struct registered_asked *own)
+static bool uuids_admit(const struct transaction *t, const struct registered_asked *own)
 {
 	const struct strs *const lists[] = { &own->documents, &own->folders, &own->sets };
-	const struct metadata *metadata = &publication->metadata;
 	bool is_anothers = false;
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
@@ -138,6 +158,13 @@ static bool others_admit(const struct transaction *t, const struct publication *
 				return false;
 		}
 	}
+	return !is_anothers || taken(t);
+}
+
+static bool unique_ids_admit(const struct transaction *t, const struct metadata *metadata)
+{
+	bool is_anothers = false;
+
 	for (size_t i = 0; i < metadata->document_entry_count; i++) {
 		const struct document_entry *entry = &metadata->document_entries[i];
 
@@ -153,8 +180,90 @@ static bool others_admit(const struct transaction *t, const struct publication *
 
 bool publication_identifiers_admit(const struct transaction *t, struct publication *publication)
 {
-	struct registered_asked own;
+	return unique_ids_admit(t, &publication->metadata) && registry_admits(t, publication);
+}
 
-	return own_uuids(t, publication, &own) && others_admit(t, publication, &own) &&
-	       registry_admits(t, publication, &own);
+bool publication_chosen_admit(const struct transaction *t, const struct publication *publication, bool *is_known)
+{
+	struct south south = south_for_a_while(t);
+	struct registered_asked own;
+	struct strs uuids = { 0 };
+	struct outcome asking;
+
+	outcome_init(&asking);
+	*is_known = true;
+	if (!publications_may_wait(t))
+		return true;
+	if (!own_uuids(t, publication, &own))
+		return false;
+	if (own.documents.count + own.folders.count + own.sets.count == 0)
+		return true;
+	if (!uuids_admit(t, &own))
+		return false;
+	*is_known = !delivery_target_is_away(t->gateway->delivery, t->gateway->sources[0].backend.name) &&
+		    registered_uuids(&south, registry_home(t), &own, &uuids, &asking);
+	if (!*is_known)
+		return !arena_failed(t->south.arena) || no_memory(t);
+	return uuids.count == 0 || is_this_very_one(t, &south, &publication->metadata) || taken(t);
+}
+
+static void pair_add(const struct publication *publication, struct str chosen, struct str has, struct strs *pairs)
+{
+	if (is_fresh(publication, chosen))
+		return;
+	pairs->items[pairs->count++] = chosen;
+	pairs->items[pairs->count++] = has;
+}
+
+bool publication_chosen_note(const struct transaction *t, struct publication *publication, const struct metadata *was)
+{
+	const struct metadata *metadata = &publication->metadata;
+	size_t room = 2 * (metadata->document_entry_count + metadata->folder_count + 1);
+	struct strs pairs = { arena_array(t->south.arena, room, sizeof(struct str)), 0 };
+
+	if (!pairs.items)
+		return no_memory(t);
+	pair_add(publication, was->submission_sets[0].entry_uuid, metadata->submission_sets[0].entry_uuid, &pairs);
+	for (size_t i = 0; i < metadata->document_entry_count; i++)
+		pair_add(publication, was->document_entries[i].entry_uuid, metadata->document_entries[i].entry_uuid,
+			 &pairs);
+	for (size_t i = 0; i < metadata->folder_count; i++)
+		pair_add(publication, was->folders[i].entry_uuid, metadata->folders[i].entry_uuid, &pairs);
+	publication->chosen = pairs;
+	return outcome_inform(t->outcome, ERR_NONE, "",
+			      "Nobody can tell now whether the entryUUID that was sent is free: in its place there is "
+			      "another one, which stays. Refer to it by its id or its uniqueId.");
+}
+
+bool publication_chosen_find(const struct transaction *t, struct str *urn)
+{
+	struct outbox_filter filter = { .target = t->gateway->sources[0].backend.name,
+					.makes = publication_chosen_name(t->caller, *urn, t->south.arena),
+					.states = OUTBOX_UNDELIVERED,
+					.newest = true,
+					.limit = CHOSEN_LOOK };
+	struct outbox_item *items;
+	size_t count = 0;
+	uint64_t next;
+
+	if (!publications_may_wait(t))
+		return true;
+	if (!filter.makes.data)
+		return no_memory(t);
+	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
+			 t->outcome))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		struct publication_item opened;
+
+		if (!publication_item_read(t, &items[i], STR_NONE, &opened, NULL))
+			return false;
+		for (size_t k = 0; caller_is_same(t->caller, &opened.caller) && k < opened.chosen.count; k += 2) {
+			if (str_equal_nocase(opened.chosen.items[k], *urn)) {
+				*urn = opened.chosen.items[k + 1];
+				return true;
+			}
+		}
+	}
+	return true;
 }

@@ -59,6 +59,7 @@ static bool head_read(const struct transaction *t, struct publication_item *open
 	if (kept != KEPT_READ)
 		return part_missed(t, opened, kept);
 	opened->caller = head.caller;
+	opened->chosen = head.chosen;
 	opened->change = head.change;
 	opened->request = head.request;
 	return true;

@@ -17,6 +17,7 @@ struct publication_item {
 	struct publication_change change;   /* with metadata, of an update */
 	struct publication_request request; /* of a request */
 	struct publication_result result;   /* of a settled one or a dead letter; body.data NULL: none */
+	struct strs chosen;                 /* with the caller, as in publication_head */
 	bool is_own;                        /* of who asks now, or they are an operator */
 	bool has_moved;                     /* its parts went while they were read: it is not what item says any more */
 };

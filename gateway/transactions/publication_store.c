@@ -14,6 +14,7 @@ bool publication_keep(const struct transaction *t, const struct publication *pub
 	const struct publication_head head = { .caller = *t->caller,
 					       .unverified = publication->unverified,
 					       .unresolved = publication->unresolved,
+					       .chosen = publication->chosen,
 					       .is_unclear = publication->is_unclear };
 
 	buf_init(&parts->head, PUBLICATION_HEAD_BYTES_MAX);

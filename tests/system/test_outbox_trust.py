@@ -130,8 +130,8 @@ class WhoSees(Trusted):
         self.assertNotIn(b"doctor-3", record())
 
 
-class Squatters(Trusted):
-    """Publications whose objects have the identifiers of others'."""
+class Forger(Trusted):
+    """Publishes objects with the identifiers of others'."""
 
     @classmethod
     def back_end_make(cls):
@@ -159,6 +159,9 @@ class Squatters(Trusted):
             bundle["entry"][1]["resource"]["identifier"] = [{"system": URI, "value": identifiers["uuid"]}]
         if "set_uuid" in identifiers:
             bundle["entry"][0]["resource"]["identifier"].append({"system": URI, "value": identifiers["set_uuid"]})
+        if "folder_uuid" in identifiers:
+            folder = support.add_folder(bundle, bundle["entry"][1]["fullUrl"])
+            folder["identifier"].append({"system": URI, "value": identifiers["folder_uuid"]})
         bundle["entry"][1]["resource"]["description"] = "not the same at all"
         return bundle
 
@@ -186,6 +189,11 @@ class Squatters(Trusted):
         return support.request("PATCH", self.gateway.base + "/" + location, dict(support.bearer(self.doctor), **{
             "Content-Type": PATCH}), json.dumps([{"op": "replace", "path": "/description", "value": text}]).encode())
 
+    def uuid_of_known(self, resource):
+        return next(each["value"] for each in resource["identifier"] if each["value"].startswith("urn:uuid:"))
+
+
+class Squatters(Forger):
     def test_what_is_there_is_refused_at_once(self):
         bundle, answer, location = self.published(b"<a>victim</a>")
         of_set = self.uuid_of(answer["entry"][0]["response"]["location"].split("/_history")[0])
@@ -208,13 +216,13 @@ class Squatters(Trusted):
         self.domain.kill()
         urls = [self.accepted(self.fake(b"<a>fake</a>", uuid=self.uuid_of_known(before))),
                 self.accepted(self.fake(b"<a>fake list</a>", set_uuid=self.uuid_of_known(before_list)))]
-        # What was read of it is known: nothing else is shown for it, and changes are of that.
+        # Nothing else is shown for it, and changes are of what was read of it.
         self.assertIn(self.get("/" + location, self.doctor).status, (502, 503, 504))
         self.assertIn(self.get(url, self.doctor).status, (502, 503, 504))
         change = self.assertStatus(self.patch(location, "the victim's"), 202).header("Content-Location")
         self.domain_restart()
         for each in urls:
-            self.assertEqual(self.settled(each, self.colleague)["resourceType"], "OperationOutcome")
+            self.assertEqual(self.settled(each, self.colleague)["resourceType"], "Bundle")
         self.assertEqual(self.settled(change, self.doctor)["resourceType"], "DocumentReference")
         after = self.read(location)
         self.assertEqual(after["description"], "the victim's")
@@ -228,22 +236,15 @@ class Squatters(Trusted):
             trust.PATIENT_SYSTEM, OTHER)}).body.decode()
         self.assertNotIn('"%s"' % after["id"], found)
 
-    def uuid_of_known(self, resource):
-        return next(each["value"] for each in resource["identifier"] if each["value"].startswith("urn:uuid:"))
-
     def test_a_strangers_dead_letter_holds_nobody(self):
         for patient in (OTHER, support.PATIENT):
             bundle, _, location = self.published(b"<a>victim</a>")
-            _, _, other = self.published(b"<a>other</a>")
             self.dead_letter(self.fake(b"<a>fake 1</a>", patient=patient, oid=support.document_oid(bundle)))
-            self.dead_letter(self.fake(b"<a>fake 2</a>", patient=patient, uuid=self.uuid_of(other)))
-            for target in ({"identifier": {"system": URI, "value": "urn:oid:" + support.document_oid(bundle)}},
-                           {"reference": other}):
-                new = support.demo_bundle(b"<a>new</a>")
-                new["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": target}]
-                self.assertStatus(self.gateway.publish(new, token=self.doctor), 200)
-            for each in (location, other):
-                self.assertEqual(self.read(each)["status"], "superseded")
+            new = support.demo_bundle(b"<a>new</a>")
+            new["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": {"identifier": {
+                "system": URI, "value": "urn:oid:" + support.document_oid(bundle)}}}]
+            self.assertStatus(self.gateway.publish(new, token=self.doctor), 200)
+            self.assertEqual(self.read(location)["status"], "superseded")
 
     def test_in_an_outage_too(self):
         bundle, _, location = self.published(b"<a>victim</a>")
@@ -263,9 +264,16 @@ class Squatters(Trusted):
         name = uuid.uuid4().urn
         first = self.fake(b"<a>first</a>", patient=support.PATIENT, uuid=name)
         url = self.accepted(first, self.doctor)
-        for identifiers in ({"uuid": name}, {"oid": support.document_oid(first)}):
-            self.assertStatus(self.gateway.publish(self.fake(b"<a>second</a>", patient=support.PATIENT, **identifiers),
-                                                   token=self.colleague), 409)
+        shown = next(each["resource"] for each in self.gateway.find(token=self.doctor).json()["entry"]
+                     if support.document_oid(first) in json.dumps(each["resource"]))
+        self.assertStatus(self.gateway.publish(self.fake(
+            b"<a>second</a>", patient=support.PATIENT, oid=support.document_oid(first)), token=self.colleague), 409)
+        # By the id that it has, or the one that it was to have: what comes of that is something else.
+        for each in (self.uuid_of_known(shown), name):
+            answer = self.gateway.publish(self.fake(b"<a>second</a>", patient=support.PATIENT, uuid=each),
+                                          token=self.colleague)
+            self.assertIn(answer.status, (202, 409))
+            self.assertEqual(self.read("DocumentReference/" + shown["id"]), shown)
         # The very same, by its sender and by somebody else, who would lose it when the first takes it back.
         self.assertEqual(self.accepted(first, self.doctor), url)
         self.assertStatus(self.gateway.publish(first, token=self.colleague), 409)
