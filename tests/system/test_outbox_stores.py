@@ -251,9 +251,10 @@ class OnPostgreSQL(Cases, unittest.TestCase):
     Store = PostgreSQLStore
 
     def test_unit_cases(self):
-        done = subprocess.run([os.path.join(BUILD, "unit/test_outbox")], capture_output=True, text=True, check=False,
-                              env=dict(os.environ, PASSERELLE_TEST_POSTGRESQL=self.store.server.conninfo()))
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for name in ("test_outbox", "test_outbox_chain", "test_outbox_open"):
+            done = subprocess.run([os.path.join(BUILD, "unit", name)], capture_output=True, text=True, check=False,
+                                  env=dict(os.environ, PASSERELLE_TEST_POSTGRESQL=self.store.server.conninfo()))
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_claims_and_counts_look_at_few_rows(self):
         """However many wait, and whatever PostgreSQL believed when it planned."""
