@@ -9,6 +9,8 @@ import socket
 import threading
 import urllib.parse
 
+import support
+
 
 class Cut(Exception):
     """Closes the connection where it stands."""
@@ -125,7 +127,7 @@ class Proxy:
             return sum(exchange.action == action for exchange in self.seen)
 
     def close(self):
-        self.listener.close()
+        support.close_listener(self.listener)
 
     def _accept(self):
         while True:

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 
-from support import BUILD, START_SECONDS, absent, free_port, wait_until, write_configuration
+from support import BUILD, START_SECONDS, absent, close_listener, free_port, wait_until, write_configuration
 
 DRIVER = os.path.join(BUILD, "tests/cache_driver")
 STATE_KEYS = {1: b"a" * 32, 2: b"b" * 32}
@@ -206,7 +206,7 @@ class Proxy:
 
     def close(self):
         self.ending = True
-        self.server.close()
+        close_listener(self.server)
 
 
 class Driver:

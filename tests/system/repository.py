@@ -8,6 +8,8 @@ import struct
 import threading
 import xml.etree.ElementTree
 
+import support
+
 
 def abort(connection):
     """Closes with a reset: what was not read is lost."""
@@ -102,8 +104,7 @@ class DeafServer:
                 return
 
     def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept
-        self.listener.close()
+        support.close_listener(self.listener)
         for connection in self.connections:
             abort(connection)
 
@@ -166,8 +167,7 @@ class SyslogRepository:
             self.errors.append(str(error))
 
     def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        support.close_listener(self.listener)
         for connection in self.open:
             try:
                 connection.close()

@@ -9,6 +9,7 @@ import hashlib
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -49,10 +50,42 @@ def shared(*parts):
     return path
 
 
+def _ports():
+    """Those that the kernel gives no client."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        first = int(file.read().split()[0])
+    return range(10000, first) if first > 12000 else range(10000, 65536)
+
+
+RESERVED = []  # one socket for each port of this process
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that stays this process's own until it ends, also while nobody listens there: tests in other processes see its
+    name taken, and no client is given it."""
+    for port in random.sample(_ports(), 1000):
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind("\0passerelle-tests-port-%d" % port)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            name.close()
+            continue
+        RESERVED.append(name)
+        return port
+    raise AssertionError("no port is free")
+
+
+def close_listener(listener):
+    """Also for a thread that waits in accept: by close alone it would go on waiting, and take what comes to the next
+    socket of that number."""
+    try:
+        listener.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    listener.close()
 
 
 def wait_until(true, what, seconds=START_SECONDS):

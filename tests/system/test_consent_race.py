@@ -10,7 +10,7 @@ import tempfile
 import threading
 import unittest
 
-from support import AUTHORITY, BINARY, BUILD, Domain, absent, free_port, wait_until, write_configuration
+from support import AUTHORITY, BINARY, BUILD, Domain, absent, close_listener, free_port, wait_until, write_configuration
 
 DRIVER = os.path.join(BUILD, "tests/consent_race")
 REDIS = shutil.which("redis-server")
@@ -327,7 +327,7 @@ class Outage(Stand):
         self.domain.stop()
         present = [b""]
         listener = socket.create_server(("127.0.0.1", self.port))
-        self.addCleanup(listener.close)
+        self.addCleanup(close_listener, listener)
 
         def serve():
             while True:

@@ -118,7 +118,7 @@ def stranger(cls):
     """Whom "elsewhere" names; cls.strangers: the connections that came."""
     cls.strangers = []
     listener = socket.create_server(("127.0.0.1", 0))
-    cls.addClassCleanup(listener.close)
+    cls.addClassCleanup(support.close_listener, listener)
 
     def take():
         try:

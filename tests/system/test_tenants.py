@@ -14,8 +14,8 @@ import unittest
 
 import certificates
 import proxy
-from support import (AUTHORITY, BINARY, PATIENT, REPOSITORY, Domain, Gateway, bearer, demo_bundle, demo_letter, document_oid,
-                     request, wait_until, write_configuration)
+from support import (AUTHORITY, BINARY, PATIENT, REPOSITORY, Domain, Gateway, bearer, close_listener, demo_bundle,
+                     demo_letter, document_oid, request, wait_until, write_configuration)
 
 NORD, SUD = "hopital-nord", "hopital-sud"
 
@@ -297,7 +297,7 @@ class Silent:
         return len(self.taken)
 
     def close(self):
-        self.listener.close()
+        close_listener(self.listener)
         for connection in self.taken:
             connection.close()
 

@@ -414,7 +414,7 @@ class Southbound(unittest.TestCase):
     def test_124_no_fallback_to_plain_http(self):
         """A back-end that no longer speaks TLS is told nothing but a TLS greeting."""
         server = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(server.close)
+        self.addCleanup(support.close_listener, server)
         heard = []
 
         def serve():
