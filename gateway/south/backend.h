@@ -4,6 +4,7 @@
 #define PASSERELLE_BACKEND_H
 
 #include "gateway/south/breaker.h"
+#include "gateway/south/silence.h"
 #include "mappers/base/arena.h"
 #include "mappers/base/error.h"
 
@@ -39,11 +40,12 @@ struct breakers {
 	struct breakers_item {
 		_Atomic(const char *) url; /* NULL: free; an address comes in with its first call */
 		struct breaker breaker;
+		struct silence silence;
 	} items[BREAKERS_MAX];
 };
 
-/* The breaker of this address, which must stay valid. NULL when there are more than BREAKERS_MAX: it has none. */
-struct breaker *breakers_of(struct breakers *breakers, const char *url);
+/* What is known of this address, which must stay valid. NULL when there are more than BREAKERS_MAX: it has no breaker. */
+struct breakers_item *breakers_of(struct breakers *breakers, const char *url);
 
 /* Made from the configuration at start and unchanged afterwards, but for counters and breakers. Strings belong to the
  * configuration. */
@@ -64,6 +66,7 @@ struct backend {
 	struct str xua_audience; /* URI that assertions for it name; empty: it is sent none */
 	long connect_timeout_ms;
 	long timeout_ms;        /* one exchange, if the request's deadline does not end it before */
+	uint64_t patience_ms;   /* see silence.h; 0: calls to it never give way */
 	size_t reply_bytes_max; /* the SOAP part of a reply; documents beside it are bounded by the caller */
 	unsigned requests_max;  /* calls under way at the same time; 0: any number */
 	atomic_uint request_count;

@@ -9,16 +9,16 @@ static bool is_address(const char *url, const char *other)
 	return url == other || strcmp(url, other) == 0;
 }
 
-struct breaker *breakers_of(struct breakers *breakers, const char *url)
+struct breakers_item *breakers_of(struct breakers *breakers, const char *url)
 {
 	for (size_t i = 0; i < BREAKERS_MAX; i++) {
 		struct breakers_item *item = &breakers->items[i];
 		const char *there = atomic_load(&item->url);
 
 		if (!there && atomic_compare_exchange_strong(&item->url, &there, url))
-			return &item->breaker;
+			return item;
 		if (is_address(there, url))
-			return &item->breaker;
+			return item;
 	}
 	return NULL;
 }
@@ -101,22 +101,42 @@ static void count(const struct backend *backend, const struct backend_call *call
 	METRIC_ADD(METRIC_CALLS, 1, backend->tenant, backend->name, action_name(call->action), str_from_c(end));
 }
 
-bool backend_call_begin(struct backend *backend, const char *url, struct str action, bool insists,
-			struct backend_call *call, struct outcome *outcome)
+static bool is_down(const struct backend *backend, const struct backend_call *call, struct outcome *outcome)
 {
-	*call = (struct backend_call) { .url = url, .action = action, .began_us = clock_monotonic_us() };
-	if (backend->breakers.options.failures > 0)
-		call->breaker = breakers_of(&backend->breakers, url);
-	if (call->breaker && insists)
+	count(backend, call, "down");
+	return outcome_add(outcome, ERR_BACKEND_DOWN, "",
+			   "The back-end has not answered for a while and is not asked for now; try again later.");
+}
+
+static bool silence_pass(const struct backend *backend, struct breakers_item *item, const struct asking *asking,
+			 struct backend_call *call)
+{
+	uint64_t patience_ms = asking->gives_way && !asking->insists ? backend->patience_ms : 0;
+
+	return silence_begin(&item->silence, patience_ms, call->passed.is_probe, &call->silence);
+}
+
+bool backend_call_begin(struct backend *backend, const struct asking *asking, struct backend_call *call,
+			struct outcome *outcome)
+{
+	struct breakers_item *item =
+		backend->breakers.options.failures > 0 ? breakers_of(&backend->breakers, asking->url) : NULL;
+
+	*call = (struct backend_call) { .url = asking->url,
+					.action = asking->action,
+					.began_us = clock_monotonic_us(),
+					.breaker = item ? &item->breaker : NULL };
+	if (call->breaker && asking->insists)
 		breaker_insist(call->breaker, &call->passed);
-	else if (call->breaker && !breaker_pass(call->breaker, &call->passed)) {
-		count(backend, call, "down");
-		return outcome_add(outcome, ERR_BACKEND_DOWN, "",
-				   "The back-end has not answered for a while and is not asked for now; try again "
-				   "later.");
+	else if (call->breaker && !breaker_pass(call->breaker, &call->passed))
+		return is_down(backend, call, outcome);
+	if (item && !silence_pass(backend, item, asking, call)) {
+		breaker_end(call->breaker, &backend->breakers.options, &call->passed, BREAKER_UNSAID);
+		return is_down(backend, call, outcome);
 	}
 	if (place_take(backend, call))
 		return true;
+	silence_end(&call->silence, false);
 	if (call->breaker)
 		breaker_end(call->breaker, &backend->breakers.options, &call->passed, BREAKER_UNSAID);
 	count(backend, call, "busy");
@@ -134,11 +154,12 @@ static struct str host_of(const char *url)
 	return user < host.size ? str_from(host, user + 1) : host;
 }
 
-void backend_call_end(struct backend *backend, const struct backend_call *call, enum breaker_end end, const char *how)
+void backend_call_end(struct backend *backend, struct backend_call *call, enum breaker_end end, const char *how)
 {
 	enum breaker_change change = BREAKER_SAME;
 
 	place_give_back(backend, call);
+	silence_end(&call->silence, end == BREAKER_ANSWERED);
 	count(backend, call, how);
 	METRIC_TOOK(METRIC_CALL_SECONDS, clock_monotonic_us() - call->began_us, backend->tenant, backend->name,
 		    action_name(call->action));

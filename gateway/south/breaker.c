@@ -79,6 +79,7 @@ static enum breaker_change probe_end(struct breaker *breaker, const struct break
 	case BREAKER_ANSWERED:
 		return breaker_close(breaker);
 	case BREAKER_FAILED:
+	case BREAKER_GAVE_WAY:
 		breaker_open(breaker, options);
 		return BREAKER_SAME; /* it has been open all the time */
 	case BREAKER_UNSAID:
@@ -102,6 +103,8 @@ enum breaker_change breaker_end(struct breaker *breaker, const struct breaker_op
 	else if (call->period == atomic_load(&breaker->period) && atomic_load(&breaker->probe_at_ms) == 0) {
 		if (end == BREAKER_ANSWERED)
 			atomic_store(&breaker->failures, 0);
+		else if (end == BREAKER_GAVE_WAY && atomic_load(&breaker->failures) + 1 >= options->failures)
+			change = BREAKER_SAME;
 		else if (atomic_fetch_add(&breaker->failures, 1) + 1 >= options->failures)
 			change = breaker_open(breaker, options);
 	}

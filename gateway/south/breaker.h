@@ -36,6 +36,7 @@ struct breaker_call {
 enum breaker_end {
 	BREAKER_ANSWERED, /* by whom was asked, be it with a refusal */
 	BREAKER_FAILED,   /* nobody answered, not in time, or somebody who said that it does not work */
+	BREAKER_GAVE_WAY, /* it was given up after a silence: as bad, but the last one that opens it must have failed */
 	BREAKER_UNSAID    /* the call ended for a reason of ours and says nothing */
 };
 

@@ -21,6 +21,7 @@ struct exchange {
 	struct outcome *outcome;
 	struct soap_outgoing outgoing;
 	struct soap_incoming incoming;
+	struct backend_call call;
 	long time_ms;                 /* that the transfer was given */
 	enum breaker_end breaker_end; /* what the breaker is told */
 };
@@ -35,6 +36,17 @@ static long exchange_time(const struct south *south, const struct soap_call *req
 	if (time > left)
 		time = left;
 	return time > INT32_MAX ? INT32_MAX : (long)time;
+}
+
+/* About once a second while nothing comes: libcurl ends the transfer with CURLE_ABORTED_BY_CALLBACK when told so. */
+static int progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+	struct exchange *exchange = ctx;
+
+	(void)down_total;
+	(void)up_total;
+	(void)up;
+	return down == 0 && silence_gives_way(&exchange->call.silence);
 }
 
 static bool options_set(CURL *easy, struct exchange *exchange, struct curl_slist *headers)
@@ -59,6 +71,11 @@ static bool options_set(CURL *easy, struct exchange *exchange, struct curl_slist
 	} else {
 		bad |= (int)curl_easy_setopt(easy, CURLOPT_READFUNCTION, soap_outgoing_send);
 		bad |= (int)curl_easy_setopt(easy, CURLOPT_READDATA, outgoing);
+	}
+	if (exchange->call.silence.patience_ms > 0) {
+		bad |= (int)curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, progress);
+		bad |= (int)curl_easy_setopt(easy, CURLOPT_XFERINFODATA, exchange);
+		bad |= (int)curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 	}
 	/* A warm connection that has died would have to be sent to twice. */
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)request->once);
@@ -186,7 +203,7 @@ enum soap_end soap_exchange(const struct south *south, const struct soap_call *r
 				     .message = message,
 				     .outcome = outcome,
 				     .breaker_end = BREAKER_UNSAID };
-	struct backend_call call;
+	const struct asking asking = { request->url, request->action, south->insists, south->gives_way };
 	enum soap_end end;
 
 	memset(message, 0, sizeof(*message));
@@ -194,9 +211,9 @@ enum soap_end soap_exchange(const struct south *south, const struct soap_call *r
 		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "There was no time left; try again later.");
 		return SOAP_FAILED;
 	}
-	if (!backend_call_begin(south->backend, request->url, request->action, south->insists, &call, outcome))
+	if (!backend_call_begin(south->backend, &asking, &exchange.call, outcome))
 		return SOAP_FAILED;
 	end = exchange_run(&exchange);
-	backend_call_end(south->backend, &call, exchange.breaker_end, how[end]);
+	backend_call_end(south->backend, &exchange.call, exchange.breaker_end, how[end]);
 	return end;
 }

@@ -24,6 +24,7 @@ struct south {
 	struct spool_limits *spools;
 	const char *request_id;                /* for the log */
 	bool insists;                          /* a back-end that did not answer lately is asked all the same */
+	bool gives_way;                        /* others answer as well: one that has fallen silent is not waited for */
 	bool is_probe;                         /* an operator looks: told what a fault says, in the back-end's words */
 	const char *traceparent;               /* W3C Trace Context, sent on; NULL: none */
 	const struct south_recorder *recorder; /* told of each call when it is over; NULL: nobody */

@@ -48,6 +48,9 @@ void soap_failure_explain(const struct soap_failure *failure, struct outcome *ou
 {
 	if (failure->code == CURLE_OPERATION_TIMEDOUT)
 		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "The back-end did not answer in time; try again later.");
+	else if (failure->code == CURLE_ABORTED_BY_CALLBACK)
+		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "",
+			    "The back-end answers nobody at the moment and is not waited for; try again later.");
 	else if (curl_code_is_tls(failure->code))
 		outcome_add(outcome, ERR_BACKEND_ANSWER, "",
 			    "The back-end does not prove to be who it should be, or refuses this gateway's "
@@ -67,6 +70,8 @@ enum breaker_end soap_failure_end(const struct soap_failure *failure)
 {
 	if (failure->code == CURLE_OPERATION_TIMEDOUT)
 		return failure->is_fair && !failure->is_ours ? BREAKER_FAILED : BREAKER_UNSAID;
+	if (failure->code == CURLE_ABORTED_BY_CALLBACK)
+		return BREAKER_GAVE_WAY;
 	if (is_broken(failure))
 		return BREAKER_FAILED;
 	if (failure->is_soap)

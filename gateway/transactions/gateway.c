@@ -10,6 +10,7 @@
 #include "mappers/base/xds_time.h"
 
 #define GATEWAY_BYTES_MAX (16u * 1024 * 1024) /* most of it for codes, where there are very many */
+#define PATIENCE_PART     4 /* of what a source is given for one search: who has answered nobody for so long is silent */
 
 static bool out_of_memory(struct outcome *outcome)
 {
@@ -43,6 +44,7 @@ static bool source_make(struct gateway *gateway, const struct config_back_end *r
 	if (!backend_read(row, gateway->arena, &source->backend))
 		return out_of_memory(outcome);
 	source->backend.tenant = gateway->config->tenant;
+	source->backend.patience_ms = gateway->config->federation_deadline_ms / PATIENCE_PART;
 	source->home = source->backend.home;
 	return community_make(gateway, source, outcome);
 }

@@ -35,6 +35,7 @@ static bool leg_open(struct legs *legs, struct source *source, struct leg *leg)
 	leg->left_ms = t->gateway->config->federation_deadline_ms;
 	leg->t.source = source;
 	leg->t.south.backend = &source->backend;
+	leg->t.south.gives_way = true;
 	leg->t.south.arena = arena;
 	leg->t.audit = audit_part(t->audit, arena);
 	leg->t.south.recorder = audit_recorder(leg->t.audit);

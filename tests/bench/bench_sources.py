@@ -3,13 +3,19 @@
   (f) Two sources against the slower one alone: how much longer a search takes.
   (g) A dead source (nobody listens; somebody who takes connections and never answers) beside a living one: how much of
       the living one's throughput is left.
-  (h) The id of another hospital's document against one that nobody has given out: whether the time tells them apart.
+  (h) A source that dies under load: how much of the living one's throughput is left from that moment on, the time
+      included in which nobody knows yet; and when the breaker opens.
+  (i) The id of another hospital's document against one that nobody has given out: whether the time tells them apart.
 
 bench.py runs this; it has what both need."""
+import concurrent.futures
 import contextlib
 import os
+import re
+import signal
 import socket
 import statistics
+import subprocess
 import threading
 import time
 import urllib.request
@@ -18,6 +24,7 @@ import support
 
 OTHER = "2.999.20.11"
 PAIRS = 5
+FIRST_SECONDS = (2, 4, 8, 16, 32)
 
 
 def entry(name, number, url, repository, **more):
@@ -97,6 +104,57 @@ def dead_source(bench, path, title, dead_url):
         process.stop()
 
 
+class Counts:
+    """How many searches a gateway has answered and how its breakers stand, from one moment on."""
+
+    def __init__(self, gateway):
+        self.url = "http://127.0.0.1:%d/metrics" % gateway.port
+        self.began = time.monotonic()
+        self.first = self.answered()[0]
+
+    def answered(self):
+        with urllib.request.urlopen(self.url) as answer:
+            text = answer.read().decode()
+        return (sum(int(count) for count in re.findall(r'^passerelle_requests_total\{[^}]*class="2[^}]*\} (\d+)$', text,
+                                                       re.MULTILINE)),
+                max(map(int, re.findall(r"^passerelle_breaker_state\{[^}]*\} (\d+)$", text, re.MULTILINE))))
+
+    def at(self, moments):
+        """The count at each of these seconds, and when a breaker was seen open for the first time."""
+        counts, opened = [], None
+        for moment in moments:
+            while time.monotonic() - self.began < moment:
+                time.sleep(0.05)
+                opened = opened or self.answered()[1] == 2 and time.monotonic() - self.began
+            counts.append(self.answered()[0] - self.first)
+        return counts, opened or None
+
+
+def dying_source(bench, path):
+    """It is paused: whatever is sent to it goes in, by new connections and by warm ones, and nothing comes back. Both sides
+    at once, so that what else the machine does is the same for both, and with as little load as leaves it idle."""
+    stub, dying = bench.stub(20, 10), bench.stub(20, 10)
+    living = entry("living", 1, bench.url(stub), support.REPOSITORY)
+    alone = bench.before([living], "alone")
+    beside = bench.before([living, entry("dying", 2, bench.url(dying), OTHER)], "beside")
+    loads = [subprocess.Popen(["wrk", "-t1", "-c8", "-d%ds" % (FIRST_SECONDS[-1] + 3), "--timeout", "60s",
+                               "http://127.0.0.1:%d%s" % (gateway.port, path)], stdout=subprocess.DEVNULL)
+             for gateway in (beside, alone)]
+    time.sleep(2)
+    dying.process.send_signal(signal.SIGSTOP)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        (with_dead, opened), (without, _) = pool.map(lambda gateway: Counts(gateway).at(FIRST_SECONDS), (beside, alone))
+    for load in loads:
+        load.wait()
+    for seconds, ours, theirs in zip(FIRST_SECONDS, with_dead, without):
+        print("%-60s %8d %8d %7.3f" % ("searches, first %d s after a source beside has died" % seconds, ours, theirs,
+                                       ours / theirs), flush=True)
+    print("%-60s %8s" % ("... its breaker opens after", "%.1f s" % opened if opened else "(not)"), flush=True)
+    dying.process.send_signal(signal.SIGCONT)
+    for process in (alone, beside, stub, dying):
+        process.stop()
+
+
 def foreign_ids(bench, path, count=400):
     stub = bench.stub(0, 1)
     names = ("north", "south")
@@ -128,4 +186,5 @@ def run(bench, path):
                         ("searches, a source beside that never answers", black_hole)):
         with dead() as url:
             dead_source(bench, path, title, url)
+    dying_source(bench, path)
     foreign_ids(bench, path)

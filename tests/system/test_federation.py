@@ -280,6 +280,28 @@ class Missing(Networks):
         self.assertEqual([oid_of(each) for each in matches(found)], [self.here])
         self.assertMissing(found, "dsp")
 
+    def test_one_falls_silent(self):
+        """One finds out whether it answers again; the others do not wait for that."""
+        self.assertEqual(len(matches(self.find())), 2)
+        held = threading.Event()
+        self.addCleanup(held.set)
+        self.dsp_proxy.script(QUERY, *[proxy.held(held)] * 6)
+        found = []
+        searches = [threading.Thread(target=lambda: found.append(self.find())) for _ in range(6)]
+        for search in searches:
+            search.start()
+        for search in searches:
+            search.join()
+        for each in found:
+            self.assertEqual([oid_of(match) for match in matches(each)], [self.here])
+            self.assertMissing(each, "dsp")
+        said = [issues(each)[0]["diagnostics"] for each in found]
+        self.assertEqual(sum("did not answer in time" in each for each in said), 1, said)
+        self.assertTrue(any("answers nobody at the moment" in each for each in said), said)
+        held.set()
+        self.dsp_proxy.clear()
+        support.wait_until(lambda: len(matches(self.find())) == 2, "both to answer")
+
     def test_one_talks_nonsense(self):
         self.dsp_proxy.script(QUERY, proxy.answering(200, "text/html", b"<html>Welcome</html>"))
         found = self.find()

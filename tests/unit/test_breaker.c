@@ -187,7 +187,9 @@ static void test_without_failures_it_never_opens(void **state)
 
 static bool begin(struct backend *backend, const char *url, struct backend_call *call, struct outcome *outcome)
 {
-	return backend_call_begin(backend, url, STR("urn:ihe:iti:2007:RegistryStoredQuery"), false, call, outcome);
+	const struct asking asking = { .url = url, .action = STR("urn:ihe:iti:2007:RegistryStoredQuery") };
+
+	return backend_call_begin(backend, &asking, call, outcome);
 }
 
 static void test_a_full_back_end_refuses(void **state)
@@ -241,6 +243,134 @@ static void test_each_address_has_its_own(void **state)
 	backend_call_end(&backend, &call, BREAKER_ANSWERED, "test");
 }
 
+/* A call that may give way, and the others that wait with it. */
+#define PATIENCE_MS 2000
+
+static bool begin_yielding(struct backend *backend, struct backend_call *call)
+{
+	const struct asking asking = { "http://127.0.0.1/registry", STR("RegistryStoredQuery"), false, true };
+	struct outcome outcome;
+
+	outcome_init(&outcome);
+	return backend_call_begin(backend, &asking, call, &outcome);
+}
+
+static size_t waiting_count(struct backend_call *calls, size_t count)
+{
+	size_t waiting = 0;
+
+	for (size_t i = 0; i < count; i++)
+		waiting += !silence_gives_way(&calls[i].silence);
+	return waiting;
+}
+
+static void answer_in(struct backend *backend, uint64_t ms)
+{
+	struct backend_call call;
+
+	assert_true(begin_yielding(backend, &call));
+	now_ms += ms;
+	backend_call_end(backend, &call, BREAKER_ANSWERED, "test");
+}
+
+static void test_who_has_fallen_silent_is_waited_for_by_one(void **state)
+{
+	struct backend backend = { .patience_ms = PATIENCE_MS, .breakers.options = options };
+	struct backend_call calls[8];
+	struct backend_call late;
+	struct backend_call publication;
+	struct outcome outcome;
+
+	(void)state;
+	outcome_init(&outcome);
+	answer_in(&backend, 10);
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		assert_true(begin_yielding(&backend, &calls[i]));
+	now_ms += PATIENCE_MS;
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), COUNT_OF(calls));
+	now_ms += 1;
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), 1);
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), 1);
+	assert_false(begin_yielding(&backend, &late));
+	assert_true(begin(&backend, "http://127.0.0.1/registry", &publication, &outcome));
+	assert_false(silence_gives_way(&publication.silence));
+	/* Those who gave way count, but it is the one that opens it. */
+	for (size_t i = 1; i < COUNT_OF(calls); i++)
+		backend_call_end(&backend, &calls[i], BREAKER_GAVE_WAY, "test");
+	assert_int_equal(backend_worst_state(&backend), BREAKER_IS_CLOSED);
+	assert_false(backend_is_well(&backend));
+	backend_call_end(&backend, &calls[0], BREAKER_FAILED, "test");
+	assert_int_equal(backend_worst_state(&backend), BREAKER_IS_OPEN);
+	/* Then a probe has its time, however long others have waited, and no more. */
+	now_ms += 60000;
+	assert_true(begin_yielding(&backend, &late));
+	now_ms += PATIENCE_MS;
+	assert_false(silence_gives_way(&late.silence));
+	now_ms += 1;
+	assert_true(silence_gives_way(&late.silence));
+	backend_call_end(&backend, &late, BREAKER_GAVE_WAY, "test");
+	assert_int_equal(backend_worst_state(&backend), BREAKER_IS_OPEN);
+	backend_call_end(&backend, &publication, BREAKER_FAILED, "test");
+}
+
+static void test_one_answer_ends_a_silence(void **state)
+{
+	struct backend backend = { .patience_ms = PATIENCE_MS, .breakers.options = options };
+	struct backend_call calls[8];
+
+	(void)state;
+	answer_in(&backend, 10);
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		assert_true(begin_yielding(&backend, &calls[i]));
+	now_ms += PATIENCE_MS + 1;
+	assert_int_equal(waiting_count(calls, 4), 1);
+	backend_call_end(&backend, &calls[0], BREAKER_ANSWERED, "test");
+	assert_int_equal(waiting_count(calls + 1, COUNT_OF(calls) - 1), COUNT_OF(calls) - 1);
+	for (size_t i = 1; i < COUNT_OF(calls); i++)
+		backend_call_end(&backend, &calls[i], BREAKER_ANSWERED, "test");
+	assert_true(backend_is_well(&backend));
+	/* A silence begins when somebody waits, not with the last answer. */
+	now_ms += 100 * PATIENCE_MS;
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		assert_true(begin_yielding(&backend, &calls[i]));
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), COUNT_OF(calls));
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		backend_call_end(&backend, &calls[i], BREAKER_ANSWERED, "test");
+}
+
+static void test_who_is_slow_is_not_silent(void **state)
+{
+	struct backend backend = { .patience_ms = PATIENCE_MS, .breakers.options = options };
+	struct backend_call calls[8];
+
+	(void)state;
+	/* Nobody knows yet how long it takes. */
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		assert_true(begin_yielding(&backend, &calls[i]));
+	now_ms += 2 * PATIENCE_MS;
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), COUNT_OF(calls));
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		backend_call_end(&backend, &calls[i], BREAKER_ANSWERED, "test");
+	/* Now they do. */
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		assert_true(begin_yielding(&backend, &calls[i]));
+	now_ms += 3 * PATIENCE_MS;
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), COUNT_OF(calls));
+	now_ms += PATIENCE_MS + 1;
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), 1);
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		backend_call_end(&backend, &calls[i], BREAKER_GAVE_WAY, "test");
+	/* What it took then is forgotten. */
+	for (size_t i = 0; i < 200; i++)
+		answer_in(&backend, 10);
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		assert_true(begin_yielding(&backend, &calls[i]));
+	now_ms += PATIENCE_MS + 1;
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), 1);
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		backend_call_end(&backend, &calls[i], BREAKER_GAVE_WAY, "test");
+}
+
 static void test_what_an_end_says(void **state)
 {
 	static const struct {
@@ -248,6 +378,7 @@ static void test_what_an_end_says(void **state)
 		enum breaker_end end;
 	} cases[] = {
 		{ { .code = CURLE_COULDNT_CONNECT }, BREAKER_FAILED },
+		{ { .code = CURLE_ABORTED_BY_CALLBACK }, BREAKER_GAVE_WAY },
 		{ { .code = CURLE_OPERATION_TIMEDOUT, .is_fair = true }, BREAKER_FAILED },
 		{ { .code = CURLE_OPERATION_TIMEDOUT }, BREAKER_UNSAID },
 		{ { .code = CURLE_OPERATION_TIMEDOUT, .is_fair = true, .is_ours = true }, BREAKER_UNSAID },
@@ -337,6 +468,9 @@ int main(void)
 		cmocka_unit_test(test_without_failures_it_never_opens),
 		cmocka_unit_test(test_a_full_back_end_refuses),
 		cmocka_unit_test(test_each_address_has_its_own),
+		cmocka_unit_test(test_who_has_fallen_silent_is_waited_for_by_one),
+		cmocka_unit_test(test_one_answer_ends_a_silence),
+		cmocka_unit_test(test_who_is_slow_is_not_silent),
 		cmocka_unit_test(test_what_an_end_says),
 		cmocka_unit_test(test_many_threads_one_probe),
 	};
