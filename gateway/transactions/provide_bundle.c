@@ -83,14 +83,17 @@ static enum fhir_fetched external_fetch(const struct transaction *t, const struc
 /* UnContained: what the Bundle refers to elsewhere is read now and frozen into the metadata. MHD 4.2.4 3.65.4.1.2 */
 static bool externals_fetch(const struct transaction *t, struct provide_bundle *bundle)
 {
+	struct transaction asking = *t;
 	bool ok = true;
+
+	asking.south.deadline = publication_question_deadline(t);
 
 	/* The count may grow: a PractitionerRole refers to a Practitioner. */
 	for (size_t i = 0; i < bundle->external_count; i++) {
 		const struct provide_external *external = &bundle->externals[i];
 		json_t *resource = NULL;
 
-		switch (external_fetch(t, external, &resource)) {
+		switch (external_fetch(&asking, external, &resource)) {
 		case FHIR_FETCHED:
 			ok = provide_bundle_fetched(bundle, i, resource, t->south.arena, t->outcome) && ok;
 			break;
@@ -131,7 +134,7 @@ static bool patients_named(const struct transaction *t, const struct provide_bun
 }
 
 static enum identified identify_claim(const struct transaction *t, const struct patient_claim *claim,
-				      struct publication *publication, struct deadline deadline, struct str *patient_id)
+				      struct publication *publication, struct str *patient_id)
 {
 	struct strs *unresolved = &publication->unresolved;
 	struct strs named;
@@ -141,7 +144,7 @@ static enum identified identify_claim(const struct transaction *t, const struct 
 
 	if (publication->task.data || !publications_may_wait_undecided(t))
 		return identify_patient(t, claim, false, patient_id);
-	end = identify_patient_later(t, claim, deadline, &named, &is_unresolved, patient_id);
+	end = identify_patient_later(t, claim, t->south.deadline, &named, &is_unresolved, patient_id);
 	if (named.count > 0)
 		publication->alias = named.items[0];
 	if (!is_unresolved)
@@ -164,14 +167,15 @@ static enum identified identify_claim(const struct transaction *t, const struct 
 static bool patients_resolve(const struct transaction *t, struct publication *publication)
 {
 	const struct provide_bundle *bundle = publication->bundle;
-	struct deadline deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
 	struct str *patient_ids = arena_array(t->south.arena, bundle->claim_count, sizeof(*patient_ids));
+	struct transaction asking = *t;
 	bool ok = true;
 
 	if (!patient_ids)
 		return no_memory(t);
+	asking.south.deadline = publication_question_deadline(t);
 	for (size_t i = 0; i < bundle->claim_count; i++) {
-		switch (identify_claim(t, &bundle->claims[i], publication, deadline, &patient_ids[i])) {
+		switch (identify_claim(&asking, &bundle->claims[i], publication, &patient_ids[i])) {
 		case PATIENT_IDENTIFIED:
 			ok = (publication->unresolved.count > 0 || visit_about(t->visit, patient_ids[i], t->outcome)) &&
 			     ok;
@@ -197,12 +201,16 @@ static bool consent_admit(const struct transaction *t, struct publication *publi
 {
 	const struct metadata *metadata = &publication->metadata;
 	bool may_wait = !publication->task.data && publications_may_wait_undecided(t);
+	bool ok;
 
 	if (publication->unresolved.count > 0)
 		return true;
-	return visible_may_publish(t->visit, metadata->submission_sets[0].patient_id, metadata->document_entries,
-				   metadata->document_entry_count, may_wait ? &publication->is_undecided : NULL,
-				   t->outcome);
+	visit_until(t->visit, publication_question_deadline(t));
+	ok = visible_may_publish(t->visit, metadata->submission_sets[0].patient_id, metadata->document_entries,
+				 metadata->document_entry_count, may_wait ? &publication->is_undecided : NULL,
+				 t->outcome);
+	visit_until(t->visit, t->south.deadline);
+	return ok;
 }
 
 /* All identifiers are fixed before the first byte is sent: who repeats or asks later means the same submission. */
@@ -390,13 +398,15 @@ static bool publication_make(const struct transaction *t, const struct provide_r
 static bool share_put(const struct transaction *t, const struct publication *publication, bool is_announced,
 		      struct strs *ids, struct outcome *outcome)
 {
-	const struct shared_publication shared = { .south = &t->south,
+	struct south south = t->south;
+	const struct shared_publication shared = { .south = &south,
 						   .caller = t->caller,
 						   .metadata = &publication->metadata,
 						   .documents = publication->documents,
 						   .now_s = t->now_s,
 						   .is_announced = is_announced };
 
+	south.deadline = publication_question_deadline(t);
 	return !t->gateway->delivery || !delivery_shares(t->gateway->delivery, shared.metadata) ||
 	       delivery_share(t->gateway->delivery, &shared, ids, outcome);
 }
@@ -489,6 +499,7 @@ static bool provide(const struct transaction *t, const struct provide_request *r
 	struct publication publication = { .respond_async = request->respond_async, .task = request->task };
 	bool ok;
 
+	visit_until(t->visit, t->south.deadline);
 	if (!publication_make(t, request, &publication))
 		return false;
 	assert(publication.metadata.submission_set_count == 1);
@@ -500,8 +511,12 @@ static bool provide(const struct transaction *t, const struct provide_request *r
 bool provide_bundle(const struct transaction *t, const struct provide_request *request, struct provided *provided,
 		    struct buf *answer)
 {
+	struct transaction timed = *t;
+
 	*provided = (struct provided) { 0 };
-	if (provide(t, request, provided, answer))
+	if (publications_may_wait(t))
+		timed.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
+	if (provide(&timed, request, provided, answer))
 		return true;
 	outcome_drop_warnings(t->outcome);
 	return false;

@@ -188,7 +188,7 @@ static bool take_unverified(const struct transaction *t, const struct provide_ta
 	return true;
 }
 
-/* Asked no longer than publication.deadline_ms. *may_wait: nobody said whether it is there. */
+/* *may_wait: nobody said whether it is there. */
 static bool target_ask(const struct transaction *t, const struct provide_target *target, struct target_found *found,
 		       bool *may_wait)
 {
@@ -197,8 +197,6 @@ static bool target_ask(const struct transaction *t, const struct provide_target 
 	bool ok;
 
 	asking.outcome = &outcome;
-	if (publications_may_wait(t))
-		asking.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
 	*found = (struct target_found) { .uuid = STR_NONE };
 	ok = target_resolve(&asking, target, found);
 	*may_wait = !ok && publications_may_wait(t) && submission_may_pass(&outcome);
@@ -272,8 +270,8 @@ static bool folders_read(const struct transaction *t, const struct provide_bundl
 	return true;
 }
 
-bool targets_resolve(const struct transaction *t, const struct provide_bundle *bundle,
-		     struct provide_resolved *resolved, struct strs *unverified)
+static bool targets_find(const struct transaction *t, const struct provide_bundle *bundle,
+			 struct provide_resolved *resolved, struct strs *unverified)
 {
 	struct str *uuids = arena_array(t->south.arena, bundle->target_count, sizeof(*uuids));
 	struct strs *members = arena_array(t->south.arena, bundle->folder_count, sizeof(*members));
@@ -292,4 +290,17 @@ bool targets_resolve(const struct transaction *t, const struct provide_bundle *b
 	resolved->target_uuids = uuids;
 	resolved->folder_members = members;
 	return unverified->count > 0 || folders_read(t, bundle, uuids, members);
+}
+
+bool targets_resolve(const struct transaction *t, const struct provide_bundle *bundle,
+		     struct provide_resolved *resolved, struct strs *unverified)
+{
+	struct transaction asking = *t;
+	bool ok;
+
+	asking.south.deadline = publication_question_deadline(t);
+	visit_until(t->visit, asking.south.deadline);
+	ok = targets_find(&asking, bundle, resolved, unverified);
+	visit_until(t->visit, t->south.deadline);
+	return ok;
 }

@@ -21,9 +21,15 @@ struct publication {
 	bool is_unclear; /* it was sent, and nobody said how that ended */
 };
 
+/* One deadline holds for all that is asked before a publication is answered, t's: where it may wait, that is
+ * publication.deadline_ms after it was read. Each question has half of what is left, so that the ones after it have some too,
+ * and sending leaves a quarter to what must be asked when that was in vain. Else both are t's deadline. */
+struct deadline publication_question_deadline(const struct transaction *t);
+struct deadline publication_send_deadline(const struct transaction *t);
+
 /* Sends it once [ITI-41] and is sure how it ended: what the repository does not say is asked of the registry. True when
  * it is registered, perhaps from an earlier attempt, whose identifiers the metadata has then. Where publications may
- * wait, it takes no longer than publication.deadline_ms, and an unclear end stays one. */
+ * wait, an unclear end stays one. */
 bool publication_send(const struct transaction *t, struct publication *publication) MUST_CHECK;
 
 /* Whether this gateway accepts what cannot be registered now; and also for patients of whom nobody can tell now who they

@@ -79,7 +79,7 @@ static struct south south_for_a_while(const struct transaction *t)
 {
 	struct south south = t->south;
 
-	south.deadline = deadline_part(south.deadline, ASK_MS);
+	south.deadline = deadline_part(publication_question_deadline(t), ASK_MS);
 	return south;
 }
 

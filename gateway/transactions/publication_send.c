@@ -3,6 +3,20 @@
 #include "gateway/transactions/submission_lookup.h"
 #include "mappers/metadata_rim.h"
 
+struct deadline publication_question_deadline(const struct transaction *t)
+{
+	uint64_t left = deadline_left_ms(t->south.deadline);
+
+	return publications_may_wait(t) ? deadline_part(t->south.deadline, left / 2) : t->south.deadline;
+}
+
+struct deadline publication_send_deadline(const struct transaction *t)
+{
+	uint64_t left = deadline_left_ms(t->south.deadline);
+
+	return publications_may_wait(t) ? deadline_part(t->south.deadline, left - left / 4) : t->south.deadline;
+}
+
 /* Sends the submission once. The answer of the repository, or in its stead that of the registry, decides. */
 bool publication_send(const struct transaction *t, struct publication *publication)
 {
@@ -18,7 +32,7 @@ bool publication_send(const struct transaction *t, struct publication *publicati
 	if (metadata->submission_set_count > 0)
 		south.patient_id = metadata->submission_sets[0].patient_id;
 	if (may_wait)
-		south.deadline = deadline_part(south.deadline, t->gateway->config->publication_deadline_ms);
+		south.deadline = publication_send_deadline(t);
 	else if (left > 2 * SUBMISSION_ASK_TIME_MS)
 		south.deadline = deadline_part(south.deadline, left - SUBMISSION_ASK_TIME_MS);
 	switch (xds_provide(&south, &objects, publication->documents, metadata->document_entry_count, &sending)) {

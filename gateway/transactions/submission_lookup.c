@@ -2,6 +2,7 @@
 
 #include "gateway/run/log.h"
 #include "gateway/transactions/entries.h"
+#include "gateway/transactions/publication.h"
 
 static enum submission_found submission_ask(const struct transaction *t, struct metadata *metadata, bool every_version)
 {
@@ -13,7 +14,8 @@ static enum submission_found submission_ask(const struct transaction *t, struct 
 
 	outcome_init(&ignored);
 	asking.outcome = &ignored;
-	asking.south.deadline = deadline_in(SUBMISSION_ASK_TIME_MS);
+	asking.south.deadline = publications_may_wait(t) ? deadline_part(t->south.deadline, SUBMISSION_ASK_TIME_MS)
+							 : deadline_in(SUBMISSION_ASK_TIME_MS);
 	if (!submission_query(metadata->submission_sets[0].unique_id, registry_home(t), t->south.arena, &query) ||
 	    (every_version &&
 	     !stored_query_add_one(&query, t->south.arena, STR("$MetadataLevel"), QUERY_NUMBER, STR("2"))) ||
