@@ -251,9 +251,9 @@ static enum stand change_make(struct attempt *attempt, bool works)
 enum stand attempt_change(struct attempt *attempt, bool works)
 {
 	const struct delivery *delivery = attempt->delivery;
-	const struct shared_change change = { .head = &attempt->head,
-					      .metadata = &attempt->metadata,
-					      .answer = attempt->answer };
+	const struct shared_change change = {
+		.head = &attempt->head, .metadata = &attempt->metadata, .answer = attempt->answer, .is_owed = true
+	};
 	enum stand stand = change_make(attempt, works);
 	struct strs ids;
 

@@ -38,7 +38,7 @@ static bool item_put(const struct delivery *delivery, struct str target, const s
 				   .target = target,
 				   .patient = publication_line(entry->patient_id, arena),
 				   .caller = caller_client(&change->head->caller, arena),
-				   .is_owed = true,
+				   .bound = change->is_owed ? OUTBOX_BOUND_NONE : OUTBOX_BOUND_ALL,
 				   .needs = &entry->unique_id,
 				   .need_count = 1,
 				   .parts = parts,

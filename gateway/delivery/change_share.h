@@ -13,6 +13,7 @@ struct shared_change {
 	const struct publication_head *head;
 	const struct metadata *metadata; /* the submission set of the change, and the entry */
 	struct str answer;               /* what the change is answered with */
+	bool is_owed;                    /* it waited, and is not settled before this is kept: no bound keeps it out */
 	bool is_announced;               /* it is about to be made: passed on when it turns out to be */
 };
 bool change_share(const struct delivery *delivery, const struct shared_change *change, struct arena *arena,

@@ -1,5 +1,6 @@
 #include "gateway/delivery/item_find.h"
 
+#include "gateway/state/outbox_manage.h"
 #include "mappers/submission_match.h"
 
 #define TURNS_MAX 16 /* how often the same submission may have been withdrawn */

@@ -308,7 +308,7 @@ static bool part_put(struct sharing *sharing, struct buf *head_text, struct buf 
 					 .target = sharing->target->name,
 					 .patient = part->submission_sets[0].patient_id,
 					 .caller = caller_client(sharing->publication->caller, arena),
-					 .is_owed = sharing->publication->is_owed,
+					 .bound = sharing->publication->is_owed ? OUTBOX_BOUND_NONE : OUTBOX_BOUND_HALF,
 					 .makes = makes.items,
 					 .make_count = makes.count,
 					 .needs = head.unverified.items,

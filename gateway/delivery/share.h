@@ -29,7 +29,7 @@ struct shared_publication {
 	const struct metadata *metadata;
 	const struct xds_document *documents; /* parallel to its entries */
 	int64_t now_s;
-	bool is_owed;      /* it waited: what it takes was granted when it was accepted */
+	bool is_owed;      /* it waited, and is not settled before this is kept: no bound keeps it out */
 	bool is_announced; /* it is about to be sent: shared when it turns out to be registered */
 };
 

@@ -43,6 +43,12 @@ bool outbox_open(const struct config *config, struct str tenant, struct str dire
 		 struct outbox **outbox, struct outcome *outcome) MUST_CHECK;
 void outbox_close(struct outbox *outbox); /* NULL is allowed */
 
+enum outbox_bound {
+	OUTBOX_BOUND_HALF, /* of outbox.bytes_max: half for each caller, and all of it for all */
+	OUTBOX_BOUND_ALL,  /* all of it for all, whatever the caller has */
+	OUTBOX_BOUND_NONE /* it follows from what was accepted, and is not settled, freeing its room, before this is in */
+};
+
 /* What goes in; all borrowed. kind and target are words of the caller's that are stored in clear.
  * patient, caller and the names are in clear here and hashed inside. A name stands for an object of the target's: what this item
  * brings into being (makes) or builds upon (needs). An item waits for the earlier ones of its line, and while one that
@@ -50,11 +56,9 @@ void outbox_close(struct outbox *outbox); /* NULL is allowed */
 struct outbox_new {
 	struct str id; /* lower-case UUID; empty: a random one */
 	struct str kind;
-	struct str target;
-	struct str patient;
-	struct str
-		caller; /* whose bytes these are, of whom none may hold more than half of the room; empty: nobody's */
-	bool is_owed;   /* it follows from what was accepted: its bytes are the caller's, whatever they hold already */
+	struct str target, patient;
+	struct str caller; /* whose bytes these are; empty: nobody's */
+	enum outbox_bound bound;
 	const struct str *makes;
 	size_t make_count;
 	const struct str *needs;
@@ -87,10 +91,6 @@ struct outbox_item {
 	struct str reason;   /* of the last failure; empty: none */
 	struct str owner;    /* SENDING: host and process that hold the lease */
 };
-
-/* ERR_NOT_FOUND for no such item. result: what it was settled with, STR_NONE for none; NULL when not wanted. */
-bool outbox_get(struct outbox *outbox, struct str id, struct arena *arena, struct outbox_item *item, struct str *result,
-		struct outcome *outcome) MUST_CHECK;
 
 /* True while something must be done before a new item of this line: earlier ones wait (not held) or are being sent, or one
  * that makes what it needs was not delivered. Then it belongs into the outbox, and must not be sent past it. */

@@ -24,6 +24,10 @@ struct outbox_filter {
 	size_t limit;     /* at most 1000; 0: that */
 };
 
+/* ERR_NOT_FOUND for no such item. result: what it was settled with, STR_NONE for none; NULL when not wanted. */
+bool outbox_get(struct outbox *outbox, struct str id, struct arena *arena, struct outbox_item *item, struct str *result,
+		struct outcome *outcome) MUST_CHECK;
+
 /* In the order they came, or the other way round (newest), in the arena. *next: for filter.after; 0 when these were the last. */
 bool outbox_list(struct outbox *outbox, const struct outbox_filter *filter, struct arena *arena,
 		 struct outbox_item **items, size_t *count, uint64_t *next, struct outcome *outcome) MUST_CHECK;

@@ -172,7 +172,7 @@ static bool put_work(void *context, struct sql_session *session, struct outcome 
 				      .target = new->target,
 				      .part_count = new->part_count };
 	const struct outbox_wanted wanted = {
-		.parts = new->parts, .part_count = new->part_count, .slots = putting->slots, .is_owed = new->is_owed
+		.parts = new->parts, .part_count = new->part_count, .slots = putting->slots, .bound = new->bound
 	};
 	bool is_new = false;
 	int64_t seq = 0;

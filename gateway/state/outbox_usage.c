@@ -72,15 +72,15 @@ bool outbox_usage(struct outbox *outbox, struct sql_session *session, const stru
 	return step == STEP_ROW;
 }
 
-/* What waits must not take the room that its delivery needs, or a disk that it filled would never be free again. While it
- * is written it is there twice: in the log and in the table. */
-static bool disk_has_room(const struct outbox *outbox, uint64_t bytes)
+/* What waits must not take the room that its delivery needs (reserve), or a disk that it filled would never be free
+ * again. While it is written it is there twice: in the log and in the table. */
+static bool disk_has_room(const struct outbox *outbox, uint64_t bytes, uint64_t reserve)
 {
 	struct statvfs disk;
 
 	if (!outbox->shared->directory || statvfs(outbox->shared->directory, &disk) != 0)
 		return true;
-	return (uint64_t)disk.f_bavail * disk.f_frsize >= RESERVE_BYTES + 2 * bytes;
+	return (uint64_t)disk.f_bavail * disk.f_frsize >= reserve + 2 * bytes;
 }
 
 static bool fits(uint64_t used, uint64_t more, uint64_t most)
@@ -99,14 +99,16 @@ bool outbox_room_check(struct outbox *outbox, struct sql_session *session, const
 		bytes += wanted->parts[i].size + VAULT_OVERHEAD;
 	if (!outbox_usage(outbox, session, &wanted->slots, &used, outcome))
 		return false;
-	if (!disk_has_room(outbox, bytes))
+	if (!disk_has_room(outbox, bytes, wanted->bound == OUTBOX_BOUND_NONE ? 0 : RESERVE_BYTES))
 		return outcome_add(outcome, ERR_STORAGE, "", "Free disk space under state_directory, then retry.");
+	if (wanted->bound == OUTBOX_BOUND_NONE)
+		return true;
 	bytes = bytes > wanted->instead ? bytes - wanted->instead : 0;
 	if (!fits(used.all, bytes, most))
 		return outcome_add(outcome, ERR_STORAGE, "",
 				   "Retry later: the outbox has no room for this (see outbox.bytes_max) until its "
 				   "back-ends answer again.");
-	if (wanted->slots.first[0] && !wanted->is_owed && !fits(used.callers, bytes, most / 2))
+	if (wanted->slots.first[0] && wanted->bound == OUTBOX_BOUND_HALF && !fits(used.callers, bytes, most / 2))
 		return outcome_add(outcome, ERR_STORAGE, "",
 				   "Retry when some of what this client has waiting is delivered, or withdraw some of "
 				   "it: one "

@@ -39,10 +39,10 @@ struct outbox_wanted {
 	size_t part_count;
 	uint64_t instead; /* bytes that go in turn */
 	struct outbox_slots slots;
-	bool is_owed; /* see outbox_new */
+	enum outbox_bound bound;
 };
 
-/* False when the outbox has no room for this, or the caller has had theirs. */
+/* False when the outbox has no room for this, or the caller has had theirs; or its disk has none. */
 bool outbox_room_check(struct outbox *outbox, struct sql_session *session, const struct outbox_wanted *wanted,
 		       struct outcome *outcome) MUST_CHECK;
 

@@ -80,7 +80,9 @@ static bool pass_on(const struct transaction *t, const struct intended_change *i
 		    bool is_announced, struct strs *ids, struct outcome *outcome)
 {
 	struct kept_change kept;
-	const struct shared_change change = { &kept.head, &kept.metadata, answer, is_announced };
+	const struct shared_change change = {
+		.head = &kept.head, .metadata = &kept.metadata, .answer = answer, .is_announced = is_announced
+	};
 
 	kept_make(t, intended, &kept);
 	*ids = (struct strs) { 0 };
@@ -179,7 +181,7 @@ static bool rest_put(const struct transaction *t, const struct intended_change *
 
 	if (!change_item_make(t, intended, STR_NONE, &item))
 		return false;
-	item.is_owed = true;
+	item.bound = OUTBOX_BOUND_ALL;
 	return outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome);
 }
 

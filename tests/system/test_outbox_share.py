@@ -1,12 +1,16 @@
 """What is published is also given to another network, as far as the patient consents."""
+import contextlib
 import json
 import os
+import pathlib
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import unittest
 
 import support
+import test_outbox
 import trust
 import xds
 
@@ -193,6 +197,42 @@ class Sharing(unittest.TestCase):
         support.wait_until(lambda: support.request("GET", url, headers).status == 200, "it to be delivered")
         self.assertIn("It is being shared with dsp.", support.request("GET", url, headers).body.decode())
         support.wait_until(lambda: oid in self.at_dsp("IHEBLUE-1005"), "the DSP to have the document")
+
+
+class Full(test_outbox.Case):
+    """What is to be shared of what was accepted finds its room, however full the outbox is: else it would stay full."""
+    overrides = {"outbox": {"bytes_max": 2097152}, "access": {"anonymous": False}}
+    publication = {"share": ["any = dsp provide"]}
+
+    def setUp(self):
+        directory = tempfile.mkdtemp(prefix="passerelle-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        self.dsp = support.Domain(directory, name="dsp", repository_unique_id=DSP_REPOSITORY, home_community_id=DSP_HOME)
+        self.addCleanup(self.dsp.kill)
+        super().setUp()
+
+    def back_ends(self):
+        return [self.back_end_make(), self.dsp.back_end(
+            source=2, home_community_id=DSP_HOME, timeout_ms=3000,
+            repositories=[{"unique_id": DSP_REPOSITORY, "url": self.dsp.repository_url}])]
+
+    def test_110_a_full_outbox_is_delivered_and_shared(self):
+        self.domain.kill()
+        accepted = []
+        for number, client in enumerate(("doctor", "doctor", "system", "system")):
+            headers = support.bearer(self.gateway.token(client, user=client + "-1"))
+            document = b"<a>" + b"%d" % number * (400 * 1024) + b"</a>"
+            bundle = support.demo_bundle(document, patient="IHEBLUE-100%d" % (number + 1))
+            accepted.append((self.accept(bundle, headers), headers))
+        last = self.gateway.publish(support.demo_bundle(document), token=self.gateway.token("doctor", user="doctor-1"))
+        self.assertStatus(last, 503)
+        self.domain_restart()
+        for url, headers in accepted:
+            support.wait_until(lambda: support.request("GET", url, headers).status == 200, "its delivery")
+        store, = pathlib.Path(self.directory).glob("**/outbox.db")
+        with contextlib.closing(sqlite3.connect(store)) as reading:
+            support.wait_until(lambda: reading.execute(
+                "SELECT state, COUNT(*) FROM outbox_item GROUP BY state").fetchall() == [(2, 8)], "all to be shared")
 
 
 class Community(unittest.TestCase):

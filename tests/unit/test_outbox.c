@@ -90,9 +90,19 @@ static void test_put__nothing_goes_in_past_the_bound(void **state)
 	assert_int_equal(count, 3);
 	assert_int_equal(stand->outcome.issues[0].code, ERR_STORAGE);
 	assert_int_equal(outcome_http_status(&stand->outcome), 503);
+	new.bound = OUTBOX_BOUND_ALL;
+	outcome_init(&stand->outcome);
+	assert_false(outbox_put(stand->outbox, &new, id, &stand->outcome));
+	/* What is in could else never get out. */
+	new.bound = OUTBOX_BOUND_NONE;
+	outcome_init(&stand->outcome);
+	check(outbox_put(stand->outbox, &new, id, &stand->outcome), &stand->outcome, "put what is owed");
+	new.bound = OUTBOX_BOUND_HALF;
 	bool got;
 	struct outbox_claim claimed = claim_any(stand, &got);
 
+	settle(stand, &claimed, OUTBOX_DELIVERED);
+	claimed = claim_any(stand, &got);
 	settle(stand, &claimed, OUTBOX_DELIVERED);
 	outcome_init(&stand->outcome);
 	assert_true(outbox_put(stand->outbox, &new, id, &stand->outcome));
@@ -104,14 +114,14 @@ static void test_put__nothing_goes_in_past_the_bound(void **state)
 }
 
 /* Puts a piece of this size for a caller; NULL when there is no room. */
-static const char *put_sized(struct stand *stand, const char *caller, size_t size, bool is_owed)
+static const char *put_sized(struct stand *stand, const char *caller, size_t size, enum outbox_bound bound)
 {
 	struct str head = { arena_alloc(stand->arena, size), size };
 	struct outbox_new new = { .kind = STR("provide"),
 				  .target = HCM,
 				  .patient = STR("p"),
 				  .caller = str_from_c(caller),
-				  .is_owed = is_owed,
+				  .bound = bound,
 				  .parts = &head,
 				  .part_count = 1 };
 	char *id = arena_alloc(stand->arena, OUTBOX_ID_SIZE);
@@ -140,20 +150,20 @@ static void test_put__one_caller_leaves_half_to_the_others(void **state)
 
 	stand->config.outbox_bytes_max = (uint64_t)7 << 20; /* 3.5 MiB for each */
 	for (size_t i = 0; i < COUNT_OF(ids); i++)
-		assert_non_null(ids[i] = put_sized(stand, "greedy", 1 << 20, false));
+		assert_non_null(ids[i] = put_sized(stand, "greedy", 1 << 20, OUTBOX_BOUND_HALF));
 	uint64_t full = bytes_of(stand, "greedy");
 
-	assert_null(put_sized(stand, "greedy", 1 << 20, false));
+	assert_null(put_sized(stand, "greedy", 1 << 20, OUTBOX_BOUND_HALF));
 	assert_int_equal(stand->outcome.issues[0].code, ERR_STORAGE);
 	assert_int_equal(outcome_http_status(&stand->outcome), 503);
 	assert_non_null(strstr(stand->outcome.issues[0].text, "one client"));
 	assert_int_equal(bytes_of(stand, "greedy"), full);
-	const char *modest = put_sized(stand, "modest", 1 << 20, false);
-	const char *owed = put_sized(stand, "greedy", 1 << 20, true);
+	const char *modest = put_sized(stand, "modest", 1 << 20, OUTBOX_BOUND_HALF);
+	const char *owed = put_sized(stand, "greedy", 1 << 20, OUTBOX_BOUND_ALL);
 
 	assert_non_null(modest);
 	assert_non_null(owed);
-	assert_non_null(put_sized(stand, "", 1 << 20, false));
+	assert_non_null(put_sized(stand, "", 1 << 20, OUTBOX_BOUND_HALF));
 	assert_int_equal(bytes_of(stand, "greedy"), full / 3 * 4);
 	assert_int_equal(bytes_of(stand, ""), 0);
 	/* Delivered, refused and corrected, withdrawn: what it took is given back, and no more. */
@@ -164,10 +174,10 @@ static void test_put__one_caller_leaves_half_to_the_others(void **state)
 	assert_int_equal(bytes_of(stand, "greedy"), full);
 	check(outbox_correct(stand->outbox, str_from_c(ids[1]), &less, 1, &stand->outcome), &stand->outcome, "correct");
 	assert_true(bytes_of(stand, "greedy") < full - (1 << 19));
-	assert_null(put_sized(stand, "greedy", 1 << 20, false));
+	assert_null(put_sized(stand, "greedy", 1 << 20, OUTBOX_BOUND_HALF));
 	check(outbox_drop(stand->outbox, str_from_c(ids[2]), STR("by hand"), NULL, &stand->outcome), &stand->outcome,
 	      "drop");
-	assert_non_null(put_sized(stand, "greedy", 1 << 20, false));
+	assert_non_null(put_sized(stand, "greedy", 1 << 20, OUTBOX_BOUND_HALF));
 	assert_int_equal(bytes_of(stand, "modest"), full / 3);
 	for (unsigned i = 0; i < 5; i++) {
 		claimed = claim_any(stand, &got);
