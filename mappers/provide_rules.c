@@ -265,6 +265,8 @@ static bool read_relation(struct provide_reading *reading, struct provide_docume
 	    (relation.type == ASSOCIATION_REPLACE || &reading->out->documents[relation.index] == document))
 		return outcome_add(reading->outcome, ERR_RULE, path,
 				   "Replace a document that is registered already; relate a document to another one.");
+	if (!relation.in_bundle && association_replaces(relation.type))
+		reading->out->targets[relation.index].is_superseded = true;
 	if (!relation_merge(document, &relation))
 		document->relations[document->relation_count++] = relation;
 	return true;

@@ -540,3 +540,14 @@ bool visible_may_change(struct visit *visit, const struct document_entry *curren
 			   "The patient's consent or this organisation's policy does not allow you to change this "
 			   "document.");
 }
+
+bool visible_may_supersede(struct visit *visit, const struct document_entry *current, const char *path,
+			   struct outcome *outcome)
+{
+	return visit_permits(visit, current, CONSENT_UPDATE) ||
+	       (visit_known(visit, outcome) &&
+		outcome_add(outcome, ERR_FORBIDDEN, path,
+			    "The patient's consent or this organisation's policy does not allow you to change the "
+			    "document that this replaces: append to it (relatesTo appends), or leave replacing it to "
+			    "who may change it."));
+}

@@ -70,4 +70,9 @@ bool visible_may_publish(struct visit *visit, struct str patient_id, const struc
 bool visible_may_change(struct visit *visit, const struct document_entry *current, const struct document_entry *changed,
 			bool moves_consent, struct outcome *outcome) MUST_CHECK;
 
+/* May the caller register something that takes this document's place? Who may not change it may not. path: of what says so,
+ * for ERR_FORBIDDEN. */
+bool visible_may_supersede(struct visit *visit, const struct document_entry *current, const char *path,
+			   struct outcome *outcome) MUST_CHECK;
+
 #endif

@@ -2,6 +2,7 @@
  * folders that it adds to. When it was accepted nobody may have been able to look them up, or they waited themselves. */
 #include "gateway/access/registered.h"
 #include "gateway/access/registered_document.h"
+#include "gateway/access/visible.h"
 #include "gateway/access/visible_waiting.h"
 #include "gateway/delivery/attempt_permit.h"
 #include "mappers/association.h"
@@ -214,6 +215,30 @@ static enum stand targets_verify(struct attempt *attempt)
 	return stand;
 }
 
+/* Whether its sender may still change what it replaces, which may have been found when it was accepted. */
+static enum stand supersede_permitted(struct attempt *attempt)
+{
+	const struct metadata *metadata = &attempt->metadata;
+	struct visit *visit = NULL;
+
+	for (size_t i = 0; i < metadata->association_count; i++) {
+		const struct document_entry *entry;
+		struct outcome asking;
+
+		if (!association_replaces(metadata->associations[i].type))
+			continue;
+		outcome_init(&asking);
+		visit = visit ? visit : attempt_visit(attempt);
+		attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+		if (!registered_document(&attempt->south, attempt->target->home, metadata->associations[i].target,
+					 &entry, &attempt->outcome))
+			return silent(attempt);
+		if (entry && (!visit || !visible_may_supersede(visit, entry, "", &asking)))
+			return attempt_denied(attempt, visit, &asking);
+	}
+	return STAND_DELIVERED;
+}
+
 static bool is_listed(const struct strs *uuids, struct str uuid)
 {
 	for (size_t i = 0; i < uuids->count; i++) {
@@ -314,6 +339,8 @@ enum stand attempt_targets(struct attempt *attempt)
 	stand = attempt_requests_first(attempt, &attempt->built_upon);
 	if (stand == STAND_DELIVERED && attempt->built_upon.count > 0)
 		stand = attempt_is_next(attempt);
+	if (stand == STAND_DELIVERED)
+		stand = supersede_permitted(attempt);
 	return stand == STAND_DELIVERED ? folders_trim(attempt) : stand;
 }
 

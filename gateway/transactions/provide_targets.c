@@ -21,10 +21,12 @@ static bool unresolved(const struct transaction *t, const struct provide_target 
 struct target_found {
 	struct str uuid;
 	struct str document; /* of a document: by what changes of it are known */
+	const struct document_entry *entry;
 };
 
 static void document_take(const struct document_entry *entry, struct target_found *found)
 {
+	found->entry = entry;
 	found->uuid = entry->entry_uuid;
 	found->document = str_is_empty(entry->logical_id) ? entry->entry_uuid : entry->logical_id;
 }
@@ -205,6 +207,19 @@ static bool target_ask(const struct transaction *t, const struct provide_target 
 	return ok;
 }
 
+/* *may_wait: nobody says now what its patient consents to. */
+static bool may_supersede(const struct transaction *t, const struct provide_target *target,
+			  const struct document_entry *entry, bool *may_wait)
+{
+	struct outcome outcome = *t->outcome;
+	bool ok = visible_may_supersede(t->visit, entry, target->path, &outcome);
+
+	*may_wait = !ok && publications_may_wait(t) && outcome_http_status(&outcome) >= 500;
+	if (!*may_wait)
+		*t->outcome = outcome;
+	return ok;
+}
+
 /* The registry's word. Of a document that was not named by its logicalID, only that tells whether changes of it wait. */
 static bool registry_find(const struct transaction *t, const struct provide_target *target, struct str id,
 			  struct str *uuid, struct strs *unverified)
@@ -214,6 +229,8 @@ static bool registry_find(const struct transaction *t, const struct provide_targ
 	bool waits = false;
 
 	if (!target_ask(t, target, &found, &may_wait))
+		return may_wait && take_unverified(t, target, id, uuid, unverified);
+	if (target->is_superseded && !may_supersede(t, target, found.entry, &may_wait))
 		return may_wait && take_unverified(t, target, id, uuid, unverified);
 	if (found.document.data && !str_equal(found.document, id) && !changes(t, found.document, &waits))
 		return false;

@@ -382,6 +382,47 @@ class AnewAtDelivery(Trusted):
         self.assertNotEqual(self.registered(location).get("description"), "other")
 
 
+    def test_112_115_who_may_not_change_it_may_not_replace_it(self):
+        patient = "IHEBLUE-1010"
+        old = support.demo_bundle(b"<a>old</a>", patient=patient)
+        location = reference_location(self.assertStatus(self.gateway.publish(old, token=self.doctor),
+                                                        200).json()).split("/_history")[0]
+
+        def building(code, by_name=False):
+            bundle = support.demo_bundle(b"<a>new</a>", patient=patient)
+            bundle["entry"][1]["resource"]["relatesTo"] = [{"code": code, "target": {"reference": location}}]
+            return by_unique_id(bundle, support.document_oid(old), code) if by_name else bundle
+
+        def accept(bundle):
+            answer = support.request("POST", self.gateway.base, dict(support.bearer(self.colleague), **{
+                "Content-Type": "application/fhir+json", "Prefer": "respond-async"}), json.dumps(bundle).encode())
+            return self.assertStatus(answer, 202).header("Content-Location")
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        self.proxy.script(PROVIDE, proxy.held(go_on, proxy.lost_request))
+        found = accept(building("replaces"))     # permitted, and looked up, when it was accepted
+        self.consent(denying("correct"), patient)
+        go_on.set()
+        self.assertIn("does not allow its sender", json.dumps(self.settled(found, self.colleague)))
+        for by_name in (False, True):
+            for tokens in (self.colleague, self.doctor):
+                refusal = self.assertStatus(self.gateway.publish(building("replaces", by_name), token=tokens), 403)
+                self.assertIn("append to it", refusal.body.decode())
+            both = building("replaces", by_name)
+            both["entry"][1]["resource"]["relatesTo"] += building("transforms", by_name)["entry"][1]["resource"][
+                "relatesTo"]
+            self.assertStatus(self.gateway.publish(both, token=self.colleague), 403)
+        self.domain.kill()
+        urls = [self.assertStatus(self.gateway.publish(building("replaces", by_name), token=self.colleague),
+                                  202).header("Content-Location") for by_name in (False, True)]
+        self.domain_restart()
+        for url in urls:
+            self.assertIn("does not allow its sender", json.dumps(self.settled(url, self.colleague)))
+        self.assertEqual(self.registered(location)["status"], "current")
+        self.assertStatus(self.gateway.publish(building("appends"), token=self.colleague), 200)
+        self.assertEqual(self.registered(location)["status"], "current")
+
+
 class NobodyKnows(Trusted):
     max_age = 0
     publication = {"unverified_patient": "refuse"}

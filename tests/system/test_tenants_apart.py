@@ -266,6 +266,19 @@ class OneDomain(TwoHospitals):
         support.wait_until(lambda: len(self.details(SUD)) >= before + 3, "the reading to be recorded as such")
         self.assertEqual(set(self.details(SUD)), {NORD})
 
+    def test_112_what_is_only_read_by_consent_is_not_replaced(self):
+        others = self.publish_at(NORD)
+        self.consent({"type": "permit", "action": [{"coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/consentaction", "code": "access"}]}, {"coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/consentaction", "code": "collect"}]}]})
+        doctor = self.tokens[SUD, "doctor"]
+        old = next(each for each in self.found_at(SUD, doctor) if others in each["masterIdentifier"]["value"])
+        bundle = support.demo_bundle(support.demo_letter())
+        bundle["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "replaces", "target": {"reference": "DocumentReference/" + old["id"]}}]
+        self.assertStatus(self.at(SUD, "POST", "", doctor, bundle), 403)
+        self.assertIn(others, self.oids_at(NORD, self.tokens[NORD, "patient"]), "it is current as before")
+
     def test_a_broken_glass_opens_them(self):
         others = self.publish_at(NORD)
         breaker = self.make_token(SUD, "doctor", purpose="BTG", reason="unconscious")
@@ -329,6 +342,7 @@ class OneDomainAsItWas(OneDomain):
     test_what_names_no_institution_is_of_who_takes_it = None
     test_what_could_be_anybodys_is_read_by_consent_alone = None
     test_nobody_is_of_two_hospitals = None
+    test_112_what_is_only_read_by_consent_is_not_replaced = None
 
 
 if __name__ == "__main__":
