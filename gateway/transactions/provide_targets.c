@@ -1,6 +1,6 @@
 #include "gateway/transactions/provide_targets.h"
 
-#include "gateway/state/outbox_manage.h"
+#include "gateway/transactions/publication_items.h"
 #include "gateway/transactions/document_waiting.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/publication.h"
@@ -125,18 +125,14 @@ static bool members_read(const struct transaction *t, struct str folder_uuid, st
 /* What waits itself is not registered, and will be before what builds upon it. */
 static bool waits(const struct transaction *t, struct str name, unsigned states, bool *found)
 {
-	struct outbox_filter filter = {
-		.target = t->gateway->sources[0].backend.name, .makes = name, .states = states, .limit = 1
-	};
+	const struct outbox_filter filter = { .makes = name, .states = states, .limit = 1 };
 	struct outbox_item *items;
-	size_t count = 0;
-	uint64_t next;
+	size_t count;
 
 	*found = false;
 	if (!publications_may_wait(t))
 		return true;
-	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
-			 t->outcome))
+	if (!publication_items_list(t, &filter, &items, &count))
 		return false;
 	*found = count > 0;
 	return true;

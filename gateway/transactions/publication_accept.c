@@ -80,14 +80,12 @@ static bool names_make(const struct transaction *t, const struct publication *pu
 
 static bool makers_count(const struct transaction *t, struct str patient, struct str need, size_t *count)
 {
-	struct outbox_filter filter = {
-		.patient = patient, .target = target_of(t), .makes = need, .states = OUTBOX_UNDELIVERED, .limit = 2
+	const struct outbox_filter filter = {
+		.patient = patient, .makes = need, .states = OUTBOX_UNDELIVERED, .limit = 2
 	};
 	struct outbox_item *items;
-	uint64_t next;
 
-	return outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, count, &next,
-			   t->outcome);
+	return publication_items_list(t, &filter, &items, count);
 }
 
 /* The order is kept within a line. What waits for its patient to be told stands in that of the name it was given. Only what
@@ -217,16 +215,13 @@ static bool item_find(const struct transaction *t, const struct publication *pub
 /* Another submission waits under the uniqueId of this SubmissionSet. */
 static bool is_taken(const struct transaction *t, const struct publication *publication, bool *taken)
 {
-	struct outbox_filter filter = { .target = target_of(t),
-					.makes = publication->metadata.submission_sets[0].unique_id,
-					.states = OUTBOX_UNDELIVERED,
-					.limit = 1 };
+	const struct outbox_filter filter = { .makes = publication->metadata.submission_sets[0].unique_id,
+					      .states = OUTBOX_UNDELIVERED,
+					      .limit = 1 };
 	struct outbox_item *items;
-	size_t count = 0;
-	uint64_t next;
+	size_t count;
 
-	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
-			 t->outcome))
+	if (!publication_items_list(t, &filter, &items, &count))
 		return false;
 	*taken = count > 0;
 	return true;

@@ -3,7 +3,6 @@
  * is held against it, and against what waits, here. */
 #include "gateway/access/registered.h"
 #include "gateway/access/registered_names.h"
-#include "gateway/state/outbox_manage.h"
 #include "gateway/state/outbox_reader.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/publication.h"
@@ -126,17 +125,16 @@ static bool has_same(const struct transaction *t, const struct outbox_item *item
 static bool waits_for_another(const struct transaction *t, struct str name, const struct document_entry *entry,
 			      bool *is_anothers)
 {
-	struct outbox_filter filter = { .target = t->gateway->sources[0].backend.name,
-					.makes = name,
-					.states = OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING),
-					.limit = 1 };
+	const struct outbox_filter filter = {
+		.makes = name,
+		.states = OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING),
+		.limit = 1,
+	};
 	struct publication_item opened;
 	struct outbox_item *items;
-	size_t count = 0;
-	uint64_t next;
+	size_t count;
 
-	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
-			 t->outcome))
+	if (!publication_items_list(t, &filter, &items, &count))
 		return false;
 	if (count == 0)
 		return true;
@@ -237,21 +235,18 @@ bool publication_chosen_note(const struct transaction *t, struct publication *pu
 
 bool publication_chosen_find(const struct transaction *t, struct str *urn)
 {
-	struct outbox_filter filter = { .target = t->gateway->sources[0].backend.name,
-					.makes = publication_chosen_name(t->caller, *urn, t->south.arena),
-					.states = OUTBOX_UNDELIVERED,
-					.newest = true,
-					.limit = CHOSEN_LOOK };
+	const struct outbox_filter filter = { .makes = publication_chosen_name(t->caller, *urn, t->south.arena),
+					      .states = OUTBOX_UNDELIVERED,
+					      .newest = true,
+					      .limit = CHOSEN_LOOK };
 	struct outbox_item *items;
-	size_t count = 0;
-	uint64_t next;
+	size_t count;
 
 	if (!publications_may_wait(t))
 		return true;
 	if (!filter.makes.data)
 		return no_memory(t);
-	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
-			 t->outcome))
+	if (!publication_items_list(t, &filter, &items, &count))
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		struct publication_item opened;

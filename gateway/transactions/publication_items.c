@@ -3,7 +3,6 @@
 #include "gateway/access/authorize.h"
 #include "gateway/access/kept_item.h"
 #include "gateway/access/visible_waiting.h"
-#include "gateway/state/outbox_manage.h"
 #include "mappers/base/uuid.h"
 #include "mappers/caller_json.h"
 
@@ -24,6 +23,18 @@ struct str publication_item_id(const struct transaction *t, const char *id)
 	if (!uuid_read(str_from_c(id), uuid) || !seal_id(t->gateway->seal, SEAL_TASK, 0, uuid, sealed))
 		return STR_NONE;
 	return arena_copy(t->south.arena, str_from_c(sealed));
+}
+
+bool publication_items_list(const struct transaction *t, const struct outbox_filter *filter, struct outbox_item **items,
+			    size_t *count)
+{
+	struct outbox_filter there = *filter;
+	uint64_t next;
+
+	*count = 0;
+	there.target = t->gateway->sources[0].backend.name;
+	return outbox_list(delivery_outbox(t->gateway->delivery), &there, t->south.arena, items, count, &next,
+			   t->outcome);
 }
 
 static bool unknown(const struct transaction *t)

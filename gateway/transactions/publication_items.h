@@ -2,7 +2,7 @@
 #ifndef PASSERELLE_PUBLICATION_ITEMS_H
 #define PASSERELLE_PUBLICATION_ITEMS_H
 
-#include "gateway/state/outbox.h"
+#include "gateway/state/outbox_manage.h"
 #include "gateway/transactions/publications.h"
 #include "mappers/publication_parts.h"
 
@@ -21,6 +21,11 @@ struct publication_item {
 	bool is_own;                        /* of who asks now, or they are an operator */
 	bool has_moved;                     /* its parts went while they were read: it is not what item says any more */
 };
+
+/* The items that this filter means, which need not say its target: that is the first source, where publications go. In the
+ * arena, no more than the filter's limit. Errors: those of outbox_list. */
+bool publication_items_list(const struct transaction *t, const struct outbox_filter *filter, struct outbox_item **items,
+			    size_t *count) MUST_CHECK;
 
 /* Reads it by its sealed id, if the caller may know of it. Errors: ERR_NOT_FOUND for everything else, those of the
  * outbox. */
