@@ -105,8 +105,7 @@ static bool needs_in_line(const struct transaction *t, const struct publication 
 			return outcome_add(t->outcome, ERR_CONFLICT, "",
 					   "It builds upon a publication that is not settled, of another patient or of "
 					   "one whom nobody can tell yet: name the patient as that one does, or "
-					   "publish "
-					   "this when that one is settled.");
+					   "publish this when that one is settled.");
 	}
 	return true;
 }
@@ -317,8 +316,7 @@ static bool own_verify(const struct transaction *t, const char *id)
 	return opened.has_moved || caller_is_same(t->caller, &opened.caller) ||
 	       outcome_add(t->outcome, ERR_DUPLICATE, "",
 			   "This very submission was accepted from somebody else and is not settled: publish it when "
-			   "it "
-			   "is, or give its SubmissionSet another uniqueId.");
+			   "it is, or give its SubmissionSet another uniqueId.");
 }
 
 bool publication_accept(const struct transaction *t, struct publication *publication, struct provided *provided,
