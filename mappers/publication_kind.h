@@ -6,7 +6,7 @@
 
 /* The words that are stored. An update is a change of a document that is registered; there are two of it: the one that was
  * asked for, whose head names the version that was changed (change.base), goes to where the document is; that which is
- * passed on, to where it was shared, names none. */
+ * passed on, to where it was shared, names none (publication_change_is_passed_on). */
 #define PUBLICATION_PROVIDE "provide" /* a publication */
 #define PUBLICATION_UNDECIDED \
 	"undecided" /* one of which nobody can say whose it is, or what they permit: it becomes a provide */

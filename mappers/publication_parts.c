@@ -11,6 +11,11 @@
 #include "mappers/publication_target.h"
 #include "mappers/xds_message.h"
 
+bool publication_change_is_passed_on(const struct publication_change *change)
+{
+	return str_is_empty(change->base);
+}
+
 static json_t *object_load(struct str text)
 {
 	json_error_t error;

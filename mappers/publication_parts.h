@@ -23,6 +23,9 @@ struct publication_change {
 	struct str base; /* entryUUID of the version that was changed; STR_NONE: whichever there is, if there is one */
 };
 
+/* It goes where the document was shared, and not where it is, as the one that was asked for: that has a base. */
+bool publication_change_is_passed_on(const struct publication_change *change);
+
 /* What a request asks for. */
 enum publication_wish { WISH_NONE, WISH_PUT, WISH_JSON_PATCH, WISH_FHIRPATH_PATCH, WISH_DELETE };
 #define PUBLICATION_WISHES 5

@@ -288,6 +288,12 @@ enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending
 	return is_unclear ? STAND_UNCLEAR : STAND_LATER;
 }
 
+enum stand attempt_refuse(struct attempt *attempt, enum error_code code, const char *text)
+{
+	outcome_add(&attempt->outcome, code, "", "%s", text);
+	return STAND_REFUSED;
+}
+
 /* stand, where the claim was still this one's. */
 static enum stand unless_lost(enum outbox_done done, enum stand stand)
 {
@@ -305,7 +311,7 @@ static enum stand unless_lost(enum outbox_done done, enum stand stand)
 enum stand attempt_mark(struct attempt *attempt)
 {
 	return unless_lost(outbox_extend(attempt->delivery->outbox, attempt->claim, true, &attempt->outcome),
-			   STAND_DELIVERED);
+			   STAND_GO_ON);
 }
 
 enum stand attempt_rework(struct attempt *attempt, const struct outbox_new *item)
@@ -365,7 +371,7 @@ static enum stand send(struct attempt *attempt, bool works)
 	if (!metadata_to_rim(&attempt->metadata, attempt->arena, &objects, &attempt->outcome))
 		return unusable(attempt);
 	stand = attempt_mark(attempt);
-	if (stand != STAND_DELIVERED)
+	if (stand != STAND_GO_ON)
 		return stand;
 	attempt->south.deadline =
 		deadline_in((uint64_t)attempt->target->backend->timeout_ms + attempt->bytes / BYTES_PER_MS);
@@ -384,7 +390,7 @@ static enum stand send(struct attempt *attempt, bool works)
 
 static enum stand provide(struct attempt *attempt, bool works)
 {
-	enum stand stand = STAND_DELIVERED;
+	enum stand stand = STAND_GO_ON;
 
 	if (attempt->is_unclear) {
 		switch (ask(attempt)) {
@@ -403,9 +409,9 @@ static enum stand provide(struct attempt *attempt, bool works)
 	/* What another network is given is permitted to that network (attempt_share_prepare). */
 	if (!attempt_is_shared(attempt))
 		stand = attempt_permit(attempt);
-	if (stand == STAND_DELIVERED)
+	if (stand == STAND_GO_ON)
 		stand = attempt_targets(attempt);
-	return stand == STAND_DELIVERED ? send(attempt, works) : stand;
+	return stand == STAND_GO_ON ? send(attempt, works) : stand;
 }
 
 static enum stand deliver(struct attempt *attempt, bool works)
@@ -418,7 +424,7 @@ static enum stand deliver(struct attempt *attempt, bool works)
 	case KIND_SHARE:
 	case KIND_REGISTER:
 		stand = attempt_share_prepare(attempt);
-		return stand == STAND_DELIVERED ? provide(attempt, works) : stand;
+		return stand == STAND_GO_ON ? provide(attempt, works) : stand;
 	case KIND_UPDATE:
 		return attempt_change(attempt, works);
 	case KIND_UNDECIDED:
@@ -494,7 +500,7 @@ static void settle(struct attempt *attempt, enum stand stand)
 	static const char *const words[] = {
 		[STAND_DELIVERED] = "delivered",      [STAND_REFUSED] = "refused",   [STAND_LATER] = "put off",
 		[STAND_UNCLEAR] = "put off, unclear", [STAND_WITHHELD] = "withheld", [STAND_DECIDED] = "decided",
-		[STAND_LOST] = "lost to another"
+		[STAND_LOST] = "lost to another",     [STAND_GO_ON] = "put off"
 	};
 	bool is_settled = stand == STAND_DELIVERED || stand == STAND_REFUSED || stand == STAND_WITHHELD;
 	enum outbox_done done = OUTBOX_STALE;
@@ -518,6 +524,7 @@ static void settle(struct attempt *attempt, enum stand stand)
 		done = outbox_settle(attempt->delivery->outbox, attempt->claim, OUTBOX_WITHDRAWN, false,
 				     STR("The patient's consent does not allow it: withheld."), STR_NONE, &settling);
 		break;
+	case STAND_GO_ON: /* no end at all: there is no delivery that ends so */
 	case STAND_LATER:
 	case STAND_UNCLEAR:
 		done = put_off(attempt, stand == STAND_UNCLEAR, &settling);

@@ -10,8 +10,9 @@
 #define ATTEMPT_ASK_MS 5000
 #define ATTEMPTS_MAX   20 /* of one that a back-end fails on which takes others */
 
-/* How it stands with the item. */
+/* How it stands with the item after a step; GO_ON: nothing is in the way of the next one. */
 enum stand {
+	STAND_GO_ON,
 	STAND_DELIVERED,
 	STAND_REFUSED,  /* for good: the outcome says why */
 	STAND_LATER,    /* nothing of it is registered */
@@ -57,7 +58,7 @@ bool attempt_begin(struct attempt *attempt, const char *request_id, const char *
 enum stand attempt_change(struct attempt *attempt, bool works) MUST_CHECK;
 
 /* Puts what the publication builds upon under the ids that it is registered by, and takes out what a folder holds already;
- * requests about it that came before are worked out first. STAND_DELIVERED: go on. */
+ * requests about it that came before are worked out first. */
 enum stand attempt_targets(struct attempt *attempt) MUST_CHECK;
 
 /* The same for one that is registered already: only so that its answer and what is shared of it say the right ids. */
@@ -69,17 +70,18 @@ bool attempt_id_rename(struct attempt *attempt, enum seal_kind kind, struct str 
 /* Works a request out. What it has become is delivered at its next turn. */
 enum stand attempt_request(struct attempt *attempt, bool works) MUST_CHECK;
 
-/* What came before it goes first. STAND_DELIVERED: go on. Requests about these documents ("urn:uuid:", logicalIDs; others
- * have none) are worked out, and none of them has become a change before it in its line since it was claimed. */
+/* What came before it goes first. Requests about these documents ("urn:uuid:", logicalIDs; others have none) are worked
+ * out, and none of them has become a change before it in its line since it was claimed. */
 enum stand attempt_requests_first(struct attempt *attempt, const struct strs *documents) MUST_CHECK;
 enum stand attempt_is_next(struct attempt *attempt) MUST_CHECK;
 
-/* Before bytes go out: the lease begins anew, and from now on nobody knows how it ends. STAND_DELIVERED: go on. Or something
- * else takes its place, and waits for its turn (outbox_rework): STAND_DECIDED. */
+/* Before bytes go out: the lease begins anew, and from now on nobody knows how it ends. Or something else takes its place,
+ * and waits for its turn (outbox_rework): STAND_DECIDED. */
 enum stand attempt_mark(struct attempt *attempt) MUST_CHECK;
 enum stand attempt_rework(struct attempt *attempt, const struct outbox_new *item) MUST_CHECK;
 
-/* What a failed exchange makes of the item. */
+/* STAND_REFUSED, for this reason; and what a failed exchange makes of the item. */
+enum stand attempt_refuse(struct attempt *attempt, enum error_code code, const char *text) MUST_CHECK;
 enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending, bool is_unclear,
 			  bool works) MUST_CHECK;
 
@@ -87,7 +89,7 @@ enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending
 bool attempt_documents(struct attempt *attempt) MUST_CHECK;
 
 /* Whether another network is given it. Then, before it leaves: what the patient does not permit (any more) is dropped, and
- * the patient gets the identifier by which that network knows them. STAND_DELIVERED: go on. */
+ * the patient gets the identifier by which that network knows them. */
 bool attempt_is_shared(const struct attempt *attempt);
 enum stand attempt_share_prepare(struct attempt *attempt) MUST_CHECK;
 

@@ -18,14 +18,13 @@ static const struct document_entry *wanted(const struct attempt *attempt)
 	return &attempt->metadata.document_entries[0];
 }
 
-static enum stand refuse(struct attempt *attempt, enum error_code code, const char *text)
+static bool is_passed_on(const struct attempt *attempt)
 {
-	outcome_add(&attempt->outcome, code, "", "%s", text);
-	return STAND_REFUSED;
+	return publication_change_is_passed_on(&attempt->head.change);
 }
 
 /* The registry did not say what it has. */
-static enum stand silent(struct attempt *attempt, const struct outcome *asking, bool works)
+static enum stand unanswered(struct attempt *attempt, const struct outcome *asking, bool works)
 {
 	bool is_unclear = attempt->is_unclear;
 	enum stand stand = attempt_failed(attempt, asking, true, works);
@@ -37,28 +36,28 @@ static enum stand silent(struct attempt *attempt, const struct outcome *asking, 
 /* Elsewhere patients may have other identifiers: there, the same bytes are the same document. */
 static bool is_meant(const struct attempt *attempt, const struct document_entry *present)
 {
-	if (str_is_empty(attempt->head.change.base))
+	if (is_passed_on(attempt))
 		return str_equal_nocase(present->hash, wanted(attempt)->hash);
 	return hl7_cx_same(present->patient_id, wanted(attempt)->patient_id, attempt->arena);
 }
 
-/* The document as it is registered. STAND_DELIVERED: it is known, or that there is none. */
+/* The document as it is registered. STAND_GO_ON: it is known, or that there is none. */
 static enum stand present_find(struct attempt *attempt, bool works, const struct document_entry **present)
 {
 	struct str id = wanted(attempt)->unique_id;
 	struct outcome asking;
 
 	outcome_init(&asking);
-	if (attempt->head.change.base.size)
+	if (!is_passed_on(attempt))
 		id = wanted(attempt)->logical_id.size ? wanted(attempt)->logical_id : attempt->head.change.base;
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 	if (!registered_document(&attempt->south, attempt->target->home, id, present, &asking))
-		return silent(attempt, &asking, works);
+		return unanswered(attempt, &asking, works);
 	attempt->end = DELIVERY_TAKEN;
 	return !*present || is_meant(attempt, *present)
-		       ? STAND_DELIVERED
-		       : refuse(attempt, ERR_CONFLICT,
-				"Another document or patient is registered under this identifier.");
+		       ? STAND_GO_ON
+		       : attempt_refuse(attempt, ERR_CONFLICT,
+					"Another document or patient is registered under this identifier.");
 }
 
 /* The patient may have thought otherwise since it was accepted. */
@@ -68,12 +67,12 @@ static enum stand sender_permitted(struct attempt *attempt, const struct documen
 	struct visit *visit = attempt_visit(attempt);
 	struct outcome asking;
 
-	if (str_is_empty(attempt->head.change.base))
-		return STAND_DELIVERED;
+	if (is_passed_on(attempt))
+		return STAND_GO_ON;
 	outcome_init(&asking);
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 	return visit && visible_may_change(visit, present, changed, false, &asking)
-		       ? STAND_DELIVERED
+		       ? STAND_GO_ON
 		       : attempt_denied(attempt, visit, &asking);
 }
 
@@ -93,7 +92,7 @@ static bool is_left(struct attempt *attempt, const struct document_entry *presen
 	if (change->is_new_version ? str_equal_nocase(present->entry_uuid, wanted(attempt)->entry_uuid)
 				   : !status_changes(present, change))
 		return false;
-	if (str_is_empty(change->base))
+	if (is_passed_on(attempt))
 		return status_changes(present, change) ||
 		       !update_plan_is_empty(present, wanted(attempt), attempt->arena);
 	if (str_equal_nocase(present->entry_uuid, change->base))
@@ -103,11 +102,12 @@ static bool is_left(struct attempt *attempt, const struct document_entry *presen
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 	if (!registered_set(&attempt->south, attempt->target->home, attempt->metadata.submission_sets[0].entry_uuid,
 			    &is_there, &asking))
-		*stand = silent(attempt, &asking, works);
+		*stand = unanswered(attempt, &asking, works);
 	else if (!is_there)
-		*stand = refuse(attempt, ERR_VERSION,
-				"Somebody else has changed the document meanwhile: read it again, and change what "
-				"there is now.");
+		*stand = attempt_refuse(attempt, ERR_VERSION,
+					"Somebody else has changed the document meanwhile: read it again, and change "
+					"what "
+					"there is now.");
 	return false;
 }
 
@@ -116,12 +116,12 @@ static enum stand elsewhere_permitted(struct attempt *attempt)
 {
 	bool kept = false;
 
-	if (attempt->head.change.base.size || attempt->head.change.is_removal)
-		return STAND_DELIVERED;
+	if (!is_passed_on(attempt) || attempt->head.change.is_removal)
+		return STAND_GO_ON;
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 	if (share_permit(attempt->delivery, &attempt->south, attempt->target, &attempt->metadata, &kept,
 			 clock_wall_ms() / 1000))
-		return kept ? STAND_DELIVERED : STAND_WITHHELD;
+		return kept ? STAND_GO_ON : STAND_WITHHELD;
 	outcome_add(&attempt->outcome, ERR_TRUST_UNAVAILABLE, "",
 		    "It cannot be found out now what the patient consents to.");
 	return STAND_LATER;
@@ -157,7 +157,7 @@ static enum stand plan_send(struct attempt *attempt, const struct update_plan *p
 	size_t done = 0;
 
 	outcome_init(&sending);
-	if (stand != STAND_DELIVERED)
+	if (stand != STAND_GO_ON)
 		return stand;
 	attempt->south.deadline = deadline_in((uint64_t)attempt->target->backend->timeout_ms + ATTEMPT_ASK_MS);
 	switch (update_send(plan, &attempt->south, &done, &sending)) {
@@ -190,7 +190,7 @@ static enum stand bytes_remove(struct attempt *attempt, bool works)
 	    !update_offered(attempt->target->backend, REMOVE_DOCUMENTS, document.repository_unique_id))
 		return STAND_DELIVERED;
 	if (!registered_document(&attempt->south, attempt->target->home, document.document_unique_id, &other, &making))
-		return silent(attempt, &making, works);
+		return unanswered(attempt, &making, works);
 	if (other)
 		return STAND_DELIVERED;
 	if (!update_plan_bytes(wanted(attempt)->patient_id, &document, attempt->arena, &plan, &making))
@@ -208,7 +208,7 @@ static enum stand remove_it(struct attempt *attempt, const struct document_entry
 	if (!present)
 		return bytes_remove(attempt, works);
 	stand = sender_permitted(attempt, present);
-	if (stand != STAND_DELIVERED)
+	if (stand != STAND_GO_ON)
 		return stand;
 	if (!registered_removal(&attempt->south, attempt->target->home, present, &plan, &making))
 		return attempt_failed(attempt, &making, false, works);
@@ -224,24 +224,24 @@ static enum stand change_make(struct attempt *attempt, bool works)
 
 	outcome_init(&making);
 	if (attempt->metadata.document_entry_count != 1)
-		return refuse(attempt, ERR_INTERNAL, "What was kept of the change cannot be read.");
+		return attempt_refuse(attempt, ERR_INTERNAL, "What was kept of the change cannot be read.");
 	stand = present_find(attempt, works, &present);
-	if (stand != STAND_DELIVERED)
+	if (stand != STAND_GO_ON)
 		return stand;
 	if (attempt->head.change.is_removal && update_offered(attempt->target->backend, REMOVE_METADATA, STR_NONE))
 		return remove_it(attempt, present, works);
 	if (attempt->head.change.is_removal)
 		attempt->head.change.new_status = STR(STATUS_DEPRECATED);
 	if (!present)
-		return str_is_empty(attempt->head.change.base)
+		return is_passed_on(attempt)
 			       ? STAND_DELIVERED
-			       : refuse(attempt, ERR_NOT_FOUND, "The document is not registered any more.");
+			       : attempt_refuse(attempt, ERR_NOT_FOUND, "The document is not registered any more.");
 	if (!is_left(attempt, present, works, &stand))
 		return stand;
 	stand = elsewhere_permitted(attempt);
-	if (stand == STAND_DELIVERED)
+	if (stand == STAND_GO_ON)
 		stand = sender_permitted(attempt, present);
-	if (stand != STAND_DELIVERED)
+	if (stand != STAND_GO_ON)
 		return stand;
 	if (!update_make(attempt, present, &plan, &making))
 		return attempt_failed(attempt, &making, false, works);
@@ -257,7 +257,7 @@ enum stand attempt_change(struct attempt *attempt, bool works)
 	enum stand stand = change_make(attempt, works);
 	struct strs ids;
 
-	if (stand != STAND_DELIVERED || str_is_empty(attempt->head.change.base))
+	if (stand != STAND_DELIVERED || is_passed_on(attempt))
 		return stand;
 	if (attempt->head.change.is_removal)
 		known_document_drop(delivery->options.access, attempt->target->name, wanted(attempt));

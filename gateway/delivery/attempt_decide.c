@@ -17,14 +17,13 @@ static enum stand value_take(struct attempt *attempt, const struct patient_ident
 		if (!str_equal(found->items[i].authority, affinity))
 			continue;
 		if (value->data && !str_equal(*value, found->items[i].value)) {
-			outcome_add(&attempt->outcome, ERR_PATIENT_AMBIGUOUS, "",
-				    "The patient that it names could be several in the affinity domain: withdraw it, "
-				    "and publish it for one.");
-			return STAND_REFUSED;
+			return attempt_refuse(attempt, ERR_PATIENT_AMBIGUOUS,
+					      "The patient that it names could be several in the affinity domain: "
+					      "withdraw it, and publish it for one.");
 		}
 		*value = found->items[i].value;
 	}
-	return STAND_DELIVERED;
+	return STAND_GO_ON;
 }
 
 static enum stand name_resolve(struct attempt *attempt, struct str name, struct str *value)
@@ -36,8 +35,7 @@ static enum stand name_resolve(struct attempt *attempt, struct str name, struct 
 
 	outcome_init(&asking);
 	if (!hl7_cx_parse(name, attempt->arena, &cx)) {
-		outcome_add(&attempt->outcome, ERR_INTERNAL, "", "What was kept of the publication cannot be read.");
-		return STAND_REFUSED;
+		return attempt_refuse(attempt, ERR_INTERNAL, "What was kept of the publication cannot be read.");
 	}
 	identity = (struct patient_identity) { cx.authority.universal_id, cx.id };
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
@@ -48,7 +46,7 @@ static enum stand name_resolve(struct attempt *attempt, struct str name, struct 
 	case IDENTITY_UNKNOWN_ID:
 	case IDENTITY_UNKNOWN_SOURCE:
 	case IDENTITY_UNKNOWN_TARGET:
-		return STAND_DELIVERED;
+		return STAND_GO_ON;
 	case IDENTITY_REFUSED:
 	case IDENTITY_FAILED:
 		break;
@@ -86,18 +84,17 @@ static enum stand identify(struct attempt *attempt)
 	for (size_t i = 0; i < attempt->head.unresolved.count; i++) {
 		enum stand stand = name_resolve(attempt, attempt->head.unresolved.items[i], &value);
 
-		if (stand != STAND_DELIVERED)
+		if (stand != STAND_GO_ON)
 			return stand;
 	}
 	if (attempt->head.unresolved.count == 0)
-		return STAND_DELIVERED;
+		return STAND_GO_ON;
 	if (!value.data) {
-		outcome_add(&attempt->outcome, ERR_PATIENT_UNKNOWN, "",
-			    "Nobody is known here by the identifier that it names: retry it when the patient is, or "
-			    "withdraw it and publish it for a patient who is known.");
-		return STAND_REFUSED;
+		return attempt_refuse(attempt, ERR_PATIENT_UNKNOWN,
+				      "Nobody is known here by the identifier that it names: retry it when the patient "
+				      "is, or withdraw it and publish it for a patient who is known.");
 	}
-	return patient_set(attempt, value) ? STAND_DELIVERED : STAND_LATER;
+	return patient_set(attempt, value) ? STAND_GO_ON : STAND_LATER;
 }
 
 /* --- whether they permit it --- */
@@ -132,11 +129,9 @@ enum stand attempt_denied(struct attempt *attempt, const struct visit *visit, co
 		return STAND_LATER;
 	}
 	decision_record(attempt, visit);
-	outcome_add(&attempt->outcome, ERR_FORBIDDEN, "",
-		    "The patient's consent or this organisation's policy does not allow its sender to publish or "
-		    "change "
-		    "this: withdraw it, or retry it once they do.");
-	return STAND_REFUSED;
+	return attempt_refuse(attempt, ERR_FORBIDDEN,
+			      "The patient's consent or this organisation's policy does not allow its sender to "
+			      "publish or change this: withdraw it, or retry it once they do.");
 }
 
 enum stand attempt_permit(struct attempt *attempt)
@@ -153,7 +148,7 @@ enum stand attempt_permit(struct attempt *attempt)
 					   metadata->document_entry_count, NULL, &asking))
 		return attempt_denied(attempt, visit, &asking);
 	decision_record(attempt, visit);
-	return STAND_DELIVERED;
+	return STAND_GO_ON;
 }
 
 /* --- an ordinary publication --- */
@@ -196,9 +191,9 @@ enum stand attempt_decide(struct attempt *attempt)
 	struct buf metadata;
 	struct buf head;
 
-	if (stand == STAND_DELIVERED)
+	if (stand == STAND_GO_ON)
 		stand = attempt_permit(attempt);
-	if (stand != STAND_DELIVERED)
+	if (stand != STAND_GO_ON)
 		return stand;
 	buf_init(&head, PUBLICATION_HEAD_BYTES_MAX);
 	buf_init(&metadata, PUBLICATION_METADATA_BYTES_MAX);

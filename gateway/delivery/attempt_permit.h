@@ -12,7 +12,7 @@ void attempt_names_give_up(struct attempt *attempt);
 /* The visit of who sent it, which decides anew what they may see and do; in the arena, NULL without memory. */
 struct visit *attempt_visit(struct attempt *attempt) MUST_CHECK;
 
-/* Whether the patient permits its sender, now, to publish it. STAND_DELIVERED: go on. */
+/* Whether the patient permits its sender, now, to publish it. */
 enum stand attempt_permit(struct attempt *attempt) MUST_CHECK;
 
 /* What becomes of it when the visit (NULL: none could begin) did not permit it, for the reasons in asking. */

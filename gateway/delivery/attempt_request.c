@@ -70,7 +70,7 @@ enum stand attempt_requests_first(struct attempt *attempt, const struct strs *do
 			return STAND_LATER;
 		}
 	}
-	return STAND_DELIVERED;
+	return STAND_GO_ON;
 }
 
 /* Held ones are passed. */
@@ -93,10 +93,10 @@ enum stand attempt_is_next(struct attempt *attempt)
 			if (items[i].is_held)
 				continue;
 			if (!strcmp(items[i].id, attempt->claim->item.id))
-				return STAND_DELIVERED;
+				return STAND_GO_ON;
 			outcome_add(&attempt->outcome, ERR_BUSY, "", "What came before it of this patient goes first.");
 			return STAND_LATER;
 		}
 	} while (filter.after);
-	return STAND_DELIVERED;
+	return STAND_GO_ON;
 }

@@ -15,7 +15,7 @@ static enum stand patient_translate(struct attempt *attempt)
 	struct str there = STR_NONE;
 
 	if (!attempt->target->community)
-		return STAND_DELIVERED;
+		return STAND_GO_ON;
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 	switch (community_find(attempt->delivery->options.access, &attempt->south, attempt->target->community,
 			       metadata->submission_sets[0].patient_id, clock_wall_ms() / 1000, &there,
@@ -23,8 +23,7 @@ static enum stand patient_translate(struct attempt *attempt)
 	case COMMUNITY_FOUND:
 		break;
 	case COMMUNITY_NOBODY:
-		outcome_add(&attempt->outcome, ERR_PATIENT_UNKNOWN, "", "The patient is not known there.");
-		return STAND_REFUSED;
+		return attempt_refuse(attempt, ERR_PATIENT_UNKNOWN, "The patient is not known there.");
 	case COMMUNITY_FAILED:
 		attempt->end = DELIVERY_AWAY;
 		return STAND_LATER;
@@ -33,7 +32,7 @@ static enum stand patient_translate(struct attempt *attempt)
 	for (size_t i = 0; i < metadata->document_entry_count; i++)
 		metadata->document_entries[i].patient_id = there;
 	attempt->south.patient_id = there;
-	return STAND_DELIVERED;
+	return STAND_GO_ON;
 }
 
 enum stand attempt_share_prepare(struct attempt *attempt)

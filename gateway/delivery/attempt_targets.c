@@ -8,13 +8,8 @@
 #include "mappers/association.h"
 #include "mappers/publication_target.h"
 
-static enum stand refuse(struct attempt *attempt, enum error_code code, const char *text)
-{
-	outcome_add(&attempt->outcome, code, "", "%s", text);
-	return STAND_REFUSED;
-}
-
-static enum stand silent(struct attempt *attempt)
+/* The registry does not answer. */
+static enum stand away(struct attempt *attempt)
 {
 	attempt->end = DELIVERY_AWAY;
 	return STAND_LATER;
@@ -142,15 +137,17 @@ static enum stand missing(struct attempt *attempt, struct str name)
 
 	if (attempt_is_shared(attempt)) {
 		relation_drop(attempt, name); /* it was not shared */
-		return STAND_DELIVERED;
+		return STAND_GO_ON;
 	}
 	if (publication_target_read(name, &target) && target.is_folder)
-		return refuse(attempt, ERR_REFERENCE_UNRESOLVED,
-			      "It adds to a folder that is not registered: publish the folder first, then retry this, "
-			      "or correct it to name one that is.");
-	return refuse(attempt, ERR_REFERENCE_UNRESOLVED,
-		      "It replaces, adds to or refers to a document that is not registered: publish that first, then "
-		      "retry this, or correct it to name one that is.");
+		return attempt_refuse(attempt, ERR_REFERENCE_UNRESOLVED,
+				      "It adds to a folder that is not registered: publish the folder first, then "
+				      "retry this, "
+				      "or correct it to name one that is.");
+	return attempt_refuse(attempt, ERR_REFERENCE_UNRESOLVED,
+			      "It replaces, adds to or refers to a document that is not registered: publish that "
+			      "first, then "
+			      "retry this, or correct it to name one that is.");
 }
 
 static bool is_replaced(const struct metadata *metadata, struct str uuid)
@@ -173,7 +170,7 @@ static enum stand target_verify(struct attempt *attempt, struct visit *visit, st
 
 	*patched = STR_NONE;
 	if (!target_ask(attempt, visit, name, &uuid, &document))
-		return is_undecidable(attempt) ? STAND_LATER : silent(attempt);
+		return is_undecidable(attempt) ? STAND_LATER : away(attempt);
 	attempt->end = DELIVERY_TAKEN;
 	if (!uuid.data && !shared_ask(attempt, name, &uuid))
 		return STAND_LATER;
@@ -185,7 +182,7 @@ static enum stand target_verify(struct attempt *attempt, struct visit *visit, st
 		attempt->built_upon.items[attempt->built_upon.count++] = document;
 	if (count == 0 && !(publication_target_read(name, &target) && target.is_folder))
 		*patched = uuid;
-	return STAND_DELIVERED;
+	return STAND_GO_ON;
 }
 
 /* A PATCH and the replacement that it belongs to may name the document in two ways, of which one is its uniqueId. */
@@ -195,22 +192,23 @@ static enum stand targets_verify(struct attempt *attempt)
 	struct str *patched = arena_array(attempt->arena, names->count, sizeof(*patched));
 	bool is_seen = names->count > 0 && !attempt_is_shared(attempt);
 	struct visit *visit = is_seen ? attempt_visit(attempt) : NULL;
-	enum stand stand = STAND_DELIVERED;
+	enum stand stand = STAND_GO_ON;
 	bool is_mixed = false;
 
 	attempt->built_upon = (struct strs) { arena_array(attempt->arena, names->count, sizeof(struct str)), 0 };
 	if (!patched || !attempt->built_upon.items || (is_seen && !visit))
 		return later(attempt);
-	for (size_t i = 0; i < names->count && stand == STAND_DELIVERED; i++) {
+	for (size_t i = 0; i < names->count && stand == STAND_GO_ON; i++) {
 		struct publication_target target;
 
 		is_mixed = is_mixed || (publication_target_read(names->items[i], &target) && !target.is_folder);
 		stand = target_verify(attempt, visit, names->items[i], &patched[i]);
 	}
-	for (size_t i = 0; i < names->count && stand == STAND_DELIVERED && is_mixed; i++) {
+	for (size_t i = 0; i < names->count && stand == STAND_GO_ON && is_mixed; i++) {
 		if (patched[i].data && !is_replaced(&attempt->metadata, patched[i]))
-			stand = refuse(attempt, ERR_RULE,
-				       "Supersede a document only together with one that replaces it (relatesTo).");
+			stand = attempt_refuse(attempt, ERR_RULE,
+					       "Supersede a document only together with one that replaces it "
+					       "(relatesTo).");
 	}
 	return stand;
 }
@@ -232,11 +230,11 @@ static enum stand supersede_permitted(struct attempt *attempt)
 		attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 		if (!registered_document(&attempt->south, attempt->target->home, metadata->associations[i].target,
 					 &entry, &attempt->outcome))
-			return silent(attempt);
+			return away(attempt);
 		if (entry && (!visit || !visible_may_supersede(visit, entry, "", &asking)))
 			return attempt_denied(attempt, visit, &asking);
 	}
-	return STAND_DELIVERED;
+	return STAND_GO_ON;
 }
 
 static bool is_listed(const struct strs *uuids, struct str uuid)
@@ -322,9 +320,9 @@ static enum stand folders_trim(struct attempt *attempt)
 	}
 	for (size_t i = 0; i < folders.count; i++) {
 		if (!folder_trim(attempt, folders.items[i]))
-			return silent(attempt);
+			return away(attempt);
 	}
-	return STAND_DELIVERED;
+	return STAND_GO_ON;
 }
 
 enum stand attempt_targets(struct attempt *attempt)
@@ -332,16 +330,16 @@ enum stand attempt_targets(struct attempt *attempt)
 	/* They lie in lines of their own. Named by its id, a document need not be asked after to know of them. */
 	enum stand stand = attempt_requests_first(attempt, &attempt->head.unverified);
 
-	if (stand == STAND_DELIVERED)
+	if (stand == STAND_GO_ON)
 		stand = targets_verify(attempt);
-	if (stand != STAND_DELIVERED || attempt_is_shared(attempt))
+	if (stand != STAND_GO_ON || attempt_is_shared(attempt))
 		return stand;
 	stand = attempt_requests_first(attempt, &attempt->built_upon);
-	if (stand == STAND_DELIVERED && attempt->built_upon.count > 0)
+	if (stand == STAND_GO_ON && attempt->built_upon.count > 0)
 		stand = attempt_is_next(attempt);
-	if (stand == STAND_DELIVERED)
+	if (stand == STAND_GO_ON)
 		stand = supersede_permitted(attempt);
-	return stand == STAND_DELIVERED ? folders_trim(attempt) : stand;
+	return stand == STAND_GO_ON ? folders_trim(attempt) : stand;
 }
 
 enum stand attempt_targets_name(struct attempt *attempt)
