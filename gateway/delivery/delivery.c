@@ -380,6 +380,7 @@ bool delivery_open(const struct delivery_options *options, struct delivery **del
 	if (!opened)
 		return out_of_memory(outcome);
 	opened->options = *options;
+	opened->begun_ms = clock_wall_ms();
 	opened->gates = calloc(options->target_count, sizeof(*opened->gates));
 	opened->gate_count = opened->gates ? options->target_count : 0;
 	pthread_mutex_init(&opened->lock, NULL);

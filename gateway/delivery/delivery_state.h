@@ -58,6 +58,7 @@ struct delivery {
 	struct delivery_job *jobs; /* under way */
 	struct delivery_counts counts;
 	struct watch watch;
+	int64_t begun_ms;            /* wall clock */
 	struct worker_job announced; /* looks after what was announced, one at a time */
 	bool announced_at_work;
 	uint64_t announced_next_ms; /* monotonic: not before */
@@ -76,8 +77,10 @@ enum delivery_end {
 /* Delivers the claimed item and settles it, or puts it off. works: the back-end has lately taken other items. */
 enum delivery_end delivery_attempt(struct delivery *delivery, const struct delivery_job *job, bool works);
 
-/* Finds out what became of that from which announced items follow, when it has been long enough, in a thread of the pool.
- * For the thread that looks. */
+/* Finds out what became of that from which announced items follow, when who announced them must be dead (they were there
+ * before this delivery was, or are older than requests get), in a thread of the pool. What has happened goes on at once;
+ * that something has not is believed when it is twice as old: the back-end may still be about it. For the thread that
+ * looks. */
 void delivery_announced_look(struct delivery *delivery);
 
 /* Asks the outbox how much it holds, for operators (of the settled items, which may be many, not more often than may be

@@ -19,20 +19,25 @@ def tasks(gateway):
     return support.request("GET", gateway.base + "/Task").json().get("entry", [])
 
 
-class Announced(TwoDomains):
+class Killed(TwoDomains):
     publication = dict(Stand.publication, share=["any = dsp provide"])
     overrides = {"limits": {"request_seconds": SECONDS}}
 
     def kill_at(self, action, is_done, call):
-        """Kills the gateway when the first network has done, or not even received, what call makes it send."""
+        """Kills the gateway when the first network has done, or not even received, what call makes it send; which it does
+        when what is returned is set."""
         reached, gate = threading.Event(), threading.Event()
         self.addCleanup(gate.set)
+        closing = []
+        self.addCleanup(closing.append, True)
 
         def behave(exchange):
             if is_done:
                 exchange.pass_on()
             reached.set()
             gate.wait(60)
+            if not is_done and not closing:
+                exchange.pass_on()
         self.proxy.script(action, behave)
         caller = threading.Thread(target=lambda: self.refused(call), daemon=True)
         caller.start()
@@ -40,6 +45,7 @@ class Announced(TwoDomains):
         self.gateway.kill()
         caller.join()
         self.gateway_restart()
+        return gate
 
     @staticmethod
     def refused(call):
@@ -49,6 +55,8 @@ class Announced(TwoDomains):
         except OSError:
             pass
 
+
+class Announced(Killed):
     def test_109_killed_when_it_was_published(self):
         bundle = support.demo_bundle(b"<a>killed when registered</a>")
         self.kill_at(PROVIDE, True, lambda: self.gateway.publish(bundle))
@@ -126,6 +134,28 @@ class Announced(TwoDomains):
     def queue(self, *words):
         return subprocess.run([support.BINARY, "queue", *words, "--config", self.gateway.configuration_path],
                               capture_output=True, text=True, check=False)
+
+
+class AtOnce(Killed):
+    """Requests may take long, and so may what they sent; nobody waits so long for what can be told before."""
+    overrides = {"limits": {"request_seconds": 600}}
+
+    def test_109_what_has_happened_goes_on_at_once(self):
+        bundle = support.demo_bundle(b"<a>registered</a>")
+        self.kill_at(PROVIDE, True, lambda: self.gateway.publish(bundle))
+        later = support.demo_bundle(b"<a>behind it</a>")
+        self.assertStatus(self.gateway.publish(later), 200)
+        self.second_has(later, 1)
+        self.second_has(bundle, 1)
+
+    def test_109_what_happens_after_the_kill_is_given_on(self):
+        """That it is not there yet says nothing: the first network may still be about it."""
+        bundle = support.demo_bundle(b"<a>on its way</a>")
+        gate = self.kill_at(PROVIDE, False, lambda: self.gateway.publish(bundle))
+        support.wait_until(lambda: "announced, has not happened" in self.gateway.log(), "it to be asked after")
+        self.assertEqual(len(tasks(self.gateway)), 1)
+        gate.set()
+        self.second_has(bundle, 1)
 
 
 class Refused(TwoDomains):
