@@ -309,10 +309,11 @@ static bool wait_work(void *context, struct sql_session *session, struct outcome
 	int64_t number;
 
 	/* Whatever waits and is not held, or is being sent, leaves its line with an item that has the turn; but behind
-	 * one that is announced, and those are for targets to which nothing is sent past the outbox. */
+	 * one that is announced, where what waits has none. Each half has the words of its index. */
 	if (!sql_number_of(session,
 			   "SELECT seq FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND patient IN (?3, ?4) AND "
-			   "turn = 1 LIMIT 1",
+			   "turn = 1 UNION ALL SELECT seq FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND "
+			   "patient IN (?3, ?4) AND state IN (0, 1, 3) AND state = 0 AND held = 0 LIMIT 1",
 			   SQL(tenant, target, one, other), &waiting->must_wait, &number, outcome))
 		return false;
 	for (size_t i = 0; i < waiting->need_count && !waiting->must_wait; i++) {

@@ -5,6 +5,7 @@
 #include "gateway/delivery/change_share.h"
 #include "gateway/delivery/share.h"
 #include "gateway/run/log.h"
+#include "gateway/state/outbox_manage.h"
 #include "gateway/transactions/publication_store.h"
 #include "mappers/submission_match.h"
 
@@ -173,25 +174,40 @@ bool change_accept(const struct transaction *t, const struct intended_change *in
 	return publication_accepted(t, id, provided, answer);
 }
 
-/* A part of it has been made. */
-static bool rest_put(const struct transaction *t, const struct intended_change *intended)
+bool change_rest_announce(const struct transaction *t, struct intended_change *intended)
 {
+	struct intended_change rest = *intended;
 	char id[OUTBOX_ID_SIZE];
 	struct outbox_new item;
 
-	if (!change_item_make(t, intended, STR_NONE, &item))
+	if (!t->gateway->delivery)
+		return true;
+	rest.is_unclear = true;
+	if (!change_item_make(t, &rest, STR_NONE, &item))
 		return false;
 	item.bound = OUTBOX_BOUND_ALL;
-	return outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome);
+	item.is_announced = true;
+	if (!outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome))
+		return false;
+	intended->rest = arena_copy(t->south.arena, str_from_c(id));
+	return intended->rest.data || no_memory(t);
 }
 
-void change_rest(const struct transaction *t, struct intended_change *intended, const struct outcome *before)
+void change_rest_forget(const struct transaction *t, const struct intended_change *intended)
+{
+	const struct strs one = { (struct str *)&intended->rest, 1 };
+
+	if (intended->rest.data)
+		change_unmade(t, &one);
+}
+
+void change_rest(const struct transaction *t, const struct intended_change *intended, const struct outcome *before)
 {
 	*t->outcome = *before;
-	intended->is_unclear = true;
-	if (t->gateway->delivery && rest_put(t, intended))
+	if (intended->rest.data && outbox_release(delivery_outbox(t->gateway->delivery), intended->rest, t->outcome))
 		return;
-	LOG(ERROR, LOG_REQUEST_ERROR, t->south.request_id, LOG_C("document", "bytes are not removed"),
+	LOG(ERROR, LOG_REQUEST_ERROR, t->south.request_id,
+	    LOG_C("document", intended->rest.data ? "bytes are not removed yet" : "bytes are not removed"),
 	    LOG_TEXT("repository", intended->entry.repository_unique_id));
 	*t->outcome = *before;
 }

@@ -35,8 +35,15 @@ void change_made(const struct transaction *t, const struct intended_change *inte
 /* For one that was not, or that waits: who delivers it passes it on. */
 void change_unmade(const struct transaction *t, const struct strs *announced);
 
-/* For a removal of which the metadata are gone and the bytes are not: what is left is done later where that may be, and
- * else is for the operator to know. t->outcome becomes before. */
-void change_rest(const struct transaction *t, struct intended_change *intended, const struct outcome *before);
+/* A removal in two steps: keeps what is left after the first one (the bytes), before that is sent; nobody finds the document
+ * any more then, whoever is killed in between. Without an outbox nothing is kept. intended->rest. Errors: the outbox's. */
+bool change_rest_announce(const struct transaction *t, struct intended_change *intended) MUST_CHECK;
+
+/* Nothing is left of it, or it was not made, or waits whole. */
+void change_rest_forget(const struct transaction *t, const struct intended_change *intended);
+
+/* The metadata are gone and the bytes are not: what is left is done later where that was kept, and else is for the operator
+ * to know. t->outcome becomes before. */
+void change_rest(const struct transaction *t, const struct intended_change *intended, const struct outcome *before);
 
 #endif

@@ -275,11 +275,12 @@ static bool change_send(const struct transaction *t, const struct present_docume
 			struct intended_change *intended, size_t *done)
 {
 	struct transaction sending = *t;
-	struct update_plan plan;
+	struct update_plan plan = { .step_count = 0 };
 
 	if (publications_may_wait(t))
 		sending.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
-	if (!plan_make(&sending, present, intended, &plan))
+	if (!plan_make(&sending, present, intended, &plan) ||
+	    (plan.step_count > 1 && !change_rest_announce(t, intended)))
 		return false;
 	switch (update_send(&plan, &sending.south, done, t->outcome)) {
 	case SOAP_ANSWERED:
@@ -301,6 +302,7 @@ static bool change_now(const struct transaction *t, const struct present_documen
 	size_t done = 0;
 
 	if (change_send(t, present, intended, &done)) {
+		change_rest_forget(t, intended);
 		change_made(t, intended, answer);
 		return true;
 	}
@@ -341,7 +343,9 @@ bool document_change_do(const struct transaction *t, const struct present_docume
 		ok = change_accept(t, intended, provided, answer);
 	}
 	/* Of one that may have been made, and is not kept otherwise, it is found out later. */
-	if (ok || !intended->is_unclear)
+	if (ok || !intended->is_unclear) {
 		change_unmade(t, &announced);
+		change_rest_forget(t, intended);
+	}
 	return ok;
 }

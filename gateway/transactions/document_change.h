@@ -38,6 +38,7 @@ struct intended_change {
 	bool respond_async;
 	bool is_nothing; /* it is so already */
 	bool is_unclear; /* it was sent, and nobody said how that ended */
+	struct str rest; /* of a removal: the item that the outbox has announced of its bytes; data NULL: none */
 };
 
 /* A new version (changed; NULL: none) or a new status (STR_NONE: none) or both. */

@@ -150,6 +150,20 @@ static void test_announced__keeps_its_place_until_it_is_released(void **state)
 	assert_int_equal(get(stand, first).state, OUTBOX_DELIVERED);
 }
 
+static void test_announced__nothing_passes_what_waits_behind_it(void **state)
+{
+	struct stand *stand = *state;
+	const char *announced = put_as(stand, "a", "hcm", NULL, NULL, "", true);
+
+	assert_false(must_wait(stand, "a", NULL));
+	const char *behind = put_as(stand, "a", "hcm", NULL, NULL, "", false);
+
+	assert_true(must_wait(stand, "a", NULL));
+	check(outbox_forget(stand->outbox, str_from_c(announced), &stand->outcome), &stand->outcome, "forget");
+	deliver(stand, behind);
+	assert_false(must_wait(stand, "a", NULL));
+}
+
 static void test_announced__is_forgotten_without_a_trace(void **state)
 {
 	struct stand *stand = *state;
@@ -360,6 +374,7 @@ int main(void)
 		TEST(test_decide__dropping_releases_what_was_held),
 		TEST(test_decide__a_corrected_dead_letter_takes_its_old_place),
 		TEST(test_announced__keeps_its_place_until_it_is_released),
+		TEST(test_announced__nothing_passes_what_waits_behind_it),
 		TEST(test_announced__is_forgotten_without_a_trace),
 		TEST(test_announced__a_person_may_drop_it_and_not_send_it),
 		TEST(test_rework__takes_its_place_in_another_line),
