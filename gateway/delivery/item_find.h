@@ -3,7 +3,6 @@
 #define PASSERELLE_ITEM_FIND_H
 
 #include "gateway/state/outbox.h"
-#include "gateway/state/outbox.h"
 #include "mappers/metadata.h"
 
 /* What is looked for: submitted for target, of this tenant, as submission_name takes them. All borrowed. */

@@ -154,21 +154,22 @@ bool outbox_correct(struct outbox *outbox, struct str id, const struct str *part
 	return decide(&deciding, correct_work, outcome);
 }
 
-bool outbox_row_release(struct outbox *outbox, struct sql_session *session, struct str id, struct outcome *outcome)
+bool outbox_row_release(struct outbox *outbox, struct sql_session *session, struct str id, bool *found,
+			struct outcome *outcome)
 {
 	struct outbox_row row;
-	bool found;
 
-	if (!outbox_row_lock(outbox, session, id, &row, &found, outcome))
+	if (!outbox_row_lock(outbox, session, id, &row, found, outcome))
 		return false;
-	return !found || row.state != OUTBOX_ANNOUNCED || row_revive(session, &row, outcome);
+	return !*found || row.state != OUTBOX_ANNOUNCED || row_revive(session, &row, outcome);
 }
 
 static bool release_work(void *context, struct sql_session *session, struct outcome *outcome)
 {
 	const struct deciding *deciding = context;
+	bool found;
 
-	return outbox_row_release(deciding->outbox, session, deciding->id, outcome);
+	return outbox_row_release(deciding->outbox, session, deciding->id, &found, outcome);
 }
 
 bool outbox_release(struct outbox *outbox, struct str id, struct outcome *outcome)

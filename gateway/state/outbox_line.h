@@ -44,8 +44,8 @@ struct outbox_row {
 bool outbox_row_lock(struct outbox *outbox, struct sql_session *session, struct str id, struct outbox_row *row,
 		     bool *found, struct outcome *outcome) MUST_CHECK;
 
-/* One that is announced takes its turn from now on; any other stays as it is. */
-bool outbox_row_release(struct outbox *outbox, struct sql_session *session, struct str id,
+/* One that is announced takes its turn from now on; any other stays as it is. *found false: there is none. */
+bool outbox_row_release(struct outbox *outbox, struct sql_session *session, struct str id, bool *found,
 			struct outcome *outcome) MUST_CHECK;
 
 /* Parts and names go, the bytes are given back. */

@@ -6,6 +6,8 @@
 #include "gateway/state/outbox_line.h"
 #include "gateway/state/outbox_usage.h"
 
+#define ROW_TRIES 8
+
 struct putting {
 	struct outbox *outbox;
 	const struct outbox_new *new;
@@ -162,6 +164,25 @@ static bool line_join(const struct putting *putting, struct sql_session *session
 	       outbox_chain_renew(session, &line, seq, outcome) && outbox_line_renew(session, &line, outcome);
 }
 
+/* True: the item has its row, which is empty yet when it is new. One that is there already is the item; unless it was only
+ * announced, and is forgotten while we wait for its line. */
+static bool row_take(const struct putting *putting, struct sql_session *session, bool *is_new, int64_t *seq,
+		     struct outcome *outcome)
+{
+	for (unsigned i = 0; i < ROW_TRIES; i++) {
+		bool found = true;
+
+		if (!row_insert(putting, session, is_new, seq, outcome))
+			return false;
+		if (!*is_new && !putting->new->is_announced &&
+		    !outbox_row_release(putting->outbox, session, putting->id, &found, outcome))
+			return false;
+		if (*is_new || found)
+			return true;
+	}
+	return outcome_add(outcome, ERR_BUSY, "", "Retry later: the same publication comes and goes.");
+}
+
 static bool put_work(void *context, struct sql_session *session, struct outcome *outcome)
 {
 	const struct putting *putting = context;
@@ -179,10 +200,10 @@ static bool put_work(void *context, struct sql_session *session, struct outcome 
 	int64_t slot;
 	uint64_t bytes = 0;
 
-	if (!row_insert(putting, session, &is_new, &seq, outcome))
+	if (!row_take(putting, session, &is_new, &seq, outcome))
 		return false;
 	if (!is_new)
-		return new->is_announced || outbox_row_release(putting->outbox, session, putting->id, outcome);
+		return true;
 	slot = outbox_slot(&putting->slots, seq);
 	return outbox_room_check(putting->outbox, session, &wanted, outcome) &&
 	       outbox_parts_write(session, seq, place, new->parts, &bytes, outcome) &&

@@ -1,12 +1,14 @@
 /* Drives the outbox from a test: outbox_driver CONFIG reads one command a line from standard input and answers each with
  * one line. Words are separated by blanks. Lines that begin with "+" come while a command runs, and before its answer.
  *   put PATIENT SIZE [MAKES [NEEDS]]  put ID | failed CODE
+ *   announce|put_as ID                the same item, announced or not: put ID | failed CODE
+ *   forget|drop|correct ID            done | failed CODE
  *   fill THREADS COUNT SIZE PATIENTS  + put ID, + failed CODE; filled COUNT MICROSECONDS (COUNT 0: without an end)
  *   claim                             claimed ID FENCE ATTEMPTS UNCLEAR | nothing | failed CODE
  *   drain THREADS                     + settled ID FENCE, + failed CODE; drained COUNT MICROSECONDS, when nothing is due
  *   claims THREADS COUNT              and leaves them so: claims COUNT MICROSECONDS
  *   undelivered                       of the first target and state: undelivered COUNT
- *   extend|settle|back ID FENCE       done | stale | failed CODE
+ *   extend|settle|refuse|back ID FENCE      done | stale | failed CODE
  *   state ID                          state NUMBER | failed CODE
  *   whole ID                          whole | failed CODE | wrong
  *   quit */
@@ -215,6 +217,8 @@ static void end_run(struct outbox *outbox, const char *word, const char *id, uin
 		done = outbox_extend(outbox, &claim, false, outcome);
 	else if (strcmp(word, "settle") == 0)
 		done = outbox_settle(outbox, &claim, OUTBOX_DELIVERED, false, STR(""), STR(""), outcome);
+	else if (strcmp(word, "refuse") == 0)
+		done = outbox_settle(outbox, &claim, OUTBOX_REFUSED, false, STR("why"), STR(""), outcome);
 	else
 		done = outbox_give_back(outbox, &claim, outcome);
 	if (done == OUTBOX_DONE_FAILED)
@@ -253,6 +257,47 @@ static void undelivered_run(struct outbox *outbox, struct arena *arena, struct o
 		say("failed %s", code(outcome));
 }
 
+static void put_as_run(struct outbox *outbox, const char *as, bool is_announced, struct outcome *outcome)
+{
+	struct str parts[] = { STR("head"), STR("<metadata/>") };
+	struct outbox_new new = {
+		.id = str_from_c(as),
+		.kind = STR("provide"),
+		.target = TARGET,
+		.patient = STR("p"),
+		.parts = parts,
+		.part_count = COUNT_OF(parts),
+		.is_announced = is_announced,
+	};
+	char id[OUTBOX_ID_SIZE];
+
+	if (outbox_put(outbox, &new, id, outcome))
+		say("put %s", id);
+	else
+		say("failed %s", code(outcome));
+}
+
+/* False when word is none of a decision. */
+static bool decide_run(struct outbox *outbox, const char *word, struct str id, struct outcome *outcome)
+{
+	struct str parts[] = { STR("head"), STR("<corrected/>") };
+	bool ok;
+
+	if (strcmp(word, "forget") == 0)
+		ok = outbox_forget(outbox, id, outcome);
+	else if (strcmp(word, "drop") == 0)
+		ok = outbox_drop(outbox, id, STR("by hand"), NULL, outcome);
+	else if (strcmp(word, "correct") == 0)
+		ok = outbox_correct(outbox, id, parts, COUNT_OF(parts), outcome);
+	else
+		return false;
+	if (ok)
+		say("done");
+	else
+		say("failed %s", code(outcome));
+	return true;
+}
+
 static void command_run(struct outbox *outbox, char **words, size_t count, struct arena *arena)
 {
 	struct load load = { .outbox = outbox };
@@ -281,6 +326,10 @@ static void command_run(struct outbox *outbox, char **words, size_t count, struc
 		claim_run(outbox, arena, &outcome);
 	} else if (strcmp(words[0], "undelivered") == 0) {
 		undelivered_run(outbox, arena, &outcome);
+	} else if (count == 2 && (strcmp(words[0], "announce") == 0 || strcmp(words[0], "put_as") == 0)) {
+		put_as_run(outbox, words[1], words[0][0] == 'a', &outcome);
+	} else if (count == 2 && decide_run(outbox, words[0], str_from_c(words[1]), &outcome)) {
+		return;
 	} else if (count == 3) {
 		end_run(outbox, words[0], words[1], number(words[2]), &outcome);
 	} else if (strcmp(words[0], "whole") == 0 && count == 2) {

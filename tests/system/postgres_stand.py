@@ -1,4 +1,5 @@
 """A real PostgreSQL on a private port, with a data directory of its own; it ends with the test, also when that is killed."""
+import contextlib
 import glob
 import os
 import pwd
@@ -91,6 +92,23 @@ class PostgreSQL:
         if done.returncode != 0:
             raise AssertionError("PostgreSQL: " + done.stderr)
         return done.stdout.strip()
+
+    @contextlib.contextmanager
+    def session(self):
+        """One that stays: what it is called with runs in it, so that it holds what that locks until COMMIT."""
+        process = subprocess.Popen(["psql", "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
+                                    str(self.port), "-U", USER, "-d", USER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   text=True, env=dict(os.environ, PGPASSWORD=PASSWORD))
+
+        def run(text):
+            process.stdin.write(text + ";\n\\echo done\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                if line == "done\n":
+                    return
+            raise AssertionError("psql ended in: " + text)
+        with process:
+            yield run
 
     def cut(self):
         """Ends every connection but this one."""

@@ -405,6 +405,30 @@ class OnPostgreSQL(Cases, unittest.TestCase):
         for driver in (first, second):
             driver.stop()
 
+    def waits_for_locks(self, count):
+        """Until so many sessions wait for a lock that another one holds."""
+        wait_until(lambda: self.store.sql("SELECT COUNT(*) FROM pg_locks WHERE NOT granted") == str(count),
+                   "%d sessions to wait" % count)
+
+    def test_put_while_what_was_announced_is_forgotten(self):
+        """Who puts it waits for the row, which is gone then: it is put all the same."""
+        first, second = self.driver("one"), self.driver("two")
+        identifier = "11111111-1111-4111-8111-111111111111"
+        self.assertEqual(first("announce", identifier), "put " + identifier)
+        with self.store.server.session() as session:
+            session("BEGIN; UPDATE outbox_usage SET bytes = bytes")
+            first.send("forget", identifier)
+            self.waits_for_locks(1)
+            second.send("put_as", identifier)
+            self.waits_for_locks(2)
+            session("COMMIT")
+            self.assertEqual(first.result(), "done")
+            self.assertEqual(second.result(), "put " + identifier)
+        self.assertEqual(second.state(identifier), WAITING)
+        self.assertEqual(second.claim(), (identifier, 1, 1, False))
+        for driver in (first, second):
+            driver.stop()
+
     def test_away_at_the_start_is_no_end(self):
         self.store.server.kill()
         driver = self.driver()
