@@ -82,6 +82,8 @@ static bool look_work(void *context, struct sql_session *session, struct outcome
 	return step == STEP_ROW;
 }
 
+#define RAN_OUT "(lease_ms <= ?3 OR lease_ms > ?3 + 900000)"
+
 /* One item whose lease ran out waits again; whoever held it may have sent it. */
 static bool lease_expire(const struct claiming *claiming, struct sql_session *session, struct outcome *outcome)
 {
@@ -89,13 +91,13 @@ static bool lease_expire(const struct claiming *claiming, struct sql_session *se
 	struct outbox_row row;
 	struct sql_rows rows;
 	bool found;
-	enum step step = sql_first(
-		session,
-		"SELECT id, fence FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND turn = 1 AND state = 1 AND "
-		"(lease_ms <= ?3 OR lease_ms > ?4) LIMIT 1",
-		SQL(SQL_TEXT(claiming->outbox->tenant), SQL_TEXT(claiming->target), SQL_NUMBER(session->lease_now_ms),
-		    SQL_NUMBER(session->lease_now_ms + (int64_t)OUTBOX_DELAY_MAX_MS)),
-		&rows, outcome);
+	int64_t seq;
+	enum step step = sql_first(session,
+				   "SELECT id, fence FROM outbox_item WHERE tenant = ?1 AND target = ?2 AND turn = 1 "
+				   "AND state = 1 AND " RAN_OUT " LIMIT 1",
+				   SQL(SQL_TEXT(claiming->outbox->tenant), SQL_TEXT(claiming->target),
+				       SQL_NUMBER(session->lease_now_ms)),
+				   &rows, outcome);
 	uint64_t fence = step == STEP_ROW ? (uint64_t)sql_number(&rows, 1) : 0;
 
 	snprintf(id, sizeof id, "%.*s", STR_ARG(step == STEP_ROW ? sql_text(&rows, 0) : STR_NONE));
@@ -106,12 +108,14 @@ static bool lease_expire(const struct claiming *claiming, struct sql_session *se
 		return false;
 	if (!found || row.state != OUTBOX_SENDING || row.fence != fence)
 		return true;
-	return sql_run(session,
-		       "UPDATE outbox_item SET state = 0, unclear = 1, owner = NULL, due_ms = ?2, changed_ms = ?2 "
-		       "WHERE "
-		       "seq = ?1",
-		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(session->now_ms)), outcome) &&
-	       outbox_line_renew(session, &row.line, outcome);
+	/* Once more: it may have been extended while we waited for the line, for which that does not wait. */
+	return sql_number_of(session,
+			     "UPDATE outbox_item SET state = 0, unclear = 1, owner = NULL, due_ms = ?2, changed_ms = "
+			     "?2 "
+			     "WHERE seq = ?1 AND " RAN_OUT " RETURNING seq",
+			     SQL(SQL_NUMBER(row.seq), SQL_NUMBER(session->now_ms), SQL_NUMBER(session->lease_now_ms)),
+			     &found, &seq, outcome) &&
+	       (!found || outbox_line_renew(session, &row.line, outcome));
 }
 
 #define CLAIM(condition, locking)                                                                                  \
@@ -122,7 +126,7 @@ static bool lease_expire(const struct claiming *claiming, struct sql_session *se
 #define IS_FAR_AHEAD "> ?3 + 900000"
 #define SKIPPING     "FOR UPDATE SKIP LOCKED"
 
-_Static_assert(OUTBOX_DELAY_MAX_MS == 900000, "the number stands in IS_FAR_AHEAD as well");
+_Static_assert(OUTBOX_DELAY_MAX_MS == 900000, "the number stands in IS_FAR_AHEAD and RAN_OUT as well");
 
 static bool claim_take(struct claiming *claiming, struct sql_session *session, const char *sql, struct outcome *outcome)
 {

@@ -429,6 +429,24 @@ class OnPostgreSQL(Cases, unittest.TestCase):
         for driver in (first, second):
             driver.stop()
 
+    def test_lease_that_is_extended_while_another_waits_to_end_it(self):
+        first, second = self.driver("one"), self.driver("two")
+        identifier = first.put()
+        self.assertEqual(first.claim(), (identifier, 1, 1, False))
+        self.store.sql("UPDATE outbox_item SET lease_ms = 1")
+        line = int.from_bytes(bytes.fromhex(self.store.sql(
+            "SELECT encode(substring(patient FROM 1 FOR 8), 'hex') FROM outbox_item")), "little", signed=True)
+        with self.store.server.session() as session:
+            session("BEGIN; SELECT pg_advisory_xact_lock(%d)" % line)
+            second.send("claim")
+            self.waits_for_locks(1)
+            self.assertEqual(first("extend", identifier, 1), "done")
+            session("COMMIT")
+            self.assertEqual(second.result(), "nothing")
+        self.assertEqual(first("settle", identifier, 1), "done")
+        for driver in (first, second):
+            driver.stop()
+
     def test_away_at_the_start_is_no_end(self):
         self.store.server.kill()
         driver = self.driver()
