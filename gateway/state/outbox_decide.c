@@ -1,13 +1,15 @@
 /* What a person decides about an item, and the broom. */
 #include <stdio.h>
 
+#include "gateway/run/random.h"
 #include "gateway/state/outbox_manage.h"
 #include "gateway/state/outbox_lease.h"
 #include "gateway/state/outbox_line.h"
 #include "gateway/state/outbox_usage.h"
 
-#define PURGED_MAX 500
-#define HOUR_MS    INT64_C(3600000)
+#define PURGED_MAX  500
+#define TOKEN_SHIFT 32
+#define HOUR_MS     INT64_C(3600000)
 
 struct deciding {
 	struct outbox *outbox;
@@ -16,8 +18,15 @@ struct deciding {
 	bool *unclear;
 	const struct str *parts;
 	size_t part_count;
-	int64_t revision; /* that outbox_correct made, for when it must look whether it did; 0: none yet */
+	int64_t token; /* of outbox_correct: see revision_next */
 };
+
+static bool state_allows(const struct outbox_row *row, unsigned states, struct outcome *outcome)
+{
+	return (states & OUTBOX_STATE_BIT(row->state)) ||
+	       outcome_add(outcome, ERR_CONFLICT, "", "This cannot be done to a publication in the state %s.",
+			   outbox_state_word(row->state));
+}
 
 /* True with row when the item is there and in one of these states. */
 static bool row_find(const struct deciding *deciding, struct sql_session *session, unsigned states,
@@ -29,9 +38,7 @@ static bool row_find(const struct deciding *deciding, struct sql_session *sessio
 		return false;
 	if (!found || (unsigned)row->state >= OUTBOX_STATES)
 		return outcome_add(outcome, ERR_NOT_FOUND, "", "There is no such publication in the outbox.");
-	return (states & OUTBOX_STATE_BIT(row->state)) ||
-	       outcome_add(outcome, ERR_CONFLICT, "", "This cannot be done to a publication in the state %s.",
-			   outbox_state_word(row->state));
+	return state_allows(row, states, outcome);
 }
 
 static bool row_revive(struct sql_session *session, const struct outbox_row *row, struct outcome *outcome)
@@ -103,25 +110,31 @@ bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, bool *
 	return decide(&deciding, drop_work, outcome);
 }
 
+/* Never one that the item had; in front, by whom it was corrected last, whatever else has changed it since. */
+static int64_t revision_next(const struct deciding *deciding, int64_t present)
+{
+	return deciding->token << TOKEN_SHIFT | ((present + 1) & ((INT64_C(1) << TOKEN_SHIFT) - 1));
+}
+
 static bool correct_work(void *context, struct sql_session *session, struct outcome *outcome)
 {
 	struct deciding *deciding = context;
 	struct outbox_row row;
 	uint64_t bytes = 0;
 
-	if (!row_find(deciding, session,
-		      OUTBOX_STATE_BIT(OUTBOX_REFUSED) |
-			      (deciding->revision ? ~0u : 0), /* run again: it may have been done */
-		      &row, outcome))
+	if (!row_find(deciding, session, ~0u, &row, outcome))
 		return false;
-	if (deciding->revision && row.revision >= deciding->revision)
+	/* Corrected is what it shall be; by this very call, when the store's answer was lost. */
+	if (row.revision >> TOKEN_SHIFT == deciding->token)
 		return true;
-	deciding->revision = row.revision + 1;
+	if (!state_allows(&row, OUTBOX_STATE_BIT(OUTBOX_REFUSED), outcome))
+		return false;
+	int64_t revision = revision_next(deciding, row.revision);
 	struct outbox_place place = { .outbox = deciding->outbox,
 				      .id = deciding->id,
 				      .kind = str_from_c(row.kind),
 				      .target = row.line.target,
-				      .revision = deciding->revision,
+				      .revision = revision,
 				      .part_count = deciding->part_count };
 
 	const struct outbox_wanted wanted = { .parts = deciding->parts,
@@ -136,7 +149,7 @@ static bool correct_work(void *context, struct sql_session *session, struct outc
 	bytes += OUTBOX_ROW_BYTES;
 	return sql_run(session,
 		       "UPDATE outbox_item SET revision = ?2, part_count = ?3, bytes = ?4, unclear = 0 WHERE seq = ?1",
-		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(deciding->revision), SQL_NUMBER(deciding->part_count),
+		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(revision), SQL_NUMBER(deciding->part_count),
 			   SQL_NUMBER(bytes)),
 		       outcome) &&
 	       row_revive(session, &row, outcome) &&
@@ -151,6 +164,7 @@ bool outbox_correct(struct outbox *outbox, struct str id, const struct str *part
 	if (part_count == 0 || part_count > OUTBOX_PARTS_MAX)
 		return outcome_add(outcome, ERR_INTERNAL, "",
 				   "Report this: an item for the outbox is not as it should be.");
+	deciding.token = 1 + random_below(INT32_MAX);
 	return decide(&deciding, correct_work, outcome);
 }
 

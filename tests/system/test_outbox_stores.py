@@ -447,6 +447,30 @@ class OnPostgreSQL(Cases, unittest.TestCase):
         for driver in (first, second):
             driver.stop()
 
+    def test_correction_that_is_undone_revives_nothing_withdrawn(self):
+        """It is run again when its connection is lost; meanwhile somebody has withdrawn what it corrects."""
+        first, second = self.driver("one"), self.driver("two")
+        identifier = first.put()
+        self.assertEqual(first("refuse", *first.claim()[:2]), "done")
+        with self.store.server.session() as session:
+            session("BEGIN; UPDATE outbox_usage SET bytes = bytes")
+            first.send("correct", identifier)
+            self.waits_for_locks(1)
+            second.send("drop", identifier)
+            self.waits_for_locks(2)
+            self.store.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE "
+                           "'INSERT INTO outbox_usage%' AND wait_event_type = 'Lock'")
+            # The other one has the line now, and the first waits for that.
+            wait_until(lambda: self.store.sql("SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'")
+                       == "1" and "INSERT INTO outbox_usage" in self.store.sql(
+                           "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), "both to wait again")
+            session("COMMIT")
+            self.assertEqual(second.result(), "done")
+            self.assertEqual(first.result(), "failed ERR_CONFLICT")
+        self.assertEqual(first.state(identifier), WITHDRAWN)
+        for driver in (first, second):
+            driver.stop()
+
     def test_away_at_the_start_is_no_end(self):
         self.store.server.kill()
         driver = self.driver()
