@@ -41,23 +41,13 @@ static bool row_find(const struct deciding *deciding, struct sql_session *sessio
 	return state_allows(row, states, outcome);
 }
 
-static bool row_revive(struct sql_session *session, const struct outbox_row *row, struct outcome *outcome)
-{
-	return sql_run(session,
-		       "UPDATE outbox_item SET state = 0, held = 0, attempts = 0, due_ms = ?2, changed_ms = ?2, "
-		       "result = NULL WHERE seq = ?1",
-		       SQL(SQL_NUMBER(row->seq), SQL_NUMBER(session->now_ms)), outcome) &&
-	       outbox_chain_renew(session, &row->line, row->seq, outcome) &&
-	       outbox_line_renew(session, &row->line, outcome);
-}
-
 static bool retry_work(void *context, struct sql_session *session, struct outcome *outcome)
 {
 	struct outbox_row row;
 
 	return row_find(context, session, OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_REFUSED), &row,
 			outcome) &&
-	       row_revive(session, &row, outcome);
+	       outbox_row_revive(session, &row, outcome);
 }
 
 static bool decide(struct deciding *deciding, sql_work work, struct outcome *outcome)
@@ -152,7 +142,7 @@ static bool correct_work(void *context, struct sql_session *session, struct outc
 		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(revision), SQL_NUMBER(deciding->part_count),
 			   SQL_NUMBER(bytes)),
 		       outcome) &&
-	       row_revive(session, &row, outcome) &&
+	       outbox_row_revive(session, &row, outcome) &&
 	       outbox_usage_add(deciding->outbox, session, row.slot, (int64_t)bytes - (int64_t)row.bytes, outcome);
 }
 
@@ -166,16 +156,6 @@ bool outbox_correct(struct outbox *outbox, struct str id, const struct str *part
 				   "Report this: an item for the outbox is not as it should be.");
 	deciding.token = 1 + random_below(INT32_MAX);
 	return decide(&deciding, correct_work, outcome);
-}
-
-bool outbox_row_release(struct outbox *outbox, struct sql_session *session, struct str id, bool *found,
-			struct outcome *outcome)
-{
-	struct outbox_row row;
-
-	if (!outbox_row_lock(outbox, session, id, &row, found, outcome))
-		return false;
-	return !*found || row.state != OUTBOX_ANNOUNCED || row_revive(session, &row, outcome);
 }
 
 static bool release_work(void *context, struct sql_session *session, struct outcome *outcome)
@@ -203,9 +183,9 @@ static bool forget_work(void *context, struct sql_session *session, struct outco
 		return false;
 	if (!found || row.state != OUTBOX_ANNOUNCED)
 		return true;
-	return outbox_row_empty(deciding->outbox, session, &row, outcome) &&
-	       sql_run(session, "DELETE FROM outbox_item WHERE seq = ?1", SQL(SQL_NUMBER(row.seq)), outcome) &&
-	       outbox_line_renew(session, &row.line, outcome);
+	return sql_run(session, "DELETE FROM outbox_item WHERE seq = ?1", SQL(SQL_NUMBER(row.seq)), outcome) &&
+	       outbox_line_renew(session, &row.line, outcome) &&
+	       outbox_row_empty(deciding->outbox, session, &row, outcome);
 }
 
 bool outbox_forget(struct outbox *outbox, struct str id, struct outcome *outcome)

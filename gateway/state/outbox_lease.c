@@ -7,29 +7,6 @@
 
 #define SKIPPED_WAIT_MS 50 /* when what was due has just been taken by others */
 
-bool outbox_item_read(struct sql_rows *rows, struct arena *arena, struct outbox_item *item, struct outcome *outcome)
-{
-	struct str id = sql_text(rows, 0);
-
-	*item = (struct outbox_item) {
-		.kind = arena_copy(arena, sql_text(rows, 1)),
-		.target = arena_copy(arena, sql_text(rows, 2)),
-		.state = (enum outbox_state)sql_number(rows, 3),
-		.is_held = sql_number(rows, 4) == 1,
-		.is_unclear = sql_number(rows, 5) == 1,
-		.attempts = (unsigned)sql_number(rows, 6),
-		.accepted_ms = sql_number(rows, 7),
-		.due_ms = sql_number(rows, 8),
-		.changed_ms = sql_number(rows, 9),
-		.bytes = (uint64_t)sql_number(rows, 10),
-		.part_count = (size_t)sql_number(rows, 11),
-		.reason = arena_copy(arena, sql_text(rows, 12)),
-		.owner = arena_copy(arena, sql_text(rows, 13)),
-	};
-	memcpy(item->id, id.data, id.size < OUTBOX_ID_SIZE ? id.size : OUTBOX_ID_SIZE - 1);
-	return !arena_failed(arena) || outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
-}
-
 struct claiming {
 	struct outbox *outbox;
 	struct str target;

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "gateway/state/outbox_usage.h"
+
 bool outbox_line_lock(struct sql_session *session, const unsigned char patient[VAULT_NAME_BYTES],
 		      struct outcome *outcome)
 {
@@ -191,4 +193,32 @@ bool outbox_row_lock(struct outbox *outbox, struct sql_session *session, struct 
 	}
 	sql_close(&rows);
 	return step != STEP_FAILED;
+}
+
+bool outbox_row_revive(struct sql_session *session, const struct outbox_row *row, struct outcome *outcome)
+{
+	return sql_run(session,
+		       "UPDATE outbox_item SET state = 0, held = 0, attempts = 0, due_ms = ?2, changed_ms = ?2, "
+		       "result = NULL WHERE seq = ?1",
+		       SQL(SQL_NUMBER(row->seq), SQL_NUMBER(session->now_ms)), outcome) &&
+	       outbox_chain_renew(session, &row->line, row->seq, outcome) &&
+	       outbox_line_renew(session, &row->line, outcome);
+}
+
+bool outbox_row_release(struct outbox *outbox, struct sql_session *session, struct str id, bool *found,
+			struct outcome *outcome)
+{
+	struct outbox_row row;
+
+	if (!outbox_row_lock(outbox, session, id, &row, found, outcome))
+		return false;
+	return !*found || row.state != OUTBOX_ANNOUNCED || outbox_row_revive(session, &row, outcome);
+}
+
+bool outbox_row_empty(struct outbox *outbox, struct sql_session *session, const struct outbox_row *row,
+		      struct outcome *outcome)
+{
+	return sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
+	       sql_run(session, "DELETE FROM outbox_name WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
+	       outbox_usage_add(outbox, session, row->slot, -(int64_t)row->bytes, outcome);
 }

@@ -44,11 +44,14 @@ struct outbox_row {
 bool outbox_row_lock(struct outbox *outbox, struct sql_session *session, struct str id, struct outbox_row *row,
 		     bool *found, struct outcome *outcome) MUST_CHECK;
 
+/* It waits, due now, its attempts not counted any more. */
+bool outbox_row_revive(struct sql_session *session, const struct outbox_row *row, struct outcome *outcome) MUST_CHECK;
+
 /* One that is announced takes its turn from now on; any other stays as it is. *found false: there is none. */
 bool outbox_row_release(struct outbox *outbox, struct sql_session *session, struct str id, bool *found,
 			struct outcome *outcome) MUST_CHECK;
 
-/* Parts and names go, the bytes are given back. */
+/* Parts and names go, the bytes are given back: last in a transaction (outbox_usage_add). */
 bool outbox_row_empty(struct outbox *outbox, struct sql_session *session, const struct outbox_row *row,
 		      struct outcome *outcome) MUST_CHECK;
 

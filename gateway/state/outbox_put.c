@@ -303,14 +303,6 @@ enum outbox_done outbox_rework(struct outbox *outbox, const struct outbox_claim 
 	return reworking.done;
 }
 
-bool outbox_row_empty(struct outbox *outbox, struct sql_session *session, const struct outbox_row *row,
-		      struct outcome *outcome)
-{
-	return sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
-	       sql_run(session, "DELETE FROM outbox_name WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
-	       outbox_usage_add(outbox, session, row->slot, -(int64_t)row->bytes, outcome);
-}
-
 struct waiting {
 	struct outbox *outbox;
 	struct outbox_hashes patient;

@@ -471,6 +471,22 @@ class OnPostgreSQL(Cases, unittest.TestCase):
         for driver in (first, second):
             driver.stop()
 
+    def test_who_forgets_waits_for_a_turn_without_the_sum(self):
+        """Others add to what is summed up: nobody waits for anything with that locked."""
+        driver = self.driver()
+        first, second = ("%d1111111-1111-4111-8111-111111111111" % n for n in (1, 2))
+        self.assertEqual(driver("put_as", first), "put " + first)
+        self.assertEqual(driver("announce", second), "put " + second)
+        with self.store.server.session() as session:
+            session("BEGIN; SELECT 1 FROM outbox_item WHERE turn = 1 FOR UPDATE")
+            driver.send("forget", second)
+            self.waits_for_locks(1)
+            free = self.store.sql("SELECT COUNT(*) FROM (SELECT 1 FROM outbox_usage FOR UPDATE SKIP LOCKED) AS free")
+            session("COMMIT")
+            self.assertEqual(driver.result(), "done")
+        self.assertEqual(free, "2")
+        driver.stop()
+
     def test_away_at_the_start_is_no_end(self):
         self.store.server.kill()
         driver = self.driver()
