@@ -40,7 +40,7 @@ enum provide_target_kind { TARGET_ENTRY_UUID, TARGET_UNIQUE_ID, TARGET_OWN_ID };
 
 struct provide_target {
 	enum provide_target_kind kind;
-	struct str value; /* urn:uuid:..., an XDS uniqueId, or an id that this gateway gave out */
+	struct str value;              /* urn:uuid:..., an XDS uniqueId, or an id that this gateway gave out */
 	bool is_folder, is_superseded; /* superseded: a document of the Bundle takes its place */
 	const char *path;              /* for issues */
 };

@@ -187,8 +187,9 @@ static bool set_remembered(const struct directory_source *directory, struct str 
 	if (got == CONSENT_GOT_OLD)
 		found = known->age_us <= max_age_us(directory);
 	else
-		found = last_known_get(directory->options.last_known, &name, clock_wall_ms() / 1000,
-				       directory->options.config->consent_max_age_seconds, arena, &known->set, &age_s);
+		found = last_known_get_permit(directory->options.last_known, &name, clock_wall_ms() / 1000,
+					      directory->options.config->consent_max_age_seconds, arena, &known->set,
+					      &age_s);
 	if (found)
 		LOG(WARN, LOG_CONSENT, NULL, LOG_C("what", "decided by the last known Consents"),
 		    LOG_NUMBER("age_s", got == CONSENT_GOT_OLD ? known->age_us / (1000 * US_PER_MS) : age_s));

@@ -52,6 +52,7 @@ struct last_known {
 	struct last_known_share share;
 	struct database *database;
 	uint64_t bytes_max;
+	int64_t found_s; /* the newest that was there at the start; 0: nothing */
 	int lock_file;
 	pthread_t thread;
 	bool has_thread;
@@ -248,6 +249,15 @@ static void *writer_main(void *argument)
 	return NULL;
 }
 
+/* By what is there and not by the clock, which may have been set back since. */
+static bool found_read(void *context, struct connection *connection, struct outcome *outcome)
+{
+	int64_t *found_s = context;
+
+	*found_s = ask_i64(connection, "SELECT coalesce(max(at_s), 0) FROM last_known", outcome);
+	return *found_s >= 0;
+}
+
 static bool directory_take(struct last_known *known, const char *directory, struct outcome *outcome)
 {
 	char path[PATH_SIZE];
@@ -301,7 +311,8 @@ bool last_known_open(const struct config *config, struct cache *shared, struct l
 	known->share = (struct last_known_share) { .cache = shared, .tenant = config->tenant, .vault = known->vault };
 	snprintf(path, sizeof path, "%s/last_known.db", config->state_directory.data);
 	if (!known->vault || !directory_take(known, config->state_directory.data, outcome) ||
-	    !database_open(&options, &known->database, outcome))
+	    !database_open(&options, &known->database, outcome) ||
+	    !database_read(known->database, found_read, &known->found_s, outcome))
 		goto failed;
 	if (!thread_start(&known->thread, writer_main, known)) {
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Raise the limit of threads.");
@@ -500,17 +511,12 @@ static bool answers_find(struct last_known *known, const struct cache_name *name
 	return true;
 }
 
-bool last_known_get(struct last_known *known, const struct cache_name *name, int64_t now_s, uint64_t max_age_s,
-		    struct arena *arena, struct str *value, uint64_t *age_s)
+static bool answer_take(const struct last_known_answer *own, const struct last_known_answer *shared, int64_t now_s,
+			uint64_t max_age_s, struct str *value, uint64_t *age_s)
 {
-	struct last_known_answer own = { 0 };
-	struct last_known_answer shared = { 0 };
-	const struct last_known_answer *answer;
+	const struct last_known_answer *answer = last_known_answer_choose(own, shared);
 	int64_t age;
 
-	if (!known || !answers_find(known, name, arena, &own, &shared))
-		return false;
-	answer = last_known_answer_choose(&own, &shared);
 	if (!answer || answer->value.size == 0)
 		return false;
 	age = now_s - answer->at_s;
@@ -519,6 +525,27 @@ bool last_known_get(struct last_known *known, const struct cache_name *name, int
 	*age_s = age > 0 ? (uint64_t)age : 0;
 	*value = answer->value;
 	return true;
+}
+
+bool last_known_get(struct last_known *known, const struct cache_name *name, int64_t now_s, uint64_t max_age_s,
+		    struct arena *arena, struct str *value, uint64_t *age_s)
+{
+	struct last_known_answer own = { 0 };
+	struct last_known_answer shared = { 0 };
+
+	return known && answers_find(known, name, arena, &own, &shared) &&
+	       answer_take(&own, &shared, now_s, max_age_s, value, age_s);
+}
+
+bool last_known_get_permit(struct last_known *known, const struct cache_name *name, int64_t now_s, uint64_t max_age_s,
+			   struct arena *arena, struct str *value, uint64_t *age_s)
+{
+	struct last_known_answer own = { 0 };
+	struct last_known_answer shared = { 0 };
+
+	return known && answers_find(known, name, arena, &own, &shared) &&
+	       (!known->share.cache || shared.is_there || own.at_s > known->found_s) &&
+	       answer_take(&own, &shared, now_s, max_age_s, value, age_s);
 }
 
 bool last_known_flush(struct last_known *known, struct outcome *outcome)

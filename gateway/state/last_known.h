@@ -3,7 +3,7 @@
  * nothing and is on the disk within a second; what a crash loses is less than that. Any thread may call.
  * Gateways that share a Redis share them there too, so that one knows what its neighbours know: the newest counts. What was
  * dropped here is remembered as such, and nothing older that lies in Redis counts here any more; an emptied Redis leaves
- * what is on the disk. */
+ * what is on the disk (but see last_known_get_permit). */
 #ifndef PASSERELLE_LAST_KNOWN_H
 #define PASSERELLE_LAST_KNOWN_H
 
@@ -34,6 +34,11 @@ void last_known_put(struct last_known *last_known, const struct cache_name *name
  * none that young: also when its time lies more than a minute in the future. */
 bool last_known_get(struct last_known *last_known, const struct cache_name *name, int64_t now_s, uint64_t max_age_s,
 		    struct arena *arena, struct str *value, uint64_t *age_s) MUST_CHECK;
+
+/* The same for what permits something. Where answers are shared, those that this process has not been given itself count
+ * only while Redis has one of this name too: what it was told while this gateway did not listen may have been lost there. */
+bool last_known_get_permit(struct last_known *last_known, const struct cache_name *name, int64_t now_s,
+			   uint64_t max_age_s, struct arena *arena, struct str *value, uint64_t *age_s) MUST_CHECK;
 
 /* What was known until now is not true any more. */
 void last_known_drop(struct last_known *last_known, const struct cache_name *name, uint64_t max_age_s);

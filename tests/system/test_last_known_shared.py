@@ -66,6 +66,34 @@ class Neighbours(unittest.TestCase):
         self.assertFinds(self.first, support.PATIENT)
         self.assertNobodyKnows(second, support.PATIENT)
 
+    def test_116_117_an_emptied_redis_permits_nothing_to_who_was_not_there(self):
+        patient = "IHEBLUE-1005"
+        second = self.gateway_start("second")
+        for each in (patient, "IHEBLUE-1006"):
+            self.assertFinds(second, each)
+        second.stop()
+        token = self.first.token("patient", user="patient-5", patient="%s|%s" % (trust.PATIENT_SYSTEM, patient))
+        written = support.request("POST", self.first.base + "/Consent", dict(support.bearer(token), **trust.FHIR),
+                                  json.dumps(trust.consent_resource({"type": "deny"}, patient)).encode())
+        self.assertEqual(written.status, 201, repr(written))
+        self.first.stop()
+        self.people.kill()
+        second = self.gateway_start("second")
+        self.assertNobodyKnows(second, patient)
+        self.assertFinds(second, "IHEBLUE-1006")
+        second.stop()
+        self.redis.cli("flushall")
+        second = self.gateway_start("second")
+        self.assertNobodyKnows(second, patient)
+        self.assertNobodyKnows(second, "IHEBLUE-1006")
+        self.people = support.Domain(self.directory, name="people", port=self.people.port,
+                                     **trust.domain_configuration(self.directory))
+        self.addCleanup(self.people.kill)
+        support.wait_until(lambda: self.find(second, "IHEBLUE-1006").status == 200, "the source's own answer")
+        self.people.kill()
+        self.redis.cli("flushall")
+        self.assertFinds(second, "IHEBLUE-1006")
+
     def test_revoked_wins_over_what_is_older(self):
         patient = "IHEBLUE-1004"
         second = self.gateway_start("second")

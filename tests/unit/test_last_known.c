@@ -315,17 +315,25 @@ struct pair {
 	struct stand *b;
 };
 
-static int pair_open(void **state)
+static struct cache *shared_open(void)
 {
 	struct cache_options options = { .local_bytes = 1 << 20,
 					 .keys = { { 1, STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") } },
 					 .key_count = 1 };
-	struct pair *pair = calloc(1, sizeof *pair);
 	struct outcome outcome;
+	struct cache *cache;
 
 	outcome_init(&outcome);
-	pair->cache = cache_open(&options, &outcome);
-	assert_non_null(pair->cache);
+	cache = cache_open(&options, &outcome);
+	assert_non_null(cache);
+	return cache;
+}
+
+static int pair_open(void **state)
+{
+	struct pair *pair = calloc(1, sizeof *pair);
+
+	pair->cache = shared_open();
 	pair->a = stand_new("-a", pair->cache);
 	pair->b = stand_new("-b", pair->cache);
 	*state = pair;
@@ -404,6 +412,46 @@ static void test_last_known__what_was_dropped_is_not_taken_back(void **state)
 	assert_int_equal(age(pair->a, "1", 1000, now_s, NULL), -1);
 }
 
+static bool permits(struct stand *stand, const char *patient, int64_t now_s)
+{
+	struct str part = str_from_c(patient);
+	struct cache_name name = { STR("t"), "consent", &part, 1 };
+	struct str value;
+	uint64_t age_s;
+
+	return last_known_get_permit(stand->known, &name, now_s, 1000, stand->arena, &value, &age_s);
+}
+
+static void test_116_last_known__what_only_this_gateway_knew_permits_nothing(void **state)
+{
+	struct pair *pair = *state;
+	struct cache *emptied = shared_open();
+	int64_t now_s = clock_wall_ms() / 1000;
+
+	put(pair->a, "1", "permit", now_s - 10);
+	put(pair->a, "2", "permit", now_s - 20);
+	flush(pair->a);
+	for (unsigned round = 0; round < 2; round++) {
+		assert_true(permits(pair->a, "1", now_s));
+		last_known_close(pair->a->known);
+		known_open(pair->a);
+	}
+	last_known_close(pair->a->known);
+	pair->a->shared = emptied;
+	known_open(pair->a);
+	assert_false(permits(pair->a, "1", now_s));
+	assert_int_equal(age(pair->a, "1", 1000, now_s, "permit"), 10);
+	put(pair->a, "1", "permit", now_s);
+	assert_true(permits(pair->a, "1", now_s));
+	assert_false(permits(pair->a, "2", now_s));
+	/* What is not shared is all that there is. */
+	last_known_close(pair->a->known);
+	pair->a->shared = NULL;
+	known_open(pair->a);
+	assert_true(permits(pair->a, "2", now_s));
+	cache_close(emptied);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stand_open, stand_close)
@@ -420,6 +468,7 @@ int main(void)
 		PAIR(test_last_known__neighbours_know_it_too),
 		PAIR(test_last_known__the_newest_counts),
 		PAIR(test_last_known__what_was_dropped_is_not_taken_back),
+		PAIR(test_116_last_known__what_only_this_gateway_knew_permits_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
