@@ -314,7 +314,7 @@ void visible_everywhere(const struct visit *visit, struct metadata *metadata)
 	for (size_t i = 0; i < metadata->document_entry_count; i++) {
 		const struct document_entry *entry = &metadata->document_entries[i];
 
-		if (!visit_hides_elsewhere(visit, entry->unique_id, entry->patient_id))
+		if (!visit_hides_document(visit, entry->unique_id, entry->patient_id))
 			metadata->document_entries[kept++] = *entry;
 	}
 	metadata->document_entry_count = kept;

@@ -17,8 +17,8 @@ bool visible_query(struct visit *visit, enum consent_action action, const struct
 		   const struct stored_query *query, struct metadata *metadata, struct outcome *outcome) MUST_CHECK;
 
 /* What a patient hides in one source is hidden in all: drops from what a part of the visit has found every object of which
- * another part has met a copy (same uniqueId, same patient) that may not be seen, and every List that holds nothing
- * else. After the threads of all parts. */
+ * another part has met a copy (same uniqueId, same patient) that may not be seen, every document of which the part itself
+ * has, and every List that holds nothing else. After the threads of all parts. */
 void visible_everywhere(const struct visit *visit, struct metadata *metadata);
 
 /* A document by name. */
@@ -27,7 +27,7 @@ struct visible_name {
 	struct str patient_id; /* CX */
 };
 
-/* The documents on whose copies in other sources it depends whether what was found may be seen: its own, and those that its
+/* The documents on whose copies it depends whether what was found may be seen: its own, and those that its
  * Lists are shown for; of patients who hide documents one by one. False without memory. */
 bool visible_names(struct visit *visit, enum consent_action action, const struct metadata *found,
 		   struct visible_name **names, size_t *count) MUST_CHECK;

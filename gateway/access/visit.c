@@ -2,6 +2,7 @@
 #include "gateway/access/visit_state.h"
 
 #include "mappers/base/hl7v2.h"
+#include "mappers/metadata_rim.h"
 
 #define STRANGERS_MAX 64 /* patients whom one source may name in one request: about each of them somebody is asked */
 
@@ -203,16 +204,35 @@ static void hospital_take(struct visit_patient *patient, struct str name)
 		patient->hospitals[patient->hospital_count++] = name;
 }
 
-void visit_hide(struct visit *visit, struct str unique_id, struct str patient_id)
+static void met_add(struct visit *visit, const struct met *one)
 {
-	if (str_is_empty(unique_id))
+	if (str_is_empty(one->unique_id))
 		return;
-	if (!arena_grow(visit->south.arena, &visit->hidden, visit->hidden_count, &visit->hidden_capacity,
-			sizeof(*visit->hidden))) {
+	if (!arena_grow(visit->south.arena, &visit->met, visit->met_count, &visit->met_capacity, sizeof(*visit->met))) {
 		visit->is_forgetful = true;
 		return;
 	}
-	visit->hidden[visit->hidden_count++] = (struct hidden) { unique_id, patient_id };
+	visit->met[visit->met_count++] = *one;
+}
+
+void visit_hide(struct visit *visit, struct str unique_id, struct str patient_id)
+{
+	met_add(visit, &(struct met) { unique_id, patient_id, MET_HIDDEN });
+}
+
+/* What else its source has of the document is held against this. */
+static void entry_meet(struct visit *visit, const struct document_entry *entry, enum consent_action action,
+		       const struct consent *consent, bool is_permitted)
+{
+	bool is_deprecated = status_is_deprecated(entry->availability_status);
+	struct met one = { entry->unique_id, entry->patient_id, MET_CURRENT };
+	struct consent_decision ignored;
+
+	if (!is_permitted)
+		one.how = is_deprecated ? MET_HIDDEN_DEPRECATED : MET_HIDDEN;
+	else if (is_deprecated || action != CONSENT_FIND || consent_extent_of(consent, &ignored) != CONSENT_BY_DOCUMENT)
+		return;
+	met_add(visit, &one);
 }
 
 bool visit_permits(struct visit *visit, const struct document_entry *entry, enum consent_action action)
@@ -232,21 +252,27 @@ bool visit_permits(struct visit *visit, const struct document_entry *entry, enum
 	*(decision.permit ? &seen->public.permitted_count : &seen->public.denied_count) += 1;
 	if (decision.permit)
 		hospital_take(&seen->public, decision.hospital);
-	else
-		visit_hide(visit, entry->unique_id, entry->patient_id);
+	entry_meet(visit, entry, action, consent, decision.permit);
 	return decision.permit;
+}
+
+static bool has_met(const struct visit *part, int how, struct str unique_id, struct str patient_id)
+{
+	for (size_t i = 0; i < part->met_count; i++) {
+		const struct met *met = &part->met[i];
+
+		if ((int)met->how == how && str_equal(met->unique_id, unique_id) &&
+		    visit_same_patient(part, met->patient_id, patient_id))
+			return true;
+	}
+	return false;
 }
 
 static bool part_hides(const struct visit *part, struct str unique_id, struct str patient_id)
 {
-	if (part->is_forgetful)
-		return true;
-	for (size_t i = 0; i < part->hidden_count; i++) {
-		if (str_equal(part->hidden[i].unique_id, unique_id) &&
-		    visit_same_patient(part, part->hidden[i].patient_id, patient_id))
-			return true;
-	}
-	return false;
+	return part->is_forgetful || has_met(part, MET_HIDDEN, unique_id, patient_id) ||
+	       (has_met(part, MET_HIDDEN_DEPRECATED, unique_id, patient_id) &&
+		!has_met(part, MET_CURRENT, unique_id, patient_id));
 }
 
 bool visit_hides_elsewhere(const struct visit *visit, struct str unique_id, struct str patient_id)
@@ -260,6 +286,11 @@ bool visit_hides_elsewhere(const struct visit *visit, struct str unique_id, stru
 			return true;
 	}
 	return false;
+}
+
+bool visit_hides_document(const struct visit *visit, struct str unique_id, struct str patient_id)
+{
+	return part_hides(visit, unique_id, patient_id) || visit_hides_elsewhere(visit, unique_id, patient_id);
 }
 
 bool visit_known(const struct visit *visit, struct outcome *outcome)
@@ -307,7 +338,7 @@ bool visit_empties_elsewhere(const struct visit *visit, struct str holder)
 	for (size_t i = 0; i < visit->held_count; i++) {
 		if (!str_equal_nocase(visit->held[i].holder, holder))
 			continue;
-		if (!visit_hides_elsewhere(visit, visit->held[i].unique_id, visit->held[i].patient_id))
+		if (!visit_hides_document(visit, visit->held[i].unique_id, visit->held[i].patient_id))
 			return false;
 		is_held = true;
 	}

@@ -14,10 +14,11 @@ struct seen {
 	enum changes_read changes;
 };
 
-/* Something that a source has and the caller may not see. */
-struct hidden {
+/* Something that a source has, and whether the caller may see it. */
+struct met {
 	struct str unique_id;
 	struct str patient_id;
+	enum { MET_CURRENT, MET_HIDDEN, MET_HIDDEN_DEPRECATED } how; /* a List is never the last */
 };
 
 /* A document that the caller may see, in a SubmissionSet or Folder that is shown for such documents alone. */
@@ -43,9 +44,9 @@ struct visit {
 	struct seen *seen;
 	size_t count;
 	size_t capacity;
-	struct hidden *hidden;
-	size_t hidden_count;
-	size_t hidden_capacity;
+	struct met *met; /* MET_CURRENT: of patients who hide documents one by one */
+	size_t met_count;
+	size_t met_capacity;
 	struct held *held;
 	size_t held_count;
 	size_t held_capacity;
@@ -84,11 +85,11 @@ bool visit_permits(struct visit *visit, const struct document_entry *entry, enum
 /* True when nobody could say what this patient consents to: the refusal that followed from it is forgotten. */
 bool visit_undecide(struct visit *visit, struct str patient_id) MUST_CHECK;
 
-/* Remembers what is not shown, and whether another part of the same request has met a copy that is not. */
+/* Remembers a List that is not shown; whether another part has met a copy of something that is not, or of a document this
+ * part; and what Lists are shown for. A deprecated entry says nothing where a current one may be seen: so it was. */
 void visit_hide(struct visit *visit, struct str unique_id, struct str patient_id);
 bool visit_hides_elsewhere(const struct visit *visit, struct str unique_id, struct str patient_id);
-
-/* The same for what a SubmissionSet or Folder is shown for. */
+bool visit_hides_document(const struct visit *visit, struct str unique_id, struct str patient_id);
 void visit_hold(struct visit *visit, struct str holder, const struct document_entry *entry);
 bool visit_empties_elsewhere(const struct visit *visit, struct str holder);
 

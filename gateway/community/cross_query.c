@@ -163,7 +163,7 @@ static bool objects_add(struct asking *asking, const struct metadata *found)
 
 static bool elsewhere_drop(const void *ctx, struct metadata *found)
 {
-	return hidden_elsewhere_drop(ctx, found);
+	return hidden_here_ask(ctx, found) && hidden_elsewhere_drop(ctx, found);
 }
 
 /* Every source is asked; what one cannot say is an error beside what the others have. */

@@ -121,9 +121,8 @@ static bool copies_ask_for(const struct transaction *t, const struct str *unique
 }
 
 /* What a source has under the names from first on of its patient passes the visit, which remembers what may not be seen. */
-static bool copies_of_patient(struct leg *leg, const struct asking *asking, size_t first)
+static bool copies_of_patient(struct transaction *t, const struct asking *asking, size_t first)
 {
-	struct transaction *t = &leg->t;
 	struct str patient_id = asking->names[first].patient_id;
 	struct str *unique_ids = arena_array(t->south.arena, asking->count - first, sizeof(*unique_ids));
 	struct strs uuids;
@@ -154,16 +153,30 @@ static bool is_first_of_patient(const struct asking *asking, size_t index)
 
 /* Each patient by themselves: a registry answers about one (XDSResultNotSinglePatient, TF-2 3.18.4.1.3), a source may not
  * know another, and what fails for one says nothing of the others. */
-static bool copies_read(struct leg *leg, const void *ctx)
+static bool copies_of_patients(struct transaction *t, const struct asking *asking)
 {
-	const struct asking *asking = ctx;
 	bool ok = true;
 
 	for (size_t i = 0; i < asking->count; i++) {
 		if (is_first_of_patient(asking, i))
-			ok = copies_of_patient(leg, asking, i) && ok;
+			ok = copies_of_patient(t, asking, i) && ok;
 	}
 	return ok;
+}
+
+static bool copies_read(struct leg *leg, const void *ctx)
+{
+	return copies_of_patients(&leg->t, ctx);
+}
+
+bool hidden_here_ask(const struct transaction *t, const struct metadata *found)
+{
+	struct transaction here = *t;
+	struct asking asking;
+
+	if (!visible_names(t->visit, CONSENT_FIND, found, &asking.names, &asking.count))
+		return no_memory(t);
+	return copies_of_patients(&here, &asking);
 }
 
 /* Another source, unless the search that t is a leg of is done with it: it has shown all that the patient has there, or does
@@ -216,8 +229,10 @@ bool hidden_elsewhere_drop(const struct transaction *t, struct metadata *found)
 {
 	struct asking asking;
 
-	if (is_alone(t))
+	if (is_alone(t)) {
+		visible_everywhere(t->visit, found);
 		return true;
+	}
 	if (!visible_names(t->visit, CONSENT_FIND, found, &asking.names, &asking.count))
 		return no_memory(t);
 	if (asking.count > 0 && is_anybody_asked(t) && !copies_ask(t, &asking))

@@ -22,8 +22,13 @@ bool issue_is_of_source(const struct issue *issue);
 /* Takes over issues of one source; those that it is to blame for get its name. */
 void issues_take(struct outcome *outcome, const struct outcome *from, const struct source *source);
 
+/* One registry may have several entries of a document (TF-3 4.2.4, XDSNonIdenticalHash): asks t's source for all entries of
+ * the documents that were found there, where patients hide documents one by one. What hidden_elsewhere_drop is given then
+ * loses the documents of which one may not be seen. Errors as of a query. */
+bool hidden_here_ask(const struct transaction *t, const struct metadata *found) MUST_CHECK;
+
 /* What a patient hides in one source is hidden in all: drops from what was found at t's source the documents of which
- * another source has a copy that may not be seen. Asks the other sources, where patients hide documents one by one; what a
+ * an entry or another source's copy may not be seen. Asks the other sources, where patients hide documents one by one; what a
  * source that does not answer would have said is not known. Of a leg's search, those that have been asked for everything of
  * the patient, or have not answered, are not asked again. ERR_BACKEND_TIMEOUT when the request's time is over before they can
  * answer, ERR_NO_MEMORY. */

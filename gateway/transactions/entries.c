@@ -132,7 +132,12 @@ bool document_entry_current(const struct transaction *t, struct str urn, const s
 
 bool document_entry_shown(const struct transaction *t, struct str urn, const struct document_entry **entry)
 {
+	struct document_entry shown;
+	struct metadata found;
+
 	if (!document_entry_current(t, urn, entry) || !*entry)
 		return *entry == NULL && !t->outcome->has_error;
-	return hidden_elsewhere_entry(t, entry);
+	found = (struct metadata) { .document_entries = &shown, .document_entry_count = 1 };
+	shown = **entry;
+	return hidden_here_ask(t, &found) && hidden_elsewhere_entry(t, entry);
 }

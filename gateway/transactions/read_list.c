@@ -29,7 +29,7 @@ static bool read_folder(const struct transaction *t, struct str id, struct str u
 
 	if (!get_folder_and_contents(urn, registry_home(t), t->south.arena, &query))
 		return no_memory(t);
-	if (!registry_ask(t, &query, &found) || !hidden_elsewhere_drop(t, &found))
+	if (!registry_ask(t, &query, &found) || !hidden_here_ask(t, &found) || !hidden_elsewhere_drop(t, &found))
 		return false;
 	if (found.folder_count != 1)
 		return waiting_not_there(t, waiting, NOT_THERE);
@@ -77,7 +77,7 @@ static bool list_read(const struct transaction *t, struct str id, struct str urn
 		return waiting_read(t, id, urn, &waiting, answer, etag);
 	if (!get_submission_set_and_contents(urn, registry_home(t), t->south.arena, &query))
 		return no_memory(t);
-	if (!registry_ask(t, &query, &found) || !hidden_elsewhere_drop(t, &found))
+	if (!registry_ask(t, &query, &found) || !hidden_here_ask(t, &found) || !hidden_elsewhere_drop(t, &found))
 		return false;
 	if (found.submission_set_count != 1)
 		return read_folder(t, id, urn, &waiting, answer, etag);

@@ -94,7 +94,7 @@ class Inward(InwardStand):
             oid = support.fresh_oid(1)
             for scheme in schemes:
                 self.stored(patient, oid, b"registered twice", scheme)
-            self.assertEqual(len(self.cross(QUERY, get_documents(oid)).objects), 1)
+            self.assertEqual(len(self.cross(QUERY, get_documents(oid)).objects), len(schemes) == 1)
             answer = self.cross(RETRIEVE, retrieve((support.REPOSITORY, oid)))
             if len(schemes) == 1:
                 self.assertEqual(answer.documents(), {oid: ("text/plain", b"registered twice")})

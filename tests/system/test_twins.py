@@ -10,6 +10,7 @@ import xds
 
 PATIENTS = ["IHEBLUE-10%02d" % number for number in range(3, 11)]
 CONFIDENTIALITY = "2.16.840.1.113883.5.25"
+CLASSES = "urn:oid:2.999.20.3"
 
 
 class Twins(trust.TrustStand):
@@ -64,6 +65,12 @@ class Twins(trust.TrustStand):
         self.assertEqual(len(found), 1)
         return found[0]
 
+    def hide(self, kind):
+        provision = {"type": "permit", "provision": [{"type": "deny", "code": [
+            {"coding": [{"system": CLASSES, "code": kind}]}]}]}
+        self.assertStatus(self.send("POST", "/Consent", self.patient(self.who),
+                                    trust.consent_resource(provision, self.who)), 201)
+
     def test_are_one_result(self):
         oid = self.submit()
         self.submit(oid, created="20260313")
@@ -113,6 +120,35 @@ class Twins(trust.TrustStand):
                          [("current", "2026-03-12")])
         self.assertEqual(self.found(status="current"), self.found())
         self.assertEqual([each["status"] for each in self.found(status="superseded")], ["superseded"])
+
+    def test_what_one_hides_both_hide(self):
+        secret = self.submit()
+        self.submit(secret, kind="secret")
+        shown = self.submit()
+        named = [self.named(entry) for entry in self.entries(secret)]
+        self.assertEqual(self.oids(), sorted([secret, shown]))
+        self.hide("secret")
+        for more in ({}, {"category": CLASSES + "|class"}, {"status": "current"}, {"_lastUpdated": "ge2024"}):
+            self.assertEqual(self.oids(**more), [shown], more)
+            self.assertEqual(self.search(_summary="count", **more)["total"], 1)
+        self.assertEqual(self.oids(identifier="urn:oid:" + secret), [])
+        self.assertEqual(len(self.found("List", code="submissionset")), 1)
+        for each in named:
+            self.assertEqual(self.oids(_id=each["id"]), [])
+            for path in ("/DocumentReference/" + each["id"], each["content"][0]["attachment"]["url"]):
+                self.assertStatus(self.send("GET", path, self.doctor), 404)
+
+    def test_what_was_deprecated_hides_nothing(self):
+        oid = self.submit()
+        self.submit(oid, kind="secret")
+        old = next(each for each in self.entries(oid)
+                   if self.named(each)["category"][0]["coding"][0]["code"] == "secret")
+        self.deprecate(old)
+        self.hide("secret")
+        self.assertEqual((self.oids(), self.oids(category=CLASSES + "|class")), ([oid], [oid]))
+        [shown] = self.found()
+        self.assertStatus(self.send("GET", "/DocumentReference/" + shown["id"], self.doctor), 200)
+        self.assertStatus(self.send("GET", shown["content"][0]["attachment"]["url"], self.doctor), 200)
 
 
 if __name__ == "__main__":
