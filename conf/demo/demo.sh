@@ -683,6 +683,10 @@ $([[ $secure ]] && printf '    xua_audience: urn:passerelle:demo:hcm\n')
     provide_url: $dsp/repository
     update_url: $dsp/registry
     delete_url: $dsp/registry
+    repositories:
+      - unique_id: 2.999.20.41
+        url: $dsp/repository
+        remove_url: $dsp/repository
     home_community_id: 2.999.20.40
     assigning_authority: $dsp_authority
 $([[ $secure ]] && printf '    xua_audience: urn:passerelle:demo:dsp\n')

@@ -174,28 +174,43 @@ static enum stand plan_send(struct attempt *attempt, const struct update_plan *p
 	return attempt_failed(attempt, &sending, true, works);
 }
 
-/* Where the metadata are gone, an earlier attempt has removed them, and the bytes may still be there; or it was somebody
- * else. */
-static enum stand bytes_remove(struct attempt *attempt, bool works)
+static enum stand bytes_remove_from(struct attempt *attempt, struct str repository, bool works)
 {
 	const struct document_request document = { .home = attempt->target->home,
-						   .repository_unique_id = wanted(attempt)->repository_unique_id,
+						   .repository_unique_id = repository,
 						   .document_unique_id = wanted(attempt)->unique_id };
-	const struct document_entry *other;
 	struct update_plan plan;
 	struct outcome making;
 
 	outcome_init(&making);
-	if (!attempt->is_unclear || str_is_empty(document.repository_unique_id) ||
-	    !update_offered(attempt->target->backend, REMOVE_DOCUMENTS, document.repository_unique_id))
-		return STAND_DELIVERED;
-	if (!registered_document(&attempt->south, attempt->target->home, document.document_unique_id, &other, &making))
-		return unanswered(attempt, &making, works);
-	if (other)
-		return STAND_DELIVERED;
 	if (!update_plan_bytes(wanted(attempt)->patient_id, &document, attempt->arena, &plan, &making))
 		return attempt_failed(attempt, &making, false, works);
 	return plan_send(attempt, &plan, works);
+}
+
+/* Where the metadata are gone, an earlier attempt has removed them, and the bytes may still be there; or it was somebody
+ * else. In which repository another network had its copy only its metadata said: all that it has are asked, and one that has
+ * no such document says so. */
+static enum stand bytes_remove(struct attempt *attempt, bool works)
+{
+	const struct backend *backend = attempt->target->backend;
+	const struct document_entry *other;
+	enum stand stand = STAND_DELIVERED;
+	struct outcome making;
+
+	if (!attempt->is_unclear || !removal_offered(backend, STR_NONE))
+		return STAND_DELIVERED;
+	outcome_init(&making);
+	if (!registered_document(&attempt->south, attempt->target->home, wanted(attempt)->unique_id, &other, &making))
+		return unanswered(attempt, &making, works);
+	for (size_t i = 0; !other && stand == STAND_DELIVERED && i < backend->repository_count; i++) {
+		const struct backend_repository *repository = &backend->repositories[i];
+
+		if (repository->remove_url && (str_is_empty(attempt->head.change.base) ||
+					       str_equal(repository->unique_id, wanted(attempt)->repository_unique_id)))
+			stand = bytes_remove_from(attempt, repository->unique_id, works);
+	}
+	return stand;
 }
 
 static enum stand remove_it(struct attempt *attempt, const struct document_entry *present, bool works)
@@ -215,6 +230,18 @@ static enum stand remove_it(struct attempt *attempt, const struct document_entry
 	return plan_send(attempt, &plan, works);
 }
 
+/* Whether it goes from here, or is deprecated. What is only registered here has its bytes in the first source's repository,
+ * which removes them. */
+static bool is_removed(const struct attempt *attempt, const struct document_entry *present)
+{
+	const struct backend *backend = attempt->target->backend;
+
+	return removal_offered(backend, present->repository_unique_id) ||
+	       (str_is_empty(attempt->head.change.base) &&
+		str_equal(present->repository_unique_id, wanted(attempt)->repository_unique_id) &&
+		update_offered(backend, REMOVE_METADATA, STR_NONE));
+}
+
 static enum stand change_make(struct attempt *attempt, bool works)
 {
 	const struct document_entry *present = NULL;
@@ -228,7 +255,7 @@ static enum stand change_make(struct attempt *attempt, bool works)
 	stand = present_find(attempt, works, &present);
 	if (stand != STAND_GO_ON)
 		return stand;
-	if (attempt->head.change.is_removal && update_offered(attempt->target->backend, REMOVE_METADATA, STR_NONE))
+	if (attempt->head.change.is_removal && (!present || is_removed(attempt, present)))
 		return remove_it(attempt, present, works);
 	if (attempt->head.change.is_removal)
 		attempt->head.change.new_status = STR(STATUS_DEPRECATED);

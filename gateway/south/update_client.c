@@ -34,6 +34,19 @@ bool update_offered(const struct backend *backend, enum update_kind kind, struct
 	return url_of(backend, kind, repository_unique_id) != NULL;
 }
 
+bool removal_offered(const struct backend *backend, struct str repository_unique_id)
+{
+	if (!update_offered(backend, REMOVE_METADATA, STR_NONE))
+		return false;
+	if (!str_is_empty(repository_unique_id))
+		return update_offered(backend, REMOVE_DOCUMENTS, repository_unique_id);
+	for (size_t i = 0; i < backend->repository_count; i++) {
+		if (backend->repositories[i].remove_url)
+			return true;
+	}
+	return false;
+}
+
 static void body_write(struct xml_writer *writer, const void *body)
 {
 	xml_raw(writer, *(const struct str *)body);

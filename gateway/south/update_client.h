@@ -9,6 +9,10 @@
 /* What a back-end offers: ITI-57, ITI-62, and ITI-86 of this repository. */
 bool update_offered(const struct backend *backend, enum update_kind kind, struct str repository_unique_id);
 
+/* Whether documents of this repository are removed whole there: their metadata and then their bytes. Of one that waits nobody
+ * has said in which repository it will be (empty): whether any offers it. */
+bool removal_offered(const struct backend *backend, struct str repository_unique_id);
+
 /* Sends the steps of a plan from *done on, each once and only after the one before it. A plan may be sent again, also
  * whole: a step whose end is not clear, or that is refused in words that fit what was done before, is looked up in the
  * registry, and counts as done when it is there (or when what it removes is gone).

@@ -23,7 +23,7 @@ bool document_deletion_make(const struct transaction *t, const struct present_do
 			    struct intended_change *intended, struct buf *answer)
 {
 	bool removes = t->gateway->config->publication_delete == CONFIG_DELETE_REMOVE &&
-		       update_offered(&t->source->backend, REMOVE_METADATA, STR_NONE);
+		       removal_offered(&t->source->backend, present->entry->repository_unique_id);
 
 	*intended = (struct intended_change) { .is_nothing = true };
 	if (!answer_write(t, answer))

@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import unittest
 
+import chaos
+import proxy
 import support
 import test_outbox
 import trust
@@ -16,6 +18,11 @@ import xds
 
 DSP_HOME = "2.999.20.72"
 DSP_REPOSITORY = "2.999.20.11"
+
+
+def removing(domain, unique_id):
+    """The repositories of a back-end that also removes documents."""
+    return [{"unique_id": unique_id, "url": domain.repository_url, "remove_url": domain.repository_url}]
 
 
 class Sharing(unittest.TestCase):
@@ -252,7 +259,8 @@ class Community(unittest.TestCase):
                                  patients=["DSP-1001..DSP-1010"])
         cls.addClassCleanup(cls.dsp.kill)
         cls.takes = {"provide_url": cls.dsp.repository_url, "register_url": cls.dsp.registry_url,
-                     "update_url": cls.dsp.registry_url, "delete_url": cls.dsp.registry_url}
+                     "update_url": cls.dsp.registry_url, "delete_url": cls.dsp.registry_url,
+                     "repositories": removing(cls.dsp, DSP_REPOSITORY)}
         cls.identity = {"pix_url": "http://127.0.0.1:%d/pix" % cls.hcm.port,
                         "authorities": [{"number": 1, "oid": cls.AUTHORITY}]}
         cls.gateway = cls.gateway_start("gateway", **cls.takes)
@@ -264,7 +272,8 @@ class Community(unittest.TestCase):
 
     @classmethod
     def gateway_start(cls, name, share=("any = dsp provide",), **takes):
-        return support.Gateway(cls.directory, [cls.hcm.back_end(delete_url=cls.hcm.registry_url), cls.entry(**takes)],
+        hcm = cls.hcm.back_end(delete_url=cls.hcm.registry_url, repositories=removing(cls.hcm, support.REPOSITORY))
+        return support.Gateway(cls.directory, [hcm, cls.entry(**takes)],
                                name=name, identity=cls.identity,
                                publication={"delete": "remove", "retry_seconds_max": 1, "share": list(share)})
 
@@ -296,6 +305,16 @@ class Community(unittest.TestCase):
         return [entry["resource"] for entry in answer.json()["entry"]
                 if support.document_oid(bundle) in json.dumps(entry["resource"].get("masterIdentifier"))]
 
+    def has_bytes(self, bundle, content):
+        """Which of the two repositories have the document itself."""
+        return [domain.name for domain, repository in ((self.hcm, support.REPOSITORY), (self.dsp, DSP_REPOSITORY))
+                if content in chaos.ask(domain.repository_url, xds.RETRIEVE, xds.retrieve(
+                    (repository, support.document_oid(bundle)))).response.body]
+
+    def delete(self, resource, gateway=None):
+        url = "%s/DocumentReference/%s" % ((gateway or self.gateway).base, resource["id"])
+        self.assertEqual(support.request("DELETE", url).status, 204)
+
     def test_given_and_changed_and_removed(self):
         bundle = support.demo_bundle(b"<a>for the community</a>")
         answer = self.gateway.publish(bundle)
@@ -310,8 +329,37 @@ class Community(unittest.TestCase):
             [{"op": "add", "path": "/description", "value": "for both"}]).encode()).status, 200)
         self.dsp_has(bundle, 2)
         self.assertEqual(len(self.found(bundle)), 1)
-        self.assertEqual(support.request("DELETE", url).status, 204)
+        self.assertEqual(self.has_bytes(bundle, b"for the community"), ["hcm", "dsp"])
+        self.delete(resource[0])
         self.dsp_has(bundle, 0)
+        support.wait_until(lambda: not self.has_bytes(bundle, b"for the community"), "the bytes to be gone")
+
+    def test_bytes_that_an_attempt_left_are_removed_there(self):
+        wire = proxy.Proxy("http://127.0.0.1:%d" % self.dsp.port)
+        self.addCleanup(wire.close)
+        repositories = [dict(self.takes["repositories"][0], remove_url=wire.url("/repository"))]
+        gateway = self.gateway_start("retrying", **dict(self.takes, repositories=repositories))
+        self.addCleanup(gateway.kill)
+        bundle = support.demo_bundle(b"<a>half gone</a>")
+        self.assertEqual(gateway.publish(bundle).status, 200)
+        self.dsp_has(bundle, 1)
+        wire.script("RemoveDocuments", proxy.lost_request)
+        self.delete(self.found(bundle)[0], gateway)
+        support.wait_until(lambda: wire.count("RemoveDocuments") == 2, "the community to be asked again")
+        support.wait_until(lambda: not self.has_bytes(bundle, b"half gone"), "the bytes to be gone")
+        gateway.stop()
+
+    def test_where_bytes_would_stay_it_is_deprecated(self):
+        gateway = self.gateway_start("keeping", **{key: value for key, value in self.takes.items() if key != "repositories"})
+        self.addCleanup(gateway.kill)
+        bundle = support.demo_bundle(b"<a>kept by the community</a>")
+        self.assertEqual(gateway.publish(bundle).status, 200)
+        self.dsp_has(bundle, 1)
+        self.delete(self.found(bundle)[0], gateway)
+        support.wait_until(lambda: [each.get("status") for each in self.answer_of(bundle).objects] == [xds.DEPRECATED],
+                           "the community to deprecate it")
+        self.assertEqual(self.has_bytes(bundle, b"kept by the community"), ["dsp"])
+        gateway.stop()
 
     def test_registered_alone(self):
         gateway = self.gateway_start("registering", ("any = dsp register",), **self.takes)
@@ -319,6 +367,9 @@ class Community(unittest.TestCase):
         bundle = support.demo_bundle(b"<a>known to the community</a>")
         self.assertEqual(gateway.publish(bundle).status, 200)
         self.dsp_has(bundle, 1)
+        self.delete(self.found(bundle)[0], gateway)
+        self.dsp_has(bundle, 0)
+        self.assertEqual(self.has_bytes(bundle, b"known to the community"), [])
         gateway.stop()
 
     def test_check_asks_for_where_documents_go(self):

@@ -446,7 +446,8 @@ class TwoDomains(Stand):
 
     def back_ends(self):
         second = self.second.back_end(source=2, timeout_ms=3000)
-        return super().back_ends() + [dict(second, delete_url=second["registry_url"])]
+        repositories = [dict(second["repositories"][0], remove_url=second["provide_url"])]
+        return super().back_ends() + [dict(second, delete_url=second["registry_url"], repositories=repositories)]
 
     publication = dict(Stand.publication, share=["http://loinc.org|0-0 = dsp provide"])
 

@@ -300,7 +300,9 @@ class WhoMay(Trusted):
         """Published past this gateway, which knows nothing of it."""
         directory = tempfile.mkdtemp(prefix="passerelle-")
         self.addCleanup(shutil.rmtree, directory, True)
-        back_end = self.domain.back_end(delete_url=self.domain.registry_url)
+        back_end = self.domain.back_end(delete_url=self.domain.registry_url, repositories=[
+            {"unique_id": support.REPOSITORY, "url": self.domain.repository_url,
+             "remove_url": self.domain.repository_url}])
         other = support.Gateway(self.directory, [back_end], name="other", publication={"delete": "remove"})
         try:
             name = reference_location(self.assertStatus(other.publish(bundle), 200).json()).split("/")[1]
