@@ -94,21 +94,25 @@ static uint64_t count_one(struct rate_limit *limit, struct table *table, const s
 	return count;
 }
 
+/* count: of the window, with this one; most: 0 for no bound. */
+static bool is_within(const struct access *access, const struct caller *caller, uint64_t count, uint64_t most,
+		      const char *what, const char *per)
+{
+	if (count == most + 1)
+		LOG(WARN, LOG_ACCESS_THROTTLED, NULL, LOG_TEXT("tenant", access->config->tenant),
+		    LOG_TEXT("client", caller->client_id), LOG_C("what", what), LOG_NUMBER(per, most));
+	return count <= most;
+}
+
 bool search_limit_admit(struct access *access, const struct caller *caller, int64_t now_s, struct outcome *outcome)
 {
 	struct rate_limit *limit = access->stores->limit;
 	uint64_t most = access->config->identity_searches_per_hour;
 	uint64_t count = most ? count_one(limit, &limit->searches, caller, now_s / HOUR_S) : 0;
 
-	if (count <= most)
-		return true;
-	if (count == most + 1)
-		LOG(WARN, LOG_ACCESS_THROTTLED, NULL, LOG_TEXT("tenant", access->config->tenant),
-		    LOG_TEXT("client", caller->client_id), LOG_C("what", "searches for patients"),
-		    LOG_NUMBER("per_hour", most));
-	return outcome_add(outcome, ERR_THROTTLED, "",
-			   "Search again in an hour: you have made as many searches for "
-			   "patients as one may.");
+	return is_within(access, caller, count, most, "searches for patients", "per_hour") ||
+	       outcome_add(outcome, ERR_THROTTLED, "",
+			   "Search again in an hour: you have made as many searches for patients as one may.");
 }
 
 bool request_limit_admit(struct access *access, const struct caller *caller, int64_t now_s, struct outcome *outcome)
@@ -117,12 +121,8 @@ bool request_limit_admit(struct access *access, const struct caller *caller, int
 	uint64_t most = access->config->limits_requests_per_minute;
 	uint64_t count = most ? count_one(limit, &limit->requests, caller, now_s / MINUTE_S) : 0;
 
-	if (count <= most)
-		return true;
-	if (count == most + 1)
-		LOG(WARN, LOG_ACCESS_THROTTLED, NULL, LOG_TEXT("tenant", access->config->tenant),
-		    LOG_TEXT("client", caller->client_id), LOG_C("what", "requests"), LOG_NUMBER("per_minute", most));
-	return outcome_add(outcome, ERR_THROTTLED, "",
+	return is_within(access, caller, count, most, "requests", "per_minute") ||
+	       outcome_add(outcome, ERR_THROTTLED, "",
 			   "Ask again in a minute: you have made as many requests as one may.");
 }
 
