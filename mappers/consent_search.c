@@ -142,13 +142,11 @@ static bool read_param(struct reading *reading, const struct search_param *param
 {
 	bool done;
 
-	if (!search_page_param_read(param, reading->rules->page_entries_max, &reading->found.page_entries,
-				    &reading->found.counting, &done, reading->outcome))
+	if (!search_page_param_take(param, reading->rules->page_entries_max, &reading->found.page_entries,
+				    &reading->found.counting, &reading->honoured, &done, reading->outcome))
 		return false;
-	if (done) {
-		search_param_write(param, &reading->honoured);
+	if (done)
 		return true;
-	}
 	for (unsigned i = 0; i < CONSENT_PARAMETER_COUNT; i++) {
 		if (str_equal(consent_rows[i].name, param->name))
 			return read_filter(reading, param, (enum consent_parameter)i);

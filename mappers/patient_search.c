@@ -165,13 +165,11 @@ static bool read_param(struct reading *reading, const struct search_param *param
 {
 	bool done;
 
-	if (!search_page_param_read(param, PATIENT_PAGE_MAX, &reading->found.page_entries, &reading->found.counting,
-				    &done, reading->outcome))
+	if (!search_page_param_take(param, PATIENT_PAGE_MAX, &reading->found.page_entries, &reading->found.counting,
+				    &reading->honoured, &done, reading->outcome))
 		return false;
-	if (done) {
-		search_param_write(param, &reading->honoured);
+	if (done)
 		return true;
-	}
 	for (unsigned i = 0; i < PATIENT_PARAMETER_COUNT; i++) {
 		if (str_equal(patient_rows[i].name, param->name))
 			return read_filter(reading, param, (enum patient_parameter)i);

@@ -214,8 +214,8 @@ void search_param_write(const struct search_param *param, struct buf *text)
 	percent_encode(param->value, text);
 }
 
-bool search_page_param_read(const struct search_param *param, size_t entries_max, size_t *entries, bool *counting,
-			    bool *done, struct outcome *outcome)
+bool search_page_param_take(const struct search_param *param, size_t entries_max, size_t *entries, bool *counting,
+			    struct buf *honoured, bool *done, struct outcome *outcome)
 {
 	uint64_t count;
 
@@ -226,13 +226,14 @@ bool search_page_param_read(const struct search_param *param, size_t entries_max
 		*counting = *counting || count == 0;
 		if (count > 0)
 			*entries = count < entries_max ? (size_t)count : entries_max;
-		return true;
-	}
-	if (str_equal(param->name, STR("_summary")) && str_equal(param->value, STR("count")))
+	} else if (str_equal(param->name, STR("_summary")) && str_equal(param->value, STR("count"))) {
 		*counting = true;
-	else
+	} else {
 		*done = str_equal(param->name, STR("_format")) || str_equal(param->name, STR("_pretty")) ||
 			str_equal(param->name, STR("_total"));
+	}
+	if (*done)
+		search_param_write(param, honoured);
 	return true;
 }
 

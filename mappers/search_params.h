@@ -45,10 +45,10 @@ struct search_token {
 bool search_token_read(struct str value, struct arena *arena, struct search_token *token) MUST_CHECK;
 
 /* What a search that has no view of its own says about its answer: _count and _summary=count, and _format, _pretty and
- * _total, which change nothing here. *done is false for a parameter that is none of these. entries and counting keep
- * what they were before a parameter that says otherwise. Errors: ERR_VALUE_INVALID. */
-bool search_page_param_read(const struct search_param *param, size_t entries_max, size_t *entries, bool *counting,
-			    bool *done, struct outcome *outcome) MUST_CHECK;
+ * _total, which change nothing here. They are honoured, and written there; *done is false for any other parameter. entries
+ * and counting keep what they were before a parameter that says otherwise. Errors: ERR_VALUE_INVALID. */
+bool search_page_param_take(const struct search_param *param, size_t entries_max, size_t *entries, bool *counting,
+			    struct buf *honoured, bool *done, struct outcome *outcome) MUST_CHECK;
 
 /* A parameter that is none of a search's is ignored, or refused where handling=strict asks for that. */
 bool search_param_ignore(bool strict, struct outcome *outcome) MUST_CHECK;

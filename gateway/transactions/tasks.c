@@ -191,19 +191,17 @@ static bool param_take(const struct transaction *t, const struct search_param *p
 
 	if (str_equal(param->name, STR(SEARCH_CURSOR_PARAMETER)))
 		return cursor_take(t, param->value, search);
-	if (str_equal(param->name, STR("status")))
+	if (str_equal(param->name, STR("status"))) {
 		ok = status_take(t, param, search);
-	else
-		ok = search_page_param_read(param, t->gateway->config->search_count_max, &search->entries,
-					    &search->counting, &done, t->outcome);
+		search_param_write(param, honoured);
+	} else {
+		ok = search_page_param_take(param, t->gateway->config->search_count_max, &search->entries,
+					    &search->counting, honoured, &done, t->outcome);
+	}
 	if (ok && search->counting && str_equal(param->name, STR("_summary")))
 		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "_summary",
 				   "Ask for the Tasks themselves, page by page: they are not counted.");
-	if (ok && !done)
-		return search_param_ignore(strict, t->outcome);
-	if (ok)
-		search_param_write(param, honoured);
-	return ok;
+	return ok && (done || search_param_ignore(strict, t->outcome));
 }
 
 static bool search_read(const struct transaction *t, const struct search_request *request, struct task_search *search)
