@@ -2,6 +2,7 @@
 
 #include "mappers/base/xds_time.h"
 #include "mappers/codec_fhir.h"
+#include "mappers/identifier.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/uri_authority.h"
 
@@ -30,6 +31,22 @@ bool document_entry_from_fhir(const json_t *resource, const struct fhir_context 
 	return object_from_fhir(&document_entry_table, &reader, entry) && ok;
 }
 
+/* By what it is called, where nobody can tell its id. FHIR R4 references 2.3.0.2 */
+static void logical_target_write(struct fhir_emitter *emitter, struct str unique_id)
+{
+	struct json_writer *writer = emitter->writer;
+	struct identifier identifier;
+
+	if (!identifier_from_unique_id(unique_id, emitter->arena, &identifier)) {
+		emit_fail(emitter);
+		return;
+	}
+	json_member_object(writer, STR("identifier"));
+	json_member(writer, STR("system"), identifier.system);
+	json_member(writer, STR("value"), identifier.value);
+	json_end_object(writer);
+}
+
 /* relatesTo */
 static void relations_write(struct fhir_emitter *emitter)
 {
@@ -42,7 +59,10 @@ static void relations_write(struct fhir_emitter *emitter)
 		json_begin_object(writer);
 		json_member(writer, STR("code"), relation->code);
 		json_member_object(writer, STR("target"));
-		json_member(writer, STR("reference"), relation->reference);
+		if (relation->reference.size)
+			json_member(writer, STR("reference"), relation->reference);
+		else
+			logical_target_write(emitter, relation->unique_id);
 		json_end_object(writer);
 		json_end_object(writer);
 	}

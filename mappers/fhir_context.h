@@ -30,6 +30,7 @@ struct fhir_context {
 struct fhir_relation {
 	struct str code;      /* "replaces" */
 	struct str reference; /* "DocumentReference/{id}" */
+	struct str unique_id; /* of a document whose id nobody can tell now, in its place */
 };
 
 struct fhir_links {

@@ -73,7 +73,8 @@ static void associations_filter(struct metadata *metadata)
 		bool ends =
 			is_entry(metadata, association->target) || submission_has_list(metadata, association->target);
 
-		if (begins && ends)
+		/* What a document relates to is looked up by who shows it. */
+		if (begins && (ends || association_relates_to(association->type).data))
 			metadata->associations[kept++] = *association;
 	}
 	metadata->association_count = kept;

@@ -6,7 +6,8 @@
 #include "gateway/access/visible.h"
 
 /* Drops from one waiting submission what action does not permit to be seen: documents, what holds nothing else, and
- * relations to what is hidden, or to what nobody has looked at while the patient hides anything. */
+ * memberships of what is hidden, or of what nobody has looked at while the patient hides anything. What a document relates to
+ * must be looked at by who shows it (waiting_relations_ask in resources.h). */
 void visible_waiting(struct visit *visit, enum consent_action action, struct metadata *metadata);
 
 /* True when a SubmissionSet or Folder of the submission has this entryUUID. */

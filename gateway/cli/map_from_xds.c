@@ -64,7 +64,8 @@ static bool links_make(const struct metadata *metadata, struct str uuid, struct 
 			continue;
 		target = reference_to(metadata, association->target, arena);
 		if (target.data && code.data)
-			relations[links->relation_count++] = (struct fhir_relation) { code, target };
+			relations[links->relation_count++] =
+				(struct fhir_relation) { .code = code, .reference = target };
 		else if (target.data && association->type == ASSOCIATION_HAS_MEMBER)
 			members[links->member_count++] = target;
 	}

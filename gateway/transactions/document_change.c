@@ -99,7 +99,9 @@ static bool around_find(const struct transaction *t, struct present_document *pr
 		present->around.association_count = waiting->metadata.association_count;
 		present->around.entries = waiting->metadata.document_entries;
 		present->around.entry_count = waiting->metadata.document_entry_count;
-		return true;
+		return waiting_relations_ask(t, &present->entry->entry_uuid, 1,
+					     delivery_target_is_away(t->gateway->delivery, t->source->backend.name),
+					     &present->around);
 	}
 	if (present->is_remembered)
 		return true;

@@ -200,7 +200,8 @@ static bool around_read(struct leg *leg, const void *ctx)
 	struct found *found = leg->found;
 
 	(void)ctx;
-	return leg->is_away || associations_ask(&leg->t, found->page, found->page_count, &found->around);
+	return leg->is_away ? waiting_relations_ask(&leg->t, found->page, found->page_count, true, &found->around)
+			    : associations_ask(&leg->t, found->page, found->page_count, &found->around);
 }
 
 /* What became known as hidden only while the surroundings were asked is not on the page either. */

@@ -6,6 +6,23 @@
 
 #define NOT_THERE "There is no such DocumentReference; search for it."
 
+static bool around_registered(const struct transaction *t, const struct document_entry *entry,
+			      struct neighbourhood *around)
+{
+	return associations_ask(t, &entry->entry_uuid, 1, around) && around_drop(t, around);
+}
+
+/* What waits itself has been held against other sources. */
+static bool around_waiting(const struct transaction *t, const struct document_entry *entry,
+			   struct neighbourhood *around)
+{
+	bool is_away = delivery_target_is_away(t->gateway->delivery, t->source->backend.name);
+	size_t at_hand = around->entry_count;
+
+	return waiting_relations_ask(t, &entry->entry_uuid, 1, is_away, around) &&
+	       (around->entry_count == at_hand || around_drop(t, around));
+}
+
 /* At its source. */
 static bool reference_read(const struct transaction *t, struct str id, struct str urn, struct buf *answer,
 			   struct str *etag)
@@ -16,17 +33,18 @@ static bool reference_read(const struct transaction *t, struct str id, struct st
 	struct neighbourhood around = { .asked_id = id };
 	struct waiting waiting;
 	struct json_writer writer;
+	bool waits;
 
 	visible_changes_read(t->visit, urn);
 	if (!document_entry_here(t, urn, &waiting, &entry))
 		return false;
 	if (!entry)
 		return waiting_not_there(t, &waiting, NOT_THERE);
+	waits = waiting_entry(&waiting, entry->entry_uuid) != NULL;
 	if (!waiting_around(t, &waiting, &around) ||
-	    (!waiting_entry(&waiting, entry->entry_uuid) &&
-	     (!associations_ask(t, &entry->entry_uuid, 1, &around) || !around_drop(t, &around))))
+	    !(waits ? around_waiting(t, entry, &around) : around_registered(t, entry, &around)))
 		return false;
-	if (t->gateway->delivery && !waiting_entry(&waiting, entry->entry_uuid))
+	if (t->gateway->delivery && !waits)
 		known_document_keep(t->gateway->access, t->source->backend.name, entry, t->now_s, t->south.arena);
 	change = visible_change(t->visit, entry);
 	shown = change ? &change->entry : entry;

@@ -1,9 +1,13 @@
 #include "gateway/transactions/resources.h"
 
+#include "gateway/access/known_document.h"
+#include "gateway/state/outbox_manage.h"
 #include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/identify_patient.h"
+#include "gateway/transactions/publication_items.h"
 #include "mappers/association.h"
 #include "mappers/base/uuid.h"
+#include "mappers/caller_json.h"
 #include "mappers/document_entry.h"
 #include "mappers/document_search.h"
 #include "mappers/json_writer.h"
@@ -11,6 +15,9 @@
 #include "mappers/list_search.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/publication_target.h"
+#include "mappers/search_query.h"
+
+#define RELATIONS_ASK_MS 3000 /* for what a document relates to that waits, and is shown in any case */
 
 /* Two arrays become one in the arena. */
 static bool append(const struct transaction *t, void *array_pointer, size_t *count, const void *more, size_t more_count,
@@ -151,14 +158,117 @@ static bool unknown_targets(const struct transaction *t, const struct neighbourh
 	return true;
 }
 
+static bool get_documents_by_unique_id(const struct str *unique_ids, size_t count, struct str home, struct arena *arena,
+				       struct stored_query *query)
+{
+	return get_query(STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryUniqueId"), true, unique_ids, count, home,
+			 arena, query);
+}
+
+/* The uniqueIds by which waiting relations name their targets, of those that are not known yet. */
+static bool unknown_unique_ids(const struct transaction *t, const struct neighbourhood *around, struct strs *unique_ids)
+{
+	*unique_ids = (struct strs) { arena_array(t->south.arena, around->association_count, sizeof(struct str)), 0 };
+	for (size_t i = 0; unique_ids->items && i < around->association_count; i++) {
+		const struct association *association = &around->associations[i];
+		struct publication_target target;
+
+		if (is_relation(association) && publication_target_read(association->target, &target) &&
+		    !target.is_folder && !entry_find(around, association->target))
+			unique_ids->items[unique_ids->count++] = target.id;
+	}
+	return unique_ids->items || no_memory(t);
+}
+
+static bool relations_ask(const struct transaction *t, struct neighbourhood *around)
+{
+	struct strs unique_ids;
+	struct str *targets;
+	size_t count;
+
+	return unknown_targets(t, around, is_relation, &targets, &count) &&
+	       around_ask(t, get_documents, targets, count, around) && unknown_unique_ids(t, around, &unique_ids) &&
+	       around_ask(t, get_documents_by_unique_id, unique_ids.items, unique_ids.count, around);
+}
+
 bool associations_ask(const struct transaction *t, const struct str *uuids, size_t count, struct neighbourhood *around)
 {
-	struct str *targets;
-	size_t target_count;
+	return around_ask(t, get_associations, uuids, count, around) && relations_ask(t, around);
+}
 
-	return around_ask(t, get_associations, uuids, count, around) &&
-	       unknown_targets(t, around, is_relation, &targets, &target_count) &&
-	       around_ask(t, get_documents, targets, target_count, around);
+/* Who sent it has named what it relates to themselves. */
+static bool is_senders(const struct transaction *t, const struct document_entry *entry)
+{
+	const struct outbox_filter filter = {
+		.target = t->source->backend.name, .makes = entry->entry_uuid, .states = OUTBOX_UNDELIVERED, .limit = 1
+	};
+	struct transaction quiet = *t;
+	struct publication_item opened;
+	struct outbox_item *items;
+	struct outcome ignored;
+	size_t count = 0;
+	uint64_t next;
+
+	outcome_init(&ignored);
+	quiet.outcome = &ignored;
+	return outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
+			   &ignored) &&
+	       count > 0 && publication_item_read(&quiet, &items[0], STR_NONE, &opened, NULL) &&
+	       caller_is_same(t->caller, &opened.caller);
+}
+
+/* A relation names the document that it leads to: one that may not be seen must not be named either. */
+static bool relation_name(const struct transaction *t, const struct document_entry *entry, struct str target,
+			  struct neighbourhood *around)
+{
+	struct str source = t->source->backend.name;
+	const struct document_entry *known;
+
+	if (uuid_valid(target)) {
+		known = known_document_find(t->gateway->access, t->visit, source, target, t->now_s, t->south.arena);
+		if (known)
+			return append(t, &around->entries, &around->entry_count, known, 1, sizeof(*known));
+		if (known_document_is_there(t->gateway->access, source, target, t->now_s, t->south.arena))
+			return true;
+	}
+	if (!visible_by_document(t->visit, CONSENT_FIND, entry->patient_id) || is_senders(t, entry))
+		around->named.items[around->named.count++] = target;
+	return true;
+}
+
+static const struct document_entry *one_of(const struct neighbourhood *around, const struct str *uuids, size_t count,
+					   struct str uuid)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (str_equal_nocase(uuids[i], uuid))
+			return around->waiting ? waiting_entry(around->waiting, uuid) : entry_find(around, uuid);
+	}
+	return NULL;
+}
+
+bool waiting_relations_ask(const struct transaction *t, const struct str *uuids, size_t count, bool is_away,
+			   struct neighbourhood *around)
+{
+	struct transaction quiet = *t;
+	struct outcome ignored;
+
+	outcome_init(&ignored);
+	quiet.outcome = &ignored;
+	quiet.south.deadline = deadline_part(t->south.deadline, RELATIONS_ASK_MS);
+	if (!is_away && relations_ask(&quiet, around))
+		return true;
+	around->named.items = arena_array(t->south.arena, around->association_count, sizeof(struct str));
+	if (!around->named.items || arena_failed(t->south.arena))
+		return no_memory(t);
+	for (size_t i = 0; i < around->association_count; i++) {
+		const struct association *association = &around->associations[i];
+		const struct document_entry *entry = one_of(around, uuids, count, association->source);
+
+		if (entry && is_relation(association) && !entry_find(around, association->target) &&
+		    !relation_name(t, entry, association->target, around))
+			return false;
+	}
+	return true;
 }
 
 /* What was a member as its first version is one as its current version: a registry names the latter by the id of the
@@ -213,13 +323,34 @@ static struct str own_id(const struct transaction *t, enum seal_kind kind, struc
 }
 
 /* A document has one relation to another, however many versions either has. */
-static bool is_related(const struct fhir_links *links, struct str code, struct str reference)
+static bool is_related(const struct fhir_links *links, const struct fhir_relation *relation)
 {
 	for (size_t i = 0; i < links->relation_count; i++) {
-		if (str_equal(links->relations[i].code, code) && str_equal(links->relations[i].reference, reference))
+		const struct fhir_relation *other = &links->relations[i];
+
+		if (str_equal(other->code, relation->code) && str_equal(other->reference, relation->reference) &&
+		    str_equal(other->unique_id, relation->unique_id))
 			return true;
 	}
 	return false;
+}
+
+/* Where it leads: to what is at hand, or to what may be named. False: it is not shown. */
+static bool relation_target(const struct transaction *t, const struct neighbourhood *around, struct str end,
+			    struct fhir_relation *relation)
+{
+	struct publication_target target;
+	bool is_shown = entry_find(around, end) != NULL;
+
+	for (size_t i = 0; i < around->named.count; i++)
+		is_shown = is_shown || str_equal(around->named.items[i], end);
+	if (!is_shown)
+		return false;
+	if (!entry_find(around, end) && publication_target_read(end, &target))
+		relation->unique_id = target.id;
+	else
+		relation->reference = entry_reference(t, around, end);
+	return relation->reference.data || relation->unique_id.data;
 }
 
 /* A registry need not say of what community its own objects are; who reads several must know. TF-3 4.2.3.2.12 */
@@ -251,16 +382,12 @@ bool document_reference_write(const struct transaction *t, const struct document
 			arena_printf(t->south.arena, "%.*s/%.*s", STR_ARG(t->gateway->base), STR_ARG(binary));
 	for (size_t i = 0; i < around->association_count; i++) {
 		const struct association *association = &around->associations[i];
-		struct str code = association_relates_to(association->type);
-		struct str target;
+		struct fhir_relation relation = { .code = association_relates_to(association->type) };
 
 		/* The edge reads "source type target"; what others say of this document is theirs. TF-3 4.2.2 */
-		if (!code.data || !str_equal(association->source, entry->entry_uuid) ||
-		    !entry_find(around, association->target))
-			continue;
-		target = entry_reference(t, around, association->target);
-		if (target.data && !is_related(&links, code, target))
-			relations[links.relation_count++] = (struct fhir_relation) { code, target };
+		if (relation.code.data && str_equal(association->source, entry->entry_uuid) &&
+		    relation_target(t, around, association->target, &relation) && !is_related(&links, &relation))
+			relations[links.relation_count++] = relation;
 	}
 	home_show(t, &shown.home_community_id);
 	document_entry_to_fhir(&shown, &links, t->south.arena, writer);

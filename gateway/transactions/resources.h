@@ -16,6 +16,7 @@ struct neighbourhood {
 	size_t entry_count;
 	struct folder *folders;
 	size_t folder_count;
+	struct strs named;             /* ends of waiting relations that are shown as their sender named them */
 	const struct waiting *waiting; /* what is not registered yet; NULL: nothing */
 	struct str
 		asked_id; /* by which the one resource was read: its id stays that after a change of keys; STR_NONE */
@@ -29,6 +30,12 @@ bool neighbourhood_add(const struct transaction *t, struct neighbourhood *around
  * lead to: relations to others are not shown. */
 bool associations_ask(const struct transaction *t, const struct str *uuids, size_t count,
 		      struct neighbourhood *around) MUST_CHECK;
+
+/* The documents that these waiting ones relate to, as far as around does not have them: what the registry says of them, and
+ * where it is away or does not answer, what is known of them by earlier reads. Those that nobody knows are shown by the name
+ * that their sender gave them: to the sender, and to who may see every document of the patient. */
+bool waiting_relations_ask(const struct transaction *t, const struct str *uuids, size_t count, bool is_away,
+			   struct neighbourhood *around) MUST_CHECK;
 
 /* What the HasMember associations in around lead to: document entries and folders, which are asked for and added, so
  * that members can be told from the associations that a SubmissionSet also holds. TF-3 4.2.1.4 */

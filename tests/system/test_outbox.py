@@ -493,6 +493,39 @@ class Visible(Case):
         self.assertEqual([tags(resource) for resource in found.values()], [[]])
         self.assertNotIn(target.split("/")[1], found)
 
+    def test_what_it_relates_to_is_said_in_the_outage_too(self):
+        """By the id that the registered document keeps, or by its uniqueId; also to who changes it meanwhile."""
+        old = [support.demo_bundle(b"<a>%d</a>" % number) for number in range(2)]
+        targets = [reference_location(self.assertStatus(self.gateway.publish(bundle), 200).json()).split("/_history")[0]
+                   for bundle in old]
+        name = {"system": "urn:ietf:rfc:3986", "value": "urn:oid:" + support.document_oid(old[1])}
+        new = [replacing(support.demo_bundle(b"<a>by id</a>"), targets[0]), support.demo_bundle(b"<a>by name</a>")]
+        new[1]["entry"][1]["resource"]["relatesTo"] = [{"code": "appends", "target": {"identifier": name}}]
+        oids = [support.document_oid(bundle) for bundle in new]
+        self.domain.kill()
+        urls = [self.accept(bundle) for bundle in new]
+
+        def shown():
+            found = self.found()[0].values()
+            return [next(each for each in found if oid in json.dumps(each["masterIdentifier"])) for oid in oids]
+        waiting = shown()
+        self.assertEqual([each["relatesTo"] for each in waiting], [
+            [{"code": "replaces", "target": {"reference": targets[0]}}], [{"code": "appends", "target": {"identifier": name}}]])
+        for each in waiting:
+            place = "%s/DocumentReference/%s" % (self.gateway.base, each["id"])
+            read = self.assertStatus(support.request("GET", place), 200).json()
+            self.assertEqual(read["relatesTo"], each["relatesTo"])
+            read["description"] = "changed in the outage"
+            self.assertStatus(support.request("PUT", place, {"Content-Type": "application/fhir+json"},
+                                              json.dumps(read).encode()), 202)
+        self.domain_restart()
+        for url in urls:
+            self.delivered(url)
+        support.wait_until(lambda: [each["description"] for each in shown()] == ["changed in the outage"] * 2 and
+                           not any(tags(each) for each in shown()), "the changes to be made")
+        self.assertEqual([each["relatesTo"][0]["target"]["reference"] for each in shown()], targets)
+        self.assertEqual([each["id"] for each in shown()], [each["id"] for each in waiting])
+
     def test_112_chain_of_replacements_in_an_outage(self):
         old = self.assertStatus(self.gateway.publish(support.demo_bundle(b"<a>1</a>")), 200).json()
         self.domain.kill()

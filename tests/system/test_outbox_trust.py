@@ -317,6 +317,42 @@ class AnewAtDelivery(Trusted):
     def registered(self, location):
         return self.assertStatus(support.request("GET", self.registrar.base + "/" + location), 200).json()
 
+    def test_what_is_hidden_is_not_named(self):
+        """What waits does not say what it replaces to who may not see that, or of whom nobody can tell whether they may."""
+        shown, hidden = "IHEBLUE-1003", "IHEBLUE-1004"
+        old = support.demo_bundle(b"<a>named</a>", patient=shown)
+        place = reference_location(self.assertStatus(self.registrar.publish(old), 200).json()).split("/_history")[0]
+        targets = {shown: (old, place), hidden: self.restricted(b"<a>not named</a>", hidden)[:2]}
+        self.consent(RESTRICTED, hidden)
+        new = []
+        for patient, (bundle, place) in targets.items():
+            for token in (self.doctor, self.colleague):
+                self.assertStatus(self.gateway.find(token=token, **{"patient.identifier": "%s|%s" % (
+                    trust.PATIENT_SYSTEM, patient)}), 200)
+            self.assertStatus(self.get("/" + place, self.colleague), 200 if patient == shown else 404)
+            for relation in ({"reference": place}, {"identifier": {
+                    "system": URI, "value": "urn:oid:" + support.document_oid(bundle)}}):
+                new.append(support.demo_bundle(b"<a>new</a>", patient=patient))
+                new[-1]["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": relation}]
+        self.domain.kill()
+        try:
+            for bundle in new:
+                self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 202)
+            # Who has sent it has named it; what a colleague has read is known to be theirs to see, by its id (in a search
+            # of both, by what that says its uniqueId is).
+            for patient, token, counts in ((shown, self.doctor, [2, 2]), (shown, self.colleague, [2, 1]),
+                                           (hidden, self.doctor, [2, 2]), (hidden, self.colleague, [0, 0])):
+                found = self.assertStatus(self.gateway.find(token=token, **{"patient.identifier": "%s|%s" % (
+                    trust.PATIENT_SYSTEM, patient)}), 200).json()
+                ids = [each["resource"]["id"] for each in found["entry"]
+                       if "not-registered" in json.dumps(each["resource"].get("meta", {}))]
+                self.assertEqual(len(ids), 2)
+                read = [self.assertStatus(self.get("/DocumentReference/" + each, token), 200).json() for each in ids]
+                self.assertEqual([json.dumps(each).count("relatesTo") for each in (found, read)], counts, patient)
+        finally:
+            self.domain_restart()
+            support.wait_until(lambda: self.gateway.find(token=self.doctor).status == 200, "the registry to be asked")
+
     def test_what_is_hidden_is_not_there(self):
         patient = "IHEBLUE-1007"
         hidden = [self.restricted(b"<a>hidden %d</a>" % number, patient) for number in range(2)]

@@ -111,7 +111,8 @@ static void test_answer_becomes_a_searchset_entry(void **state)
 	/* The answer of the notes leaves out what the request has (a comment says so), sourcePatientInfo is not kept. */
 	static const char *const ignored[] = { "id", "url", NULL };
 	static const struct fhir_relation relation = {
-		STR_INIT("replaces"), STR_INIT("DocumentReference/3f1c1a6e-0d3b-4c55-9a51-6f2d0c3b7e10")
+		.code = STR_INIT("replaces"),
+		.reference = STR_INIT("DocumentReference/3f1c1a6e-0d3b-4c55-9a51-6f2d0c3b7e10"),
 	};
 	struct fhir_links links = {
 		.id = STR("9b2d7c10-5a43-4d0b-8a7e-1c2f3a4b5c6d"),
