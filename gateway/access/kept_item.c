@@ -2,6 +2,8 @@
 
 #include "gateway/state/outbox_reader.h"
 
+#define ARENA_BYTES_MORE 65536 /* of an arena for a text, beside it */
+
 enum kept kept_failure(const struct outcome *reading)
 {
 	switch (reading->count ? reading->issues[0].code : ERR_NO_MEMORY) {
@@ -50,10 +52,18 @@ enum kept kept_head_read(struct outbox *outbox, const struct outbox_item *item, 
 enum kept kept_metadata_read(struct outbox *outbox, const struct outbox_item *item, size_t size_max,
 			     struct arena *arena, struct metadata *metadata)
 {
+	/* The text is gone when this returns: what it says is a copy. */
+	struct arena *apart = arena_new(2 * size_max + ARENA_BYTES_MORE);
 	struct outcome reading;
 	struct str text;
-	enum kept kept = text_read(outbox, item, PUBLICATION_METADATA, size_max, arena, &text);
+	enum kept kept;
 
+	if (!apart)
+		return KEPT_NO_MEMORY;
 	outcome_init(&reading);
-	return kept == KEPT_READ ? understood(publication_metadata_read(text, arena, metadata, &reading), arena) : kept;
+	kept = text_read(outbox, item, PUBLICATION_METADATA, size_max, apart, &text);
+	if (kept == KEPT_READ)
+		kept = understood(publication_metadata_read(text, arena, metadata, &reading), arena);
+	arena_free(apart);
+	return kept;
 }

@@ -5,15 +5,23 @@
 #include "gateway/access/visit_state.h"
 #include "gateway/state/outbox_manage.h"
 
-#define ITEMS_MAX            1000
-#define ITEMS_OF_ONE_MAX     256 /* changes of one document: with more, nobody sees it until some of them are made */
+#define ITEMS_MAX        1000
+#define ITEMS_OF_ONE_MAX 4096 /* changes of one document: with more, nobody sees it until some of them are made */
+/* What was refused changes nothing, nor what builds upon that: it is held until a person has decided. */
+#define STATES_THAT_CHANGE   (OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING))
+#define PAGE_ITEMS           256
+#define PAGE_BYTES           (512u * 1024)
+#define HEAD_BYTES           (2 * PUBLICATION_HEAD_BYTES_MAX + 65536)
 #define ITEMS_BYTES(most)    ((most) / 8)     /* of the request's memory */
 #define ACCEPTED(most)       ((most) / 4 * 3) /* of either, before no more is accepted */
+#define SHORT_BYTES(most)    ((most) / 4)     /* of that, for entries of one document that are kept */
+#define ENTRY_BYTES(most)    ((most)*4)       /* for one that is not, at most */
+#define SUMMARY_BYTES        512              /* what is kept instead of it */
 #define TEXT_BYTES_MAX(left) ((left) / 4)     /* of one change: it takes a part of what it becomes when it is read */
 
 struct pending_change {
 	struct publication_change change;
-	const struct document_entry *entry; /* as it shall be */
+	const struct document_entry *entry; /* as it shall be; NULL: it is not kept, and others follow */
 	struct str submission_time;
 };
 
@@ -22,7 +30,10 @@ struct pending_document {
 	struct pending_change *changes; /* in their order */
 	size_t count;
 	size_t capacity;
+	bool is_long;     /* of the entries, only the last is kept: they are read again when they decide */
 	bool is_too_much; /* or nobody can say what it is */
+	const struct consent *decided_by; /* of a long one; NULL: nothing is decided yet */
+	struct consent_decision decided;
 };
 
 void access_changes_set(struct access *access, struct outbox *outbox, struct str source)
@@ -56,54 +67,51 @@ struct reading {
 	struct pending_change *changes; /* in their order */
 	size_t count;
 	size_t capacity;
-	struct str *dead; /* entryUUIDs that no registry will have */
-	size_t dead_count;
-	size_t dead_capacity;
 	size_t bytes_max;
 	bool is_cut;
+	bool is_long;
+	struct arena *last; /* of a long one: where its last entry is */
+	const struct consent
+		*consent; /* of a long one: it decides as they are read, and nothing is kept; NULL: it does not */
+	struct consent_decision *decision;
 };
 
-static bool is_dead(const struct reading *reading, struct str uuid)
+/* Of the head a change needs little, and there may be thousands of them. */
+static enum kept head_open(struct reading *reading, const struct outbox_item *item, struct publication_change *change)
 {
-	for (size_t i = 0; i < reading->dead_count; i++) {
-		if (str_equal_nocase(reading->dead[i], uuid))
-			return true;
+	struct arena *apart = arena_new(HEAD_BYTES);
+	struct publication_head head;
+	enum kept kept = apart ? kept_head_read(reading->visit->access->changes, item, apart, &head) : KEPT_NO_MEMORY;
+
+	if (kept == KEPT_READ) {
+		*change = head.change;
+		change->base = arena_copy(reading->arena, head.change.base);
+		change->new_status = arena_copy(reading->arena, head.change.new_status);
+		if (!change->base.data || !change->new_status.data)
+			kept = KEPT_NO_MEMORY;
 	}
-	return false;
+	arena_free(apart);
+	return kept;
 }
 
-static enum kept item_open(struct reading *reading, const struct outbox_item *item, size_t bytes_left,
-			   struct pending_change *change)
+static enum kept entry_open(const struct reading *reading, const struct outbox_item *item, size_t bytes_left,
+			    struct arena *arena, struct pending_change *change)
 {
-	struct outbox *outbox = reading->visit->access->changes;
-	struct publication_head head;
 	struct metadata metadata;
-	enum kept kept = kept_head_read(outbox, item, reading->arena, &head);
+	enum kept kept =
+		kept_metadata_read(reading->visit->access->changes, item, TEXT_BYTES_MAX(bytes_left), arena, &metadata);
 
-	if (kept == KEPT_READ)
-		kept = kept_metadata_read(outbox, item, TEXT_BYTES_MAX(bytes_left), reading->arena, &metadata);
 	if (kept != KEPT_READ)
 		return kept;
 	if (metadata.document_entry_count != 1)
 		return KEPT_LOST;
-	*change = (struct pending_change) { .change = head.change,
-					    .entry = &metadata.document_entries[0],
-					    .submission_time = metadata.submission_sets[0].submission_time };
+	change->entry = &metadata.document_entries[0];
+	change->submission_time = metadata.submission_sets[0].submission_time;
 	return KEPT_READ;
 }
 
-/* A change that was refused, or builds upon such a version, is none. */
-static bool change_add(struct reading *reading, const struct outbox_item *item, const struct pending_change *change)
+static bool change_add(struct reading *reading, const struct pending_change *change)
 {
-	if (item->state == OUTBOX_REFUSED || is_dead(reading, change->change.base)) {
-		if (!change->change.is_new_version)
-			return true;
-		if (!arena_grow(reading->arena, &reading->dead, reading->dead_count, &reading->dead_capacity,
-				sizeof(*reading->dead)))
-			return false;
-		reading->dead[reading->dead_count++] = change->entry->entry_uuid;
-		return true;
-	}
 	if (!arena_grow(reading->arena, &reading->changes, reading->count, &reading->capacity,
 			sizeof(*reading->changes)))
 		return false;
@@ -111,15 +119,56 @@ static bool change_add(struct reading *reading, const struct outbox_item *item, 
 	return true;
 }
 
-static bool item_read(struct reading *reading, const struct outbox_item *item, size_t bytes_end)
+static enum kept short_read(struct reading *reading, const struct outbox_item *item, size_t bytes_end)
 {
 	size_t used = arena_used(reading->arena);
-	struct pending_change change;
+	struct pending_change change = { 0 };
+	enum kept kept = head_open(reading, item, &change.change);
 
-	switch (item_open(reading, item, used < bytes_end ? bytes_end - used : 0, &change)) {
+	if (kept == KEPT_READ)
+		kept = entry_open(reading, item, used < bytes_end ? bytes_end - used : 0, reading->arena, &change);
+	if (kept == KEPT_READ && (!change_add(reading, &change) || arena_used(reading->arena) > bytes_end))
+		kept = KEPT_NO_MEMORY;
+	return kept;
+}
+
+/* Takes the place of the entry before it. */
+static enum kept long_keep(struct reading *reading, struct pending_change *change, struct arena *arena)
+{
+	change->submission_time = arena_copy(reading->arena, change->submission_time);
+	if (!change->submission_time.data || !change_add(reading, change))
+		return KEPT_NO_MEMORY;
+	if (reading->count > 1)
+		reading->changes[reading->count - 2].entry = NULL;
+	arena_free(reading->last);
+	reading->last = arena;
+	return KEPT_READ;
+}
+
+static enum kept long_read(struct reading *reading, const struct outbox_item *item)
+{
+	size_t most = bytes_max(reading->visit);
+	struct arena *apart = arena_new(ENTRY_BYTES(most));
+	struct pending_change change = { 0 };
+	enum kept kept = apart ? entry_open(reading, item, most, apart, &change) : KEPT_NO_MEMORY;
+
+	if (kept == KEPT_READ && reading->consent) {
+		consent_decide_entry(reading->consent, change.entry, reading->decision);
+	} else if (kept == KEPT_READ) {
+		kept = head_open(reading, item, &change.change);
+		if (kept == KEPT_READ)
+			kept = long_keep(reading, &change, apart);
+	}
+	if (reading->last != apart)
+		arena_free(apart);
+	return kept;
+}
+
+/* False when the outbox is away. */
+static bool item_read(struct reading *reading, const struct outbox_item *item, size_t bytes_end)
+{
+	switch (reading->is_long ? long_read(reading, item) : short_read(reading, item, bytes_end)) {
 	case KEPT_READ:
-		reading->is_cut = !change_add(reading, item, &change) || arena_used(reading->arena) > bytes_end;
-		return true;
 	case KEPT_GONE: /* it does not wait */
 		return true;
 	case KEPT_AWAY:
@@ -129,34 +178,56 @@ static bool item_read(struct reading *reading, const struct outbox_item *item, s
 	case KEPT_NO_MEMORY:
 		break;
 	}
-	/* Nobody can say what it closes; one that was refused closes nothing. */
-	reading->is_cut = item->state != OUTBOX_REFUSED;
+	reading->is_cut = true; /* nobody can say what it closes */
 	return true;
+}
+
+static bool is_denied(const struct reading *reading)
+{
+	return reading->consent && !reading->decision->permit;
+}
+
+/* The next items of filter; *next: 0 when they are the last. False when the outbox is away. */
+static bool page_read(struct reading *reading, const struct outbox_filter *filter, size_t bytes_end, uint64_t *next)
+{
+	struct arena *apart = arena_new(PAGE_BYTES);
+	struct outbox_item *items;
+	struct outcome listing;
+	size_t count = 0;
+	bool is_there = true;
+
+	outcome_init(&listing);
+	*next = 0;
+	if (!apart || !outbox_list(reading->visit->access->changes, filter, apart, &items, &count, next, &listing)) {
+		is_there = !apart || kept_failure(&listing) != KEPT_AWAY;
+		reading->is_cut = is_there;
+	}
+	for (size_t i = 0; is_there && i < count && !reading->is_cut && !is_denied(reading); i++)
+		is_there = item_read(reading, &items[i], bytes_end);
+	arena_free(apart);
+	return is_there;
 }
 
 /* False when the outbox is away. is_cut: there is more than was read. */
 static bool items_read(struct reading *reading, struct outbox_filter *filter)
 {
-	const struct access *access = reading->visit->access;
 	size_t bytes_end = arena_used(reading->arena) + reading->bytes_max;
-	struct outbox_item *items;
-	struct outcome listing;
-	uint64_t next;
-	size_t count;
+	size_t left = filter->limit;
+	uint64_t next = 0;
 
-	filter->target = access->changes_source;
+	filter->target = reading->visit->access->changes_source;
 	filter->kind = STR(PUBLICATION_UPDATE);
-	filter->states = OUTBOX_UNDELIVERED;
-	outcome_init(&listing);
-	if (!outbox_list(access->changes, filter, reading->arena, &items, &count, &next, &listing)) {
-		reading->is_cut = kept_failure(&listing) != KEPT_AWAY;
-		return reading->is_cut;
-	}
-	reading->is_cut = next > 0;
-	for (size_t i = 0; i < count && !reading->is_cut; i++) {
-		if (!item_read(reading, &items[i], bytes_end))
+	filter->states = STATES_THAT_CHANGE;
+	filter->unheld = true;
+	reading->is_cut = false;
+	do {
+		filter->limit = left < PAGE_ITEMS ? left : PAGE_ITEMS;
+		filter->after = next;
+		left -= filter->limit;
+		if (!page_read(reading, filter, bytes_end, &next))
 			return false;
-	}
+	} while (next > 0 && left > 0 && !reading->is_cut && !is_denied(reading));
+	reading->is_cut = reading->is_cut || (next > 0 && !is_denied(reading));
 	return true;
 }
 
@@ -180,20 +251,49 @@ static struct pending_document *document_keep(struct visit *visit, struct str ur
 	return &visit->pending[visit->pending_count++];
 }
 
+static size_t items_max(const struct visit *visit)
+{
+	size_t most = bytes_max(visit) / SUMMARY_BYTES;
+
+	return most < ITEMS_OF_ONE_MAX ? most : ITEMS_OF_ONE_MAX;
+}
+
+static void arena_release(void *arena)
+{
+	arena_free(arena);
+}
+
+/* One whose entries are too much to be kept. False when the outbox is away. */
+static bool long_document_read(struct reading *reading, struct str name)
+{
+	struct outbox_filter filter = { .makes = name, .limit = items_max(reading->visit) };
+	bool is_there;
+
+	*reading = (struct reading) { .visit = reading->visit,
+				      .arena = reading->arena,
+				      .bytes_max = bytes_max(reading->visit),
+				      .is_long = true };
+	is_there = items_read(reading, &filter);
+	if (reading->last && !arena_defer(reading->arena, arena_release, reading->last))
+		reading->is_cut = true;
+	return is_there;
+}
+
 /* What waits for one document, in the arena. */
 static void document_read(const struct visit *visit, struct str urn, struct arena *arena,
 			  struct pending_document *document)
 {
 	struct str name = publication_changes_name(urn, arena);
-	struct outbox_filter filter = { .makes = name, .limit = ITEMS_OF_ONE_MAX };
-	struct reading reading = { .visit = visit, .arena = arena, .bytes_max = bytes_max(visit) };
+	struct outbox_filter filter = { .makes = name, .limit = items_max(visit) };
+	struct reading reading = { .visit = visit, .arena = arena, .bytes_max = SHORT_BYTES(bytes_max(visit)) };
 
 	*document = (struct pending_document) { .urn = urn, .is_too_much = !name.data };
 	/* While the outbox is away, what is registered is as good as ever. */
-	if (!name.data || !items_read(&reading, &filter))
+	if (!name.data || !items_read(&reading, &filter) || (reading.is_cut && !long_document_read(&reading, name)))
 		return;
 	document->changes = reading.changes;
 	document->count = reading.count;
+	document->is_long = reading.is_long;
 	document->is_too_much = reading.is_cut;
 }
 
@@ -240,29 +340,43 @@ static void patient_read(struct visit *visit, struct seen *seen)
 	visit->pending_bytes_end = arena_used(visit->south.arena) + bytes_max(visit);
 }
 
-static bool is_closed(const struct pending_document *document, const struct consent *consent,
-		      struct consent_decision *decision)
+/* By all changes of a document, none of which is kept. */
+static void long_decide(const struct visit *visit, struct str urn, const struct consent *consent,
+			struct consent_decision *decision)
+{
+	struct arena *arena = arena_new(PAGE_BYTES);
+	struct str name = arena ? publication_changes_name(urn, arena) : STR_NONE;
+	struct outbox_filter filter = { .makes = name, .limit = items_max(visit) };
+	struct reading reading = { .visit = visit,
+				   .arena = arena,
+				   .bytes_max = bytes_max(visit),
+				   .is_long = true,
+				   .consent = consent,
+				   .decision = decision };
+
+	if (!name.data || (items_read(&reading, &filter) && reading.is_cut))
+		*decision = (struct consent_decision) { .reason = CONSENT_NOT_UNDERSTOOD };
+	arena_free(arena);
+}
+
+static void document_decide(const struct visit *visit, struct pending_document *document, const struct consent *consent,
+			    struct consent_decision *decision)
 {
 	if (document->is_too_much)
 		*decision = (struct consent_decision) { .reason = CONSENT_NOT_UNDERSTOOD };
-	for (size_t i = 0; i < document->count && decision->permit; i++)
-		consent_decide_entry(consent, document->changes[i].entry, decision);
-	return !decision->permit;
-}
-
-/* One of very many: what waits for it is looked at and not kept. */
-static void decide_apart(struct visit *visit, struct str urn, const struct consent *consent,
-			 struct consent_decision *decision)
-{
-	struct arena *apart = arena_new(2 * bytes_max(visit));
-	struct pending_document document = { .is_too_much = true };
-
-	if (apart)
-		document_read(visit, urn, apart, &document);
-	/* What was decided says nothing of what is gone with the arena. */
-	if (is_closed(&document, consent, decision))
-		*decision = (struct consent_decision) { .reason = decision->reason };
-	arena_free(apart);
+	if (!decision->permit)
+		return;
+	if (!document->is_long) {
+		for (size_t i = 0; i < document->count && decision->permit; i++)
+			consent_decide_entry(consent, document->changes[i].entry, decision);
+		return;
+	}
+	if (document->decided_by != consent) {
+		document->decided = *decision;
+		long_decide(visit, document->urn, consent, &document->decided);
+		document->decided_by = consent;
+	}
+	*decision = document->decided;
 }
 
 void visit_changes_decide(struct visit *visit, struct seen *seen, const struct consent *consent,
@@ -277,7 +391,7 @@ void visit_changes_decide(struct visit *visit, struct seen *seen, const struct c
 	document = document_known(visit, urn);
 	if (!document && seen->changes == CHANGES_CUT) {
 		if (arena_used(visit->south.arena) > visit->pending_bytes_end) {
-			decide_apart(visit, urn, consent, decision);
+			long_decide(visit, urn, consent, decision);
 			return;
 		}
 		document = document_keep(visit, urn);
@@ -287,51 +401,49 @@ void visit_changes_decide(struct visit *visit, struct seen *seen, const struct c
 			decision->permit = false;
 	}
 	if (document)
-		(void)is_closed(document, consent, decision);
+		document_decide(visit, document, consent, decision);
 }
 
 /* --- what may wait --- */
 
 /* Requests that nobody has decided become changes. */
-static bool items_have_room(const struct visit *visit, struct str name, struct arena *arena)
+static bool items_have_room(const struct visit *visit, struct str name)
 {
-	const struct outbox_filter filter = { .target = visit->access->changes_source,
-					      .makes = name,
-					      .states = OUTBOX_UNDELIVERED,
-					      .limit = ACCEPTED(ITEMS_OF_ONE_MAX) };
-	struct outbox_item *items;
-	struct outcome listing;
-	uint64_t next;
-	size_t count;
+	struct outbox_filter filter = { .target = visit->access->changes_source,
+					.makes = name,
+					.states = STATES_THAT_CHANGE,
+					.unheld = true,
+					.limit = PAGE_ITEMS };
+	size_t waiting = 0;
+	bool is_there;
 
-	outcome_init(&listing);
-	return !outbox_list(visit->access->changes, &filter, arena, &items, &count, &next, &listing) ||
-	       count < filter.limit;
-}
+	do {
+		struct arena *apart = arena_new(PAGE_BYTES);
+		struct outbox_item *items;
+		struct outcome listing;
+		size_t count = 0;
 
-static bool bytes_have_room(const struct visit *visit, struct str name, size_t size, struct arena *arena)
-{
-	struct outbox_filter filter = { .makes = name, .limit = ITEMS_OF_ONE_MAX };
-	struct reading reading = { .visit = visit, .arena = arena, .bytes_max = ACCEPTED(bytes_max(visit)) };
-	size_t before = arena_used(arena);
-
-	return !items_read(&reading, &filter) ||
-	       (!reading.is_cut && size <= TEXT_BYTES_MAX(bytes_max(visit) - (arena_used(arena) - before)));
+		outcome_init(&listing);
+		is_there = apart &&
+			   outbox_list(visit->access->changes, &filter, apart, &items, &count, &filter.after, &listing);
+		arena_free(apart);
+		waiting += count;
+	} while (is_there && filter.after > 0 && waiting < ACCEPTED(items_max(visit)));
+	return !is_there || waiting < ACCEPTED(items_max(visit));
 }
 
 bool visible_changes_have_room(const struct visit *visit, struct str urn, size_t size)
 {
-	struct arena *apart;
+	struct arena *arena;
 	struct str name;
 	bool has_room;
 
 	if (!may_have_changes(visit))
 		return true;
-	apart = arena_new(2 * bytes_max(visit));
-	name = apart ? publication_changes_name(urn, apart) : STR_NONE;
-	has_room = name.data && items_have_room(visit, name, apart) && bytes_have_room(visit, name, size, apart) &&
-		   !arena_failed(apart);
-	arena_free(apart);
+	arena = arena_new(PAGE_BYTES);
+	name = arena ? publication_changes_name(urn, arena) : STR_NONE;
+	has_room = size <= ACCEPTED(TEXT_BYTES_MAX(bytes_max(visit))) && name.data && items_have_room(visit, name);
+	arena_free(arena);
 	return has_room;
 }
 

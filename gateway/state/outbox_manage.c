@@ -154,6 +154,8 @@ static bool list_write(struct listing *listing, const struct outbox_filter *filt
 	if (filter->kind.size)
 		buf_printf(sql, " AND kind = ?%zu", value_add(listing, SQL_TEXT(filter->kind)));
 	states_add(listing, filter->states);
+	if (filter->unheld)
+		buf_add(sql, STR(" AND held = 0"));
 	/* + 0: what is of one patient or name, or announced, is few, and found by its index; not by going through all in
 	 * their order. */
 	buf_printf(sql, " ORDER BY seq%s%s LIMIT ?%zu", is_few ? " + 0" : "", filter->newest ? " DESC" : "",

@@ -19,6 +19,7 @@ struct outbox_filter {
 	struct str kind;
 	struct str makes; /* items, not settled yet, that make this name of target, which must be given */
 	unsigned states;  /* OUTBOX_STATE_BITs; 0: all */
+	bool unheld;      /* without those that wait behind a dead letter of their chain */
 	bool newest;      /* those that came last come first */
 	uint64_t after;   /* *next of the page before */
 	size_t limit;     /* at most 1000; 0: that */

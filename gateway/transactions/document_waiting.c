@@ -29,6 +29,34 @@ static bool entry_read(const struct transaction *t, const struct outbox_item *it
 	return true;
 }
 
+static void arena_release(void *arena)
+{
+	arena_free(arena);
+}
+
+/* Of thousands of changes the last one counts: what the others take is given back. */
+static bool change_take(const struct transaction *t, const struct outbox_item *item, struct str urn,
+			struct document_waiting *waiting, struct document_entry **entry)
+{
+	struct transaction apart = *t;
+	struct publication_item opened;
+	bool ok;
+
+	*entry = NULL;
+	apart.south.arena = arena_new(t->gateway->config->limits_request_memory / 2);
+	if (!apart.south.arena)
+		return no_memory(t);
+	ok = entry_read(&apart, item, urn, &opened, entry);
+	if (!*entry) {
+		arena_free(apart.south.arena);
+		return ok;
+	}
+	arena_free(waiting->last);
+	waiting->last = apart.south.arena;
+	waiting->is_removed = opened.change.is_removal;
+	return ok;
+}
+
 static bool item_take(const struct transaction *t, const struct outbox_item *item, struct str urn,
 		      struct document_waiting *waiting)
 {
@@ -39,18 +67,18 @@ static bool item_take(const struct transaction *t, const struct outbox_item *ite
 	/* What builds upon a version that was refused is no more than that. */
 	if (is_update && item->is_held && !waiting->is_publication)
 		return true;
-	if (!entry_read(t, item, urn, &opened, &entry))
+	if (is_update ? !change_take(t, item, urn, waiting, &entry) : !entry_read(t, item, urn, &opened, &entry))
 		return false;
 	if (!entry)
 		return true;
 	if (!is_update) {
 		waiting->is_publication = true;
 		waiting->metadata = opened.metadata;
+		waiting->is_removed = opened.change.is_removal;
 	}
 	if (str_is_empty(entry->availability_status))
 		entry->availability_status = STR(STATUS_APPROVED);
 	waiting->entry = entry;
-	waiting->is_removed = opened.change.is_removal;
 	memcpy(waiting->ids[waiting->count++], item->id, OUTBOX_ID_SIZE);
 	return true;
 }
@@ -103,6 +131,7 @@ static bool publication_take(const struct transaction *t, struct str urn, struct
 bool document_waiting_find(const struct transaction *t, struct str urn, struct document_waiting *waiting)
 {
 	struct str name = document_waiting_name(t, urn);
+	bool ok;
 
 	*waiting = (struct document_waiting) { 0 };
 	if (!t->gateway->delivery)
@@ -110,9 +139,10 @@ bool document_waiting_find(const struct transaction *t, struct str urn, struct d
 	if (!name.data)
 		return no_memory(t);
 	/* A change that was refused is none: who changes the document anew, changes what is registered. */
-	return publication_take(t, urn, waiting) &&
-	       items_take(t, name, STR(PUBLICATION_UPDATE),
-			  OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING), urn, waiting);
+	ok = publication_take(t, urn, waiting) &&
+	     items_take(t, name, STR(PUBLICATION_UPDATE),
+			OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING), urn, waiting);
+	return (!waiting->last || arena_defer(t->south.arena, arena_release, waiting->last) || no_memory(t)) && ok;
 }
 
 bool document_waiting_withdraw(const struct transaction *t, const struct document_waiting *waiting)

@@ -13,7 +13,8 @@ struct document_waiting {
 	struct metadata metadata;           /* of its publication: its relations are in there */
 	char (*ids)[OUTBOX_ID_SIZE];        /* of the items, in their order */
 	size_t count;
-	bool has_requests; /* that nobody has decided yet: what they will make of it is open */
+	struct arena *last; /* inside document_waiting.c: the last change's */
+	bool has_requests;  /* that nobody has decided yet: what they will make of it is open */
 };
 
 /* What waits of the document with this id ("urn:uuid:", logicalID) at t's source, if the caller may see it. Errors: those

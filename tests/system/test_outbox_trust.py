@@ -21,6 +21,7 @@ class Trusted(unittest.TestCase):
     maxDiff = None
     max_age = 600
     publication = {}
+    overrides = {}
 
     @classmethod
     def setUpClass(cls):
@@ -36,6 +37,7 @@ class Trusted(unittest.TestCase):
         overrides["publication"] = dict({"degraded": "accept", "deadline_ms": 2000, "retry_seconds_max": 1,
                                          "operators": [trust.DOCTOR + "-nobody", "client:queue-desk"]},
                                         **cls.publication)
+        overrides.update(cls.overrides)
         cls.gateway = support.Gateway(cls.directory, [cls.back_end_make()], **overrides)
         cls.addClassCleanup(cls.gateway.kill)
         cls.doctor = cls.gateway.token("doctor", user="doctor-1")

@@ -44,6 +44,20 @@ class Case(Stand):
 
 
 
+class Many(Case):
+    """The bound, here with little memory."""
+    overrides = {"limits": {"request_memory": "1MiB"}}
+
+    def test_no_more_are_kept_than_may_wait(self):
+        _, resource, _ = self.unseen(b"<a>many</a>")
+        self.domain.kill()
+        for _ in range(192):
+            self.waits(self.patch(resource["id"], "once more"))
+        answer = self.assertStatus(self.patch(resource["id"], "too much"), 503)
+        self.assertGreaterEqual(int(answer.header("Retry-After")), 1)
+        self.assertIn("changes of this document", answer.json()["issue"][0]["diagnostics"])
+
+
 class Unseen(Case):
     def test_each_kind_is_done_once(self):
         documents = [self.unseen(b"<a>%d</a>" % number) for number in range(4)]
@@ -70,15 +84,6 @@ class Unseen(Case):
             self.assertEqual(self.task(url)["status"], "completed")
         self.assertEqual(self.settled(urls[3])["resourceType"], "OperationOutcome")
         self.assertEqual([len(self.versions(bundle)) for bundle, _, _ in documents], [2, 2, 2, 0])
-
-    def test_no_more_are_kept_than_may_wait(self):
-        _, resource, _ = self.unseen(b"<a>many</a>")
-        self.domain.kill()
-        for _ in range(192):
-            self.waits(self.patch(resource["id"], "once more"))
-        answer = self.assertStatus(self.patch(resource["id"], "too much"), 503)
-        self.assertGreaterEqual(int(answer.header("Retry-After")), 1)
-        self.assertIn("changes of this document", answer.json()["issue"][0]["diagnostics"])
 
     def test_if_match_is_judged_by_what_is_registered(self):
         bundle, resource, etag = self.unseen(b"<a>stale</a>")

@@ -185,24 +185,39 @@ class Narrow(Held):
         self.waits(self.patch(name, "small", Prefer="respond-async"))
         self.assertEqual(self.read(name)[0]["description"], "small")
 
-    def test_no_more_wait_than_are_shown(self):
-        _, name, _ = self.published()
+
+class Many(Held):
+    """Of a document of which very much waits, all is looked at and little kept: the bound, here with little memory."""
+    overrides = {"limits": {"request_memory": "1MiB"}}
+
+    def test_no_more_wait_than_are_shown_and_what_is_refused_leaves_room(self):
+        _, name, etag = self.published()
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.proxy.scripts.clear()
+        self.proxy.script(UPDATE, *[proxy.held(gate, proxy.answering(200, "application/soap+xml", REFUSAL))] * 20)
         urls = []
         answer = self.patch(name, "0", Prefer="respond-async")
-        while answer.status == 202 and len(urls) < 190:
+        while answer.status == 202 and len(urls) < 250:
             urls.append(self.waits(answer))
             answer = self.patch(name, str(len(urls)), Prefer="respond-async")
         self.assertStatus(answer, 503)
+        self.assertGreater(len(urls), 100, answer)
         self.assertGreaterEqual(int(answer.header("Retry-After")), 1)
         self.assertEqual(answer.json()["issue"][0]["code"], "throttled")
         self.assertIn("changes of this document", answer.json()["issue"][0]["diagnostics"])
         self.assertStatus(self.delete(name, Prefer="respond-async"), 503)
+        last = str(len(urls) - 1)
         resource, _ = self.read(name)
-        self.assertEqual(resource["description"], str(len(urls) - 1))
-        self.assertEqual(list(self.found()), [name])
-        self.gate.set()
-        self.settled(urls[-1])
-        self.assertStatus(self.patch(name, "anew"), 200)
+        self.assertEqual((resource["description"], tags(resource)), (last, ["change-not-registered"]))
+        found = self.assertStatus(self.gateway.find(), 200).json()["entry"]
+        self.assertEqual([each["resource"]["description"] for each in found if each["search"]["mode"] == "match"], [last])
+        gate.set()
+        self.assertEqual(self.settled(urls[0])["resourceType"], "OperationOutcome")
+        self.proxy.scripts.clear()
+        self.assertEqual(self.read(name)[1], etag)
+        self.assertStatus(support.request("GET", urls[-1]), 202)
+        self.assertStatus(self.patch(name, "anew", **{"If-Match": etag}), 200)
         self.assertEqual(self.read(name)[0]["description"], "anew")
 
 
@@ -331,6 +346,35 @@ class Closing(Trusted):
                 self.assertStatus(self.get("/" + lost, self.doctor), 404)
                 self.assertSeen(oid, location, self.doctor, False)
                 self.assertSeen(*self.others[5], self.doctor, True)
+
+
+class ClosingMany(Trusted):
+    """More changes of each document than are kept: their entries are read again for each decision."""
+    change = Closing.change
+    relabel = Closing.relabel
+    published = Closing.published
+    assertSeen = Closing.assertSeen
+    overrides = {"limits": {"request_memory": "2MiB"}}
+
+    @classmethod
+    def back_end_make(cls):
+        return dict(super().back_end_make(), update_url="http://127.0.0.1:%d/" % support.free_port())
+
+    def test_095_one_of_many_that_closes_does(self):
+        self.owner = self.gateway.token("patient", user="patient-own", scope="patient/*.cruds",
+                                        patient="%s|%s" % (trust.PATIENT_SYSTEM, support.PATIENT))
+        self.consent({"type": "permit", "provision": [
+            {"type": "deny", "securityLabel": [{"system": LABELS, "code": "R"}]}]})
+        closed, opened = self.published("N"), self.published("N")
+        for number in range(12):
+            for _, location in (closed, opened):
+                self.change(location, "/description", str(number))
+            if number in (5, 6):
+                self.relabel(closed[1], "R" if number == 5 else "N")
+        self.assertSeen(*closed, self.doctor, False)
+        self.assertSeen(*opened, self.doctor, True)
+        self.assertEqual(self.get("/" + opened[1], self.doctor).json()["description"], "11")
+        self.assertEqual(self.get("/" + closed[1], self.owner).json()["securityLabel"][0]["coding"][0]["code"], "N")
 
 
 class ClosingUpon(Trusted):
