@@ -65,7 +65,8 @@ static struct tenant *tenant_of(const struct community_server *server, struct st
 	return NULL;
 }
 
-static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *request)
+static bool accept_request(void *ctx, struct http_exchange *exchange, struct http_request *request,
+			   struct http_admission *admission)
 {
 	const struct community_server *server = ctx;
 	enum service service;
@@ -77,6 +78,7 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 		return false;
 	}
 	request->tag = tenant->part;
+	admission->spool = tenant->gateway->spools;
 	share = tenant_share(tenant, service == SERVICE_XCA);
 	http_share(exchange, &share);
 	if (stores_enter(tenant->stores, tenant->gateway->config->limits_requests_at_once))

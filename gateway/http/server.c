@@ -44,7 +44,7 @@ static bool begin_body(struct http_exchange *exchange)
 		http_refuse(exchange, ERR_TOO_LONG, "Send a smaller body: this one is over the configured limit.");
 		return false;
 	}
-	request->body = spool_new(exchange->server->options.spool, admission->body_bytes_max, false);
+	request->body = spool_new(admission->spool, admission->body_bytes_max, false);
 	if (!request->body)
 		http_refuse(exchange, ERR_NO_MEMORY, "Retry later: there is no memory for the body.");
 	return request->body != NULL;
@@ -61,6 +61,7 @@ static enum MHD_Result first_call(struct http_exchange *exchange, const char *me
 	if (!exchange_read_head(exchange, method, version))
 		return refuse_early(exchange);
 	exchange->admission.request_ms = server->options.request_ms;
+	exchange->admission.spool = server->options.spool;
 	exchange->request.deadline = deadline_in(server->options.request_ms);
 	exchange->accepted = handlers->accept(handlers->ctx, exchange, &exchange->request, &exchange->admission);
 	if (!exchange->accepted) {

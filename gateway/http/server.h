@@ -43,8 +43,9 @@ struct server_options {
 
 /* What `accept` decides besides yes and no. */
 struct http_admission {
-	uint64_t body_bytes_max; /* 413 beyond, also when chunked; begins as 0: no body is taken */
-	uint64_t request_ms;     /* begins as the server's */
+	uint64_t body_bytes_max;    /* 413 beyond, also when chunked; begins as 0: no body is taken */
+	uint64_t request_ms;        /* begins as the server's */
+	struct spool_limits *spool; /* where the body goes; begins as the server's */
 };
 
 struct server_handlers {

@@ -178,6 +178,7 @@ static bool held_admit(struct held *held, struct http_exchange *exchange, struct
 	if (!route_admit(&held->found, exchange) || !held->tenant)
 		return false;
 	http->what = held->found.route->label;
+	admission->spool = held->tenant->gateway->spools;
 	quick = door_quick(held->tenant->gateway->access, http, &held->found, &challenge);
 	if (quick == QUICK_REFUSED) {
 		if (challenge.header[0])

@@ -43,15 +43,25 @@ struct spool *spool_new(struct spool_limits *limits, uint64_t size_max, bool wit
 	return spool;
 }
 
-/* Counts size more bytes against the limit of the process. */
+/* Counts size fewer bytes, up to but not in end. */
+static void total_give_back(struct spool_limits *limits, const struct spool_limits *end, uint64_t size)
+{
+	for (; limits != end; limits = limits->whole)
+		atomic_fetch_sub(&limits->total_bytes, size);
+}
+
+/* Counts size more bytes against the limits and what they are a part of. */
 static bool total_take(struct spool_limits *limits, uint64_t size)
 {
-	uint64_t before = atomic_fetch_add(&limits->total_bytes, size);
+	for (struct spool_limits *each = limits; each; each = each->whole) {
+		uint64_t before = atomic_fetch_add(&each->total_bytes, size);
 
-	if (before + size <= limits->total_bytes_max)
-		return true;
-	atomic_fetch_sub(&limits->total_bytes, size);
-	return false;
+		if (before + size > each->total_bytes_max) {
+			total_give_back(limits, each->whole, size);
+			return false;
+		}
+	}
+	return true;
 }
 
 static bool memory_grow(struct spool *spool, size_t needed)
@@ -179,7 +189,7 @@ void spool_free(struct spool *spool)
 		munmap(spool->mapping, (size_t)spool->size);
 	if (spool->descriptor >= 0)
 		close(spool->descriptor);
-	atomic_fetch_sub(&spool->limits->total_bytes, spool->size);
+	total_give_back(spool->limits, NULL, spool->size);
 	EVP_MD_CTX_free(spool->digest);
 	free(spool->memory);
 	free(spool);

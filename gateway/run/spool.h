@@ -1,6 +1,6 @@
 /* Bytes of unknown length on their way through: request bodies and documents. The first memory_bytes stay in memory,
  * more goes to an unlinked temporary file. Written once from front to end, then looked at as a whole. One owner at a
- * time; no lock inside, but the process-wide limit is shared by all threads. */
+ * time; no lock inside, but the limits are shared by all threads. */
 #ifndef PASSERELLE_SPOOL_H
 #define PASSERELLE_SPOOL_H
 
@@ -10,18 +10,19 @@
 
 #define SPOOL_SHA1_SIZE 20
 
-/* Shared by all spools of the process; made once at start and never freed before the last spool. */
+/* Shared by all spools of the process, or of a tenant; never freed before the last spool. */
 struct spool_limits {
 	const char *directory;        /* where temporary files go */
 	size_t memory_bytes;          /* per spool, for instance 64 KiB */
 	uint64_t total_bytes_max;     /* of all spools together */
 	_Atomic uint64_t total_bytes; /* in use now; begin with 0 */
+	struct spool_limits *whole;   /* what these are a part of, and count against too; NULL: nothing */
 };
 
 enum spool_result {
 	SPOOL_OK,
 	SPOOL_TOO_LONG,  /* past size_max of this spool: the sender's fault, 413 */
-	SPOOL_EXHAUSTED, /* past the process-wide limit: try later, 503 */
+	SPOOL_EXHAUSTED, /* past the limit of all, or of the tenant: try later, 503 */
 	SPOOL_FAILED     /* no memory, disk full or broken: 503 */
 };
 

@@ -61,7 +61,8 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 		return false;
 	}
 	admission->body_bytes_max = server->options.body_bytes_max;
-	return !server->options.guard || server->options.guard->accept(server->options.ctx, exchange, request);
+	return !server->options.guard ||
+	       server->options.guard->accept(server->options.ctx, exchange, request, admission);
 }
 
 static void finished_request(void *ctx, struct http_request *request)

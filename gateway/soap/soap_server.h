@@ -40,7 +40,8 @@ struct soap_action {
 /* A service that decides by itself who is let in, and keeps a record of who is not. ctx is that of the options. */
 struct soap_guard {
 	/* The headers of a POST are there, on a polling thread: no I/O, no wait. False: it has refused (http_refuse). */
-	bool (*accept)(void *ctx, struct http_exchange *exchange, struct http_request *request);
+	bool (*accept)(void *ctx, struct http_exchange *exchange, struct http_request *request,
+		       struct http_admission *admission);
 	/* Once for each request that accept let in, when it is over. */
 	void (*finished)(void *ctx, struct http_request *request);
 	/* Who asks: fills request->assertion, caller and patient_id, or the fault. */

@@ -473,6 +473,7 @@ void tenants_close(struct tenants *tenants)
 	if (tenants->legs)
 		worker_pool_free(tenants->legs);
 	cache_close(tenants->cache);
+	tenant_spools_free(tenants);
 	pthread_cond_destroy(&tenants->closed);
 	pthread_cond_destroy(&tenants->wake);
 	pthread_mutex_destroy(&tenants->lock);

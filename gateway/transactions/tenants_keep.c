@@ -104,11 +104,37 @@ static size_t workers_of(const struct config_set *configs, const struct config *
 	return configs->is_single ? config->limits_workers : (config->limits_workers + 1) / 2;
 }
 
+/* The same goes for the bodies and documents on their way. NULL without memory. */
+static struct spool_limits *spools_of(struct tenants *tenants, const struct config_set *configs, struct str name)
+{
+	struct tenant_spools *spools = tenants->tenant_spools;
+
+	if (configs->is_single)
+		return &tenants->spools;
+	while (spools && !str_equal(name, str_from_c(spools->name)))
+		spools = spools->next;
+	if (spools)
+		return &spools->limits;
+	spools = calloc(1, sizeof(*spools) + name.size + 1);
+	if (!spools)
+		return NULL;
+	memcpy(spools->name, name.data, name.size);
+	spools->limits.directory = tenants->spools.directory;
+	spools->limits.memory_bytes = tenants->spools.memory_bytes;
+	spools->limits.total_bytes_max = tenants->spools.total_bytes_max / 2;
+	spools->limits.whole = &tenants->spools;
+	spools->next = tenants->tenant_spools;
+	tenants->tenant_spools = spools;
+	return &spools->limits;
+}
+
 bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struct config *config,
 		      struct kept_stores *kept, struct kept_tenant **tenant, struct outcome *outcome)
 {
-	struct gateway_means means = { .version = tenants->version, .spools = &tenants->spools, .legs = tenants->legs };
-	struct kept_tenant *opened = calloc(1, sizeof(*opened));
+	struct gateway_means means = { .version = tenants->version,
+				       .spools = spools_of(tenants, configs, config->tenant),
+				       .legs = tenants->legs };
+	struct kept_tenant *opened = means.spools ? calloc(1, sizeof(*opened)) : NULL;
 
 	if (!opened) {
 		kept_stores_release(tenants, kept);
@@ -132,6 +158,16 @@ bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struc
 	}
 	tenant_close(tenants, opened);
 	return false;
+}
+
+void tenant_spools_free(struct tenants *tenants)
+{
+	while (tenants->tenant_spools) {
+		struct tenant_spools *spools = tenants->tenant_spools;
+
+		tenants->tenant_spools = spools->next;
+		free(spools);
+	}
 }
 
 static void *closer_main(void *argument)

@@ -25,6 +25,13 @@ struct kept_tenant {
 	struct kept_tenant *next; /* of those that nobody owns any more */
 };
 
+/* What one tenant's bodies and documents may take of the spools. Kept for good: one on its way may outlive the tenant. */
+struct tenant_spools {
+	struct tenant_spools *next;
+	struct spool_limits limits;
+	char name[];
+};
+
 struct kept_set {
 	struct tenant_set public; /* first */
 	struct tenant **items;    /* public.tenants and public.names, while they are filled */
@@ -37,7 +44,8 @@ struct tenants {
 	const char *version;
 	const struct tenant_part *part;
 	struct spool_limits spools;
-	struct worker_pool *legs; /* threads for asking several sources at once */
+	struct tenant_spools *tenant_spools; /* touched by who opens tenants alone, one thread at a time */
+	struct worker_pool *legs;            /* threads for asking several sources at once */
 	struct cache *cache;
 	pthread_t closer;
 	bool has_closer;
@@ -61,6 +69,8 @@ void kept_stores_release(struct tenants *tenants, struct kept_stores *kept);
  * has one owner. False with an issue. */
 bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struct config *config,
 		      struct kept_stores *kept, struct kept_tenant **tenant, struct outcome *outcome) MUST_CHECK;
+
+void tenant_spools_free(struct tenants *tenants);
 
 /* Closes, in a thread of its own, what nobody owns any more: that takes its time. End it when nothing is owned. */
 bool closer_start(struct tenants *tenants, struct outcome *outcome) MUST_CHECK;

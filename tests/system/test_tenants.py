@@ -247,6 +247,31 @@ class Quotas(TenantStand):
         self.assertEqual([self.ask(SUD, path, sud).status for _ in range(8)], [200] * 8)
 
 
+class Bodies(TenantStand):
+    """A hospital whose uploads never end leaves the other its half."""
+    overrides = {"limits": {"spool_bytes": "8MiB"}}
+
+    def test_unfinished_bodies_of_one_tenant_cost_the_other_nothing(self):
+        token, half = self.token("doctor", NORD), b"x" * (1 << 20)
+        for _ in range(6):
+            client = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=30)
+            self.addCleanup(client.close)
+            client.putrequest("POST", "/fhir/" + NORD)
+            for name, value in dict(bearer(token), **{"Content-Type": "application/fhir+json",
+                                                      "Content-Length": str(4 * len(half))}).items():
+                client.putheader(name, value)
+            client.endheaders()
+            try:
+                client.send(half)
+            except OSError:  # it is refused already
+                pass
+        bundle = json.dumps(demo_bundle(b"letter")).encode()
+        json_type = {"Content-Type": "application/fhir+json"}
+        wait_until(lambda: self.ask(NORD, "", token, "POST", bundle + b" " * len(half), **json_type).status == 503,
+                   "hopital-nord to have its half")
+        self.assertStatus(self.ask(SUD, "", self.token("doctor", SUD), "POST", bundle + b" " * len(half), **json_type), 200)
+
+
 class Bulkheads(TenantStand):
     overrides = {"limits": {"workers": 16}}
 

@@ -113,6 +113,34 @@ static void test_spool__limits_hold(void **state)
 	assert_int_equal(small.total_bytes, 0);
 }
 
+static void test_spool__counts_a_part_and_its_whole(void **state)
+{
+	static char block[1000];
+	struct spool_limits whole = { .directory = "/tmp", .memory_bytes = 10000, .total_bytes_max = 2500 };
+	struct spool_limits part = {
+		.directory = "/tmp", .memory_bytes = 10000, .total_bytes_max = 1500, .whole = &whole
+	};
+	struct spool *of_whole = spool_new(&whole, 10000, false);
+	struct spool *of_part = spool_new(&part, 10000, false);
+	struct spool *other = spool_new(&part, 10000, false);
+
+	(void)state;
+	assert_int_equal(spool_write(of_part, block, 1000), SPOOL_OK);
+	assert_int_equal(spool_write(other, block, 1000), SPOOL_EXHAUSTED); /* past the part, not the whole */
+	assert_int_equal(part.total_bytes, 1000);
+	assert_int_equal(whole.total_bytes, 1000);
+	assert_int_equal(spool_write(of_whole, block, 1000), SPOOL_OK);
+	assert_int_equal(spool_write(of_whole, block, 400), SPOOL_OK);
+	assert_int_equal(spool_write(of_part, block, 200), SPOOL_EXHAUSTED); /* past the whole, not the part */
+	assert_int_equal(part.total_bytes, 1000);
+	assert_int_equal(whole.total_bytes, 2400);
+	spool_free(of_part);
+	spool_free(other);
+	spool_free(of_whole);
+	assert_int_equal(part.total_bytes, 0);
+	assert_int_equal(whole.total_bytes, 0);
+}
+
 static ssize_t no_space(int descriptor, const void *bytes, size_t size)
 {
 	(void)descriptor;
@@ -146,6 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spool__keeps_bytes_and_hash),
+		cmocka_unit_test(test_spool__counts_a_part_and_its_whole),
 		cmocka_unit_test(test_spool__order_survives_the_change_to_a_file),
 		cmocka_unit_test(test_spool__limits_hold),
 		cmocka_unit_test(test_spool__disk_faults_are_reported),
