@@ -11,7 +11,8 @@
 #define QUEUE_WORKS_MAX 4096
 #define BUSY_TIMEOUT_MS 10000
 #define READERS_MAX     64
-#define PAGE_CACHE_KIB  "-8192" /* PRAGMA cache_size: negative means KiB */
+#define LOG_BYTES       "4194304" /* a log that had to be larger is cut to this when it begins anew */
+#define PAGE_CACHE_KIB  "-8192"   /* PRAGMA cache_size: negative means KiB */
 
 struct statement {
 	sqlite3_stmt *handle;
@@ -103,6 +104,7 @@ static struct connection *connection_open(const struct database *database, bool 
 	sqlite3_busy_timeout(connection->handle, BUSY_TIMEOUT_MS);
 	/* FULL: in WAL mode the log is fsynced by every commit, which is what an acknowledgement promises. */
 	const char *sql = writes ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+				   "PRAGMA journal_size_limit=" LOG_BYTES ";"
 				   "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
 				   "PRAGMA cache_size=" PAGE_CACHE_KIB ";"
 				 : "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF;"

@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 
 #define RESERVE_BYTES (16u << 20)
+#define LOG_PART      4  /* of the reserve is for the log */
 #define SLOTS         16 /* of one caller; a power of two */
 
 bool outbox_slots_of(const struct outbox *outbox, struct str caller, struct outbox_slots *slots,
@@ -72,15 +73,33 @@ bool outbox_usage(struct outbox *outbox, struct sql_session *session, const stru
 	return step == STEP_ROW;
 }
 
+/* What is free in SQLite's file, which does not shrink. */
+static uint64_t free_bytes(struct sql_session *session)
+{
+	struct outcome ignored;
+	int64_t bytes = 0;
+	bool found;
+
+	outcome_init(&ignored);
+	(void)!sql_number_of(session,
+			     "SELECT f.freelist_count * s.page_size FROM pragma_freelist_count f, pragma_page_size s",
+			     NULL, 0, &found, &bytes, &ignored);
+	return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
 /* What waits must not take the room that its delivery needs (reserve), or a disk that it filled would never be free
- * again. While it is written it is there twice: in the log and in the table. */
-static bool disk_has_room(const struct outbox *outbox, uint64_t bytes, uint64_t reserve)
+ * again. While it is written it is there twice: in the file, and in the log, for which nothing of the file can be used. */
+static bool disk_has_room(const struct outbox *outbox, struct sql_session *session, uint64_t bytes, uint64_t reserve)
 {
 	struct statvfs disk;
+	uint64_t left;
 
 	if (!outbox->shared->directory || statvfs(outbox->shared->directory, &disk) != 0)
 		return true;
-	return (uint64_t)disk.f_bavail * disk.f_frsize >= reserve + 2 * bytes;
+	left = (uint64_t)disk.f_bavail * disk.f_frsize;
+	if (left >= reserve + 2 * bytes)
+		return true;
+	return left >= reserve / LOG_PART + bytes && left + free_bytes(session) >= reserve + 2 * bytes;
 }
 
 static bool fits(uint64_t used, uint64_t more, uint64_t most)
@@ -99,7 +118,7 @@ bool outbox_room_check(struct outbox *outbox, struct sql_session *session, const
 		bytes += wanted->parts[i].size + VAULT_OVERHEAD;
 	if (!outbox_usage(outbox, session, &wanted->slots, &used, outcome))
 		return false;
-	if (!disk_has_room(outbox, bytes, wanted->bound == OUTBOX_BOUND_NONE ? 0 : RESERVE_BYTES))
+	if (!disk_has_room(outbox, session, bytes, wanted->bound == OUTBOX_BOUND_NONE ? 0 : RESERVE_BYTES))
 		return outcome_add(outcome, ERR_STORAGE, "", "Free disk space under state_directory, then retry.");
 	if (wanted->bound == OUTBOX_BOUND_NONE)
 		return true;

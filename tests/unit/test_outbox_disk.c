@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -12,6 +15,21 @@
 #include "gateway/state/outbox_lease.h"
 #include "gateway/state/outbox_manage.h"
 #include "faulty_vfs.h"
+
+static uint64_t available = UINT64_MAX; /* on the disk, as statvfs tells; UINT64_MAX: what there is */
+
+/* In the place of the system's. */
+int statvfs(const char *path, struct statvfs *disk)
+{
+	struct statfs system;
+
+	if (statfs(path, &system) != 0)
+		return -1;
+	*disk = (struct statvfs) { .f_frsize = 1, .f_bavail = available };
+	if (available == UINT64_MAX)
+		disk->f_bavail = (uint64_t)system.f_bavail * (uint64_t)system.f_bsize;
+	return 0;
+}
 
 struct stand {
 	char directory[64];
@@ -35,6 +53,7 @@ static int stand_open(void **state)
 	struct stand *stand = calloc(1, sizeof *stand);
 
 	faulty_vfs_use(true);
+	available = UINT64_MAX;
 	snprintf(stand->directory, sizeof stand->directory, "/tmp/passerelle-outbox-disk-%ld", (long)getpid());
 	stand->key = (struct config_key) { .id = 1, .secret = STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") };
 	stand->config = (struct config) { .state_keys = { &stand->key, 1 },
@@ -65,16 +84,47 @@ static int stand_close(void **state)
 }
 
 /* Whether an item of this size went in. */
-static bool put(struct stand *stand, size_t size)
+static bool put_within(struct stand *stand, size_t size, enum outbox_bound bound)
 {
 	struct str parts[] = { STR("head"), { arena_alloc(stand->arena, size + 1), size } };
-	struct outbox_new new = {
-		.kind = STR("provide"), .target = STR("hcm"), .patient = STR("p"), .parts = parts, .part_count = 2
-	};
+	struct outbox_new new = { .kind = STR("provide"),
+				  .target = STR("hcm"),
+				  .patient = STR("p"),
+				  .bound = bound,
+				  .parts = parts,
+				  .part_count = 2 };
 	char id[OUTBOX_ID_SIZE];
 
 	outcome_init(&stand->outcome);
 	return outbox_put(stand->outbox, &new, id, &stand->outcome);
+}
+
+static bool put(struct stand *stand, size_t size)
+{
+	return put_within(stand, size, OUTBOX_BOUND_HALF);
+}
+
+static void drain(struct stand *stand)
+{
+	struct outbox_claim claim;
+	uint64_t wait_ms;
+
+	outcome_init(&stand->outcome);
+	while (outbox_claim(stand->outbox, STR("hcm"), stand->arena, &claim, &wait_ms, &stand->outcome) ==
+	       OUTBOX_CLAIMED)
+		assert_int_equal(outbox_settle(stand->outbox, &claim, OUTBOX_DELIVERED, false, STR(""), STR(""),
+					       &stand->outcome),
+				 OUTBOX_DONE);
+}
+
+static uint64_t file_size(const struct stand *stand, const char *name)
+{
+	struct stat file;
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", stand->directory, name);
+	assert_int_equal(stat(path, &file), 0);
+	return (uint64_t)file.st_size;
 }
 
 static size_t waiting(struct stand *stand)
@@ -138,12 +188,47 @@ static void test_failing_fsync__nothing_more_is_acknowledged(void **state)
 	assert_true(waiting(stand) >= 2);
 }
 
+/* The file does not shrink: what is free in it is room as well. */
+static void test_full_disk__takes_as_much_again_once_it_was_drained(void **state)
+{
+	struct stand *stand = *state;
+	const size_t size = 5 << 20;
+
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(put(stand, size));
+	available = (uint64_t)18 << 20;
+	assert_false(put(stand, size));
+	assert_int_equal(stand->outcome.issues[0].code, ERR_STORAGE);
+	drain(stand);
+	assert_true(put(stand, size));
+	/* The log is not in the file, and needs room of its own. */
+	available = (uint64_t)8 << 20;
+	assert_false(put(stand, size));
+	/* What is in must get out. */
+	assert_true(put_within(stand, size, OUTBOX_BOUND_NONE));
+	available = (uint64_t)4 << 20;
+	assert_false(put_within(stand, size, OUTBOX_BOUND_NONE));
+}
+
+static void test_log__gives_back_what_a_large_one_took(void **state)
+{
+	struct stand *stand = *state;
+
+	assert_true(put(stand, 12 << 20));
+	assert_true(file_size(stand, "outbox.db-wal") > 12 << 20);
+	for (unsigned i = 0; i < 2; i++)
+		assert_true(put(stand, 100));
+	assert_true(file_size(stand, "outbox.db-wal") <= 4 << 20);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stand_open, stand_close)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_full_disk__refuses_and_leaves_nothing),
+		TEST(test_full_disk__takes_as_much_again_once_it_was_drained),
+		TEST(test_log__gives_back_what_a_large_one_took),
 		TEST(test_failing_fsync__nothing_more_is_acknowledged),
 	};
 
