@@ -78,7 +78,7 @@ struct outbox *delivery_outbox(const struct delivery *delivery);
  * outbox. */
 bool delivery_undelivered(const struct delivery *delivery, uint64_t *count, struct outcome *outcome) MUST_CHECK;
 
-/* Whether the outbox can be used: as it was when it was last counted, a moment ago. No I/O. */
+/* Whether the outbox can be used, and takes what would wait: as it was when it was last counted, a moment ago. No I/O. */
 bool delivery_works(struct delivery *delivery);
 
 /* True while the back-end does not take what is sent: a direct attempt would only cost its client time. */

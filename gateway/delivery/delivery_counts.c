@@ -81,6 +81,7 @@ void delivery_counts_read(struct delivery *delivery)
 	struct outbox_count *counts = NULL;
 	struct outcome ignored;
 	size_t count = 0;
+	bool is_counted;
 
 	outcome_init(&ignored);
 	for (size_t i = 0; i < OUTBOX_STATES; i++) {
@@ -88,13 +89,15 @@ void delivery_counts_read(struct delivery *delivery)
 			fresh.states[i] = (struct delivery_count) { 0 };
 	}
 	fresh.read = true;
-	fresh.works = arena && outbox_counts(delivery->outbox, undelivered, arena, &counts, &count, &ignored);
+	is_counted = arena && outbox_counts(delivery->outbox, undelivered, arena, &counts, &count, &ignored);
 	if (!undelivered)
 		fresh.all_ms = all_next_ms(now_ms, clock_monotonic_ms());
-	if (fresh.works) {
+	if (is_counted) {
 		counts_add(&fresh, counts, count);
 		strays_tell(delivery, counts, count, &before, &fresh);
 	}
+	fresh.answers = is_counted;
+	fresh.works = is_counted && outbox_takes(delivery->outbox);
 	arena_free(arena);
 	pthread_mutex_lock(&delivery->lock);
 	delivery->counts = fresh;
@@ -108,7 +111,7 @@ static void delivery_measure(void *ctx, struct measures *measures)
 	struct str tenant = delivery->options.config->tenant;
 	int64_t now_ms = clock_wall_ms();
 
-	for (size_t i = 0; i < OUTBOX_STATES && counts.works; i++) {
+	for (size_t i = 0; i < OUTBOX_STATES && counts.answers; i++) {
 		int64_t age_ms = counts.states[i].oldest_ms ? now_ms - counts.states[i].oldest_ms : 0;
 		struct str word = str_from_c(outbox_state_word((enum outbox_state)i));
 

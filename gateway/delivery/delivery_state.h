@@ -36,7 +36,8 @@ struct delivery_job {
 /* What the outbox held a moment ago. */
 struct delivery_counts {
 	bool read;       /* it was asked */
-	bool works;      /* and answered */
+	bool answers;    /* and it answered */
+	bool works;      /* and takes more */
 	uint64_t all_ms; /* monotonic: when the settled ones are counted again */
 	uint64_t strays; /* for back-ends that are none here: nobody delivers them */
 	struct delivery_count {

@@ -1,11 +1,13 @@
 #include "gateway/state/outbox_manage.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "gateway/state/outbox_usage.h"
 
 #define LIST_MAX   1000
 #define COUNTS_MAX 4096
+#define NO_SLOT    (-1) /* nobody's, of a sum of nothing that is written to see whether it can be */
 
 const char *outbox_state_word(enum outbox_state state)
 {
@@ -291,4 +293,42 @@ bool outbox_bytes(struct outbox *outbox, struct str caller, uint64_t *bytes, uin
 	*bytes = weighing.used.all;
 	*callers_bytes = weighing.used.callers;
 	return ok;
+}
+
+struct trying {
+	struct outbox *outbox;
+	bool has_room;
+};
+
+static bool room_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct trying *trying = context;
+
+	(void)outcome;
+	trying->has_room = outbox_disk_has_room(trying->outbox, session);
+	return true;
+}
+
+static bool try_work(void *context, struct sql_session *session, struct outcome *outcome)
+{
+	struct trying *trying = context;
+
+	return outbox_usage_add(trying->outbox, session, NO_SLOT, 0, outcome);
+}
+
+bool outbox_takes(struct outbox *outbox)
+{
+	struct sql_store *store = &outbox->shared->store;
+	struct trying trying = { .outbox = outbox };
+	struct outcome ignored;
+
+	outcome_init(&ignored);
+	if (!sql_read(store, room_work, &trying, &ignored) || !trying.has_room)
+		return false;
+	if (atomic_load(&store->is_doubted)) {
+		if (!sql_write(store, try_work, &trying, &ignored))
+			return false;
+		atomic_store(&store->is_doubted, false);
+	}
+	return true;
 }

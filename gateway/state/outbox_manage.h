@@ -50,6 +50,10 @@ bool outbox_counts(struct outbox *outbox, bool undelivered, struct arena *arena,
 bool outbox_bytes(struct outbox *outbox, struct str caller, uint64_t *bytes, uint64_t *callers_bytes,
 		  struct outcome *outcome) MUST_CHECK;
 
+/* Whether the store takes what would wait: its disk has room, and if a write failed, a small one goes through now. What
+ * outbox.bytes_max says does not matter. */
+bool outbox_takes(struct outbox *outbox);
+
 /* What became of what an ANNOUNCED item follows from. It has happened: the item becomes WAITING, due now. Or it has not:
  * the item is gone without a trace. Nothing is done where there is none, or it is in another state. */
 bool outbox_release(struct outbox *outbox, struct str id, struct outcome *outcome) MUST_CHECK;

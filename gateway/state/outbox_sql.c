@@ -1,8 +1,14 @@
 #include "gateway/state/outbox_sql.h"
 
-bool sql_write(const struct sql_store *store, sql_work work, void *context, struct outcome *outcome)
+#include <stdatomic.h>
+
+bool sql_write(struct sql_store *store, sql_work work, void *context, struct outcome *outcome)
 {
-	return store->calls->write(store, work, context, outcome);
+	bool ok = store->calls->write(store, work, context, outcome);
+
+	if (!ok && outcome->count && outcome->issues[outcome->count - 1].code == ERR_STORAGE)
+		atomic_store(&store->is_doubted, true);
+	return ok;
 }
 
 bool sql_read(const struct sql_store *store, sql_work work, void *context, struct outcome *outcome)

@@ -54,6 +54,7 @@ struct sql_store {
 	const struct sql_calls *calls;
 	void *inner;
 	bool is_postgresql;
+	_Atomic bool is_doubted; /* a write failed: whether the next one goes through is to be found out */
 };
 
 /* *inner is NULL, and true is returned, when the file is not there and shall not be made. */
@@ -65,7 +66,7 @@ bool sql_postgresql_open(struct str conninfo, void **inner, struct outcome *outc
 extern const struct sql_calls sql_postgresql_calls;
 
 /* Work in a transaction; what was written is durable when sql_write returns true. */
-bool sql_write(const struct sql_store *store, sql_work work, void *context, struct outcome *outcome) MUST_CHECK;
+bool sql_write(struct sql_store *store, sql_work work, void *context, struct outcome *outcome) MUST_CHECK;
 bool sql_read(const struct sql_store *store, sql_work work, void *context, struct outcome *outcome) MUST_CHECK;
 
 /* SQL(SQL_TEXT(tenant), SQL_NUMBER(1)) gives two arguments: the values and their count. */

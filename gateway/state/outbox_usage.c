@@ -102,6 +102,11 @@ static bool disk_has_room(const struct outbox *outbox, struct sql_session *sessi
 	return left >= reserve / LOG_PART + bytes && left + free_bytes(session) >= reserve + 2 * bytes;
 }
 
+bool outbox_disk_has_room(const struct outbox *outbox, struct sql_session *session)
+{
+	return disk_has_room(outbox, session, 0, RESERVE_BYTES);
+}
+
 static bool fits(uint64_t used, uint64_t more, uint64_t most)
 {
 	return more == 0 || (used <= most && more <= most - used);

@@ -46,6 +46,9 @@ struct outbox_wanted {
 bool outbox_room_check(struct outbox *outbox, struct sql_session *session, const struct outbox_wanted *wanted,
 		       struct outcome *outcome) MUST_CHECK;
 
+/* Whether the disk has room for more than what is there must get. */
+bool outbox_disk_has_room(const struct outbox *outbox, struct sql_session *session);
+
 /* Removes rows that sum up nothing. */
 bool outbox_usage_purge(struct outbox *outbox, struct sql_session *session, struct outcome *outcome) MUST_CHECK;
 

@@ -1,8 +1,11 @@
 """What operators ask: /health/live, /health/ready and /metrics, also while every worker waits for a back-end."""
+import contextlib
+import glob
 import http.client
 import json
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import unittest
@@ -120,6 +123,26 @@ class Operator(support.Stand):
         self.assertEqual(self.assertStatus(self.ask(gateway, "/health/ready", FROM_ELSEWHERE), 200).json(),
                          {"status": "degraded"})
         self.assertEqual(self.assertStatus(self.ask(gateway, "/health/live"), 200).json()["status"], "ok")
+
+    def test_not_ready_in_an_outage_while_the_outbox_takes_nothing(self):
+        gateway = self.behind(publication={"degraded": "accept", "deadline_ms": 1000, "retry_seconds_max": 1})
+        self.cut_off(gateway)
+        self.proxy.script(PROVIDE, *[proxy.lost_request] * 10)
+        outbox = {"hcm": "not ok", "audit": "ok", "outbox": "ok", "gateway": "ok"}
+        self.assertEqual(self.ready(gateway, 200), ("degraded", outbox))
+        name, = glob.glob(os.path.join(self.directory, "behind-%s.state" % self._testMethodName, "outbox.db"))
+        with contextlib.closing(sqlite3.connect(name, timeout=30, isolation_level=None)) as store:
+            for table in ("outbox_item", "outbox_usage"):  # read it may be, and not written
+                store.execute("CREATE TRIGGER no_%s BEFORE INSERT ON %s BEGIN SELECT RAISE(ABORT, 'no'); END" %
+                              (table, table))
+            self.assertStatus(gateway.publish(support.demo_bundle(b"<a>lost</a>")), 503)
+            refused = ("not ok", dict(outbox, outbox="not ok", gateway="not ok"))
+            support.wait_until(lambda: self.ask(gateway, "/health/ready").status == 503, "the gateway to know")
+            self.assertEqual(self.ready(gateway, 503), refused)
+            for table in ("outbox_item", "outbox_usage"):
+                store.execute("DROP TRIGGER no_" + table)
+        support.wait_until(lambda: self.ask(gateway, "/health/ready").status == 200, "it to know that it takes again")
+        self.assertEqual(self.ready(gateway, 200), ("degraded", outbox))
 
     def cut_off(self, gateway):
         """No back-end can be asked from now on. The patient has nothing that waits, which would be shown."""

@@ -159,8 +159,11 @@ static void test_full_disk__refuses_and_leaves_nothing(void **state)
 		assert_int_equal(waiting(stand), 1);
 		assert_true(outbox_bytes(stand->outbox, STR_NONE, &after, &callers, &stand->outcome));
 		assert_int_equal(after, before);
+		atomic_store(&write_full_budget, 0);
+		assert_false(outbox_takes(stand->outbox));
 	}
 	atomic_store(&write_full_budget, -1);
+	assert_true(outbox_takes(stand->outbox));
 	assert_true(put(stand, 300000));
 	reopen(stand);
 	assert_true(waiting(stand) >= 2);
@@ -180,10 +183,12 @@ static void test_failing_fsync__nothing_more_is_acknowledged(void **state)
 	assert_int_equal(stand->outcome.issues[0].code, ERR_STORAGE);
 	/* The disk says it is well again: it is not believed. */
 	assert_false(put(stand, 100));
+	assert_false(outbox_takes(stand->outbox));
 	assert_int_equal(outbox_settle(stand->outbox, &claim, OUTBOX_DELIVERED, false, STR(""), STR(""),
 				       &stand->outcome),
 			 OUTBOX_DONE_FAILED);
 	reopen(stand);
+	assert_true(outbox_takes(stand->outbox));
 	assert_true(put(stand, 100));
 	assert_true(waiting(stand) >= 2);
 }
@@ -201,6 +206,7 @@ static void test_full_disk__takes_as_much_again_once_it_was_drained(void **state
 	assert_int_equal(stand->outcome.issues[0].code, ERR_STORAGE);
 	drain(stand);
 	assert_true(put(stand, size));
+	assert_true(outbox_takes(stand->outbox));
 	/* The log is not in the file, and needs room of its own. */
 	available = (uint64_t)8 << 20;
 	assert_false(put(stand, size));
@@ -208,6 +214,8 @@ static void test_full_disk__takes_as_much_again_once_it_was_drained(void **state
 	assert_true(put_within(stand, size, OUTBOX_BOUND_NONE));
 	available = (uint64_t)4 << 20;
 	assert_false(put_within(stand, size, OUTBOX_BOUND_NONE));
+	available = (uint64_t)3 << 20;
+	assert_false(outbox_takes(stand->outbox));
 }
 
 static void test_log__gives_back_what_a_large_one_took(void **state)
