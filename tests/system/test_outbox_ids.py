@@ -76,7 +76,8 @@ class StandIns(Forger):
         self.assertLessEqual(set(before), {entry["response"]["location"].split("/_history")[0]
                                            for entry in settled["entry"]})
         for each in before:
-            after = self.assertStatus(self.get("/" + each, self.colleague), 200).json()
+            support.wait_until(lambda: self.get("/" + each, self.colleague).status == 200, "the registry to be asked")
+            after = self.get("/" + each, self.colleague).json()
             self.assertNotIn("tag", after["meta"])
             self.assertEqual(self.uuid_of_known(after), self.uuid_of_known(before[each]))
         self.assertEqual(self.assertStatus(self.get(url, self.doctor), 200).body, b"<a>unread</a>")
@@ -97,7 +98,8 @@ class StandIns(Forger):
         go_on.set()
         self.assertEqual(self.settled(url, self.colleague)["resourceType"], "Bundle")
         for each in before:
-            self.assertNotIn("tag", self.assertStatus(self.get("/" + each, self.colleague), 200).json()["meta"])
+            support.wait_until(lambda: self.get("/" + each, self.colleague).status == 200, "the registry to be asked")
+            self.assertNotIn("tag", self.get("/" + each, self.colleague).json()["meta"])
 
     def test_nor_as_the_correction_of_a_dead_letter(self):
         locations, uuids, url = self.registered(b"<a>corrected</a>")
@@ -131,6 +133,7 @@ class StandIns(Forger):
         urls = [self.accepted(bundle) for bundle in (first, after)]
         self.domain_restart()
         places = [reference_location(self.settled(url, self.colleague)).split("/_history")[0] for url in urls]
+        support.wait_until(lambda: self.get("/" + places[0], self.doctor).status == 200, "the registry to be asked")
         self.assertEqual(self.read(places[0])["status"], "superseded")
         self.assertEqual(self.read(places[1])["relatesTo"][0]["target"]["reference"], places[0])
 
@@ -138,6 +141,7 @@ class StandIns(Forger):
         chosen = uuid.uuid4().urn
         url = self.assertStatus(self.asked(self.fake(b"<a>free</a>", uuid=chosen)), 202).header("Content-Location")
         place = reference_location(self.settled(url, self.colleague)).split("/_history")[0]
+        support.wait_until(lambda: self.get("/" + place, self.doctor).status == 200, "the registry to be asked")
         self.assertEqual(self.uuid_of(place), chosen)
 
 
