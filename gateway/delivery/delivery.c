@@ -349,30 +349,48 @@ bool delivery_undelivered(const struct delivery *delivery, uint64_t *count, stru
 	return !delivery || undelivered(delivery->outbox, count, outcome);
 }
 
-/* What was accepted under other settings is delivered all the same. */
-static bool has_work(const struct config *config)
+/* What was accepted under other settings is delivered all the same. False when that cannot be found out; a store that is
+ * only away is asked again by who delivers. */
+static bool waits_from_before(const struct config *config, bool *waits, struct outcome *outcome)
 {
 	struct outcome looking;
 	struct outbox *outbox;
 	uint64_t count;
-	bool has;
 
+	*waits = false;
+	outcome_init(&looking);
+	if (!outbox_open(config, config->tenant, config->state_directory, OUTBOX_VISITOR, &outbox, outcome))
+		return false;
+	if (outbox)
+		*waits = !undelivered(outbox, &count, &looking) || count > 0;
+	outbox_close(outbox);
+	return true;
+}
+
+/* Where nothing is accepted any more documents are read all the same. */
+static bool has_work(const struct config *config, bool *is_lost)
+{
+	struct outcome looking;
+	bool has = true;
+
+	*is_lost = false;
 	if (config->publication_degraded == CONFIG_DEGRADED_ACCEPT || config->publication_share.count > 0)
 		return true;
 	outcome_init(&looking);
-	if (!outbox_open(config, config->tenant, config->state_directory, OUTBOX_VISITOR, &outbox, &looking) || !outbox)
-		return false;
-	has = !undelivered(outbox, &count, &looking) || count > 0;
-	outbox_close(outbox);
+	*is_lost = !waits_from_before(config, &has, &looking);
+	if (*is_lost)
+		LOG(ERROR, LOG_DELIVERY, NULL, LOG_C("outbox", looking.count ? looking.issues[0].text : "no memory"),
+		    LOG_C("state", "cannot be opened: what may wait from before is not delivered"));
 	return has;
 }
 
-bool delivery_open(const struct delivery_options *options, struct delivery **delivery, struct outcome *outcome)
+bool delivery_open(const struct delivery_options *options, struct delivery **delivery, bool *is_lost,
+		   struct outcome *outcome)
 {
 	struct delivery *opened;
 
 	*delivery = NULL;
-	if (!has_work(options->config))
+	if (!has_work(options->config, is_lost))
 		return true;
 	if (!share_check(options->config, outcome))
 		return false;

@@ -60,9 +60,10 @@ struct delivery_options {
 	void *work_ctx;
 };
 
-/* Opens the outbox; *delivery is NULL where publication.degraded refuses, nothing is shared, and nothing waits from before.
+/* Opens the outbox; *delivery is NULL where publication.degraded refuses, nothing is shared, and nothing waits from before;
+ * or it is not known what does, because the outbox cannot be opened (*is_lost), which is logged.
  * Errors: those of outbox_open, ERR_VALUE_INVALID (no state_directory), ERR_NO_MEMORY. */
-bool delivery_open(const struct delivery_options *options, struct delivery **delivery,
+bool delivery_open(const struct delivery_options *options, struct delivery **delivery, bool *is_lost,
 		   struct outcome *outcome) MUST_CHECK;
 
 /* Begins to deliver, when everything is there that work_out needs. NULL is allowed. ERR_NO_MEMORY. */

@@ -117,8 +117,13 @@ bool outbox_open(const struct config *config, struct str tenant, struct str dire
 	struct outbox *opened = calloc(1, sizeof *opened);
 	char *path = directory.data ? strndup(directory.data, directory.size) : strdup("");
 
-	if (!opened || !path || tenant.size > OUTBOX_WORD_MAX) {
+	if (!opened || !path) {
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
+		goto failed;
+	}
+	if (tenant.size > OUTBOX_WORD_MAX) {
+		outcome_add(outcome, ERR_VALUE_INVALID, "tenant", "Choose a name of at most %d bytes.",
+			    OUTBOX_WORD_MAX);
 		goto failed;
 	}
 	opened->config = config;
@@ -127,14 +132,18 @@ bool outbox_open(const struct config *config, struct str tenant, struct str dire
 	gethostname(host, sizeof host - 1);
 	snprintf(opened->owner_text, sizeof opened->owner_text, "%s:%ld", host, (long)getpid());
 	opened->owner = str_from_c(opened->owner_text);
-	opened->vault = vault_from_config(config, "outbox", outcome);
-	if (!opened->vault || !shared_open(config, str_from_c(path), use, &opened->shared, outcome))
+	if (!shared_open(config, str_from_c(path), use, &opened->shared, outcome))
 		goto failed;
-	free(path);
-	if (opened->shared)
+	/* Who has nothing there needs no keys. */
+	if (opened->shared) {
+		opened->vault = vault_from_config(config, "outbox", outcome);
+		if (!opened->vault)
+			goto failed;
 		*outbox = opened;
-	else
+	} else {
 		outbox_close(opened);
+	}
+	free(path);
 	return true;
 failed:
 	free(path);

@@ -125,7 +125,7 @@ static bool delivery_make(struct gateway *gateway, struct outcome *outcome)
 				(struct delivery_target) { source->backend.name, &source->backend, source->home,
 							   (uint8_t)source->config->source, source->community };
 	}
-	if (!delivery_open(&options, &gateway->delivery, outcome))
+	if (!delivery_open(&options, &gateway->delivery, &gateway->outbox_is_lost, outcome))
 		return false;
 	if (gateway->delivery)
 		access_changes_set(gateway->access, delivery_outbox(gateway->delivery),
@@ -189,6 +189,8 @@ static void gateway_judge(void *ctx, struct judgement *judgement)
 		has_source = has_source || backend_would_ask(backend, backend->registry_url);
 	}
 	judge(judgement, PART_TOLD, tenant, STR("audit"), records);
+	if (gateway->outbox_is_lost)
+		judge(judgement, PART_TOLD, tenant, STR("outbox"), false);
 	judge(judgement, PART_ONE_OF_MANY, tenant, STR("gateway"),
 	      records && (has_source || accepts_in_outage(gateway)));
 }

@@ -48,6 +48,7 @@ struct gateway {
 	struct audit *audit;               /* the stores'; NULL: off */
 	const struct code_sets *code_sets; /* that publications may use; NULL: every code */
 	struct delivery *delivery;         /* of publications that wait; NULL: none ever does */
+	bool outbox_is_lost;               /* no delivery, and it is not known what waits from before */
 	struct str base;                   /* public base URL without a final slash */
 	struct str version;                /* of the program */
 	struct str started;                /* FHIR dateTime */

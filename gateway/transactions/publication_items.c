@@ -130,8 +130,14 @@ bool publication_item_open(const struct transaction *t, struct str sealed, struc
 	char urn[UUID_URN_SIZE];
 	bool visible = false;
 
-	if (!t->gateway->delivery || !seal_id_open(t->gateway->seal, SEAL_TASK, sealed, &source, uuid))
+	if (!seal_id_open(t->gateway->seal, SEAL_TASK, sealed, &source, uuid))
 		return unknown(t);
+	if (!t->gateway->delivery)
+		return t->gateway->outbox_is_lost
+			       ? outcome_add(t->outcome, ERR_STORAGE, "",
+					     "Retry later: what waited from before cannot be read until the outbox is "
+					     "mended.")
+			       : unknown(t);
 	uuid_write(uuid, urn);
 	*opened = (struct publication_item) { .has_moved = true };
 	for (unsigned look = 0; look < LOOKS_MAX && opened->has_moved; look++) {

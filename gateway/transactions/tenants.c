@@ -262,7 +262,8 @@ static bool removal_check(const struct kept_tenant *tenant, const struct renewal
 			return true;
 	}
 	outcome_init(&counting);
-	if (!delivery_undelivered(tenant->public.gateway->delivery, &waiting, &counting))
+	if (tenant->public.gateway->outbox_is_lost ||
+	    !delivery_undelivered(tenant->public.gateway->delivery, &waiting, &counting))
 		return outcome_add(outcome, ERR_STORAGE, "tenants",
 				   "Keep %.*s until the outbox can be read: it may have publications that wait.",
 				   STR_ARG(tenant->public.name));

@@ -213,6 +213,35 @@ class Outage(Case):
         self.delivered(url)
         self.assertOnce(bundle, document)
 
+    def test_109_what_cannot_be_opened_is_told_and_not_given_up(self):
+        """By a gateway that accepts nothing any more, and so needs no outbox but for what waits from before."""
+        document = b"<a>from before</a>"
+        bundle = support.demo_bundle(document)
+        self.domain.kill()
+        url = self.accept(bundle)
+        self.gateway.stop()
+
+        def version(number):
+            store = sqlite3.connect(os.path.join(self.directory, "gateway.state", "outbox.db"))
+            before, = store.execute("PRAGMA user_version").fetchone()
+            store.execute("PRAGMA user_version=%d" % number)
+            store.close()
+            return before
+        present = version(99)  # as a later version of the program leaves it
+        self.publication = {"degraded": "refuse"}
+        self.domain_restart()
+        self.gateway_restart()
+        self.assertStatus(support.request("GET", url), 503)
+        self.assertStatus(support.request("GET", url[:-8] + "aaaaaaaa"), 404)
+        self.assertIn("its schema is 99", self.gateway.log())
+        parts = support.request("GET", "http://127.0.0.1:%d/health/ready" % self.gateway.port).json()["parts"]
+        self.assertIn(("outbox", "not ok"), [(part["name"], part["status"]) for part in parts])
+        self.gateway.stop()
+        version(present)
+        self.gateway_restart()
+        self.delivered(url)
+        self.assertOnce(bundle, document)
+
     def test_109_gateway_killed_while_it_delivers(self):
         document = b"<a>in the middle</a>"
         bundle = support.demo_bundle(document)

@@ -93,18 +93,42 @@ static void test_open__one_gateway_and_visitors(void **state)
 			  &stand->outcome),
 	      &stand->outcome, "open");
 	assert_null(none);
+	/* Who has nothing there needs no keys. */
+	stand->config.state_keys.count = 0;
+	check(outbox_open(&stand->config, STR("t"), STR("/tmp/passerelle-not-there"), OUTBOX_VISITOR, &none,
+			  &stand->outcome),
+	      &stand->outcome, "open without keys");
+	assert_null(none);
+	outcome_init(&stand->outcome);
+	assert_false(outbox_open(&stand->config, str_from_c(stand->tenant), str_from_c(stand->directory),
+				 OUTBOX_VISITOR, &none, &stand->outcome));
+	assert_string_equal(stand->outcome.issues[0].path, "state_keys");
+	stand->config.state_keys.count = 1;
+	outcome_init(&stand->outcome);
 	check(outbox_open(&stand->config, STR("t"), STR(""), OUTBOX_OWNER, &none, &stand->outcome), &stand->outcome,
 	      "open");
 	assert_null(none);
 }
 
+static void test_open__says_which_name_is_too_long(void **state)
+{
+	static const char name[OUTBOX_WORD_MAX + 2] = { [0 ... OUTBOX_WORD_MAX] = 'n' };
+	struct stand *stand = *state;
+	struct outbox *none;
+
+	outcome_init(&stand->outcome);
+	assert_false(outbox_open(&stand->config, str_from_c(name), str_from_c(stand->directory), OUTBOX_OWNER, &none,
+				 &stand->outcome));
+	assert_int_equal(stand->outcome.issues[0].code, ERR_VALUE_INVALID);
+	assert_string_equal(stand->outcome.issues[0].path, "tenant");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_tenants__do_not_see_each_other),
-		TEST(test_keys__may_be_changed_while_items_wait),
-		TEST(test_keys__changed_behind_what_is_announced),
-		TEST(test_open__one_gateway_and_visitors),
+		TEST(test_tenants__do_not_see_each_other),         TEST(test_keys__may_be_changed_while_items_wait),
+		TEST(test_keys__changed_behind_what_is_announced), TEST(test_open__one_gateway_and_visitors),
+		TEST(test_open__says_which_name_is_too_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
