@@ -73,6 +73,7 @@ static bool item_take(const struct transaction *t, const struct outbox_item *ite
 		return true;
 	if (!is_update) {
 		waiting->is_publication = true;
+		waiting->is_own = opened.is_own;
 		waiting->metadata = opened.metadata;
 		waiting->is_removed = opened.change.is_removal;
 	}
@@ -152,8 +153,7 @@ bool document_waiting_withdraw(const struct transaction *t, const struct documen
 	struct outbox *outbox;
 
 	outcome_init(&ignored);
-	if (!waiting->is_publication || waiting->metadata.document_entry_count != 1 ||
-	    waiting->metadata.folder_count > 0)
+	if (!waiting->is_own || waiting->metadata.document_entry_count != 1 || waiting->metadata.folder_count > 0)
 		return false;
 	outbox = delivery_outbox(t->gateway->delivery);
 	/* The publication first: once it is not to be sent any more, what builds upon it is not either. */

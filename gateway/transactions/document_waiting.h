@@ -10,6 +10,7 @@ struct document_waiting {
 	const struct document_entry *entry; /* as it will be; NULL: nothing waits */
 	bool is_removed;                    /* the last that waits is its removal */
 	bool is_publication;                /* it is not registered at all */
+	bool is_own;                        /* with is_publication: sent by who asks now, or they are an operator */
 	struct metadata metadata;           /* of its publication: its relations are in there */
 	char (*ids)[OUTBOX_ID_SIZE];        /* of the items, in their order */
 	size_t count;
@@ -22,7 +23,8 @@ struct document_waiting {
 bool document_waiting_find(const struct transaction *t, struct str urn, struct document_waiting *waiting) MUST_CHECK;
 
 /* Takes everything back that waits of a document that is not registered. False, without an issue, when it must be removed
- * in its turn: it is being sent, may be registered already, or was published together with others. */
+ * in its turn: it is another's, who was told that it is accepted; it is being sent, may be registered already, or was
+ * published together with others. */
 bool document_waiting_withdraw(const struct transaction *t, const struct document_waiting *waiting) MUST_CHECK;
 
 /* The name under which the changes of the document with this logicalID are found in the outbox; NULL data without

@@ -295,6 +295,7 @@ def denying(action):
 
 class AnewAtDelivery(Trusted):
     """What the patient consents to when it is delivered counts, for who sent it."""
+    publication = {"delete": "deprecate"}
 
     @classmethod
     def back_end_make(cls):
@@ -419,6 +420,35 @@ class AnewAtDelivery(Trusted):
         self.assertIn("does not allow its sender", json.dumps(answer))
         self.assertNotEqual(self.registered(location).get("description"), "other")
 
+
+    def test_what_another_sent_is_deleted_once_it_is_registered(self):
+        patient = "IHEBLUE-1004"
+        about = {"patient.identifier": "%s|%s" % (trust.PATIENT_SYSTEM, patient)}
+        for token in (self.doctor, self.colleague):
+            self.assertStatus(self.gateway.find(token=token, **about), 200)
+        self.domain.kill()
+        # The first may have arrived, as far as anybody knows; the others were never sent.
+        self.assertStatus(self.gateway.publish(support.demo_bundle(b"<a>first</a>", patient=patient),
+                                               token=self.doctor), 202)
+        sent = [support.demo_bundle(b"<a>%d</a>" % number, patient=patient) for number in range(2)]
+        urls = [self.assertStatus(self.gateway.publish(each, token=self.doctor), 202).header("Content-Location")
+                for each in sent]
+        found = trust.matches(self.assertStatus(self.gateway.find(token=self.colleague, **about), 200).json())
+        paths = ["/DocumentReference/" + next(each["id"] for each in found if support.document_oid(one) in json.dumps(
+            each["masterIdentifier"])) for one in sent]
+
+        def delete(path, token):
+            return support.request("DELETE", self.gateway.base + path, support.bearer(token))
+        behind = self.assertStatus(delete(paths[0], self.colleague), 202).header("Content-Location")
+        self.assertStatus(self.get(urls[0], self.doctor), 202)
+        self.assertStatus(self.get(urls[0].replace("/_async/", "/Task/"), self.doctor), 200)
+        self.assertStatus(delete(paths[1], self.doctor), 204)
+        self.assertStatus(self.get(urls[1], self.doctor), 404)
+        self.domain_restart()
+        self.assertEqual(self.settled(urls[0], self.doctor)["type"], "transaction-response")
+        self.assertIn("is deleted", json.dumps(self.settled(behind, self.colleague)))
+        self.assertEqual(self.registered(paths[0][1:])["status"], "superseded")
+        self.assertStatus(support.request("GET", self.registrar.base + paths[1]), 404)
 
     def test_112_115_who_may_not_change_it_may_not_replace_it(self):
         patient = "IHEBLUE-1010"
