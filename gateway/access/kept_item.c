@@ -1,6 +1,11 @@
 #include "gateway/access/kept_item.h"
 
+#include "gateway/state/outbox_manage.h"
 #include "gateway/state/outbox_reader.h"
+#include "mappers/publication_kind.h"
+
+#define READING_BYTES_MAX   (2 * PUBLICATION_METADATA_BYTES_MAX)
+#define WITHDRAWN_BYTES_MAX ((size_t)64 * 1024)
 
 #define ARENA_BYTES_MORE 65536 /* of an arena for a text, beside it */
 
@@ -66,4 +71,39 @@ enum kept kept_metadata_read(struct outbox *outbox, const struct outbox_item *it
 		kept = understood(publication_metadata_read(text, arena, metadata, &reading), arena);
 	arena_free(apart);
 	return kept;
+}
+
+/* Of what only its sender was shown, nobody else learns by its patient. */
+static struct str patient_of(struct outbox *outbox, const struct outbox_item *item, struct arena *arena)
+{
+	const struct publication_kind_facts *facts = publication_kind_facts(publication_kind_of(item->kind));
+	struct metadata metadata;
+
+	return facts->is_shown && facts->has_metadata &&
+			       kept_metadata_read(outbox, item, PUBLICATION_METADATA_BYTES_MAX, arena, &metadata) ==
+				       KEPT_READ
+		       ? metadata.submission_sets[0].patient_id
+		       : STR_NONE;
+}
+
+bool kept_withdraw(struct outbox *outbox, const struct outbox_item *item, struct str reason, bool *unclear,
+		   struct outcome *outcome)
+{
+	struct arena *arena = arena_new(READING_BYTES_MAX); /* thousands may be withdrawn at once */
+	struct publication_result result = { 0 };
+	struct publication_head head;
+	struct buf text;
+	bool ok;
+
+	buf_init(&text, WITHDRAWN_BYTES_MAX);
+	if (arena && item->part_count > 0 && kept_head_read(outbox, item, arena, &head) == KEPT_READ) {
+		result.caller = head.caller;
+		result.patient_id = patient_of(outbox, item, arena);
+		publication_result_write(&result, &text);
+	}
+	ok = outbox_drop(outbox, str_from_c(item->id), reason,
+			 text.failed || text.size == 0 ? STR_NONE : buf_str(&text), unclear, outcome);
+	buf_free(&text);
+	arena_free(arena);
+	return ok;
 }

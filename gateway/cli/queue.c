@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "gateway/access/kept_item.h"
 #include "gateway/cli/command.h"
 #include "gateway/cli/queue_print.h"
 #include "gateway/state/outbox_manage.h"
@@ -142,9 +143,11 @@ static bool act(const struct queue_options *options, struct outbox *outbox, stru
 	if (strcmp(options->action, "show") == 0)
 		return show(options, outbox, id, arena, outcome);
 	bool drops = strcmp(options->action, "drop") == 0;
+	struct outbox_item item;
 	bool unclear = false;
 
-	if (!(drops ? outbox_drop(outbox, id, STR("by the command line"), &unclear, outcome)
+	if (!(drops ? outbox_get(outbox, id, arena, &item, NULL, outcome) &&
+			      kept_withdraw(outbox, &item, STR("by the command line"), &unclear, outcome)
 		    : outbox_retry(outbox, id, outcome)))
 		return false;
 	printf("%.*s  %s%s\n", STR_ARG(id), drops ? "withdrawn" : "due now",

@@ -1,5 +1,6 @@
 /* What a person decides about an item, and the broom. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "gateway/run/random.h"
 #include "gateway/state/outbox_manage.h"
@@ -16,6 +17,7 @@ struct deciding {
 	struct str id;
 	struct str reason;
 	bool *unclear;
+	struct sql_value result; /* of outbox_drop */
 	const struct str *parts;
 	size_t part_count;
 	int64_t token; /* of outbox_correct: see revision_next */
@@ -84,20 +86,29 @@ static bool drop_work(void *context, struct sql_session *session, struct outcome
 		return outcome_add(outcome, ERR_CONFLICT, "", "This publication may have been delivered already.");
 	return sql_run(session,
 		       "UPDATE outbox_item SET state = 4, turn = 0, held = 0, changed_ms = ?2, "
-		       "reason = ?3, part_count = 0, bytes = 0 WHERE seq = ?1",
-		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(session->now_ms), SQL_BYTES(deciding->reason)), outcome) &&
+		       "reason = ?3, result = coalesce(result, ?4), part_count = 0, bytes = 0 WHERE seq = ?1",
+		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(session->now_ms), SQL_BYTES(deciding->reason),
+			   deciding->result),
+		       outcome) &&
 	       outbox_chain_renew(session, &row.line, row.seq, outcome) &&
 	       outbox_line_renew(session, &row.line, outcome) &&
 	       outbox_row_empty(deciding->outbox, session, &row, outcome);
 }
 
-bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, bool *unclear, struct outcome *outcome)
+bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, struct str result, bool *unclear,
+		 struct outcome *outcome)
 {
 	struct deciding deciding = { .outbox = outbox, .id = id, .reason = reason, .unclear = unclear };
+	unsigned char *sealed;
+	bool ok;
 
 	if (deciding.reason.size > OUTBOX_REASON_MAX)
 		deciding.reason.size = OUTBOX_REASON_MAX;
-	return decide(&deciding, drop_work, outcome);
+	if (!outbox_result_seal(outbox, id, result, &sealed, &deciding.result, outcome))
+		return false;
+	ok = decide(&deciding, drop_work, outcome);
+	free(sealed);
+	return ok;
 }
 
 /* Never one that the item had; in front, by whom it was corrected last, whatever else has changed it since. */

@@ -274,21 +274,11 @@ enum outbox_done outbox_settle(struct outbox *outbox, const struct outbox_claim 
 		.state = state,
 		.is_unclear = unclear,
 		.reason = reason,
-		.result = SQL_BYTES(STR_NONE),
 	};
-	bool has_result = result.data && result.size <= OUTBOX_RESULT_MAX;
-	unsigned char *sealed = has_result ? malloc(result.size + VAULT_OVERHEAD) : NULL;
-	char place[OUTBOX_PLACE_SIZE];
+	unsigned char *sealed;
 
-	if (has_result &&
-	    (!sealed || !vault_seal(outbox->vault, outbox_result_place(outbox, str_from_c(claim->item.id), place),
-				    result, sealed))) {
-		free(sealed);
-		outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+	if (!outbox_result_seal(outbox, str_from_c(claim->item.id), result, &sealed, &ending.result, outcome))
 		return OUTBOX_DONE_FAILED;
-	}
-	if (has_result)
-		ending.result = SQL_BLOB(sealed, result.size + VAULT_OVERHEAD);
 	enum outbox_done done = end(&ending, outcome);
 
 	free(sealed);

@@ -26,6 +26,24 @@ struct str outbox_result_place(const struct outbox *outbox, struct str id, char 
 	return (struct str) { text, (size_t)size };
 }
 
+bool outbox_result_seal(const struct outbox *outbox, struct str id, struct str result, unsigned char **sealed,
+			struct sql_value *value, struct outcome *outcome)
+{
+	char place[OUTBOX_PLACE_SIZE];
+
+	*sealed = NULL;
+	*value = SQL_BYTES(STR_NONE);
+	if (!result.data || result.size > OUTBOX_RESULT_MAX)
+		return true;
+	*sealed = malloc(result.size + VAULT_OVERHEAD);
+	if (!*sealed || !vault_seal(outbox->vault, outbox_result_place(outbox, id, place), result, *sealed)) {
+		free(*sealed);
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+	}
+	*value = SQL_BLOB(*sealed, result.size + VAULT_OVERHEAD);
+	return true;
+}
+
 static bool chunk_write(struct sql_session *session, int64_t seq, const struct outbox_place *place, struct str plain,
 			unsigned char *sealed, struct outcome *outcome)
 {

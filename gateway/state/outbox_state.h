@@ -60,6 +60,10 @@ struct outbox_place {
 struct str outbox_place_write(const struct outbox_place *place, char text[OUTBOX_PLACE_SIZE]);
 struct str outbox_result_place(const struct outbox *outbox, struct str id, char text[OUTBOX_PLACE_SIZE]);
 
+/* What an item is settled with, as it is stored; NULL for none, and for one that is too long. *sealed: to be freed. */
+bool outbox_result_seal(const struct outbox *outbox, struct str id, struct str result, unsigned char **sealed,
+			struct sql_value *value, struct outcome *outcome) MUST_CHECK;
+
 /* Seals the parts into the item's chunks; *bytes: how many were stored. */
 bool outbox_parts_write(struct sql_session *session, int64_t seq, struct outbox_place place, const struct str *parts,
 			uint64_t *bytes, struct outcome *outcome) MUST_CHECK;

@@ -1,5 +1,6 @@
 #include "gateway/transactions/document_waiting.h"
 
+#include "gateway/access/kept_item.h"
 #include "gateway/state/outbox_manage.h"
 #include "gateway/transactions/publication_items.h"
 #include "gateway/transactions/transactions.h"
@@ -80,7 +81,7 @@ static bool item_take(const struct transaction *t, const struct outbox_item *ite
 	if (str_is_empty(entry->availability_status))
 		entry->availability_status = STR(STATUS_APPROVED);
 	waiting->entry = entry;
-	memcpy(waiting->ids[waiting->count++], item->id, OUTBOX_ID_SIZE);
+	waiting->items[waiting->count++] = *item;
 	return true;
 }
 
@@ -93,18 +94,18 @@ static bool items_take(const struct transaction *t, struct str name, struct str 
 
 	do {
 		struct outbox_item *items;
-		char(*ids)[OUTBOX_ID_SIZE];
+		struct outbox_item *more;
 		size_t count = 0;
 
 		if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count,
 				 &filter.after, t->outcome))
 			return false;
-		ids = arena_array(t->south.arena, waiting->count + count, sizeof(*ids));
-		if (!ids)
+		more = arena_array(t->south.arena, waiting->count + count, sizeof(*more));
+		if (!more)
 			return no_memory(t);
 		if (waiting->count)
-			memcpy(ids, waiting->ids, waiting->count * sizeof(*ids));
-		waiting->ids = ids;
+			memcpy(more, waiting->items, waiting->count * sizeof(*more));
+		waiting->items = more;
 		for (size_t i = 0; i < count; i++) {
 			if (str_equal(items[i].kind, STR(PUBLICATION_REQUEST)))
 				waiting->has_requests = true;
@@ -157,10 +158,10 @@ bool document_waiting_withdraw(const struct transaction *t, const struct documen
 		return false;
 	outbox = delivery_outbox(t->gateway->delivery);
 	/* The publication first: once it is not to be sent any more, what builds upon it is not either. */
-	if (!outbox_drop(outbox, str_from_c(waiting->ids[0]), reason, NULL, &ignored))
+	if (!kept_withdraw(outbox, &waiting->items[0], reason, NULL, &ignored))
 		return false;
 	for (size_t i = 1; i < waiting->count; i++) {
-		if (!outbox_drop(outbox, str_from_c(waiting->ids[i]), reason, NULL, &ignored))
+		if (!kept_withdraw(outbox, &waiting->items[i], reason, NULL, &ignored))
 			break;
 	}
 	return true;

@@ -12,7 +12,7 @@ struct document_waiting {
 	bool is_publication;                /* it is not registered at all */
 	bool is_own;                        /* with is_publication: sent by who asks now, or they are an operator */
 	struct metadata metadata;           /* of its publication: its relations are in there */
-	char (*ids)[OUTBOX_ID_SIZE];        /* of the items, in their order */
+	struct outbox_item *items;          /* in their order */
 	size_t count;
 	struct arena *last; /* inside document_waiting.c: the last change's */
 	bool has_requests;  /* that nobody has decided yet: what they will make of it is open */

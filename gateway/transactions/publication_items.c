@@ -168,8 +168,7 @@ bool publication_item_decide(const struct transaction *t, struct publication_ite
 		return outcome_add(t->outcome, ERR_FORBIDDEN, "",
 				   "Only who sent a publication, or an operator, may decide about it.");
 	if (is_retry ? !outbox_retry(outbox, str_from_c(item->id), t->outcome)
-		     : !outbox_drop(outbox, str_from_c(item->id), STR("Withdrawn by request."), &item->is_unclear,
-				    t->outcome))
+		     : !kept_withdraw(outbox, item, STR("Withdrawn by request."), &item->is_unclear, t->outcome))
 		return false;
 	item->state = is_retry ? OUTBOX_WAITING : OUTBOX_WITHDRAWN;
 	item->is_held = false;

@@ -103,7 +103,7 @@ bool document_update_repeated(const struct transaction *t, const struct present_
 	const struct document_waiting *waiting = &present->waiting;
 
 	if (waiting->entry)
-		return publication_accepted(t, waiting->ids[waiting->count - 1], provided, answer);
+		return publication_accepted(t, waiting->items[waiting->count - 1].id, provided, answer);
 	if (present->is_remembered)
 		return outcome_add(t->outcome, ERR_BACKEND_DOWN, "",
 				   "The registry does not answer; it had this already when it was last read.");

@@ -286,7 +286,7 @@ static bool decide_run(struct outbox *outbox, const char *word, struct str id, s
 	if (strcmp(word, "forget") == 0)
 		ok = outbox_forget(outbox, id, outcome);
 	else if (strcmp(word, "drop") == 0)
-		ok = outbox_drop(outbox, id, STR("by hand"), NULL, outcome);
+		ok = outbox_drop(outbox, id, STR("by hand"), STR_NONE, NULL, outcome);
 	else if (strcmp(word, "correct") == 0)
 		ok = outbox_correct(outbox, id, parts, COUNT_OF(parts), outcome);
 	else

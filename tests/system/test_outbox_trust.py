@@ -1,6 +1,7 @@
 """Who sees what waits: consent decides in the outage too, and a publication is its sender's."""
 import json
 import shutil
+import subprocess
 import tempfile
 import threading
 import unittest
@@ -421,6 +422,41 @@ class AnewAtDelivery(Trusted):
         self.assertNotEqual(self.registered(location).get("description"), "other")
 
 
+    def assertCancelled(self, url, reason):
+        """Its sender finds what became of it, as long as of what is settled otherwise; a stranger does not."""
+        path = url.replace("/_async/", "/Task/")
+        task = self.assertStatus(self.get(path, self.doctor), 200).json()
+        self.assertEqual(task["status"], "cancelled")
+        self.assertIn(reason, json.dumps(task["statusReason"]))
+        listed = self.assertStatus(self.get("/Task?status=cancelled", self.doctor), 200).json()
+        self.assertIn(task["id"], [entry["resource"]["id"] for entry in listed["entry"]])
+        self.assertNotIn("entry", self.get("/Task?status=cancelled", self.colleague).json())
+
+    def test_what_is_withdrawn_is_found_by_who_sent_it(self):
+        patient = "IHEBLUE-1003"
+        self.assertStatus(self.gateway.find(token=self.doctor, **{
+            "patient.identifier": "%s|%s" % (trust.PATIENT_SYSTEM, patient)}), 200)
+        self.domain.kill()
+        urls = [self.assertStatus(self.gateway.publish(support.demo_bundle(
+            b"<a>%d</a>" % number, patient=who), token=self.doctor), 202).header("Content-Location")
+            for number, who in enumerate((patient, patient, patient, "IHEBLUE-1002"))]
+        strangers = self.assertStatus(self.gateway.publish(support.demo_bundle(
+            b"<a>%d</a>", patient=patient), token=self.colleague), 202).header("Content-Location")
+        # The last one's patient nobody could be asked about: it was shown to its sender alone.
+        for url in urls[:2] + urls[3:]:
+            self.assertStatus(support.request("DELETE", url, support.bearer(self.doctor)), 202)
+            self.assertStatus(self.get(url, self.doctor), 404)
+            self.assertCancelled(url, "by request")
+        self.assertStatus(self.get(urls[3].replace("/_async/", "/Task/"), self.colleague), 404)
+        listed = subprocess.run([support.BINARY, "queue", "--config", self.gateway.configuration_path, "--json", "list"],
+                                capture_output=True, text=True, check=True).stdout.splitlines()
+        dropped = [each["id"] for each in map(json.loads, listed) if each["state"] == "waiting"][0]
+        subprocess.run([support.BINARY, "queue", "--config", self.gateway.configuration_path, "drop", dropped],
+                       capture_output=True, check=True)
+        self.assertCancelled(urls[2], "command line")
+        self.domain_restart()
+        self.settled(strangers, self.colleague)
+
     def test_what_another_sent_is_deleted_once_it_is_registered(self):
         patient = "IHEBLUE-1004"
         about = {"patient.identifier": "%s|%s" % (trust.PATIENT_SYSTEM, patient)}
@@ -444,6 +480,7 @@ class AnewAtDelivery(Trusted):
         self.assertStatus(self.get(urls[0].replace("/_async/", "/Task/"), self.doctor), 200)
         self.assertStatus(delete(paths[1], self.doctor), 204)
         self.assertStatus(self.get(urls[1], self.doctor), 404)
+        self.assertCancelled(urls[1], "was deleted")
         self.domain_restart()
         self.assertEqual(self.settled(urls[0], self.doctor)["type"], "transaction-response")
         self.assertIn("is deleted", json.dumps(self.settled(behind, self.colleague)))

@@ -175,8 +175,8 @@ static void test_put__one_caller_leaves_half_to_the_others(void **state)
 	check(outbox_correct(stand->outbox, str_from_c(ids[1]), &less, 1, &stand->outcome), &stand->outcome, "correct");
 	assert_true(bytes_of(stand, "greedy") < full - (1 << 19));
 	assert_null(put_sized(stand, "greedy", 1 << 20, OUTBOX_BOUND_HALF));
-	check(outbox_drop(stand->outbox, str_from_c(ids[2]), STR("by hand"), NULL, &stand->outcome), &stand->outcome,
-	      "drop");
+	check(outbox_drop(stand->outbox, str_from_c(ids[2]), STR("by hand"), STR_NONE, NULL, &stand->outcome),
+	      &stand->outcome, "drop");
 	assert_non_null(put_sized(stand, "greedy", 1 << 20, OUTBOX_BOUND_HALF));
 	assert_int_equal(bytes_of(stand, "modest"), full / 3);
 	for (unsigned i = 0; i < 5; i++) {

@@ -63,17 +63,17 @@ static void test_decide__dropping_releases_what_was_held(void **state)
 
 	struct outbox_claim sending = claim(stand, document);
 
-	assert_false(outbox_drop(stand->outbox, id, STR("by hand"), NULL, &stand->outcome));
+	assert_false(outbox_drop(stand->outbox, id, STR("by hand"), STR_NONE, NULL, &stand->outcome));
 	assert_int_equal(stand->outcome.issues[0].code, ERR_CONFLICT);
 	settle(stand, &sending, OUTBOX_REFUSED);
 	claim_nothing(stand);
-	check(outbox_drop(stand->outbox, id, STR("by hand"), NULL, &stand->outcome), &stand->outcome, "drop");
+	check(outbox_drop(stand->outbox, id, STR("by hand"), STR_NONE, NULL, &stand->outcome), &stand->outcome, "drop");
 	assert_int_equal(get(stand, document).state, OUTBOX_WITHDRAWN);
 	assert_false(outbox_retry(stand->outbox, id, &stand->outcome));
 	deliver(stand, replacement);
 	outcome_init(&stand->outcome);
-	assert_false(outbox_drop(stand->outbox, str_from_c(replacement), STR(""), NULL, &stand->outcome));
-	assert_false(outbox_drop(stand->outbox, STR("0b0b0b0b-0000-4000-8000-000000000000"), STR(""), NULL,
+	assert_false(outbox_drop(stand->outbox, str_from_c(replacement), STR(""), STR_NONE, NULL, &stand->outcome));
+	assert_false(outbox_drop(stand->outbox, STR("0b0b0b0b-0000-4000-8000-000000000000"), STR(""), STR_NONE, NULL,
 				 &stand->outcome));
 	assert_int_equal(stand->outcome.issues[1].code, ERR_NOT_FOUND);
 	assert_int_equal(bytes_used(stand), 0);
@@ -204,8 +204,8 @@ static void test_announced__a_person_may_drop_it_and_not_send_it(void **state)
 	assert_false(outbox_retry(stand->outbox, str_from_c(first), &stand->outcome));
 	assert_int_equal(stand->outcome.issues[0].code, ERR_CONFLICT);
 	outcome_init(&stand->outcome);
-	check(outbox_drop(stand->outbox, str_from_c(first), STR("by hand"), &unclear, &stand->outcome), &stand->outcome,
-	      "drop");
+	check(outbox_drop(stand->outbox, str_from_c(first), STR("by hand"), STR_NONE, &unclear, &stand->outcome),
+	      &stand->outcome, "drop");
 	assert_false(unclear);
 	assert_int_equal(get(stand, first).state, OUTBOX_WITHDRAWN);
 	/* Whoever had announced it changes nothing any more. */
@@ -253,11 +253,11 @@ static void test_rework__takes_its_place_in_another_line(void **state)
 	settle(stand, &working, OUTBOX_REFUSED);
 	assert_true(get(stand, needs).is_held);
 	deliver(stand, later);
-	check(outbox_drop(stand->outbox, str_from_c(request), STR("by hand"), NULL, &stand->outcome), &stand->outcome,
-	      "drop");
+	check(outbox_drop(stand->outbox, str_from_c(request), STR("by hand"), STR_NONE, NULL, &stand->outcome),
+	      &stand->outcome, "drop");
 	deliver(stand, needs);
-	check(outbox_drop(stand->outbox, str_from_c(behind), STR("by hand"), NULL, &stand->outcome), &stand->outcome,
-	      "drop");
+	check(outbox_drop(stand->outbox, str_from_c(behind), STR("by hand"), STR_NONE, NULL, &stand->outcome),
+	      &stand->outcome, "drop");
 	assert_int_equal(bytes_used(stand), 0);
 }
 

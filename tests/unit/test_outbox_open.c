@@ -43,7 +43,8 @@ static void test_keys__may_be_changed_while_items_wait(void **state)
 	assert_true(str_equal(part(stand, old, 0), STR("head")));
 	settle(stand, &claimed, OUTBOX_REFUSED);
 	assert_true(get(stand, new).is_held);
-	check(outbox_drop(stand->outbox, str_from_c(old), STR(""), NULL, &stand->outcome), &stand->outcome, "drop");
+	check(outbox_drop(stand->outbox, str_from_c(old), STR(""), STR_NONE, NULL, &stand->outcome), &stand->outcome,
+	      "drop");
 	deliver(stand, new);
 	const char *left = put(stand, "c");
 
