@@ -51,9 +51,9 @@ struct http_admission {
 struct server_handlers {
 	void *ctx;
 
-	/* Called when the headers are there, on a polling thread: no I/O, no wait. Returns true to go on: the body is
-	 * then read and `handle` called. Otherwise it answers (http_refuse, http_respond_buf) and returns false; the
-	 * body is not read and the connection is closed. Admission (per back-end) belongs here. */
+	/* Called when the headers are there, on a polling thread: no I/O, no wait. True: the body is read and `handle` called.
+	 * Otherwise it answers (http_refuse, http_respond_buf) and returns false: the body is not read and the connection
+	 * closed. Admission (per back-end) belongs here. */
 	bool (*accept)(void *ctx, struct http_exchange *exchange, struct http_request *request,
 		       struct http_admission *admission);
 
