@@ -2,7 +2,7 @@
  * learnt how that ended. The first back-end, where it was to happen, says whether it has. */
 #include "gateway/access/registered.h"
 #include "gateway/access/registered_document.h"
-#include "gateway/delivery/attempt.h"
+#include "gateway/delivery/attempt_read.h"
 #include "gateway/run/clock.h"
 #include "gateway/run/log.h"
 #include "gateway/run/trace.h"

@@ -47,9 +47,6 @@ struct attempt {
 	bool is_unclear; /* this or an earlier attempt may have reached it, as far as is known now */
 };
 
-/* Reads all but the documents, and sets kind; of an unknown one nothing can be read: ERR_NOT_SUPPORTED. */
-bool attempt_read(struct attempt *attempt) MUST_CHECK;
-
 /* What is recorded of it begins, and its target can be asked. request_id, traceparent: borrowed. */
 bool attempt_begin(struct attempt *attempt, const char *request_id, const char *traceparent) MUST_CHECK;
 
@@ -61,7 +58,7 @@ enum stand attempt_change(struct attempt *attempt, bool works) MUST_CHECK;
  * requests about it that came before are worked out first. */
 enum stand attempt_targets(struct attempt *attempt) MUST_CHECK;
 
-/* The same for one that is registered already: only so that its answer and what is shared of it say the right ids. */
+/* The same for one that is registered: its answer and what is shared of it must say the right ids. */
 enum stand attempt_targets_name(struct attempt *attempt) MUST_CHECK;
 
 /* The answer names what was planned; it may be registered under other ids. False without memory. */
@@ -75,8 +72,8 @@ enum stand attempt_request(struct attempt *attempt, bool works) MUST_CHECK;
 enum stand attempt_requests_first(struct attempt *attempt, const struct strs *documents) MUST_CHECK;
 enum stand attempt_is_next(struct attempt *attempt) MUST_CHECK;
 
-/* Before bytes go out: the lease begins anew, and from now on nobody knows how it ends. Or something else takes its place,
- * and waits for its turn (outbox_rework): STAND_DECIDED. */
+/* Before bytes go out: the lease begins anew, and nobody knows how it ends. Or something else takes its place and waits for
+ * its turn (outbox_rework): STAND_DECIDED. */
 enum stand attempt_mark(struct attempt *attempt) MUST_CHECK;
 enum stand attempt_rework(struct attempt *attempt, const struct outbox_new *item) MUST_CHECK;
 
@@ -84,9 +81,6 @@ enum stand attempt_rework(struct attempt *attempt, const struct outbox_new *item
 enum stand attempt_refuse(struct attempt *attempt, enum error_code code, const char *text) MUST_CHECK;
 enum stand attempt_failed(struct attempt *attempt, const struct outcome *sending, bool is_unclear,
 			  bool works) MUST_CHECK;
-
-/* Reads the documents out of the outbox, once, and verifies them. */
-bool attempt_documents(struct attempt *attempt) MUST_CHECK;
 
 /* Whether another network is given it. Then, before it leaves: what the patient does not permit (any more) is dropped, and
  * the patient gets the identifier by which that network knows them. */

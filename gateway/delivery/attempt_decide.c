@@ -3,6 +3,7 @@
 #include "gateway/access/cross_reference.h"
 #include "gateway/access/visible.h"
 #include "gateway/delivery/attempt_permit.h"
+#include "gateway/delivery/attempt_read.h"
 #include "gateway/run/clock.h"
 #include "mappers/base/hl7v2.h"
 

@@ -1,5 +1,5 @@
 /* What another network is given: decided by the patient, and named as that network names the patient. */
-#include "gateway/delivery/attempt.h"
+#include "gateway/delivery/attempt_read.h"
 #include "gateway/delivery/share.h"
 #include "gateway/run/clock.h"
 
