@@ -17,6 +17,8 @@ enum kept kept_failure(const struct outcome *reading)
 	case ERR_STORAGE:
 	case ERR_BUSY:
 		return KEPT_AWAY;
+	case ERR_KEY_MISSING:
+		return KEPT_LOCKED;
 	case ERR_TOO_LONG:
 		return KEPT_TOO_LONG;
 	case ERR_NO_MEMORY:

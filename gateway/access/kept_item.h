@@ -10,6 +10,7 @@ enum kept {
 	KEPT_READ,
 	KEPT_GONE,     /* settled or corrected since it was listed: it is not what it was */
 	KEPT_AWAY,     /* the outbox is, and nobody can say now */
+	KEPT_LOCKED,   /* its key is missing here: for a gateway that has it, it is as it was */
 	KEPT_TOO_LONG, /* for this reader */
 	KEPT_LOST,     /* for good; the item is there all the same, and a person must decide about it */
 	KEPT_NO_MEMORY

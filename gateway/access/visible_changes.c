@@ -173,6 +173,7 @@ static bool item_read(struct reading *reading, const struct outbox_item *item, s
 		return true;
 	case KEPT_AWAY:
 		return false;
+	case KEPT_LOCKED:
 	case KEPT_TOO_LONG:
 	case KEPT_LOST:
 	case KEPT_NO_MEMORY:

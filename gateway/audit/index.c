@@ -399,7 +399,8 @@ static bool row_take(const struct looking *looking, struct statement *statement,
 	if (!plain)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	/* One whose key is gone is left out: it cannot be shown. */
-	if (!vault_open(looking->index->vault, place_of((uint64_t)found->sequence, place), body, plain, &size))
+	if (vault_open(looking->index->vault, place_of((uint64_t)found->sequence, place), body, plain, &size) !=
+	    VAULT_OPENED)
 		return true;
 	found->event = (struct str) { (const char *)plain, size };
 	page->count++;

@@ -5,6 +5,7 @@
 
 #define COUNTS_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define MS_PER_S         1000
+#define LOCKED_MS        10000
 #define ALL_REST         100 /* times as long as counting all of them took */
 #define ALL_MS_MAX       60000
 
@@ -71,6 +72,20 @@ static void counts_add(struct delivery_counts *fresh, const struct outbox_count 
 	}
 }
 
+/* Each is tried at least so often; said once, and not of each. */
+static void locked_tell(const struct delivery *delivery, const struct delivery_counts *before,
+			struct delivery_counts *fresh)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	uint64_t since_ms = 2 * delivery->options.config->publication_retry_seconds_max * MS_PER_S + LOCKED_MS;
+	uint8_t key;
+
+	fresh->is_locked = outbox_lacks_key(delivery->outbox, now_ms > since_ms ? now_ms - since_ms : 0, &key);
+	if (fresh->is_locked && !before->is_locked)
+		LOG(WARN, LOG_DELIVERY, NULL, LOG_NUMBER("key", key),
+		    LOG_C("state", "its key is missing in state_keys: what waits under it is put off"));
+}
+
 void delivery_counts_read(struct delivery *delivery)
 {
 	struct arena *arena = arena_new(COUNTS_BYTES_MAX);
@@ -98,6 +113,7 @@ void delivery_counts_read(struct delivery *delivery)
 	}
 	fresh.answers = is_counted;
 	fresh.works = is_counted && outbox_takes(delivery->outbox);
+	locked_tell(delivery, &before, &fresh);
 	arena_free(arena);
 	pthread_mutex_lock(&delivery->lock);
 	delivery->counts = fresh;
@@ -134,7 +150,8 @@ static void delivery_judge(void *ctx, struct judgement *judgement)
 {
 	struct delivery *delivery = ctx;
 
-	judge(judgement, PART_TOLD, delivery->options.config->tenant, STR("outbox"), delivery_works(delivery));
+	judge(judgement, PART_TOLD, delivery->options.config->tenant, STR("outbox"),
+	      delivery_works(delivery) && !counts_now(delivery).is_locked);
 }
 
 void delivery_watch_begin(struct delivery *delivery)

@@ -38,6 +38,7 @@ struct delivery_counts {
 	bool read;       /* it was asked */
 	bool answers;    /* and it answered */
 	bool works;      /* and takes more */
+	bool is_locked;  /* something waits that no key of this gateway opens */
 	uint64_t all_ms; /* monotonic: when the settled ones are counted again */
 	uint64_t strays; /* for back-ends that are none here: nobody delivers them */
 	struct delivery_count {

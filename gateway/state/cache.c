@@ -109,7 +109,7 @@ static enum opened unseal(struct cache *cache, struct str place, struct str seal
 	uint64_t expires;
 	size_t size = 0;
 
-	if (!vault_open(cache->vault, place, sealed, plain, &size) || size < EXPIRES_BYTES) {
+	if (vault_open(cache->vault, place, sealed, plain, &size) != VAULT_OPENED || size < EXPIRES_BYTES) {
 		complain(cache, (enum cache_class)place.data[0]);
 		return OPENED_NEVER;
 	}

@@ -17,7 +17,8 @@ bool last_known_answer_open(const struct vault *vault, const unsigned char hash[
 
 	if (!plain)
 		return false;
-	if (!vault_open(vault, (struct str) { (const char *)hash, VAULT_NAME_BYTES }, sealed, plain, &size) ||
+	if (vault_open(vault, (struct str) { (const char *)hash, VAULT_NAME_BYTES }, sealed, plain, &size) !=
+		    VAULT_OPENED ||
 	    size < TIME_BYTES) {
 		LOG(WARN, LOG_CACHE_FOREIGN, NULL, LOG_C("class", "last known"));
 		return false;

@@ -33,11 +33,9 @@ static bool result_open(const struct getting *getting, struct str sealed, struct
 
 	if (!plain)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
-	if (!vault_open(getting->outbox->vault, outbox_result_place(getting->outbox, getting->id, place), sealed, plain,
-			&size))
-		return outcome_add(outcome, ERR_DOCUMENT_CORRUPT, "",
-				   "Check state_keys and the store of the outbox: what lies there is not what was "
-				   "put.");
+	if (!outbox_sealed_open(getting->outbox, outbox_result_place(getting->outbox, getting->id, place), sealed,
+				plain, &size, outcome))
+		return false;
 	*getting->result = (struct str) { (const char *)plain, size };
 	return true;
 }

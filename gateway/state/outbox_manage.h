@@ -54,6 +54,10 @@ bool outbox_bytes(struct outbox *outbox, struct str caller, uint64_t *bytes, uin
  * outbox.bytes_max says does not matter. */
 bool outbox_takes(struct outbox *outbox);
 
+/* True when since then (monotonic) something was met here that no key of config.state_keys opens; *key: the id of the one
+ * that would. What waits is not lost by that. No I/O. */
+bool outbox_lacks_key(const struct outbox *outbox, uint64_t since_ms, uint8_t *key);
+
 /* What became of what an ANNOUNCED item follows from. It has happened: the item becomes WAITING, due now. Or it has not:
  * the item is gone without a trace. Nothing is done where there is none, or it is in another state. */
 bool outbox_release(struct outbox *outbox, struct str id, struct outcome *outcome) MUST_CHECK;

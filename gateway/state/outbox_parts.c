@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "gateway/run/clock.h"
 #include "gateway/state/outbox_reader.h"
 #include "gateway/state/outbox_state.h"
 
@@ -42,6 +43,40 @@ bool outbox_result_seal(const struct outbox *outbox, struct str id, struct str r
 	}
 	*value = SQL_BLOB(*sealed, result.size + VAULT_OVERHEAD);
 	return true;
+}
+
+static bool corrupt(struct outcome *outcome)
+{
+	return outcome_add(outcome, ERR_DOCUMENT_CORRUPT, "",
+			   "Check state_keys and the store of the outbox: what lies there is not what was put.");
+}
+
+bool outbox_sealed_open(struct outbox *outbox, struct str place, struct str sealed, unsigned char *plain, size_t *size,
+			struct outcome *outcome)
+{
+	switch (vault_open(outbox->vault, place, sealed, plain, size)) {
+	case VAULT_OPENED:
+		return true;
+	case VAULT_NO_MEMORY:
+		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
+	case VAULT_NO_KEY:
+		atomic_store(&outbox->locked_key, (uint8_t)sealed.data[VAULT_KEY_PLACE]);
+		atomic_store(&outbox->locked_ms, clock_monotonic_ms());
+		return outcome_add(outcome, ERR_KEY_MISSING, "",
+				   "Put the key with the id %u back into state_keys: it encrypted what waits here.",
+				   (uint8_t)sealed.data[VAULT_KEY_PLACE]);
+	case VAULT_NOT_OURS:
+		break;
+	}
+	return corrupt(outcome);
+}
+
+bool outbox_lacks_key(const struct outbox *outbox, uint64_t since_ms, uint8_t *key)
+{
+	uint64_t locked_ms = atomic_load(&outbox->locked_ms);
+
+	*key = atomic_load(&outbox->locked_key);
+	return locked_ms > 0 && locked_ms >= since_ms;
 }
 
 static bool chunk_write(struct sql_session *session, int64_t seq, const struct outbox_place *place, struct str plain,
@@ -137,11 +172,11 @@ static bool chunk_open(struct outbox_reader *reader, struct sql_rows *rows, stru
 	if (place.part >= place.part_count || (reader->revision >= 0 && reader->revision != place.revision))
 		return outcome_add(outcome, ERR_NOT_FOUND, "", "This part of the publication is not there any more.");
 	if (!sealed.data || sealed.size > sizeof reader->plain || place.kind.size > OUTBOX_WORD_MAX ||
-	    place.target.size > OUTBOX_WORD_MAX ||
-	    !vault_open(reader->outbox->vault, outbox_place_write(&place, text), sealed, reader->plain, &reader->size))
-		return outcome_add(outcome, ERR_DOCUMENT_CORRUPT, "",
-				   "Check state_keys and the store of the outbox: what lies there is not what was "
-				   "put.");
+	    place.target.size > OUTBOX_WORD_MAX)
+		return corrupt(outcome);
+	if (!outbox_sealed_open(reader->outbox, outbox_place_write(&place, text), sealed, reader->plain, &reader->size,
+				outcome))
+		return false;
 	reader->revision = place.revision;
 	reader->is_last = place.is_last;
 	return true;

@@ -3,6 +3,7 @@
 #define PASSERELLE_OUTBOX_STATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "gateway/state/outbox.h"
 #include "gateway/state/outbox_sql.h"
@@ -28,6 +29,8 @@ struct outbox {
 	struct str tenant;
 	char owner_text[128];
 	struct str owner;
+	_Atomic uint64_t locked_ms; /* monotonic: when something was met that no key opens; 0: never */
+	_Atomic uint8_t locked_key; /* the id of the one that would */
 };
 
 /* A name under each key of the vault, the one that writes first. */
@@ -67,6 +70,10 @@ bool outbox_result_seal(const struct outbox *outbox, struct str id, struct str r
 /* Seals the parts into the item's chunks; *bytes: how many were stored. */
 bool outbox_parts_write(struct sql_session *session, int64_t seq, struct outbox_place place, const struct str *parts,
 			uint64_t *bytes, struct outcome *outcome) MUST_CHECK;
+
+/* vault_open, for what lies in this outbox. Errors: ERR_KEY_MISSING, ERR_NO_MEMORY, ERR_DOCUMENT_CORRUPT. */
+bool outbox_sealed_open(struct outbox *outbox, struct str place, struct str sealed, unsigned char *plain, size_t *size,
+			struct outcome *outcome) MUST_CHECK;
 
 /* The columns of an item, in the order that outbox_item_read wants. */
 #define OUTBOX_COLUMNS                                                                                           \

@@ -177,7 +177,7 @@ bool vault_seal(const struct vault *vault, struct str place, struct str plain, u
 	if (plain.size > INT32_MAX || place.size > INT32_MAX)
 		return false;
 	sealed[0] = VERSION;
-	sealed[1] = vault->parts[0].id;
+	sealed[VAULT_KEY_PLACE] = vault->parts[0].id;
 	random_bytes(sealed + 2, NONCE_BYTES);
 	EVP_CIPHER_CTX *ctx = begin(vault->parts[0].sealing, sealed + 2, place);
 	unsigned char *at = sealed + HEAD_BYTES;
@@ -190,8 +190,8 @@ bool vault_seal(const struct vault *vault, struct str place, struct str plain, u
 	return ok;
 }
 
-bool vault_open(const struct vault *vault, struct str place, struct str sealed, unsigned char *plain,
-		size_t *plain_size)
+enum vault_opened vault_open(const struct vault *vault, struct str place, struct str sealed, unsigned char *plain,
+			     size_t *plain_size)
 {
 	const unsigned char *head = (const unsigned char *)sealed.data;
 	const struct vault_part *part = NULL;
@@ -199,25 +199,28 @@ bool vault_open(const struct vault *vault, struct str place, struct str sealed, 
 	int written = 0;
 
 	if (sealed.size < VAULT_OVERHEAD || sealed.size > INT32_MAX || head[0] != VERSION)
-		return false;
+		return VAULT_NOT_OURS;
 	for (size_t i = 0; i < vault->part_count; i++) {
-		if (vault->parts[i].id == head[1])
+		if (vault->parts[i].id == head[VAULT_KEY_PLACE])
 			part = &vault->parts[i];
 	}
 	if (!part)
-		return false;
+		return VAULT_NO_KEY;
 	size_t size = sealed.size - VAULT_OVERHEAD;
 
 	memcpy(tag, sealed.data + sealed.size - TAG_BYTES, TAG_BYTES);
 	EVP_CIPHER_CTX *ctx = begin(part->opening, head + 2, place);
-	bool ok = ctx && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1 &&
+	if (!ctx)
+		return VAULT_NO_MEMORY;
+	bool ok = EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1 &&
 		  EVP_DecryptUpdate(ctx, plain, &written, head + HEAD_BYTES, (int)size) == 1 &&
 		  EVP_DecryptFinal_ex(ctx, plain + size, &written) == 1;
 
 	EVP_CIPHER_CTX_free(ctx);
-	if (ok)
+	if (ok) {
 		*plain_size = size;
-	else
-		OPENSSL_cleanse(plain, sealed.size);
-	return ok;
+		return VAULT_OPENED;
+	}
+	OPENSSL_cleanse(plain, sealed.size);
+	return VAULT_NOT_OURS;
 }

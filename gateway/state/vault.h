@@ -36,9 +36,16 @@ bool vault_name(const struct vault *vault, size_t key, const struct str *parts, 
  * plain.size + VAULT_OVERHEAD bytes. False without memory. One key is good for 2^32 values (NIST SP 800-38D 8.3). */
 bool vault_seal(const struct vault *vault, struct str place, struct str plain, unsigned char *sealed) MUST_CHECK;
 
-/* The reverse; plain has sealed.size bytes, VAULT_OVERHEAD of which stay unused. False for everything that vault_seal
- * did not make for this place with a live key: then plain holds nothing. */
-bool vault_open(const struct vault *vault, struct str place, struct str sealed, unsigned char *plain,
-		size_t *plain_size) MUST_CHECK;
+enum vault_opened {
+	VAULT_OPENED,
+	VAULT_NOT_OURS, /* vault_seal did not make it for this place */
+	VAULT_NO_KEY, /* it says that a key sealed it which is not there (VAULT_KEY_PLACE): put back, it may open it */
+	VAULT_NO_MEMORY
+};
+#define VAULT_KEY_PLACE 1 /* byte of a sealed value that is the id of its key */
+
+/* The reverse; plain has sealed.size bytes, VAULT_OVERHEAD of which stay unused, and holds nothing when it is not opened. */
+enum vault_opened vault_open(const struct vault *vault, struct str place, struct str sealed, unsigned char *plain,
+			     size_t *plain_size) MUST_CHECK;
 
 #endif

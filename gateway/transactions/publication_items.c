@@ -51,6 +51,7 @@ static bool has_parts(const struct publication_item *opened)
 static bool part_missed(const struct transaction *t, struct publication_item *opened, enum kept kept)
 {
 	opened->has_moved = kept == KEPT_GONE;
+	opened->is_locked = kept == KEPT_LOCKED;
 	if (kept == KEPT_NO_MEMORY)
 		return no_memory(t);
 	/* What can never be read again says nothing; the item is there all the same, and must be decided about. */
@@ -154,6 +155,11 @@ bool publication_item_open(const struct transaction *t, struct str sealed, struc
 		if (!publication_item_read(t, &item, result, opened, &visible))
 			return false;
 	}
+	/* Whose it is nobody can say here: a client that is told that there is none gives up what waits. */
+	if (!visible && opened->is_locked)
+		return outcome_add(t->outcome, ERR_KEY_MISSING, "",
+				   "What waits cannot be read here until the operator puts its key back; try again "
+				   "later.");
 	return visible || unknown(t);
 }
 

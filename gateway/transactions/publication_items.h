@@ -19,6 +19,7 @@ struct publication_item {
 	struct publication_result result;   /* of a settled one or a dead letter; body.data NULL: none */
 	struct strs chosen;                 /* with the caller, as in publication_head */
 	bool is_own;                        /* of who asks now, or they are an operator */
+	bool is_locked;                     /* its key is missing here: nobody can say more of it */
 	bool has_moved;                     /* its parts went while they were read: it is not what item says any more */
 };
 

@@ -189,8 +189,8 @@ bool search_waiting_tell(const struct legs *legs)
 			     "Too much waits to be registered: what came last is here, the rest is missing.");
 	if (waiting->is_lost)
 		outcome_warn(legs->t->outcome, ERR_INCOMPLETE, "",
-			     "Something that waits to be registered is missing: it cannot be read any more. Its "
-			     "sender and the operators find it among the Tasks.");
+			     "Something that waits to be registered is missing: it cannot be read any more, or not "
+			     "here now. The operators find it among the Tasks.");
 	return waiting->is_unknown || waiting->is_cut || waiting->is_lost;
 }
 

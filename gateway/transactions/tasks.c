@@ -263,7 +263,7 @@ static bool item_take(const struct transaction *t, const struct task_search *sea
 		if (code == ERR_NOT_FOUND)
 			return true; /* settled and gone since it was listed */
 		/* One whose answer cannot be read is there all the same. */
-		if (code != ERR_DOCUMENT_CORRUPT)
+		if (code != ERR_DOCUMENT_CORRUPT && code != ERR_KEY_MISSING)
 			return outcome_add(t->outcome, code, "", "%s", asking.count ? asking.issues[0].text : "");
 		result = STR_NONE;
 	}

@@ -75,7 +75,7 @@ static bool metadata_read(struct reading *reading, const struct outbox_item *ite
 	if (kept == KEPT_NO_MEMORY)
 		return no_memory(t);
 	waiting->is_unknown = kept == KEPT_AWAY;
-	waiting->is_lost = waiting->is_lost || kept == KEPT_LOST;
+	waiting->is_lost = waiting->is_lost || kept == KEPT_LOST || kept == KEPT_LOCKED;
 	waiting->is_cut = waiting->is_cut || kept == KEPT_TOO_LONG;
 	reading->is_full = kept == KEPT_TOO_LONG && left < reading->bytes_max / 4;
 	return true;

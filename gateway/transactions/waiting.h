@@ -23,7 +23,7 @@ struct waiting {
 	size_t count;
 	bool is_unknown; /* the outbox could not be read: what waits is missing, and what is registered is as good as ever */
 	bool is_cut;  /* more waits than is read for one request: the oldest is missing */
-	bool is_lost; /* something that waits can never be read again: it is missing */
+	bool is_lost; /* something that waits cannot be read any more, or not without its key: it is missing */
 };
 
 /* What brings these objects ("urn:uuid:") into being, and what else waits of this patient (STR_NONE: of nobody); as far as

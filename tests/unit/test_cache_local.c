@@ -408,21 +408,22 @@ static void test_vault__opens_only_what_it_sealed_here(void **state)
 	(void)state;
 	assert_true(old && turning && new &&other);
 	assert_true(vault_seal(old, STR("here"), STR("value"), sealed));
-	assert_true(vault_open(old, STR("here"), all, plain, &size));
+	assert_int_equal(vault_open(old, STR("here"), all, plain, &size), VAULT_OPENED);
 	assert_int_equal(size, 5);
 	assert_memory_equal(plain, "value", 5);
-	assert_false(vault_open(old, STR("there"), all, plain, &size));
-	assert_false(vault_open(other, STR("here"), all, plain, &size));
-	assert_true(vault_open(turning, STR("here"), all, plain, &size));
-	assert_false(vault_open(new, STR("here"), all, plain, &size));
+	assert_int_equal(vault_open(old, STR("there"), all, plain, &size), VAULT_NOT_OURS);
+	assert_int_equal(vault_open(other, STR("here"), all, plain, &size), VAULT_NOT_OURS);
+	assert_int_equal(vault_open(turning, STR("here"), all, plain, &size), VAULT_OPENED);
+	assert_int_equal(vault_open(new, STR("here"), all, plain, &size), VAULT_NO_KEY);
 	/* Attack 120: each bit counts, and each length. */
 	for (size_t bit = 0; bit < sizeof sealed * 8; bit++) {
 		sealed[bit / 8] ^= (unsigned char)(1U << bit % 8);
-		assert_false(vault_open(turning, STR("here"), all, plain, &size));
+		assert_int_not_equal(vault_open(turning, STR("here"), all, plain, &size), VAULT_OPENED);
 		sealed[bit / 8] ^= (unsigned char)(1U << bit % 8);
 	}
 	for (size_t cut = 0; cut < sizeof sealed; cut++)
-		assert_false(vault_open(old, STR("here"), (struct str) { all.data, cut }, plain, &size));
+		assert_int_equal(vault_open(old, STR("here"), (struct str) { all.data, cut }, plain, &size),
+				 VAULT_NOT_OURS);
 	/* The names of both keys are known while both live. */
 	struct str part = STR("p");
 	unsigned char names[2][VAULT_NAME_BYTES];
