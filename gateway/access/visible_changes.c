@@ -471,15 +471,11 @@ static size_t chain_begin(const struct pending_document *document, const struct 
 	return begin;
 }
 
-const struct visible_change *visible_change(struct visit *visit, const struct document_entry *entry)
+static struct visible_change *change_make(struct visit *visit, const struct pending_document *document, size_t begin,
+					  const struct document_entry *entry)
 {
-	const struct pending_document *document = document_known(visit, urn_of(entry));
-	size_t begin = document ? chain_begin(document, entry) : 0;
-	struct visible_change *shown;
+	struct visible_change *shown = arena_alloc(visit->south.arena, sizeof(*shown));
 
-	if (!document || begin == document->count)
-		return NULL;
-	shown = arena_alloc(visit->south.arena, sizeof(*shown));
 	if (!shown)
 		return NULL;
 	*shown = (struct visible_change) { .entry = *document->changes[document->count - 1].entry };
@@ -494,6 +490,47 @@ const struct visible_change *visible_change(struct visit *visit, const struct do
 		shown->is_changed = shown->is_changed || !one->change.is_removal;
 		shown->is_removed = one->change.is_removal;
 	}
+	return shown;
+}
+
+const struct visible_change *visible_change(struct visit *visit, const struct document_entry *entry)
+{
+	const struct pending_document *document = document_known(visit, urn_of(entry));
+	size_t begin = document ? chain_begin(document, entry) : 0;
+
+	return document && begin < document->count ? change_make(visit, document, begin, entry) : NULL;
+}
+
+static bool is_copy(const struct visit *visit, const struct pending_document *document,
+		    const struct document_entry *entry)
+{
+	const struct document_entry *last;
+
+	if (document->count == 0)
+		return false;
+	last = document->changes[document->count - 1].entry;
+	return str_equal(last->unique_id, entry->unique_id) && str_equal_nocase(last->hash, entry->hash) &&
+	       visit_same_patient(visit, last->patient_id, entry->patient_id);
+}
+
+const struct visible_change *visible_change_of_copy(struct visit *visit, const struct document_entry *entry)
+{
+	struct visible_change *shown;
+	size_t i = 0;
+
+	while (i < visit->pending_count && !is_copy(visit, &visit->pending[i], entry))
+		i++;
+	/* It gets changes when the first source has made them: all that wait are still to be made of it. */
+	shown = i < visit->pending_count ? change_make(visit, &visit->pending[i], 0, entry) : NULL;
+	if (!shown)
+		return NULL;
+	shown->entry.entry_uuid = entry->entry_uuid;
+	shown->entry.logical_id = entry->logical_id;
+	shown->entry.version = entry->version;
+	shown->entry.patient_id = entry->patient_id;
+	shown->entry.repository_unique_id = entry->repository_unique_id;
+	shown->entry.home_community_id = entry->home_community_id;
+	shown->entry.uri = entry->uri;
 	return shown;
 }
 

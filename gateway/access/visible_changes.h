@@ -24,6 +24,10 @@ struct visible_change {
  * another version of it than the one that the changes build upon. It is in the visit's memory. */
 const struct visible_change *visible_change(struct visit *visit, const struct document_entry *entry);
 
+/* The same of a copy that another source has (same uniqueId, bytes and patient), with the copy's ids and place. visit: of the
+ * source where changes wait, which has read what waits of the patient (visible_changes_of). */
+const struct visible_change *visible_change_of_copy(struct visit *visit, const struct document_entry *entry);
+
 /* Reads beforehand, by its id ("urn:uuid:", logicalID), what waits for a document whose patient is not known yet. */
 void visible_changes_read(struct visit *visit, struct str urn);
 

@@ -3,6 +3,7 @@
 #include "mappers/document_search.h"
 
 #include "gateway/run/log.h"
+#include "gateway/transactions/copies.h"
 #include "gateway/transactions/search.h"
 #include "mappers/base/xds_time.h"
 #include "mappers/json_writer.h"
@@ -15,13 +16,21 @@ struct finding {
 	const struct search_resolved *resolved;
 };
 
+/* What waits at the first source, by whose it is: searches of one patient have one. */
+struct patient_copies {
+	struct str patient_id;
+	struct copies copies;
+	struct patient_copies *next;
+};
+
 /* What one source has of it. */
 struct found {
 	struct document_found *items;
 	size_t count;
 	struct str *page; /* entryUUIDs of those that are on the page */
 	size_t page_count;
-	struct neighbourhood around; /* of those */
+	struct neighbourhood around;   /* of those */
+	struct patient_copies *copies; /* of the first source's documents; NULL: it is that one, or has none */
 };
 
 struct matching {
@@ -58,10 +67,48 @@ static bool entries_read(struct leg *leg, const void *ctx)
 	return nobody || (search_ask(leg, queries, count) && search_ask_changed(leg));
 }
 
-/* A document that changes wait for answers as it will be, and no more as it is. */
-static struct document_found found_make(const struct leg *leg, const struct document_entry *entry)
+static const struct copies *copies_of(const struct found *found, const struct document_entry *entry)
 {
-	const struct visible_change *change = visible_change(leg->t.visit, entry);
+	const struct patient_copies *one = found->copies;
+
+	while (one && !str_equal(one->patient_id, entry->patient_id))
+		one = one->next;
+	return one ? &one->copies : NULL;
+}
+
+/* Reads what waits of a copy's patient, once. */
+static bool copies_know(const struct legs *legs, struct found *found, const struct document_entry *entry)
+{
+	struct leg *first = legs->items;
+	const struct transaction *t = &first->t;
+	const struct strs none = { 0 };
+	struct patient_copies *one;
+	struct waiting waiting;
+
+	if (copies_of(found, entry))
+		return true;
+	one = arena_alloc(t->south.arena, sizeof(*one));
+	if (!one)
+		return no_memory(t);
+	*one = (struct patient_copies) { .patient_id = entry->patient_id, .next = found->copies };
+	found->copies = one;
+	return (first->has_waiting || waiting_find(t, entry->patient_id, &none, &waiting)) &&
+	       copies_take(t, entry->patient_id, first->has_waiting ? &first->waiting : &waiting, &one->copies);
+}
+
+static const struct visible_change *change_of(const struct leg *leg, const struct found *found,
+					      const struct document_entry *entry)
+{
+	const struct copies *copies = copies_of(found, entry);
+
+	return copies ? visible_change_of_copy(copies->visit, entry) : visible_change(leg->t.visit, entry);
+}
+
+/* A document that changes wait for answers as it will be, and no more as it is. */
+static struct document_found found_make(const struct leg *leg, const struct found *found,
+					const struct document_entry *entry)
+{
+	const struct visible_change *change = change_of(leg, found, entry);
 
 	return (struct document_found) { .entry = change ? &change->entry : entry,
 					 .registered = change ? entry : NULL,
@@ -75,11 +122,13 @@ static const struct document_entry *registered_of(const struct document_found *o
 
 /* All entries of a source, but for those of another patient: a registry that sends such is wrong, and nobody who asked for
  * one patient may see another's. */
-static bool entries_gather(const struct transaction *t, struct leg *leg, struct str patient_id)
+static bool entries_gather(const struct legs *legs, struct leg *leg, struct str patient_id)
 {
+	const struct transaction *t = legs->t;
 	struct found *found = arena_alloc(t->south.arena, sizeof(*found));
 	size_t room = 0;
 	size_t strangers = 0;
+	bool is_first = leg == legs->items;
 
 	for (size_t i = 0; i < leg->answer_count; i++)
 		room += leg->answers[i].document_entry_count;
@@ -93,8 +142,10 @@ static bool entries_gather(const struct transaction *t, struct leg *leg, struct 
 
 			if (patient_id.data && !patient_same(t, entry->patient_id, patient_id))
 				strangers++;
+			else if (!is_first && t->gateway->delivery && !copies_know(legs, found, entry))
+				return false;
 			else
-				found->items[found->count++] = found_make(leg, entry);
+				found->items[found->count++] = found_make(leg, found, entry);
 		}
 	}
 	if (strangers > 0)
@@ -144,14 +195,21 @@ static bool times_read(struct leg *leg, const void *ctx)
 			return false;
 		times_take(&answer, found->items + begin, batch);
 	}
+	return true;
+}
+
+/* What will be changed is so by then. After the threads of all legs: copies have it of the first. */
+static void times_change(const struct leg *leg)
+{
+	const struct found *found = leg->found;
+
 	for (size_t i = 0; i < found->count; i++) {
 		const struct document_entry *entry = found->items[i].registered;
-		const struct visible_change *change = entry ? visible_change(t->visit, entry) : NULL;
+		const struct visible_change *change = entry ? change_of(leg, found, entry) : NULL;
 
 		if (change && change->submission_time.size)
 			found->items[i].last_updated = change->submission_time;
 	}
-	return true;
 }
 
 /* What all sources have, in their order. */
@@ -185,11 +243,15 @@ static bool page_find(struct legs *legs, const struct finding *finding, struct d
 	if (!legs_run(legs, entries_read, finding) || !search_hide(legs))
 		return false;
 	for (size_t i = 0; i < legs->count; i++) {
-		if (legs->items[i].wanted && !entries_gather(t, &legs->items[i], finding->resolved->patient_id))
+		if (legs->items[i].wanted && !entries_gather(legs, &legs->items[i], finding->resolved->patient_id))
 			return false;
 	}
 	if (finding->search->needs.last_updated && !legs_run(legs, times_read, NULL))
 		return false;
+	for (size_t i = 0; i < legs->count; i++) {
+		if (finding->search->needs.last_updated && legs->items[i].wanted)
+			times_change(&legs->items[i]);
+	}
 	return entries_join(legs, &items, &count) && document_search_select(finding->search, finding->resolved, items,
 									    count, t->south.arena, page, t->outcome);
 }
@@ -296,12 +358,13 @@ static bool entry_write(const struct legs *legs, const struct search *search, co
 	const struct leg *leg = search_leg(legs, one->source);
 	const struct found *found = leg->found;
 	const struct document_entry *entry = registered_of(one);
+	struct neighbourhood around = found->around;
 	struct json_writer resource;
 
+	around.copies = copies_of(found, entry);
 	buf_clear(scratch);
 	json_writer_init(&resource, scratch);
-	return document_reference_write(&leg->t, entry, visible_change(leg->t.visit, entry), &found->around,
-					&resource) &&
+	return document_reference_write(&leg->t, entry, change_of(leg, found, entry), &around, &resource) &&
 	       json_writer_finish(&resource, legs->t->outcome) &&
 	       search_entry_write(legs->t, &search->view, "DocumentReference", found_id(legs, one), scratch, writer);
 }

@@ -27,6 +27,7 @@ struct leg {
 	size_t answer_count;
 	void *found;            /* whatever the caller makes of it */
 	struct waiting waiting; /* what is not registered yet, of the first source */
+	bool has_waiting;       /* that has been read, of the patient who is searched for */
 	struct strs changed;    /* entryUUIDs of documents that changes wait for, as far as they are looked for */
 	bool is_away;           /* ... which does not answer: what waits is all that is shown of it */
 	/* Inside legs.c: */

@@ -1,5 +1,6 @@
 /* Reads one DocumentReference by its id. Source: FHIR R4 http read; MHD 4.2.4 3.67 (the id of a found entry). */
 #include "gateway/access/known_document.h"
+#include "gateway/transactions/copies.h"
 #include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/resources.h"
 #include "mappers/json_writer.h"
@@ -33,6 +34,7 @@ static bool reference_read(const struct transaction *t, struct str id, struct st
 	struct neighbourhood around = { .asked_id = id };
 	struct waiting waiting;
 	struct json_writer writer;
+	struct copies copies;
 	bool waits;
 
 	visible_changes_read(t->visit, urn);
@@ -47,6 +49,12 @@ static bool reference_read(const struct transaction *t, struct str id, struct st
 	if (t->gateway->delivery && !waits)
 		known_document_keep(t->gateway->access, t->source->backend.name, entry, t->now_s, t->south.arena);
 	change = visible_change(t->visit, entry);
+	if (t->source != t->gateway->sources) {
+		if (!copies_look(t, entry, &copies))
+			return false;
+		around.copies = &copies;
+		change = copies.visit ? visible_change_of_copy(copies.visit, entry) : NULL;
+	}
 	shown = change ? &change->entry : entry;
 	*etag = version_etag(t, shown->entry_uuid, shown->version, shown->availability_status);
 	json_writer_init(&writer, answer);

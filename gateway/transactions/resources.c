@@ -2,6 +2,7 @@
 
 #include "gateway/access/known_document.h"
 #include "gateway/state/outbox_manage.h"
+#include "gateway/transactions/copies.h"
 #include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/identify_patient.h"
 #include "gateway/transactions/publication_items.h"
@@ -58,9 +59,9 @@ static struct code waits(const struct neighbourhood *around, struct str uuid)
 static struct code ends_soon(const struct neighbourhood *around, const struct document_entry *entry,
 			     const struct visible_change *change)
 {
-	struct code tag = { 0 };
+	struct code tag = copy_superseded_tag(around->copies, entry);
 
-	if (around->waiting)
+	if (around->waiting && !tag.code.size)
 		tag = waiting_superseded_tag(around->waiting, entry);
 	if (around->waiting && change && !tag.code.size)
 		tag = waiting_superseded_tag(around->waiting, &change->entry);

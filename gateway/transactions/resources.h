@@ -6,6 +6,7 @@
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/waiting.h"
 
+struct copies;
 struct json_writer;
 
 /* Objects that are at hand anyway: they tell the logicalID, and so the id, of what an association names. */
@@ -18,6 +19,7 @@ struct neighbourhood {
 	size_t folder_count;
 	struct strs named;             /* ends of waiting relations that are shown as their sender named them */
 	const struct waiting *waiting; /* what is not registered yet; NULL: nothing */
+	const struct copies *copies;   /* what waits for them at the first source; NULL: they are that one's */
 	struct str
 		asked_id; /* by which the one resource was read: its id stays that after a change of keys; STR_NONE */
 };

@@ -174,6 +174,7 @@ bool search_at(struct leg *leg, const struct search_resolved *resolved, struct s
 		return false;
 	leg->t.south.patient_id = there->patient_id; /* for who is told about whom is asked */
 	*nobody = resolved->patient_id.data && !there->patient_id.data;
+	leg->has_waiting = resolved->patient_id.data && t->source == t->gateway->sources;
 	return waiting_find(t, resolved->patient_id, &there->uuids, &leg->waiting) &&
 	       (!leg->waiting.is_unknown ||
 		outcome_warn(t->outcome, ERR_INCOMPLETE, "",

@@ -238,6 +238,12 @@ struct code waiting_tag(const struct waiting *waiting, struct str uuid)
 	return (struct code) { 0 };
 }
 
+struct code waiting_superseding_tag(void)
+{
+	return (struct code) { STR("to-be-superseded"), STR(TAG_SYSTEM),
+			       STR("A document that waits will supersede it") };
+}
+
 struct code waiting_superseded_tag(const struct waiting *waiting, const struct document_entry *entry)
 {
 	for (size_t i = 0; i < waiting->count; i++) {
@@ -245,8 +251,7 @@ struct code waiting_superseded_tag(const struct waiting *waiting, const struct d
 
 		for (size_t k = 0; k < metadata->association_count; k++) {
 			if (supersedes(&metadata->associations[k], entry))
-				return (struct code) { STR("to-be-superseded"), STR(TAG_SYSTEM),
-						       STR("A document that waits will supersede it") };
+				return waiting_superseding_tag();
 		}
 	}
 	return (struct code) { 0 };

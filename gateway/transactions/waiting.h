@@ -28,7 +28,7 @@ struct waiting {
 
 /* What brings these objects ("urn:uuid:") into being, and what else waits of this patient (STR_NONE: of nobody); as far as
  * the caller may see it, those that came last first. Of a patient no more than the newest: see is_cut. Nothing at another
- * source than the first, or where nothing ever waits, and nothing that takes the place of what is registered
+ * source than the first (copies of its documents there: copies.h), or where nothing ever waits, and nothing that takes the place of what is registered
  * (waiting_registered.h). An outbox that is away is no error: see is_unknown. */
 bool waiting_find(const struct transaction *t, struct str patient_id, const struct strs *uuids,
 		  struct waiting *waiting) MUST_CHECK;
@@ -53,6 +53,9 @@ struct code waiting_tag(const struct waiting *waiting, struct str uuid);
 
 /* meta.tag of a document, waiting or registered, that one which waits will supersede; code empty: none will. */
 struct code waiting_superseded_tag(const struct waiting *waiting, const struct document_entry *entry);
+
+/* The same tag, for who knows that it is so. */
+struct code waiting_superseding_tag(void);
 
 /* meta.tag of a document that is shown as what waits will leave it, and of one that will be removed; code empty: it is
  * not. change may be NULL. */

@@ -21,6 +21,7 @@ OTHER = "IHEBLUE-1006"
 class Trusted(unittest.TestCase):
     maxDiff = None
     max_age = 600
+    care_relationships = ["any|any"]
     publication = {}
     overrides = {}
 
@@ -34,15 +35,19 @@ class Trusted(unittest.TestCase):
         cls.addClassCleanup(cls.proxy.close)
         overrides = trust.trust_configuration(cls.directory, cls.domain)
         overrides["consent"]["max_age_seconds"] = cls.max_age
-        overrides["consent"]["care_relationships"] = ["any|any"]
+        overrides["consent"]["care_relationships"] = cls.care_relationships
         overrides["publication"] = dict({"degraded": "accept", "deadline_ms": 2000, "retry_seconds_max": 1,
                                          "operators": [trust.DOCTOR + "-nobody", "client:queue-desk"]},
                                         **cls.publication)
         overrides.update(cls.overrides)
-        cls.gateway = support.Gateway(cls.directory, [cls.back_end_make()], **overrides)
+        cls.gateway = support.Gateway(cls.directory, cls.back_ends(), **overrides)
         cls.addClassCleanup(cls.gateway.kill)
         cls.doctor = cls.gateway.token("doctor", user="doctor-1")
         cls.colleague = cls.gateway.token("doctor", user="doctor-2")
+
+    @classmethod
+    def back_ends(cls):
+        return [cls.back_end_make()]
 
     @classmethod
     def back_end_make(cls):

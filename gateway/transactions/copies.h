@@ -1,0 +1,27 @@
+/* Copies that other sources have of the first one's documents: the same uniqueId, bytes and patient. In an outage of the first
+ * they are all that is shown of such a document, so what waits for it is shown at them, too, and who refers to one of them
+ * means it. */
+#ifndef PASSERELLE_COPIES_H
+#define PASSERELLE_COPIES_H
+
+#include "gateway/access/visible_changes.h"
+#include "gateway/transactions/waiting.h"
+
+/* What waits at the first source and concerns copies. */
+struct copies {
+	struct visit *visit;    /* at the first source */
+	struct strs superseded; /* what waiting documents replace: uniqueIds, and "urn:uuid:" at the first source */
+};
+
+/* What waits of this patient (CX), as far as the caller may see it. first: a transaction at the first source, where waiting has
+ * been found of them. Where nothing ever waits there is nothing. */
+bool copies_take(const struct transaction *first, struct str patient_id, const struct waiting *waiting,
+		 struct copies *copies) MUST_CHECK;
+
+/* The same where nothing was found there yet; t: at another source, where this entry is. */
+bool copies_look(const struct transaction *t, const struct document_entry *entry, struct copies *copies) MUST_CHECK;
+
+/* meta.tag of a copy that a waiting document will supersede; code empty: none will. copies: NULL for what is no copy. */
+struct code copy_superseded_tag(const struct copies *copies, const struct document_entry *entry);
+
+#endif
