@@ -179,11 +179,26 @@ static struct search_candidate candidate_of(const struct search *search, const s
 			 .hash = entry->hash,
 			 .source = found->source,
 			 .id = entry->logical_id.size ? entry->logical_id : entry->entry_uuid },
+		.object = SEARCH_DOCUMENT_ENTRY,
+		.patient_id = search_patient(entry->patient_id, arena),
 		.version = entry->version,
 		.deprecated = status_is_deprecated(entry->availability_status),
 		.size = entry->size,
 		.index = index,
 	};
+}
+
+/* The twin of one of the page, unless that is before it there and tells of both. */
+static const struct document_found *twin_of(const struct search_candidate *page, size_t place,
+					    const struct document_found *found)
+{
+	const struct search_candidate *one = &page[place];
+
+	for (size_t i = 0; i < place; i++) {
+		if (page[i].index + 1 == one->twin && page[i].twin == one->index + 1)
+			return NULL;
+	}
+	return one->twin ? &found[one->twin - 1] : NULL;
 }
 
 bool document_search_select(const struct search *search, const struct search_resolved *resolved,
@@ -206,13 +221,11 @@ bool document_search_select(const struct search *search, const struct search_res
 		if (document_search_matches(search, resolved, one->entry, one->last_updated, arena))
 			candidates[kept++] = candidates[i];
 	}
-	kept = search_candidates_merge(candidates, kept);
+	kept = search_candidates_merge(candidates, kept, search->sort_descending);
 	window = search_candidates_page(candidates, kept, search);
 	for (size_t i = 0; i < window.count; i++) {
-		const struct search_candidate *candidate = &candidates[window.first + i];
-
-		page->items[i] = found[candidate->index];
-		page->items[i].twin = candidate->twin ? &found[candidate->twin - 1] : NULL;
+		page->items[i] = found[candidates[window.first + i].index];
+		page->items[i].twin = twin_of(candidates + window.first, i, found);
 	}
 	page->count = window.count;
 	page->total = kept;

@@ -29,7 +29,8 @@ struct document_found {
 	const struct document_entry *registered; /* as it is, where entry is how it will be; NULL: entry is as it is */
 	struct str last_updated;                 /* DTM of its submission, when needs.last_updated */
 	uint8_t source;                          /* number in sealed ids */
-	const struct document_found *twin; /* of a page: another with the same uniqueId and other bytes; NULL: none */
+	/* Of a page: another with the same uniqueId that is no copy. NULL: none, or it stands before this one and tells. */
+	const struct document_found *twin;
 };
 
 struct document_page {

@@ -163,35 +163,39 @@ static bool entry_matches(const struct search *search, const struct search_resol
 	       search_filters_match(search, resolved, SEARCH_SUBMISSION_SET, entry->submission_set, STR_NONE, arena);
 }
 
-static struct search_candidate of_set(const struct submission_set *set)
+static struct search_candidate of_set(const struct submission_set *set, struct arena *arena)
 {
 	return (struct search_candidate) {
 		.key = { .time = set->submission_time,
 			 .unique_id = set->unique_id,
 			 .id = str_is_empty(set->logical_id) ? set->entry_uuid : set->logical_id },
+		.object = SEARCH_SUBMISSION_SET,
+		.patient_id = search_patient(set->patient_id, arena),
 		.version = set->version,
 		.deprecated = status_is_deprecated(set->availability_status),
 	};
 }
 
-static struct search_candidate of_folder(const struct folder *folder)
+static struct search_candidate of_folder(const struct folder *folder, struct arena *arena)
 {
 	return (struct search_candidate) {
 		.key = { .time = folder->last_update_time,
 			 .unique_id = folder->unique_id,
 			 .id = str_is_empty(folder->logical_id) ? folder->entry_uuid : folder->logical_id },
+		.object = SEARCH_FOLDER,
+		.patient_id = search_patient(folder->patient_id, arena),
 		.version = folder->version,
 		.deprecated = status_is_deprecated(folder->availability_status),
 	};
 }
 
 /* An entry is either a SubmissionSet or a Folder. */
-static struct search_candidate candidate_of(const struct list_entry *entry, size_t index)
+static struct search_candidate candidate_of(const struct list_entry *entry, size_t index, struct arena *arena)
 {
 	struct search_candidate candidate;
 
 	assert(entry->submission_set || entry->folder);
-	candidate = entry->folder ? of_folder(entry->folder) : of_set(entry->submission_set);
+	candidate = entry->folder ? of_folder(entry->folder, arena) : of_set(entry->submission_set, arena);
 	candidate.key.source = entry->source;
 	candidate.index = index;
 	return candidate;
@@ -235,13 +239,13 @@ bool list_search_select(const struct search *search, const struct search_resolve
 	if (!entries || !candidates || !found.entries)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");
 	for (size_t i = 0; i < count; i++)
-		candidates[i] = candidate_of(&entries[i], i);
+		candidates[i] = candidate_of(&entries[i], i, arena);
 	count = search_candidates_unique(candidates, count);
 	for (size_t i = 0; i < count; i++) {
 		if (entry_matches(search, resolved, &entries[candidates[i].index], arena))
 			candidates[kept++] = candidates[i];
 	}
-	kept = search_candidates_merge(candidates, kept);
+	kept = search_candidates_merge(candidates, kept, search->sort_descending);
 	window = search_candidates_page(candidates, kept, search);
 	for (size_t i = 0; i < window.count; i++)
 		found.entries[i] = entries[candidates[window.first + i].index];

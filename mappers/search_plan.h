@@ -7,10 +7,10 @@
  * XDSTooManyResults is asked again with object_ref set and then by get_documents in batches.
  * The next link carries search_cursor.h's bytes, sealed by the gateway: no state, no patient data in a URL, and
  * nothing lost or repeated when documents come or go between two pages.
- * Several sources: (3) to (4) happen for each, (5) for all together. Copies of one document (same uniqueId and bytes), in
- * one source or several, are one entry. The key of an entry does not depend on which copy is shown, so that pages stay as
- * they are when a source goes away. A source that did not answer one page is not asked for the next: what is missing is
- * missing to the end. */
+ * Several sources: (3) to (4) happen for each, (5) for all together. Copies of one document (same patient, uniqueId and
+ * bytes), in one source or several, are one entry. The key of an entry does not depend on which copy is shown, so that
+ * pages stay as they are when a source goes away; copies with different times may be shown again then, and are not lost.
+ * A source that did not answer one page is not asked for the next: what is missing is missing to the end. */
 #ifndef PASSERELLE_SEARCH_PLAN_H
 #define PASSERELLE_SEARCH_PLAN_H
 

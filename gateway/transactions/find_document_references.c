@@ -266,17 +266,22 @@ static bool around_read(struct leg *leg, const void *ctx)
 			    : associations_ask(&leg->t, found->page, found->page_count, &found->around);
 }
 
+static bool is_visible(const struct legs *legs, const struct document_found *one)
+{
+	struct document_entry entry = *one->entry;
+	struct metadata found = { .document_entries = &entry, .document_entry_count = 1 };
+
+	visible_everywhere(search_leg(legs, one->source)->t.visit, &found);
+	return found.document_entry_count > 0;
+}
+
 /* What became known as hidden only while the surroundings were asked is not on the page either. */
 static void page_look_again(const struct legs *legs, struct document_page *page)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < page->count; i++) {
-		struct document_entry entry = *page->items[i].entry;
-		struct metadata found = { .document_entries = &entry, .document_entry_count = 1 };
-
-		visible_everywhere(search_leg(legs, page->items[i].source)->t.visit, &found);
-		if (found.document_entry_count > 0)
+		if (is_visible(legs, &page->items[i]))
 			page->items[kept++] = page->items[i];
 	}
 	page->total -= page->count - kept;
@@ -334,21 +339,26 @@ static struct str found_id(const struct legs *legs, const struct document_found 
 			   one->entry->entry_uuid);
 }
 
-/* Different bytes under one identifier: who reads must know. */
+/* Different documents under one identifier: who reads must know. */
 static void twins_tell(const struct legs *legs, const struct document_page *page)
 {
+	const struct transaction *t = legs->t;
+
 	for (size_t i = 0; i < page->count; i++) {
 		const struct document_found *one = &page->items[i];
+		const struct document_found *twin = one->twin;
 
-		if (!one->twin)
+		if (!twin || !is_visible(legs, twin))
 			continue;
-		outcome_warn(legs->t->outcome, ERR_CONFLICT, "",
+		outcome_warn(t->outcome, ERR_CONFLICT, "",
 			     "DocumentReference/%.*s of %.*s and DocumentReference/%.*s of %.*s have the same "
-			     "identifier and different content: compare both.",
+			     "identifier and %s: compare both.",
 			     STR_ARG(found_id(legs, one)),
 			     STR_ARG(search_leg(legs, one->source)->t.source->backend.name),
-			     STR_ARG(found_id(legs, one->twin)),
-			     STR_ARG(search_leg(legs, one->twin->source)->t.source->backend.name));
+			     STR_ARG(found_id(legs, twin)),
+			     STR_ARG(search_leg(legs, twin->source)->t.source->backend.name),
+			     patient_same(t, one->entry->patient_id, twin->entry->patient_id) ? "different content"
+											      : "different patients");
 	}
 }
 

@@ -190,10 +190,24 @@ class Merged(Networks):
         self.publish(self.feeder, b"another content", oid)
         found = self.find()
         self.assertEqual([oid_of(each) for each in matches(found)], [oid, oid])
-        warning = issues(found)
-        self.assertEqual({issue["code"] for issue in warning}, {"conflict"})
+        [warning] = issues(found)
+        self.assertEqual(warning["code"], "conflict")
         for each in matches(found):
-            self.assertIn("DocumentReference/" + each["id"], warning[0]["diagnostics"])
+            self.assertIn("DocumentReference/" + each["id"], warning["diagnostics"])
+        for page in self.pages(self.find(_count=1)):
+            self.assertEqual([issue["code"] for issue in issues(page)], ["conflict"])
+
+    def test_the_same_identifier_of_another_patient_is_shown_twice(self):
+        oid = self.publish(self.gateway, b"the same bytes")
+        self.patient = next(PATIENTS)
+        self.publish(self.feeder, b"the same bytes", oid)
+        found = self.find(identifier="urn:oid:" + oid, **{"patient.identifier": None})
+        self.assertEqual([oid_of(each) for each in matches(found)], [oid, oid])
+        self.assertEqual(len({each["subject"]["reference"] for each in matches(found)}), 2)
+        [warning] = issues(found)
+        self.assertEqual(warning["code"], "conflict")
+        self.assertIn("different patients", warning["diagnostics"])
+        self.assertEqual((len(matches(self.find())), issues(self.find())), (1, []))
 
     def test_nothing_is_found_in_either(self):
         found = self.find()
