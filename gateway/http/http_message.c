@@ -24,6 +24,14 @@ size_t http_request_header_count(const struct http_request *request, struct str 
 	return count;
 }
 
+bool http_request_is_packed(const struct http_request *request)
+{
+	size_t count = http_request_header_count(request, STR("Content-Encoding"));
+
+	return count > 1 || (count == 1 &&
+			     !str_equal_nocase(http_request_header(request, STR("Content-Encoding")), STR("identity")));
+}
+
 /* Content-Length, Connection and the like are the server's, and a control character could split the answer. */
 static bool header_is_fine(struct str name, struct str value)
 {

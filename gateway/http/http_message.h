@@ -55,6 +55,10 @@ struct str http_request_header(const struct http_request *request, struct str na
 /* How many headers have that name. */
 size_t http_request_header_count(const struct http_request *request, struct str name);
 
+/* Whether the body comes in a content coding. Nothing is unpacked here, and what is packed must not be read as if it were
+ * not: refuse it (415). RFC 9110 8.4 */
+bool http_request_is_packed(const struct http_request *request);
+
 /* In accept: whose request it is, for the workers, what is counted, and what is logged from now on. Copied. */
 void http_share(struct http_exchange *exchange, const struct worker_share *share);
 

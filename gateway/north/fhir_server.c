@@ -53,11 +53,9 @@ static bool body_admit(const struct config *config, const struct route *route, s
 		       const struct http_request *http, struct http_admission *admission)
 {
 	struct str content_type = http_request_header(http, STR("Content-Type"));
-	struct str coding = http_request_header(http, STR("Content-Encoding"));
 	enum fhir_format format;
 
-	/* Nothing is unpacked here, and what is packed must not be read as if it were not. RFC 9110 8.4 */
-	if (coding.data && !str_equal_nocase(coding, STR("identity")))
+	if (http_request_is_packed(http))
 		return refuse(exchange, ERR_MEDIA_TYPE, "Send the body as it is, without Content-Encoding.");
 	switch (route->body) {
 	case ROUTE_BODY_NONE:

@@ -44,6 +44,10 @@ static bool accept_request(void *ctx, struct http_exchange *exchange, struct htt
 {
 	struct soap_server *server = ctx;
 
+	if (http_request_is_packed(request)) {
+		http_refuse(exchange, ERR_MEDIA_TYPE, "Send the body as it is, without Content-Encoding.");
+		return false;
+	}
 	if (is_side(server, request))
 		return server->options.side->accept(server->options.side->ctx, exchange, request, admission);
 	if (is_greeting(request)) {

@@ -128,6 +128,8 @@ class Http(Attacks):
         for coding in ("gzip", "x-gzip", "deflate", "br", "zstd", "gzip, gzip", "kettle"):
             self.send(fresh_bundle(), (415,), coding, {"Content-Encoding": coding})
         self.assertEqual(self.stored(), before)
+        twice = POST + b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"
+        self.assertEqual(raw(self.gateway.port, twice)[0], [415])
         self.send(fresh_bundle(), (200,), "identity", {"Content-Encoding": "identity"})
 
     def test_016_expectations(self):

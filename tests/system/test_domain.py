@@ -315,6 +315,15 @@ class Packaging(DomainStand):
             answer = self.post(content_type, body)
             self.assertEqual(answer.status, 415, content_type)
 
+    def test_015_packed_bodies(self):
+        body = xds.envelope(xds.STORED_QUERY, xds.find_documents()).encode()
+        kind = 'application/soap+xml; charset=UTF-8; action="%s"' % xds.STORED_QUERY
+        for path in ("/registry", "/consent/state", "/pix"):
+            for coding, statuses in (("gzip", (415,)), ("kettle", (415,)), ("identity", (200, 400, 401, 404))):
+                answer = support.request("POST", "http://127.0.0.1:%d%s" % (self.domain.port, path),
+                                         {"Content-Type": kind, "Content-Encoding": coding}, body)
+                self.assertIn(answer.status, statuses, (path, coding))
+
     def test_mtom_is_required(self):
         objects = [xds.submission_set("set", support.fresh_oid(7)), xds.entry("doc", support.fresh_oid(1)),
                    xds.member("set", "doc")]

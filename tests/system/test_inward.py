@@ -164,6 +164,15 @@ class Inward(InwardStand):
             self.assertError(self.cross(RETRIEVE, retrieve((support.REPOSITORY, oid), home=home)), code)
         self.assertError(self.cross(RETRIEVE, retrieve(("2.999.9", oid))), "XDSUnknownRepositoryId")
 
+    def test_015_packed_bodies(self):
+        for path in ("/xca", "/xcpd"):
+            for coding in ("gzip", "br", "kettle"):
+                answer = support.request("POST", "http://127.0.0.1:%d%s" % (self.port, path), {
+                    "Content-Type": 'application/soap+xml; charset=UTF-8; action="%s"' % QUERY,
+                    "Content-Encoding": coding}, xds.envelope(QUERY, homed(xds.find_documents("IHEBLUE-1008")),
+                                                              head=self.issuer.security(role=DOCTOR)).encode())
+                self.assertEqual(answer.status, 415, repr(answer))
+
     def test_questions_that_are_none(self):
         self.assertError(self.cross(QUERY, xds.stored_query("3d1bdb10-39a2-11de-89c2-2f44d94eaa9f", [])),
                          "XDSUnknownStoredQuery")

@@ -449,15 +449,18 @@ class AnewAtDelivery(Trusted):
             b"<a>%d</a>", patient=patient), token=self.colleague), 202).header("Content-Location")
         # The last one's patient nobody could be asked about: it was shown to its sender alone.
         for url in urls[:2] + urls[3:]:
-            self.assertStatus(support.request("DELETE", url, support.bearer(self.doctor)), 202)
+            # 409 while it is just being sent
+            support.wait_until(lambda: support.request("DELETE", url, support.bearer(self.doctor)).status == 202,
+                               "it to be taken back")
             self.assertStatus(self.get(url, self.doctor), 404)
             self.assertCancelled(url, "by request")
         self.assertStatus(self.get(urls[3].replace("/_async/", "/Task/"), self.colleague), 404)
         listed = subprocess.run([support.BINARY, "queue", "--config", self.gateway.configuration_path, "--json", "list"],
                                 capture_output=True, text=True, check=True).stdout.splitlines()
-        dropped = [each["id"] for each in map(json.loads, listed) if each["state"] == "waiting"][0]
-        subprocess.run([support.BINARY, "queue", "--config", self.gateway.configuration_path, "drop", dropped],
-                       capture_output=True, check=True)
+        dropped = [each["id"] for each in map(json.loads, listed) if each["state"] in ("waiting", "sending")][0]
+        support.wait_until(lambda: subprocess.run(
+            [support.BINARY, "queue", "--config", self.gateway.configuration_path, "drop", dropped],
+            capture_output=True, check=False).returncode == 0, "it to be taken back by hand")
         self.assertCancelled(urls[2], "command line")
         self.domain_restart()
         self.settled(strangers, self.colleague)
