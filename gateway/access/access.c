@@ -37,13 +37,21 @@ struct access_stores *access_stores_open(const struct config *config, struct cac
 		out_of_memory(outcome);
 		return NULL;
 	}
-	stores->config = config;
+	stores->tenant = config->tenant;
+	stores->cross_reference_age_s = cross_reference_age_max(config);
 	stores->cache = cache;
 	if (last_known_open(config, cache_is_shared(cache) ? cache : NULL, &stores->last_known, outcome) &&
 	    rate_limit_open(&stores->limit, outcome) && cross_references_listen(stores, outcome))
 		return stores;
 	access_stores_close(stores);
 	return NULL;
+}
+
+void access_stores_renew(struct access_stores *stores, const struct config *config)
+{
+	stores->cross_reference_age_s = cross_reference_age_max(config);
+	if (stores->last_known)
+		last_known_bound(stores->last_known, config->last_known_bytes);
 }
 
 void access_stores_close(struct access_stores *stores)

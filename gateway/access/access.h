@@ -13,10 +13,12 @@ struct access_stores;
 struct cache;
 
 /* What the room keeps of a tenant whatever becomes of its settings: the last known answers in config.state_directory, and
- * counters. Of config only what does not change by a reload is used. Borrowed: config, and the cache that all gateways
+ * counters. Borrowed: config, and the cache that all gateways
  * of this deployment share. Close it after those that use it. NULL after an error. */
 struct access_stores *access_stores_open(const struct config *config, struct cache *cache,
 					 struct outcome *outcome) MUST_CHECK;
+/* Other settings of the same tenant hold: their bounds from now on. */
+void access_stores_renew(struct access_stores *stores, const struct config *config);
 void access_stores_close(struct access_stores *stores); /* NULL is allowed */
 
 /* Borrowed: config and stores; several may use the same stores at once, where new settings follow old ones. Close with

@@ -7,7 +7,8 @@
 #include "gateway/south/backend.h"
 
 struct access_stores {
-	const struct config *config;
+	struct str tenant;
+	_Atomic uint64_t cross_reference_age_s; /* greatest; 0: none is used */
 	struct cache *cache;
 	struct last_known *last_known; /* NULL without state_directory */
 	struct rate_limit *limit;

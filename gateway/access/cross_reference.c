@@ -39,7 +39,7 @@ static void question_make(struct str tenant, const struct patient_identity *sour
 	};
 }
 
-static uint64_t age_max(const struct config *config)
+uint64_t cross_reference_age_max(const struct config *config)
 {
 	return config->identity_last_known_hours * 3600;
 }
@@ -122,9 +122,10 @@ static void keep(struct access *access, const struct question *question, const s
 	if (!text.failed && seconds > 0)
 		cache_put(access->cache, &question->name, buf_str(&text), seconds * 1000);
 	if (end == IDENTITY_OK && !text.failed)
-		last_known_put(access->last_known, &on_disk.name, buf_str(&text), now_s, age_max(config));
+		last_known_put(access->last_known, &on_disk.name, buf_str(&text), now_s,
+			       cross_reference_age_max(config));
 	if (end != IDENTITY_OK || text.failed || !cache_epoch(access->cache, &epochs, &epoch_now) || epoch_now != epoch)
-		last_known_drop(access->last_known, &on_disk.name, age_max(config));
+		last_known_drop(access->last_known, &on_disk.name, cross_reference_age_max(config));
 	buf_free(&text);
 }
 
@@ -137,9 +138,9 @@ static bool last_answer(struct access *access, const struct south *south, const 
 	uint64_t age;
 
 	question_make(access->config->tenant, source, NULL, &question);
-	if (!age_max(access->config) ||
-	    !last_known_get(access->last_known, &question.name, now_s, age_max(access->config), south->arena, &value,
-			    &age) ||
+	if (!cross_reference_age_max(access->config) ||
+	    !last_known_get(access->last_known, &question.name, now_s, cross_reference_age_max(access->config),
+			    south->arena, &value, &age) ||
 	    !answer_read(value, south->arena, &end, found) || end != IDENTITY_OK)
 		return false;
 	LOG(WARN, LOG_SOUTH_ERROR, south->request_id, LOG_C("text", "last known cross-reference used"),
@@ -214,8 +215,8 @@ static void forget_last_known(struct access_stores *stores, const struct patient
 {
 	struct question question;
 
-	question_make(stores->config->tenant, identity, NULL, &question);
-	last_known_drop(stores->last_known, &question.name, age_max(stores->config));
+	question_make(stores->tenant, identity, NULL, &question);
+	last_known_drop(stores->last_known, &question.name, stores->cross_reference_age_s);
 }
 
 static void on_bell(void *context, struct str message)
@@ -226,7 +227,7 @@ static void on_bell(void *context, struct str message)
 	struct str tenant;
 
 	if (str_next(&message, BELL_SEPARATOR, &kind) && str_equal(kind, STR(KIND)) &&
-	    str_next(&message, BELL_SEPARATOR, &tenant) && str_equal(tenant, stores->config->tenant) &&
+	    str_next(&message, BELL_SEPARATOR, &tenant) && str_equal(tenant, stores->tenant) &&
 	    str_next(&message, BELL_SEPARATOR, &identity.authority) &&
 	    str_next(&message, BELL_SEPARATOR, &identity.value))
 		forget_last_known(stores, &identity);

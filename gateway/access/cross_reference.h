@@ -29,6 +29,9 @@ bool cross_references_forget(struct access *access, const struct patient_identit
  * when it cannot be known now: then nothing is to be remembered. */
 bool cross_references_epoch(struct access *access, uint64_t *epoch) MUST_CHECK;
 
+/* Inside the room: greatest age in seconds of a last known cross-reference; 0: none is used. */
+uint64_t cross_reference_age_max(const struct config *config);
+
 /* Inside the room: begins to listen for what other gateways forget; ends with cache_unlisten. ERR_NO_MEMORY. */
 bool cross_references_listen(struct access_stores *stores, struct outcome *outcome) MUST_CHECK;
 

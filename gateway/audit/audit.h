@@ -1,5 +1,6 @@
 /* The audit: what must be recorded, durably, before anybody gets an answer; what is sent on to audit repositories; and
- * what patients may read of it. Opened once by the server, shared by all requests.
+ * what patients may read of it. The store is opened once for a tenant; each of its configurations has an audit of its own
+ * upon it (audit_store.h), shared by all requests.
  * The journal (journal.h) is what counts: who is answered is in it. Senders and the index follow it at their own pace. */
 #ifndef PASSERELLE_AUDIT_H
 #define PASSERELLE_AUDIT_H
@@ -9,22 +10,21 @@
 #include "gateway/run/trace.h"
 #include "mappers/audit_event.h"
 
+struct audit_store;
 struct audit;
 
 /* Whether this configuration has an audit, and whether it gives what that needs: false with an issue when not. */
 bool audit_config_check(const struct config *config, bool *wanted, struct outcome *outcome) MUST_CHECK;
 
-/* Opens the journal in state_directory/audit, its index and the senders. *audit is NULL when the configuration switches
- * the audit off (audit.enabled). base: FHIR base URL of this gateway, borrowed. Records the start.
- * Errors: ERR_STORAGE, ERR_INTERNAL for a configuration that does not fit together. */
-bool audit_open(const struct config *config, struct str base, struct audit **audit, struct outcome *outcome) MUST_CHECK;
+/* The audit of one configuration; both are borrowed. *audit is NULL when the configuration switches it off. */
+bool audit_open(const struct config *config, struct audit_store *store, struct audit **audit,
+		struct outcome *outcome) MUST_CHECK;
 
 /* Whether it could be opened, as far as the configuration and the certificates that it names tell; writes nothing. Every
  * fault is an issue whose path names the key. */
 bool audit_check(const struct config *config, struct outcome *outcome) MUST_CHECK;
 
-/* Records the stop, gives senders a moment for what is still unsent (which stays in the journal), frees. After the last
- * request. NULL is allowed. */
+/* After the last request. NULL is allowed. */
 void audit_close(struct audit *audit);
 
 /* Somebody was turned away before anything was read of the request: 401, 403. Never blocks: what comes too fast is

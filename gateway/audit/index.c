@@ -22,7 +22,7 @@
 #define TROUBLE_MS       1000
 #define EXPIRE_EVERY_MS  ((uint64_t)10 * 60 * 1000)
 #define EXPIRED_TOGETHER 2000
-#define DAY_MS           ((int64_t)24 * 60 * 60 * 1000)
+#define DAY_MS           ((uint64_t)24 * 60 * 60 * 1000)
 #define PLACE_SIZE       32
 #define SQL_SIZE         2048
 
@@ -40,7 +40,7 @@ struct audit_index {
 	struct journal_consumer *consumer;
 	struct database *database;
 	struct vault *vault;
-	int64_t retention_ms;
+	_Atomic int64_t retention_ms;
 	pthread_t thread;
 	bool has_thread;
 	_Atomic bool stopping;
@@ -162,7 +162,7 @@ static bool expire(void *context, struct connection *connection, struct outcome 
 
 		if (!statement_prepare(connection, texts[i], &statement, outcome))
 			return false;
-		statement_bind_i64(statement, 1, clock_wall_ms() - index->retention_ms);
+		statement_bind_i64(statement, 1, clock_wall_ms() - atomic_load(&index->retention_ms));
 		statement_bind_i64(statement, 2, EXPIRED_TOGETHER);
 		if (!statement_run(statement, outcome))
 			return false;
@@ -257,6 +257,11 @@ static void *follower(void *context)
 	return NULL;
 }
 
+void audit_index_retain(struct audit_index *index, uint64_t retention_ms)
+{
+	atomic_store(&index->retention_ms, (int64_t)retention_ms);
+}
+
 bool audit_index_open(struct journal *journal, const char *directory, const struct config *config,
 		      struct audit_index **index, struct outcome *outcome)
 {
@@ -268,7 +273,7 @@ bool audit_index_open(struct journal *journal, const char *directory, const stru
 	if (!opened)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
 	opened->journal = journal;
-	opened->retention_ms = (int64_t)config->audit_retention_days * DAY_MS;
+	audit_index_retain(opened, config->audit_retention_days * DAY_MS);
 	pthread_mutex_init(&opened->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -14,6 +14,9 @@ bool audit_index_open(struct journal *journal, const char *directory, const stru
 		      struct audit_index **index, struct outcome *outcome) MUST_CHECK;
 void audit_index_close(struct audit_index *index);
 
+/* Time for which events are found, from now on. */
+void audit_index_retain(struct audit_index *index, uint64_t retention_ms);
+
 /* audit_search of audit.h. */
 bool audit_index_search(struct audit_index *index, const struct audit_query *query, struct arena *arena,
 			struct audit_page *page, struct outcome *outcome) MUST_CHECK;

@@ -360,10 +360,11 @@ static bool group_try(struct journal *journal, const struct job *group)
 
 static void rotate(struct journal *journal)
 {
-	uint64_t most = journal->options.bytes_max / SEGMENTS_PER_DISK;
+	uint64_t most;
 	uint64_t size;
 
 	pthread_mutex_lock(&journal->lock);
+	most = journal->options.bytes_max / SEGMENTS_PER_DISK;
 	size = journal->segment_count ? journal->segments[journal->segment_count - 1].size : 0;
 	pthread_mutex_unlock(&journal->lock);
 	if (journal->descriptor >= 0 && size >= (most < SEGMENT_BYTES_MAX ? most : SEGMENT_BYTES_MAX))
@@ -533,6 +534,15 @@ void journal_settle(struct journal *journal, uint64_t ms)
 	pthread_mutex_lock(&journal->lock);
 	while (journal->posted_bytes > 0 && !deadline_passed(deadline))
 		wait_ms(&journal->news, &journal->lock, deadline_left_ms(deadline) + 1);
+	pthread_mutex_unlock(&journal->lock);
+}
+
+void journal_bounds_set(struct journal *journal, uint64_t bytes_max, uint64_t retention_ms)
+{
+	pthread_mutex_lock(&journal->lock);
+	journal->options.bytes_max = bytes_max;
+	journal->options.retention_ms = retention_ms;
+	alarm_check(journal);
 	pthread_mutex_unlock(&journal->lock);
 }
 

@@ -26,6 +26,9 @@ struct journal_options {
 	uint64_t retention_ms; /* of what has been acknowledged */
 };
 
+/* Other bounds from now on. */
+void journal_bounds_set(struct journal *journal, uint64_t bytes_max, uint64_t retention_ms);
+
 /* Opens the directory, takes its lock, reads what is there: a torn tail is dropped, a damaged segment reported in the
  * log. *journal is closed with journal_close. Errors: ERR_STORAGE, ERR_INTERNAL (keys), ERR_NO_MEMORY. */
 bool journal_open(const struct journal_options *options, struct journal **journal, struct outcome *outcome) MUST_CHECK;
@@ -58,7 +61,7 @@ struct journal_state journal_state(struct journal *journal);
 struct journal_consumer;
 
 /* A reader that begins behind the entry `after` (0: at the oldest). Until it acknowledges more, what lies behind stays.
- * Open them before the first entry is written. */
+ * One that is opened after the first entry was written misses what has been removed before. */
 bool journal_consumer_open(struct journal *journal, uint64_t after, struct journal_consumer **consumer,
 			   struct outcome *outcome) MUST_CHECK;
 void journal_consumer_close(struct journal_consumer *consumer);

@@ -8,6 +8,7 @@
 
 #include "gateway/audit/sender_state.h"
 #include "gateway/run/clock.h"
+#include "gateway/run/deadline.h"
 #include "gateway/run/file.h"
 #include "gateway/run/log.h"
 #include "gateway/run/random.h"
@@ -80,6 +81,8 @@ void sender_acknowledge(struct sender *sender, uint64_t sequence)
 
 void sender_trouble(struct sender *sender, const char *why)
 {
+	struct deadline until;
+
 	if (sender->pause_ms == 0)
 		LOG(ERROR, LOG_AUDIT_SENDER, NULL, LOG_TEXT("repository", sender->repository->name),
 		    LOG_C("state", "takes no events"), LOG_C("why", why));
@@ -87,8 +90,11 @@ void sender_trouble(struct sender *sender, const char *why)
 	if (sender->pause_ms > PAUSE_MAX_MS)
 		sender->pause_ms = PAUSE_MAX_MS;
 	/* Several gateways do not knock all at once. */
-	journal_wait(sender->consumer, UINT64_MAX - 1,
-		     sender->pause_ms / 2 + random_below((uint32_t)sender->pause_ms / 2 + 1));
+	until = deadline_in(sender->pause_ms / 2 + random_below((uint32_t)sender->pause_ms / 2 + 1));
+	do
+		journal_wait(sender->consumer, UINT64_MAX - 1,
+			     deadline_left_ms(until) < IDLE_MS ? deadline_left_ms(until) : IDLE_MS);
+	while (!atomic_load(&sender->stopping) && !deadline_passed(until));
 }
 
 void sender_fine(struct sender *sender)
@@ -276,7 +282,8 @@ bool sender_open(struct journal *journal, const char *directory, const struct co
 		return false;
 	}
 	opened->last = opened->noted;
-	if (!thread_start(&opened->thread, feed, opened)) {
+	opened->has_thread = thread_start(&opened->thread, feed, opened);
+	if (!opened->has_thread) {
 		journal_consumer_close(opened->consumer);
 		free(opened);
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Allow the process more threads.");
@@ -285,14 +292,38 @@ bool sender_open(struct journal *journal, const char *directory, const struct co
 	return true;
 }
 
+static void thread_end(struct sender *sender, uint64_t grace_ms)
+{
+	atomic_store(&sender->stop_at_ms, clock_monotonic_ms() + grace_ms);
+	atomic_store(&sender->stopping, true);
+	journal_wake(sender->journal);
+	if (sender->has_thread)
+		pthread_join(sender->thread, NULL);
+	sender->has_thread = false;
+}
+
+bool sender_renew(struct sender *sender, const struct config_audit_repository *repository)
+{
+	thread_end(sender, 0);
+	sender->repository = repository;
+	journal_rewind(sender->consumer);
+	sender->last = sender->noted;
+	sender->pause_ms = 0;
+	atomic_store(&sender->stopping, false);
+	sender->has_thread = thread_start(&sender->thread, feed, sender);
+	return sender->has_thread;
+}
+
+bool sender_works(const struct sender *sender)
+{
+	return sender->has_thread;
+}
+
 void sender_close(struct sender *sender, uint64_t grace_ms)
 {
 	if (!sender)
 		return;
-	atomic_store(&sender->stop_at_ms, clock_monotonic_ms() + grace_ms);
-	atomic_store(&sender->stopping, true);
-	journal_wake(sender->journal);
-	pthread_join(sender->thread, NULL);
+	thread_end(sender, grace_ms);
 	journal_consumer_close(sender->consumer);
 	free(sender);
 }

@@ -17,6 +17,7 @@ struct sender {
 	uint64_t written; /* the same, as the file says */
 	uint64_t noted_ms;
 	pthread_t thread;
+	bool has_thread;
 	_Atomic bool stopping;
 	_Atomic uint64_t stop_at_ms; /* monotonic; from then on even what is unsent stays unsent */
 	uint64_t pause_ms;           /* before the next attempt; 0: all is well */

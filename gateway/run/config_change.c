@@ -83,6 +83,11 @@ static bool object_same(const struct config_section *section, const void *a, con
 	return true;
 }
 
+bool config_audit_repository_same(const struct config_audit_repository *a, const struct config_audit_repository *b)
+{
+	return object_same(config_section_of(CONFIG_AUDIT_REPOSITORIES), a, b);
+}
+
 static void name_add(struct buf *names, const char *name)
 {
 	struct str rest = buf_str(names);

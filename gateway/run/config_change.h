@@ -10,7 +10,7 @@
  * borrowed from process. False without memory. */
 bool config_process_keep(struct config_set *set, const struct config *process, struct buf *kept) MUST_CHECK;
 
-/* The same for what a tenant keeps open (audit, last_known ...). */
+/* The same for what names a tenant's open store (outbox.store ...). */
 void config_state_keep(struct config *tenant, const struct config *state, struct buf *kept);
 
 /* What is for this machine alone and can be reached from elsewhere: the keys, and what to do. Returns how many. */
@@ -20,6 +20,9 @@ struct config_exposure {
 	const char *text;
 };
 size_t config_exposed(const struct config *config, struct config_exposure exposures[CONFIG_EXPOSURES]);
+
+/* Whether two rows of audit.repositories say the same. */
+bool config_audit_repository_same(const struct config_audit_repository *a, const struct config_audit_repository *b);
 
 /* Whether a gateway made of one would be another than one made of the other: in a key, or in a file that one of its keys
  * names. Names of the keys that differ are added to keys, comma-separated. */

@@ -5,8 +5,8 @@
 #include "gateway/run/config_set.h"
 #include "gateway/run/config_table.h"
 
-/* Of what a key of the root is: the process as a whole, and the list of tenants (no tenant's file has either); what a
- * tenant keeps open, which like the process's a reload does not change; or anything that the next request may find
+/* Of what a key of the root is: the process as a whole, and the list of tenants (no tenant's file has either); what
+ * names a tenant's open store, which like the process's a reload does not change; or anything that the next request may find
  * changed. */
 enum config_scope { CONFIG_OF_PROCESS, CONFIG_OF_MAIN, CONFIG_OF_STATE, CONFIG_OF_SETTINGS };
 enum config_scope config_scope_of(const char *key);

@@ -18,7 +18,7 @@ static const char *const served[] = {
 };
 
 /* The beginnings of keys that hold for the process as a whole, and of those that a tenant may have of its own but that
- * cannot change while what they are about is open. */
+ * name a store, which cannot change while it is open. */
 static const char *const of_process[] = {
 	"listen.",
 	"tls.",
@@ -46,7 +46,7 @@ static const char *const of_process[] = {
 	"limits.stop_seconds",
 	"limits.spool_",
 };
-static const char *const of_state[] = { "audit.", "last_known.", "outbox.", "access.anonymous" };
+static const char *const of_state[] = { "outbox.store", "outbox.postgresql.connection_file" };
 
 static bool begins_with_one(const char *key, const char *const *beginnings, size_t count)
 {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -51,7 +52,7 @@ struct last_known {
 	struct vault *vault;
 	struct last_known_share share;
 	struct database *database;
-	uint64_t bytes_max;
+	_Atomic uint64_t bytes_max;
 	int64_t found_s; /* the newest that was there at the start; 0: nothing */
 	int lock_file;
 	pthread_t thread;
@@ -324,6 +325,11 @@ bool last_known_open(const struct config *config, struct cache *shared, struct l
 failed:
 	last_known_close(known);
 	return false;
+}
+
+void last_known_bound(struct last_known *known, uint64_t bytes_max)
+{
+	atomic_store(&known->bytes_max, bytes_max);
 }
 
 void last_known_close(struct last_known *known)

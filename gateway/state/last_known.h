@@ -26,6 +26,9 @@ void last_known_close(struct last_known *last_known);
  * since 1970, max_age_s how old an answer may be that is asked for. The name's tenant, kind and parts are hashed like a
  * cache's. */
 
+/* Size of the file (config.last_known_bytes), from now on. */
+void last_known_bound(struct last_known *last_known, uint64_t bytes_max);
+
 /* This is what was answered to a question of now_s. A longer value, or an empty one, drops what was known. */
 void last_known_put(struct last_known *last_known, const struct cache_name *name, struct str value, int64_t now_s,
 		    uint64_t max_age_s);

@@ -141,6 +141,8 @@ static bool parts_open(struct gateway *gateway, struct outcome *outcome)
 	gateway->started = arena_copy(gateway->arena, str_from_c(started));
 	if (!gateway->started.data)
 		return out_of_memory(outcome);
+	if (!audit_open(gateway->config, gateway->stores->audit, &gateway->audit, outcome))
+		return false;
 	gateway->access = access_open(gateway->config, gateway->stores->access, outcome);
 	return gateway->access && allowed_codes_read(gateway->config, gateway->arena, &gateway->code_sets, outcome) &&
 	       sources_make(gateway, outcome) && seal_make(gateway, outcome) && xua_make(gateway, outcome) &&
@@ -207,7 +209,6 @@ bool gateway_open(const struct config *config, const struct gateway_means *means
 	}
 	*opened = (struct gateway) { .config = config,
 				     .stores = means->stores,
-				     .audit = means->stores->audit,
 				     .spools = means->spools,
 				     .legs = means->legs,
 				     .base = config->public_base,
@@ -232,6 +233,7 @@ void gateway_close(struct gateway *gateway)
 	access_close(gateway->access);
 	seal_free(gateway->seal);
 	xua_close(gateway->xua);
+	audit_close(gateway->audit);
 	arena_free(gateway->arena);
 }
 

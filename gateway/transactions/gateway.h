@@ -45,7 +45,7 @@ struct gateway {
 	struct worker_pool *legs; /* threads for asking several sources at once; of the process */
 	struct xua *xua;          /* NULL: no back-end is told who asks */
 	struct access *access;
-	struct audit *audit;               /* the stores'; NULL: off */
+	struct audit *audit;               /* NULL: off */
 	const struct code_sets *code_sets; /* that publications may use; NULL: every code */
 	struct delivery *delivery;         /* of publications that wait; NULL: none ever does */
 	bool outbox_is_lost;               /* no delivery, and it is not known what waits from before */

@@ -2,15 +2,15 @@
 
 #include <stdlib.h>
 
-bool stores_open(const struct config *config, struct cache *cache, struct stores **stores, struct outcome *outcome)
+bool stores_open(struct config_set *configs, const struct config *config, struct cache *cache, struct stores **stores,
+		 struct outcome *outcome)
 {
 	struct stores *opened = calloc(1, sizeof(*opened));
 
 	if (!opened)
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
-	opened->config = config;
 	opened->access = access_stores_open(config, cache, outcome);
-	if (!opened->access || !audit_open(config, config->public_base, &opened->audit, outcome)) {
+	if (!opened->access || !audit_store_open(configs, config, &opened->audit, outcome)) {
 		stores_close(opened);
 		return false;
 	}
@@ -18,11 +18,23 @@ bool stores_open(const struct config *config, struct cache *cache, struct stores
 	return true;
 }
 
+bool stores_prepare(struct stores *stores, struct config_set *configs, const struct config *config,
+		    struct outcome *outcome)
+{
+	return audit_store_open(configs, config, &stores->audit, outcome);
+}
+
+void stores_renew(struct stores *stores, struct config_set *configs, const struct config *config)
+{
+	access_stores_renew(stores->access, config);
+	audit_store_renew(stores->audit, configs, config);
+}
+
 void stores_close(struct stores *stores)
 {
 	if (!stores)
 		return;
-	audit_close(stores->audit);
+	audit_store_close(stores->audit);
 	access_stores_close(stores->access);
 	free(stores);
 }

@@ -8,19 +8,24 @@
 #include <stdatomic.h>
 
 #include "gateway/access/access.h"
-#include "gateway/audit/audit.h"
-#include "gateway/run/config.h"
+#include "gateway/audit/audit_store.h"
 
 struct stores {
-	const struct config *config; /* of when they were opened: what a reload does not change is this for good */
 	struct access_stores *access;
-	struct audit *audit; /* NULL: off */
+	struct audit_store *audit; /* NULL: it was off all the time */
 	atomic_uint request_count;
 };
 
-/* config and cache are borrowed. Errors: those of the parts, ERR_NO_MEMORY. */
-bool stores_open(const struct config *config, struct cache *cache, struct stores **stores,
+/* config, which is of configs, and cache are borrowed. Errors: those of the parts, ERR_NO_MEMORY. */
+bool stores_open(struct config_set *configs, const struct config *config, struct cache *cache, struct stores **stores,
 		 struct outcome *outcome) MUST_CHECK;
+
+/* Other settings of the same tenant: first what they need and is not open yet, and then, when they hold, their bounds.
+ * Both by one thread at a time. */
+bool stores_prepare(struct stores *stores, struct config_set *configs, const struct config *config,
+		    struct outcome *outcome) MUST_CHECK;
+void stores_renew(struct stores *stores, struct config_set *configs, const struct config *config);
+
 void stores_close(struct stores *stores); /* NULL is allowed */
 
 /* A request is under way: false when there are max already (0: as many as there come). It leaves when it is over. */

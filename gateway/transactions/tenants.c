@@ -381,6 +381,8 @@ static bool tenants_replace(struct tenants *tenants, struct config_set *configs,
 	pthread_mutex_lock(&tenants->lock);
 	tenants->now = set;
 	pthread_mutex_unlock(&tenants->lock);
+	for (size_t i = 0; before && i < set->public.count; i++)
+		kept_tenant_settle((struct kept_tenant *)set->items[i]);
 	set_release(tenants, before);
 	return true;
 }

@@ -48,7 +48,7 @@ static bool stores_make(struct tenants *tenants, struct config_set *configs, con
 	kept->config = config;
 	kept->configs = configs;
 	kept->user_count = 1;
-	if (!stores_open(config, tenants->cache, &kept->stores, outcome)) {
+	if (!stores_open(configs, config, tenants->cache, &kept->stores, outcome)) {
 		free(kept);
 		return false;
 	}
@@ -147,7 +147,10 @@ bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struc
 	opened->owners = 1;
 	opened->public.name = config->tenant;
 	opened->public.workers = workers_of(configs, config);
-	if ((kept || stores_make(tenants, configs, config, &opened->kept, outcome)) && opened->kept) {
+	bool ok = kept ? stores_prepare(kept->stores, configs, config, outcome)
+		       : stores_make(tenants, configs, config, &opened->kept, outcome);
+
+	if (ok && opened->kept) {
 		opened->public.stores = opened->kept->stores;
 		means.stores = opened->kept->stores;
 		if (gateway_open(config, &means, &opened->public.gateway, outcome) &&
@@ -158,6 +161,14 @@ bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struc
 	}
 	tenant_close(tenants, opened);
 	return false;
+}
+
+void kept_tenant_settle(struct kept_tenant *tenant)
+{
+	const struct log_tenant before = log_tenant_set(tenant->public.name);
+
+	stores_renew(tenant->kept->stores, tenant->configs, tenant->config);
+	log_tenant_restore(&before);
 }
 
 void tenant_spools_free(struct tenants *tenants)

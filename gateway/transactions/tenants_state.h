@@ -70,6 +70,9 @@ void kept_stores_release(struct tenants *tenants, struct kept_stores *kept);
 bool kept_tenant_open(struct tenants *tenants, struct config_set *configs, struct config *config,
 		      struct kept_stores *kept, struct kept_tenant **tenant, struct outcome *outcome) MUST_CHECK;
 
+/* Its settings hold from now on: those of its stores that a reload changes as well. */
+void kept_tenant_settle(struct kept_tenant *tenant);
+
 void tenant_spools_free(struct tenants *tenants);
 
 /* Closes, in a thread of its own, what nobody owns any more: that takes its time. End it when nothing is owned. */

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 import unittest
+import urllib.parse
 
 import inward
 import support
@@ -141,6 +142,103 @@ class Accepted(ReloadStand):
         gateway.stop()
         listener.setblocking(False)
         self.assertRaises(BlockingIOError, listener.accept)
+
+
+class Settings(ReloadStand):
+    """What names an open store waits for a restart, and nothing else."""
+
+    def holds(self, gateway, configuration):
+        lines = self.reload(gateway, configuration)
+        self.assertEqual([line["state"] for line in lines], ["the new configuration holds"], lines)
+
+    def sources(self, name):
+        """Who recorded the events that came to this file, each once."""
+        path = os.path.join(self.directory, name)
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="utf-8") as file:
+            events = [json.loads(line) for line in file.read().split("\n")[:-1]]
+        return [event["source"]["site"] for event in events]
+
+    def test_the_room_of_the_outbox(self):
+        bundle = support.demo_bundle(b"x" * 700000, "text/plain")
+        gateway, configuration = self.start(publication=ACCEPT, outbox={"bytes_max": "1MiB"})
+        self.assertEqual(gateway.publish(bundle).status, 503)
+        self.holds(gateway, dict(configuration, outbox={"bytes_max": "8MiB", "lease_seconds": 5, "keep_hours": 1}))
+        self.assertEqual(gateway.publish(bundle).status, 202)
+        gateway.stop()
+
+    def test_the_place_of_the_outbox_waits_for_a_restart(self):
+        gateway, configuration = self.start(publication=ACCEPT)
+        place = support.signing_key(os.path.join(self.directory, "connection"))
+        lines = self.reload(gateway, dict(configuration, outbox={"store": "postgresql",
+                                                                 "postgresql": {"connection_file": place}}))
+        self.assertEqual(lines[1]["state"], "keys that changed take effect at restart")
+        self.assertEqual(lines[1]["keys"], "outbox.store, outbox.postgresql.connection_file")
+        self.assertEqual(self.accepted(gateway)[1].split("/")[2], "127.0.0.1:%d" % gateway.port)
+        gateway.stop()
+
+    def test_who_records_and_where_to(self):
+        def repository(name):
+            return {"name": name, "kind": "file", "path": os.path.join(self.directory, name)}
+        def audit(source, *names, **more):
+            return dict(configuration, audit=dict({"enabled": "on", "source_id": source,
+                                                   "repositories": [repository(name) for name in names]}, **more))
+        domain = self.domain()
+        gateway, configuration = self.start(audit={"enabled": "on", "source_id": "one",
+                                                   "repositories": [repository("old"), repository("gone")]})
+        self.assertEqual(gateway.find().status, 200)
+        wait_until(lambda: "one" in self.sources("gone"), "the event of the first settings")
+        self.holds(gateway, audit("two", "old", "new", journal_bytes_max="1GiB", retention_days=1))
+        gone = self.sources("gone")
+        self.assertEqual(gateway.find().status, 200)
+        wait_until(lambda: "two" in self.sources("old") and "two" in self.sources("new"), "the event of the second")
+        # Who comes later gets what the journal still has; who goes gets no more.
+        self.assertEqual(self.sources("new"), self.sources("old"))
+        self.assertEqual(self.sources("gone"), gone)
+        self.holds(gateway, audit("three", enabled="off"))
+        self.assertEqual(gateway.find().status, 200)
+        self.holds(gateway, audit("four", "old"))
+        self.assertEqual(gateway.find().status, 200)
+        gateway.stop()
+        self.assertIn("four", self.sources("old"))
+        # That nobody recorded for a while is itself recorded.
+        self.assertEqual(self.sources("old").count("three"), 1)
+        domain.stop()
+
+    def test_where_to_changes_and_nothing_is_lost_on_the_way(self):
+        def audit(path):
+            return {"enabled": "on", "repositories": [{"name": "arr", "kind": "file",
+                                                       "path": os.path.join(self.directory, path)}]}
+        domain = self.domain()
+        gateway, configuration = self.start(audit=audit("nowhere/events"))
+        for _ in range(5):
+            self.assertEqual(gateway.find().status, 200)
+        self.holds(gateway, dict(configuration, audit=audit("events")))
+        wait_until(lambda: len(self.sources("events")) > 5, "what had not been taken before")
+        gateway.stop()
+        domain.stop()
+
+    def test_who_shows_no_token(self):
+        domain = self.domain()
+        gateway, configuration = self.start(consent={"source": "none"})
+        self.assertEqual(gateway.find().status, 200)
+        key = support.signing_key(os.path.join(self.directory, "demo-tokens.pem"))
+        known = dict(configuration, access={"anonymous": False}, demo={"token_key": key})
+        self.holds(gateway, known)
+        self.assertEqual(gateway.find().status, 401)
+        self.assertEqual(gateway.find(token=gateway.token("doctor")).status, 200)
+        # It is recorded from now on (audit.enabled: auto), and found.
+        identifier = "urn:oid:%s|%s" % (support.AUTHORITY, support.PATIENT)
+        patient = support.bearer(gateway.token("patient", patient=identifier))
+        query = urllib.parse.urlencode({"patient.identifier": identifier, "date": "ge2020"})
+        found = request("GET", gateway.base + "/AuditEvent?" + query, patient)
+        self.assertEqual(found.status, 200, found)
+        self.assertGreater(found.json()["total"], 0)
+        self.holds(gateway, configuration)
+        self.assertEqual(gateway.find().status, 200)
+        gateway.stop()
+        domain.stop()
 
 
 class Ending(inward.InwardStand):
