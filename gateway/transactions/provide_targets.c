@@ -10,6 +10,8 @@
 #include "mappers/search_query.h"
 #include "mappers/submission_match.h"
 
+#define MAKERS_MAX 64 /* that one name is looked for among */
+
 static bool unresolved(const struct transaction *t, const struct provide_target *target)
 {
 	return outcome_add(t->outcome, ERR_REFERENCE_UNRESOLVED, target->path,
@@ -135,6 +137,27 @@ static bool waits(const struct transaction *t, struct str name, unsigned states,
 	if (!publication_items_list(t, &filter, &items, &count))
 		return false;
 	*found = count > 0;
+	return true;
+}
+
+/* The same, of what the caller may know of: what others have sent, and nobody is shown, is not there to them. */
+static bool waits_visibly(const struct transaction *t, struct str name, bool *found)
+{
+	const struct outbox_filter filter = { .makes = name, .states = OUTBOX_UNDELIVERED, .limit = MAKERS_MAX };
+	struct outbox_item *items;
+	size_t count = 0;
+
+	*found = false;
+	if (!publications_may_wait(t))
+		return true;
+	if (!publication_items_list(t, &filter, &items, &count))
+		return false;
+	for (size_t i = 0; i < count && !*found; i++) {
+		struct publication_item opened;
+
+		if (!publication_item_read(t, &items[i], STR_NONE, &opened, found))
+			return false;
+	}
 	return true;
 }
 
@@ -266,7 +289,7 @@ static bool target_find(const struct transaction *t, const struct provide_target
 		return false;
 	if (found)
 		return take_unverified(t, target, id, uuid, unverified);
-	if (id.data && !waits(t, id, OUTBOX_UNDELIVERED, &found))
+	if (id.data && !waits_visibly(t, id, &found))
 		return false;
 	return found && !is_there(t, target) ? take_unverified(t, target, id, uuid, unverified)
 					     : registry_find(t, target, id, uuid, unverified);

@@ -17,7 +17,8 @@
 #include "mappers/publication_target.h"
 #include "mappers/submission_match.h"
 
-#define ASK_MS 3000 /* for the PIX manager, in an outage */
+#define ASK_MS     3000 /* for the PIX manager, in an outage */
+#define MAKERS_MAX 64   /* that one name is looked for among */
 
 static struct str target_of(const struct transaction *t)
 {
@@ -78,14 +79,48 @@ static bool names_make(const struct transaction *t, const struct publication *pu
 	return true;
 }
 
-static bool makers_count(const struct transaction *t, struct str patient, struct str need, size_t *count)
+static bool makers_list(const struct transaction *t, struct str patient, struct str need, struct outbox_item **items,
+			size_t *count)
 {
 	const struct outbox_filter filter = {
-		.patient = patient, .makes = need, .states = OUTBOX_UNDELIVERED, .limit = 2
+		.patient = patient, .makes = need, .states = OUTBOX_UNDELIVERED, .limit = MAKERS_MAX
 	};
-	struct outbox_item *items;
 
-	return publication_items_list(t, &filter, &items, count);
+	return publication_items_list(t, &filter, items, count);
+}
+
+static bool is_listed(const struct outbox_item *items, size_t count, const struct outbox_item *item)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(items[i].id, item->id) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* *is_own: one that the caller has sent stands in another line. What others have sent for another patient is to this one as
+ * if it were not there, also in what is answered. */
+static bool elsewhere_find(const struct transaction *t, struct str patient, struct str need, bool *is_own)
+{
+	struct outbox_item *all;
+	struct outbox_item *here = NULL;
+	size_t all_count = 0;
+	size_t here_count = 0;
+
+	*is_own = false;
+	if (!makers_list(t, STR_NONE, need, &all, &all_count) ||
+	    (all_count > 0 && !makers_list(t, patient, need, &here, &here_count)))
+		return false;
+	for (size_t i = 0; i < all_count && !*is_own; i++) {
+		struct publication_item opened;
+
+		if (is_listed(here, here_count, &all[i]))
+			continue;
+		if (!publication_item_read(t, &all[i], STR_NONE, &opened, NULL))
+			return false;
+		*is_own = opened.is_own;
+	}
+	return true;
 }
 
 /* The order is kept within a line. What waits for its patient to be told stands in that of the name it was given. Only what
@@ -95,13 +130,11 @@ static bool needs_in_line(const struct transaction *t, const struct publication 
 	struct str patient = publication->metadata.submission_sets[0].patient_id;
 
 	for (size_t i = 0; i < needs->count; i++) {
-		size_t all = 0;
-		size_t here = 0;
+		bool is_own;
 
-		if (!makers_count(t, STR_NONE, needs->items[i], &all) ||
-		    (all > 0 && !makers_count(t, patient, needs->items[i], &here)))
+		if (!elsewhere_find(t, patient, needs->items[i], &is_own))
 			return false;
-		if (all > here)
+		if (is_own)
 			return outcome_add(t->outcome, ERR_CONFLICT, "",
 					   "It builds upon a publication that is not settled, of another patient or of "
 					   "one whom nobody can tell yet: name the patient as that one does, or "

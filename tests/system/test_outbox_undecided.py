@@ -213,6 +213,31 @@ class Accepted(Undecided):
         queue = json.dumps(self.get("/Task?status=failed", self.doctor).json())
         self.assertNotIn("Task/", queue.replace("/Task?", ""))
 
+    def test_099_what_nobody_is_shown_is_to_others_as_what_is_not_there(self):
+        hidden = support.demo_bundle(b"<a>hidden</a>", patient="IHEBLUE-1006")
+        self.accept(hidden)
+
+        def answers():
+            made = []
+            for oid in (support.document_oid(hidden), support.fresh_oid(4711)):
+                bundle = support.demo_bundle(b"<a>asks</a>", patient="IHEBLUE-1007")
+                bundle["entry"][1]["resource"]["relatesTo"] = [{"code": "appends", "target": {"identifier": {
+                    "system": "urn:ietf:rfc:3986", "value": "urn:oid:" + oid}}}]
+                answer = self.gateway.publish(bundle, token=self.colleague)
+                made.append((answer.status, [issue["diagnostics"] for issue in answer.json()["issue"]],
+                             answer.header("Content-Location")))
+            self.assertEqual(made[0][:2], made[1][:2])
+            return made
+        self.assertEqual(answers()[0][0], 422)
+        self.hcm.kill()
+        made = answers()
+        self.assertEqual(made[0][0], 202)
+        self.hcm_restart()
+        self.people_start()
+        for _, _, url in made:
+            support.wait_until(lambda: self.get(url, self.colleague).status != 202, "the publication to be settled")
+            self.assertEqual(self.get(url, self.colleague).json()["resourceType"], "OperationOutcome")
+
     def test_nobody_of_that_name(self):
         url = self.accept(named(support.demo_bundle(b"<a>nobody</a>"), RED_SYSTEM, "IHERED-9999"))
         self.people_start()
