@@ -50,7 +50,6 @@ struct http_admission {
 
 struct server_handlers {
 	void *ctx;
-
 	/* Called when the headers are there, on a polling thread: no I/O, no wait. True: the body is read and `handle` called.
 	 * Otherwise it answers (http_refuse, http_respond_buf) and returns false: the body is not read and the connection
 	 * closed. Admission (per back-end) belongs here. */
