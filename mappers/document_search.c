@@ -152,6 +152,47 @@ bool document_search_queries(const struct search *search, const struct search_re
 	return true;
 }
 
+static bool has_value(const struct strs *values, struct str value)
+{
+	for (size_t i = 0; i < values->count; i++) {
+		if (str_equal(values->items[i], value))
+			return true;
+	}
+	return false;
+}
+
+static bool has_approved(const struct strs *values)
+{
+	for (size_t i = 0; i < values->count; i++) {
+		if (status_is_approved(values->items[i]))
+			return true;
+	}
+	return false;
+}
+
+bool shows_all_entries(const struct stored_query *query)
+{
+	if (str_equal(query->id, STR(QUERY_GET_DOCUMENTS)))
+		return stored_query_find(query, STR("$XDSDocumentEntryUniqueId"), 0) != NULL;
+	if (!str_equal(query->id, STR(QUERY_FIND_DOCUMENTS)))
+		return false;
+	for (size_t i = 0; i < query->param_count; i++) {
+		const struct stored_query_param *param = &query->params[i];
+		bool all;
+
+		if (str_equal(param->name, STR("$XDSDocumentEntryStatus")))
+			all = has_approved(&param->values);
+		else if (str_equal(param->name, STR("$XDSDocumentEntryType")))
+			all = has_value(&param->values, STR(OBJECT_TYPE_STABLE)) &&
+			      has_value(&param->values, STR(OBJECT_TYPE_ON_DEMAND));
+		else
+			all = str_equal(param->name, STR("$XDSDocumentEntryPatientId"));
+		if (!all)
+			return false;
+	}
+	return true;
+}
+
 bool document_search_matches(const struct search *search, const struct search_resolved *resolved,
 			     const struct document_entry *entry, struct str last_updated, struct arena *arena)
 {

@@ -20,6 +20,10 @@ bool document_search_read(const struct search_params *params, const struct searc
 bool document_search_queries(const struct search *search, const struct search_resolved *resolved, struct arena *arena,
 			     struct stored_query **queries, size_t *count, struct outcome *outcome) MUST_CHECK;
 
+/* True when the answer to such a query shows, beside a current entry of a document, all others that are current: asked for
+ * by patient alone, or by uniqueId. */
+bool shows_all_entries(const struct stored_query *query);
+
 /* True when the entry answers every parameter. last_updated: DTM of its submission, used for _lastUpdated alone. */
 bool document_search_matches(const struct search *search, const struct search_resolved *resolved,
 			     const struct document_entry *entry, struct str last_updated, struct arena *arena);

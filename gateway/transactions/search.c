@@ -4,8 +4,6 @@
 #include "gateway/transactions/identify_patient.h"
 #include "mappers/document_search.h"
 #include "mappers/json_writer.h"
-#include "mappers/metadata_rim.h"
-#include "mappers/search_query.h"
 #include "mappers/submission_match.h"
 
 #define CURSOR_BYTES_MAX 4096
@@ -403,17 +401,6 @@ static bool refused(const struct leg *leg, const struct outcome *before)
 	return outcome_add(outcome, ERR_RULE, "", "Search for documents of one patient at a time.");
 }
 
-/* Asked by patient alone, a registry shows all entries of all that is current. */
-static bool shows_all_current(const struct stored_query *query)
-{
-	const struct stored_query_param *status = stored_query_find(query, STR("$XDSDocumentEntryStatus"), 0);
-	bool is_current = false;
-
-	for (size_t i = 0; status && i < status->values.count; i++)
-		is_current = is_current || status_is_approved(status->values.items[i]);
-	return str_equal(query->id, STR(QUERY_FIND_DOCUMENTS)) && query->param_count == 2 && is_current;
-}
-
 bool search_ask(struct leg *leg, const struct stored_query *queries, size_t count)
 {
 	struct outcome before = *leg->t.outcome;
@@ -423,7 +410,7 @@ bool search_ask(struct leg *leg, const struct stored_query *queries, size_t coun
 	if (documents_count(leg) > leg->t.gateway->config->search_results_max)
 		return outcome_add(leg->t.outcome, ERR_TOO_COSTLY, "", "Narrow the search: it has too many results.");
 	for (size_t i = 0; !leg->widened && i < leg->answer_count; i++) {
-		if (!shows_all_current(&queries[i]) && !hidden_here_ask(&leg->t, &leg->answers[i]))
+		if (!shows_all_entries(&queries[i]) && !hidden_here_ask(&leg->t, &leg->answers[i]))
 			return false;
 	}
 	return leg->waiting.count == 0 || waiting_join(leg);

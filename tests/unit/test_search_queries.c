@@ -117,6 +117,44 @@ static void test_document_search__queries(void **state)
 #define SETS    "f26a $XDSSubmissionSetPatientId=" PATIENT " $XDSSubmissionSetStatus=(StatusType:Approved)"
 #define FOLDERS "958f $XDSFolderPatientId=" PATIENT " $XDSFolderStatus=(StatusType:Approved)"
 
+/* Which searches see all entries of what they find, so that nobody asks for the others. */
+static void test_document_search__knows_what_shows_all_entries(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *query;
+		bool all;
+	} cases[] = {
+		{ "patient=Patient/x", true },
+		{ "patient=Patient/x&status=current", true },
+		{ "patient=Patient/x&status=superseded", false },
+		{ "patient=Patient/x&type=a", true },
+		{ "patient=Patient/x&type=urn:oid:1.2%7Ca", false },
+		{ "patient=Patient/x&creation=ge2024", false },
+		{ "patient=Patient/x&identifier=urn:oid:1.2.3", true },
+		{ "patient=Patient/x&identifier=" UUID_A, false },
+		{ "_id=abc", false },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct arena *arena = arena_new(ARENA_BYTES);
+		struct search_params params = read_params(cases[i].query, arena);
+		struct str uuids[] = { STR(UUID_A) };
+		struct search_resolved resolved = { .patient_id = STR(PATIENT), .uuids = { uuids, 1 } };
+		struct search search;
+		struct stored_query *queries;
+		size_t count;
+		struct outcome outcome;
+
+		outcome_init(&outcome);
+		assert_true(document_search_read(&params, &rules, arena, &search, &outcome));
+		assert_true(document_search_queries(&search, &resolved, arena, &queries, &count, &outcome));
+		if (count == 0 || shows_all_entries(&queries[0]) != cases[i].all)
+			fail_msg("%s", cases[i].query);
+		arena_free(arena);
+	}
+}
+
 static void test_list_search__queries(void **state)
 {
 	(void)state;
@@ -237,6 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_document_search__queries),
+		cmocka_unit_test(test_document_search__knows_what_shows_all_entries),
 		cmocka_unit_test(test_list_search__queries),
 		cmocka_unit_test(test_document_search__refuses),
 		cmocka_unit_test(test_document_search__honoured_reads_back),
