@@ -1,5 +1,7 @@
 """What a reload, or a restart with other settings, must not do: open doors, or forget what was accepted."""
+import collections
 import copy
+import http.client
 import json
 import os
 import re
@@ -11,11 +13,15 @@ import threading
 import unittest
 import urllib.parse
 
+import chaos
 import inward
+import proxy
 import support
+import xds
 from support import BINARY, Domain, Gateway, request, wait_until, write_configuration
 
 NORD, SUD = "hopital-nord", "hopital-sud"
+PROVIDE, QUERY = "ProvideAndRegisterDocumentSet-b", "RegistryStoredQuery"
 ACCEPT = {"degraded": "accept", "retry_seconds_max": 1}
 
 
@@ -239,6 +245,146 @@ class Settings(ReloadStand):
         self.assertEqual(gateway.find().status, 200)
         gateway.stop()
         domain.stop()
+
+
+class Gate:
+    """Before a back-end: while it is shut, what comes waits there."""
+
+    def __init__(self, peer):
+        self.opened, self.lock = threading.Event(), threading.Lock()
+        self.waiting = collections.Counter()
+        self.opened.set()
+        for action in (PROVIDE, QUERY):
+            peer.script(action, *[self.pass_through] * 20000)
+
+    def pass_through(self, exchange):
+        with self.lock:
+            self.waiting[exchange.action] += 1
+        self.opened.wait(60)
+        with self.lock:
+            self.waiting[exchange.action] -= 1
+        proxy.passing(exchange)
+
+
+class UnderWay(ReloadStand):
+    """Every reload happens while publications and searches wait for the back-end."""
+    RELOADS = 24
+
+    def setUp(self):
+        super().setUp()
+        domain = self.domain()
+        self.addCleanup(domain.stop)
+        self.peer = proxy.Proxy("http://127.0.0.1:%d" % domain.port)
+        self.addCleanup(self.peer.close)
+        self.gate = Gate(self.peer)
+        self.names = [NORD, SUD]
+        self.write_tenants(0)
+        self.gateway, self.configuration = self.start(
+            publication=ACCEPT, access={"anonymous": False}, default_tenant=NORD, tenants=self.rows())
+        self.registry = domain.registry_url
+        self.ends = threading.Event()
+        self.addCleanup(self.ends.set)
+        self.addCleanup(self.gate.opened.set)
+        self.lock = threading.Lock()
+        self.published = {}  # uniqueId: patient
+        self.status_urls, self.wrong, self.counts = [], [], collections.Counter()
+
+    def rows(self):
+        return [{"name": name, "file": name + ".yaml"} for name in self.names]
+
+    def write_tenants(self, turn):
+        """What makes sources, delivery and searches anew."""
+        for name in self.names:
+            write_configuration(os.path.join(self.directory, name + ".yaml"), {
+                "back_ends": [dict(self.back_end(self.peer.port), timeout_ms=20000 + turn)],
+                "publication": dict(ACCEPT, retry_seconds_max=1 + turn % 2), "search": {"results_max": 1000 + turn}})
+
+    def stream(self, tenant, token, client, exchange):
+        """Exchanges with one tenant, over a connection of its own, until the end."""
+        patient = "IHEBLUE-10%02d" % (client + 1)
+        connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=60)
+        while not self.ends.is_set():
+            answer = None
+            try:
+                answer = exchange(connection, "/fhir/" + tenant, patient, support.bearer(token))
+            except (OSError, http.client.HTTPException) as error:
+                answer = repr(error)
+            with self.lock:
+                self.counts[tenant, exchange.__name__] += 1
+                if answer:
+                    self.wrong.append((tenant, exchange.__name__, answer))
+        connection.close()
+
+    @staticmethod
+    def asked(connection, *request_parts):
+        connection.request(*request_parts)
+        answer = connection.getresponse()
+        return answer, answer.read()
+
+    def publish(self, connection, path, patient, headers, status=200):
+        bundle = support.demo_bundle(b"written during a reload", "text/plain", patient=patient)
+        answer, body = self.asked(connection, "POST", path, json.dumps(bundle), dict(
+            headers, **{"Content-Type": "application/fhir+json"}))
+        if answer.status != status:
+            return "%d %r" % (answer.status, body[:1000])
+        with self.lock:
+            self.published[support.document_oid(bundle)] = patient
+            if status == 202:
+                self.status_urls.append((answer.getheader("Content-Location"), headers["Authorization"]))
+        return None
+
+    def publish_later(self, connection, path, patient, headers):
+        return self.publish(connection, path, patient, dict(headers, Prefer="respond-async"), 202)
+
+    def search(self, connection, path, patient, headers):
+        query = "status=current&_count=2&patient.identifier=urn:oid:%s%%7C%s" % (support.AUTHORITY, patient)
+        answer, body = self.asked(connection, "GET", "%s/DocumentReference?%s" % (path, query), None, headers)
+        modes = {entry["search"]["mode"] for entry in json.loads(body).get("entry", [])}
+        return None if answer.status == 200 and modes <= {"match"} else "%d %r" % (answer.status, body[:1000])
+
+    def join(self, tenant):
+        """Begins the streams of one tenant, each about a patient of its own. What waits of a patient makes more wait."""
+        token = self.gateway.token("doctor", tenant=tenant)
+        exchanges = (self.publish, self.publish, self.search, self.search, self.publish_later)
+        streams = [threading.Thread(target=self.stream, args=(tenant, token, client, exchange), daemon=True)
+                   for client, exchange in enumerate(exchanges)]
+        for stream in streams:
+            stream.start()
+        return streams
+
+    def registered(self):
+        """How often the registry has each document."""
+        counts = collections.Counter()
+        for patient in sorted(set(self.published.values())):
+            counts.update(chaos.ask(self.registry, xds.STORED_QUERY, xds.find_documents(patient)).unique_ids())
+        return counts
+
+    def test_every_request_gets_its_ordinary_answer(self):
+        streams = [each for tenant in self.names for each in self.join(tenant)]
+        for turn in range(1, self.RELOADS + 1):
+            self.gate.opened.clear()
+            wait_until(lambda: self.gate.waiting[PROVIDE] > 1 and self.gate.waiting[QUERY] > 1,
+                       lambda: "requests to be under way: %r %r" % (self.gate.waiting, self.wrong[:3]))
+            if turn % 8 == 0:
+                self.names.append("hopital-%d" % turn)
+            self.write_tenants(turn)
+            line = self.reload(self.gateway, dict(self.configuration, tenants=self.rows()))[0]
+            self.assertEqual(line["state"], "the new configuration holds", line)
+            self.gate.opened.set()
+            if turn % 8 == 0:
+                self.assertEqual(line["added"], self.names[-1])
+                streams += self.join(self.names[-1])
+        wait_until(lambda: len(self.counts) == 3 * len(self.names) and min(self.counts.values()) > 3,
+                   lambda: "some of each: %r" % self.counts)
+        self.ends.set()
+        for stream in streams:
+            stream.join()
+        self.assertEqual(self.wrong[:5], [])
+        for url, authorization in self.status_urls:
+            wait_until(lambda url=url, authorization=authorization: request(
+                "GET", url, {"Authorization": authorization}).status == 200, "the delivery of " + url)
+        self.assertEqual(self.registered(), dict.fromkeys(self.published, 1))
+        self.gateway.stop()
 
 
 class Ending(inward.InwardStand):
