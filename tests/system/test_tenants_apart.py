@@ -10,8 +10,11 @@ import tempfile
 import unittest
 import urllib.parse
 
+import chaos
+import issuer
 import support
 import trust
+import xds
 
 NORD, SUD = "hopital-nord", "hopital-sud"
 ORGANIZATIONS = {NORD: "2.999.20.101", SUD: "2.999.20.102"}
@@ -343,6 +346,136 @@ class OneDomainAsItWas(OneDomain):
     test_what_could_be_anybodys_is_read_by_consent_alone = None
     test_nobody_is_of_two_hospitals = None
     test_112_what_is_only_read_by_consent_is_not_replaced = None
+
+
+class Unlike(unittest.TestCase):
+    """Each hospital has an issuer, an assigning authority and a consent policy of its own; patients' numbers are the same."""
+    AUTHORITIES = {NORD: support.AUTHORITY, SUD: "2.999.20.46"}
+    POLICIES = {NORD: {"default": "permit"}, SUD: {"default": "deny", "break_glass_roles": []}}
+    NUMBERS = iter("IHEBLUE-10%02d" % number for number in range(1, 11))
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="passerelle-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory, True)
+        cls.jose = issuer.Jose()
+        cls.addClassCleanup(cls.jose.close)
+        cls.keys = {tenant: cls.jose.key("ES256", kid="one") for tenant in (NORD, SUD)}
+        cls.domains = {}
+        for tenant in (NORD, SUD):
+            domain = support.Domain(cls.directory, name="hcm-" + tenant, assigning_authority=cls.AUTHORITIES[tenant],
+                                    **trust.domain_configuration(cls.directory))
+            cls.addClassCleanup(domain.kill)
+            cls.domains[tenant] = domain
+            trusted = trust.trust_configuration(cls.directory, domain)
+            keys = issuer.write(os.path.join(cls.directory, tenant + ".jwks"), {"keys": [cls.keys[tenant]["public"]]})
+            support.write_configuration(os.path.join(cls.directory, tenant + ".yaml"), {
+                "back_ends": [domain.back_end()], "identity": trusted["identity"],
+                "patient": {"assigning_authority": cls.AUTHORITIES[tenant]},
+                "consent": dict(trusted["consent"], producer_reads_own=False, **cls.POLICIES[tenant]),
+                "issuers": [{"issuer": cls.issuer_of(tenant), "jwks_file": keys}]})
+        overrides = trust.trust_configuration(cls.directory, domain)
+        overrides.update({"default_tenant": NORD,
+                          "tenants": [{"name": name, "file": name + ".yaml"} for name in (NORD, SUD)]})
+        cls.gateway = support.Gateway(cls.directory, [domain.back_end()], **overrides)
+        cls.addClassCleanup(cls.gateway.kill)
+
+    @classmethod
+    def tearDownClass(cls):
+        for process in (cls.gateway, *cls.domains.values()):
+            process.stop()
+
+    def setUp(self):
+        self.patient = next(self.NUMBERS)
+
+    @staticmethod
+    def issuer_of(tenant):
+        return "https://%s.example" % tenant
+
+    def base(self, tenant):
+        return self.gateway.base + "/" + tenant
+
+    def token(self, tenant, key=None, audience=None, **more):
+        """A doctor's of this tenant's issuer."""
+        return self.jose.sign(self.keys[key or tenant], issuer.claims(
+            self.issuer_of(tenant), self.base(audience or tenant), **more))
+
+    def identifier(self, tenant):
+        return "urn:oid:%s|%s" % (self.AUTHORITIES[tenant], self.patient)
+
+    def ask(self, tenant, token, path, method="GET", resource=None):
+        headers = dict(support.bearer(token), **{"X-Break-Glass-Reason": "unconscious"}, **(trust.FHIR if resource else {}))
+        return support.request(method, self.base(tenant) + path, headers, resource and json.dumps(resource).encode())
+
+    def search(self, tenant, token, identifier=None):
+        return self.ask(tenant, token, "/DocumentReference?status=current&patient.identifier=" + urllib.parse.quote(
+            identifier or self.identifier(tenant)))
+
+    def found(self, tenant, token=None, **more):
+        answer = self.search(tenant, token or self.token(tenant), **more)
+        self.assertEqual(answer.status, 200, answer)
+        return {each["masterIdentifier"]["value"][len("urn:oid:"):] for each in trust.matches(answer.json())}
+
+    def publish(self, tenant):
+        bundle = json.loads(json.dumps(support.demo_bundle(b"a letter", "text/plain", patient=self.patient)).replace(
+            support.AUTHORITY, self.AUTHORITIES[tenant]))
+        answer = self.ask(tenant, self.token(tenant), "", "POST", bundle)
+        self.assertEqual(answer.status, 200, answer)
+        return support.document_oid(bundle)
+
+    def consent(self, tenant, provision):
+        """The patient's own. Returns what takes it back."""
+        patient = self.gateway.token("patient", tenant=tenant, patient=self.identifier(tenant))
+        answer = self.ask(tenant, patient, "/Consent", "POST", trust.consent_resource(
+            provision, self.patient, "urn:oid:" + self.AUTHORITIES[tenant]))
+        self.assertEqual(answer.status, 201, answer)
+        path = "/Consent/" + answer.json()["id"]
+        return lambda: self.assertIn(self.ask(tenant, patient, path, "DELETE").status, (200, 204))
+
+    def test_065_066_tokens_of_one_issuer_open_nothing_of_the_other(self):
+        for own, other in ((NORD, SUD), (SUD, NORD)):
+            self.assertEqual(self.search(own, self.token(own)).status, 200)
+            for wrong in ({"tenant": other}, {"tenant": other, "audience": own},
+                          {"tenant": other, "key": own, "audience": own},
+                          {"tenant": own, "key": other}, {"tenant": own, "audience": other},
+                          {"tenant": other, "audience": own, "aud": [self.base(own), self.base(other)]}):
+                token = self.token(**wrong)
+                for name, method, path, _ in routes():
+                    answer = self.ask(own, token, "/" + path.replace("{id}", "x").replace("{version}", "1"), method)
+                    self.assertEqual(answer.status, 401, (wrong, name, answer))
+
+    def test_103_patients_are_each_authoritys_own(self):
+        oids = {tenant: self.publish(tenant) for tenant in (NORD, SUD)}
+        take_back = self.consent(SUD, {"type": "permit"})
+        for own, other in ((NORD, SUD), (SUD, NORD)):
+            self.assertEqual(self.found(own), {oids[own]})
+            # By an identifier that both know, which is another patient's at each.
+            self.assertEqual(self.found(own, identifier="urn:oid:%s|%s" % (
+                trust.RED, self.patient.replace("BLUE", "RED"))), {oids[own]})
+            answer = self.search(own, self.token(own), self.identifier(other))
+            self.assertEqual((answer.status, "entry" in answer.json()), (404, False), answer)
+            query = xds.find_documents(self.patient).replace(support.AUTHORITY, self.AUTHORITIES[own])
+            stored = chaos.ask(self.domains[own].registry_url, xds.STORED_QUERY, query)
+            self.assertEqual(stored.unique_ids(), [oids[own]])
+        take_back()
+
+    def test_094_the_policy_of_one_does_not_rule_the_other(self):
+        oids = {tenant: self.publish(tenant) for tenant in (NORD, SUD)}
+
+        def seen():
+            return {tenant: bool(self.found(tenant)) for tenant in (NORD, SUD)}
+
+        self.assertEqual(seen(), {NORD: True, SUD: False})
+        deny, permit = self.consent(NORD, {"type": "deny"}), self.consent(SUD, {"type": "permit"})
+        self.assertEqual(seen(), {NORD: False, SUD: True})
+        permit()
+        self.assertEqual(seen(), {NORD: False, SUD: False})
+        # The reason comes with the request.
+        glass = issuer.iua(purpose_of_use=[{"system": issuer.ACT_REASON, "code": "BTG"}])
+        self.assertEqual(self.found(NORD, self.token(NORD, extensions=glass)), {oids[NORD]})
+        self.assertEqual(self.search(SUD, self.token(SUD, extensions=glass)).status, 403)
+        deny()
+        self.assertEqual(seen(), {NORD: True, SUD: False})
 
 
 if __name__ == "__main__":
