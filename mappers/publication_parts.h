@@ -60,15 +60,15 @@ bool publication_metadata_write(const struct metadata *metadata, struct arena *a
 bool publication_metadata_read(struct str text, struct arena *arena, struct metadata *metadata,
 			       struct outcome *outcome) MUST_CHECK;
 
+#define PUBLICATION_GIVEN_UP 404
 /* What a settled publication is asked by and answered with. */
 struct publication_result {
 	struct caller caller;  /* who sent it */
 	struct str patient_id; /* CX */
-	int status;            /* HTTP: 200, or of what refused it */
-	struct str body;       /* transaction-response or OperationOutcome, JSON */
+	int status; /* HTTP: 200, or of what refused it; PUBLICATION_GIVEN_UP of one whose sender deleted its status URL */
+	struct str body; /* transaction-response or OperationOutcome, JSON */
 };
-void publication_result_write(const struct publication_result *result, struct buf *text);
-/* body points into text. */
+void publication_result_write(const struct publication_result *result, struct buf *text); /* reading: body is in text */
 bool publication_result_read(struct str text, struct arena *arena, struct publication_result *result) MUST_CHECK;
 
 /* What a publication brings into being (set, documents and folders, each by its id and its uniqueId), and what it builds

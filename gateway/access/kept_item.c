@@ -88,11 +88,11 @@ static struct str patient_of(struct outbox *outbox, const struct outbox_item *it
 		       : STR_NONE;
 }
 
-bool kept_withdraw(struct outbox *outbox, const struct outbox_item *item, struct str reason, bool *unclear,
+bool kept_withdraw(struct outbox *outbox, const struct outbox_item *item, const struct kept_end *end, bool *unclear,
 		   struct outcome *outcome)
 {
 	struct arena *arena = arena_new(READING_BYTES_MAX); /* thousands may be withdrawn at once */
-	struct publication_result result = { 0 };
+	struct publication_result result = { .status = end->is_given_up ? PUBLICATION_GIVEN_UP : 0 };
 	struct publication_head head;
 	struct buf text;
 	bool ok;
@@ -103,7 +103,7 @@ bool kept_withdraw(struct outbox *outbox, const struct outbox_item *item, struct
 		result.patient_id = patient_of(outbox, item, arena);
 		publication_result_write(&result, &text);
 	}
-	ok = outbox_drop(outbox, str_from_c(item->id), reason,
+	ok = outbox_drop(outbox, str_from_c(item->id), end->reason,
 			 text.failed || text.size == 0 ? STR_NONE : buf_str(&text), unclear, outcome);
 	buf_free(&text);
 	arena_free(arena);

@@ -25,8 +25,13 @@ enum kept kept_head_read(struct outbox *outbox, const struct outbox_item *item, 
 enum kept kept_metadata_read(struct outbox *outbox, const struct outbox_item *item, size_t size_max,
 			     struct arena *arena, struct metadata *metadata) MUST_CHECK;
 
-/* outbox_drop, after which its sender still finds what became of it: whose it was, and of whom, is kept as its result. */
-bool kept_withdraw(struct outbox *outbox, const struct outbox_item *item, struct str reason, bool *unclear,
+/* outbox_drop, after which its sender still finds what became of it: whose it was, and of whom, is kept as its result, with
+ * whether it was they who gave it up by its status URL (then that is gone: FHIR R4 async.html). */
+struct kept_end {
+	struct str reason;
+	bool is_given_up;
+};
+bool kept_withdraw(struct outbox *outbox, const struct outbox_item *item, const struct kept_end *end, bool *unclear,
 		   struct outcome *outcome) MUST_CHECK;
 
 #endif

@@ -143,11 +143,12 @@ static bool act(const struct queue_options *options, struct outbox *outbox, stru
 	if (strcmp(options->action, "show") == 0)
 		return show(options, outbox, id, arena, outcome);
 	bool drops = strcmp(options->action, "drop") == 0;
+	static const struct kept_end by_hand = { .reason = STR_INIT("by the command line") };
 	struct outbox_item item;
 	bool unclear = false;
 
 	if (!(drops ? outbox_get(outbox, id, arena, &item, NULL, outcome) &&
-			      kept_withdraw(outbox, &item, STR("by the command line"), &unclear, outcome)
+			      kept_withdraw(outbox, &item, &by_hand, &unclear, outcome)
 		    : outbox_retry(outbox, id, outcome)))
 		return false;
 	printf("%.*s  %s%s\n", STR_ARG(id), drops ? "withdrawn" : "due now",

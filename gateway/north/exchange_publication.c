@@ -36,7 +36,8 @@ static bool status(struct fhir_request *request)
 
 static bool withdraw(struct fhir_request *request)
 {
-	if (!publication_withdraw(&request->transaction, request->id, &request->answer))
+	if (!publication_withdraw(&request->transaction, request->id,
+				  request->route->name == ROUTE_PUBLICATION_WITHDRAW, &request->answer))
 		return false;
 	request->status = 202;
 	return true;

@@ -86,7 +86,7 @@ static bool drop_work(void *context, struct sql_session *session, struct outcome
 		return outcome_add(outcome, ERR_CONFLICT, "", "This publication may have been delivered already.");
 	return sql_run(session,
 		       "UPDATE outbox_item SET state = 4, turn = 0, held = 0, changed_ms = ?2, "
-		       "reason = ?3, result = coalesce(result, ?4), part_count = 0, bytes = 0 WHERE seq = ?1",
+		       "reason = ?3, result = coalesce(?4, result), part_count = 0, bytes = 0 WHERE seq = ?1",
 		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(session->now_ms), SQL_BYTES(deciding->reason),
 			   deciding->result),
 		       outcome) &&

@@ -149,7 +149,7 @@ bool document_waiting_find(const struct transaction *t, struct str urn, struct d
 
 bool document_waiting_withdraw(const struct transaction *t, const struct document_waiting *waiting)
 {
-	const struct str reason = STR("Its document was deleted.");
+	const struct kept_end deleted = { .reason = STR("Its document was deleted.") };
 	struct outcome ignored;
 	struct outbox *outbox;
 
@@ -158,10 +158,10 @@ bool document_waiting_withdraw(const struct transaction *t, const struct documen
 		return false;
 	outbox = delivery_outbox(t->gateway->delivery);
 	/* The publication first: once it is not to be sent any more, what builds upon it is not either. */
-	if (!kept_withdraw(outbox, &waiting->items[0], reason, NULL, &ignored))
+	if (!kept_withdraw(outbox, &waiting->items[0], &deleted, NULL, &ignored))
 		return false;
 	for (size_t i = 1; i < waiting->count; i++) {
-		if (!kept_withdraw(outbox, &waiting->items[i], reason, NULL, &ignored))
+		if (!kept_withdraw(outbox, &waiting->items[i], &deleted, NULL, &ignored))
 			break;
 	}
 	return true;

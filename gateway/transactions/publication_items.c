@@ -163,18 +163,29 @@ bool publication_item_open(const struct transaction *t, struct str sealed, struc
 	return visible || unknown(t);
 }
 
+struct str publication_item_reason(const struct transaction *t, const struct outbox_item *item)
+{
+	if (item->state != OUTBOX_WITHDRAWN || !item->is_unclear)
+		return item->reason;
+	return arena_printf(t->south.arena, "%.*s%s%s", STR_ARG(item->reason), item->reason.size ? " " : "",
+			    PUBLICATION_MAY_BE_THERE);
+}
+
 bool publication_item_decide(const struct transaction *t, struct publication_item *opened,
 			     enum publication_decision decision)
 {
 	struct outbox *outbox = delivery_outbox(t->gateway->delivery);
 	struct outbox_item *item = &opened->item;
 	bool is_retry = decision == PUBLICATION_RETRY;
+	const struct kept_end end = { .reason = STR("Withdrawn by request."),
+				      .is_given_up = decision == PUBLICATION_GIVE_UP &&
+						     caller_is_same(t->caller, &opened->caller) };
 
 	if (!opened->is_own)
 		return outcome_add(t->outcome, ERR_FORBIDDEN, "",
 				   "Only who sent a publication, or an operator, may decide about it.");
 	if (is_retry ? !outbox_retry(outbox, str_from_c(item->id), t->outcome)
-		     : !kept_withdraw(outbox, item, STR("Withdrawn by request."), &item->is_unclear, t->outcome))
+		     : !kept_withdraw(outbox, item, &end, &item->is_unclear, t->outcome))
 		return false;
 	item->state = is_retry ? OUTBOX_WAITING : OUTBOX_WITHDRAWN;
 	item->is_held = false;

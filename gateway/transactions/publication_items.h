@@ -40,9 +40,16 @@ bool publication_item_read(const struct transaction *t, const struct outbox_item
 
 /* Tries one that was opened again, or withdraws it, for who sent it or an operator; its item is then as it stands afterwards,
  * is_unclear of one that was withdrawn as outbox_drop says. Errors: ERR_FORBIDDEN, those of outbox_retry and outbox_drop. */
-enum publication_decision { PUBLICATION_RETRY, PUBLICATION_WITHDRAW };
+enum publication_decision {
+	PUBLICATION_RETRY,
+	PUBLICATION_WITHDRAW,
+	PUBLICATION_GIVE_UP /* the same; when its sender does it, they ask no more by its status URL */
+};
 bool publication_item_decide(const struct transaction *t, struct publication_item *opened,
 			     enum publication_decision decision) MUST_CHECK;
+
+/* Why it is as it is; empty: nobody said so. The data is NULL without memory. */
+struct str publication_item_reason(const struct transaction *t, const struct outbox_item *item);
 
 /* True when the caller is one of publication.operators. */
 bool publication_operator(const struct transaction *t);

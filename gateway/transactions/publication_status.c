@@ -1,5 +1,5 @@
 /* What became of a publication that was answered 202, and taking it back. Source: FHIR R4 async.html: 202 while it is
- * not known, then the answer it would have had; DELETE ends it. */
+ * not known, then the answer it would have had; DELETE ends it, and whoever deletes it is told no more. */
 #include "gateway/transactions/publication_items.h"
 #include "mappers/json_writer.h"
 #include "mappers/operation_outcome.h"
@@ -14,6 +14,20 @@ static bool record(const struct transaction *t, const struct publication_item *o
 static bool gone(const struct transaction *t)
 {
 	return outcome_add(t->outcome, ERR_NOT_FOUND, "", "There is no such publication, or it was settled long ago.");
+}
+
+/* Somebody else has decided, or its sender elsewhere: whoever was promised an answer here gets one. */
+static bool withdrawn_tell(const struct transaction *t, const struct outbox_item *item, struct buf *answer)
+{
+	struct str reason = publication_item_reason(t, item);
+	struct json_writer writer;
+	struct outcome told;
+
+	outcome_init(&told);
+	outcome_add(&told, ERR_WITHDRAWN, "", "This was withdrawn before it was registered: %.*s", STR_ARG(reason));
+	json_writer_init(&writer, answer);
+	operation_outcome_write(&told, &writer);
+	return json_writer_finish(&writer, t->outcome);
 }
 
 bool publication_status(const struct transaction *t, struct str id, struct publication_state *state, struct buf *answer)
@@ -35,7 +49,10 @@ bool publication_status(const struct transaction *t, struct str id, struct publi
 		buf_add(answer, opened.result.body);
 		return !answer->failed || no_memory(t);
 	case OUTBOX_WITHDRAWN:
-		return gone(t);
+		if (opened.result.status == PUBLICATION_GIVEN_UP)
+			return gone(t);
+		*state = (struct publication_state) { .status = 200 };
+		return withdrawn_tell(t, &opened.item, answer);
 	case OUTBOX_WAITING:
 	case OUTBOX_ANNOUNCED:
 		break;
@@ -48,13 +65,13 @@ bool publication_status(const struct transaction *t, struct str id, struct publi
 	return true;
 }
 
-bool publication_withdraw(const struct transaction *t, struct str id, struct buf *answer)
+bool publication_withdraw(const struct transaction *t, struct str id, bool gives_up, struct buf *answer)
 {
 	struct publication_item opened;
 	struct json_writer writer;
 
 	if (!publication_item_open(t, id, &opened) || !record(t, &opened) ||
-	    !publication_item_decide(t, &opened, PUBLICATION_WITHDRAW))
+	    !publication_item_decide(t, &opened, gives_up ? PUBLICATION_GIVE_UP : PUBLICATION_WITHDRAW))
 		return false;
 	if (!opened.item.is_unclear)
 		return true;

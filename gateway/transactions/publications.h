@@ -33,9 +33,10 @@ struct publication_state {
 bool publication_status(const struct transaction *t, struct str id, struct publication_state *state,
 			struct buf *answer) MUST_CHECK;
 
-/* Takes it back, for who sent it or an operator: ERR_CONFLICT when it is being sent or settled. answer stays empty, or is
+/* Takes it back, for who sent it or an operator: ERR_CONFLICT when it is being sent or settled. gives_up: by its status
+ * URL, which is gone then for who sent it; otherwise it says from now on that it was withdrawn. answer stays empty, or is
  * an OperationOutcome that says that it may be registered all the same. */
-bool publication_withdraw(const struct transaction *t, struct str id, struct buf *answer) MUST_CHECK;
+bool publication_withdraw(const struct transaction *t, struct str id, bool gives_up, struct buf *answer) MUST_CHECK;
 
 /* The same as Tasks. A search finds the caller's own, or all for an operator (publication.operators). An update may set
  * status to cancelled (withdraw) or requested (retry). */

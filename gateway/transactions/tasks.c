@@ -62,20 +62,12 @@ static struct str focus_of(const struct transaction *t, const struct publication
 				  metadata->document_entries[0].entry_uuid);
 }
 
-static struct str reason_of(const struct transaction *t, const struct outbox_item *item)
-{
-	if (item->state != OUTBOX_WITHDRAWN || !item->is_unclear)
-		return item->reason;
-	return arena_printf(t->south.arena, "%.*s%s%s", STR_ARG(item->reason), item->reason.size ? " " : "",
-			    PUBLICATION_MAY_BE_THERE);
-}
-
 static bool task_put(const struct transaction *t, const struct publication_item *opened, struct json_writer *writer)
 {
 	const struct outbox_item *item = &opened->item;
 	struct task_facts facts = { .id = publication_item_id(t, item->id),
 				    .status = status_of(item),
-				    .reason = reason_of(t, item),
+				    .reason = publication_item_reason(t, item),
 				    .kind = item->kind,
 				    .target = item->target,
 				    .attempts = item->attempts,

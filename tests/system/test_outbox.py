@@ -689,7 +689,11 @@ class Tasks(Case):
         self.assertStatus(support.request("PUT", location, headers, body.replace(b"cancelled", b"accepted")), 422)
         self.assertEqual(self.assertStatus(support.request("PUT", location, headers, body), 200).json()["status"],
                          "cancelled")
-        self.assertStatus(support.request("GET", url), 404)
+        # 200 with why it is not there: only who deletes the status URL has asked not to be told.
+        answer = self.settled(url)
+        self.assertEqual(answer["resourceType"], "OperationOutcome")
+        self.assertEqual(answer["issue"][0]["details"]["coding"][0]["code"], "ERR_WITHDRAWN")
+        self.assertIn("Withdrawn by request.", answer["issue"][0]["diagnostics"])
         self.assertStatus(support.request("PUT", location, headers, body), 200)
 
     def test_corrected_takes_its_place(self):

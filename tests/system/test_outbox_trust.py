@@ -462,6 +462,9 @@ class AnewAtDelivery(Trusted):
             [support.BINARY, "queue", "--config", self.gateway.configuration_path, "drop", dropped],
             capture_output=True, check=False).returncode == 0, "it to be taken back by hand")
         self.assertCancelled(urls[2], "command line")
+        answer = self.settled(urls[2], self.doctor)
+        self.assertIn("by the command line", answer["issue"][0]["diagnostics"])
+        self.assertEqual(answer["issue"][0]["severity"], "error")
         self.domain_restart()
         self.settled(strangers, self.colleague)
 
@@ -487,7 +490,7 @@ class AnewAtDelivery(Trusted):
         self.assertStatus(self.get(urls[0], self.doctor), 202)
         self.assertStatus(self.get(urls[0].replace("/_async/", "/Task/"), self.doctor), 200)
         self.assertStatus(delete(paths[1], self.doctor), 204)
-        self.assertStatus(self.get(urls[1], self.doctor), 404)
+        self.assertIn("Its document was deleted.", json.dumps(self.settled(urls[1], self.doctor)))
         self.assertCancelled(urls[1], "was deleted")
         self.domain_restart()
         self.assertEqual(self.settled(urls[0], self.doctor)["type"], "transaction-response")

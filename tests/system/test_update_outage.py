@@ -378,7 +378,7 @@ class Waiting(Stand):
         self.assertStatus(self.delete(name), 204)
         self.domain_restart()
         for each in (url, change):
-            self.assertStatus(support.request("GET", each), 404)
+            self.assertIn("Its document was deleted.", json.dumps(self.settled(each)))
         support.wait_until(lambda: support.request("GET", self.url(name)).status == 404, "the registry to be asked")
         self.assertEqual(self.versions(bundle), [])
 
