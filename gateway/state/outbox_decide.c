@@ -5,7 +5,7 @@
 #include "gateway/run/random.h"
 #include "gateway/state/outbox_manage.h"
 #include "gateway/state/outbox_lease.h"
-#include "gateway/state/outbox_line.h"
+#include "gateway/state/outbox_names.h"
 #include "gateway/state/outbox_usage.h"
 
 #define PURGED_MAX  500
@@ -17,10 +17,9 @@ struct deciding {
 	struct str id;
 	struct str reason;
 	bool *unclear;
-	struct sql_value result; /* of outbox_drop */
-	const struct str *parts;
-	size_t part_count;
-	int64_t token; /* of outbox_correct: see revision_next */
+	struct sql_value result;      /* of outbox_drop */
+	const struct outbox_new *new; /* of outbox_correct */
+	int64_t token;                /* of outbox_correct: see revision_next */
 };
 
 static bool state_allows(const struct outbox_row *row, unsigned states, struct outcome *outcome)
@@ -136,33 +135,34 @@ static bool correct_work(void *context, struct sql_session *session, struct outc
 				      .kind = str_from_c(row.kind),
 				      .target = row.line.target,
 				      .revision = revision,
-				      .part_count = deciding->part_count };
+				      .part_count = deciding->new->part_count };
 
-	const struct outbox_wanted wanted = { .parts = deciding->parts,
-					      .part_count = deciding->part_count,
+	const struct outbox_wanted wanted = { .parts = deciding->new->parts,
+					      .part_count = deciding->new->part_count,
 					      .instead = row.bytes,
 					      .slots = outbox_slots_around(row.slot) };
 
 	if (!outbox_room_check(deciding->outbox, session, &wanted, outcome) ||
 	    !sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row.seq)), outcome) ||
-	    !outbox_parts_write(session, row.seq, place, deciding->parts, &bytes, outcome))
+	    !outbox_parts_write(session, row.seq, place, deciding->new->parts, &bytes, outcome))
 		return false;
 	bytes += OUTBOX_ROW_BYTES;
 	return sql_run(session,
 		       "UPDATE outbox_item SET revision = ?2, part_count = ?3, bytes = ?4, unclear = 0 WHERE seq = ?1",
-		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(revision), SQL_NUMBER(deciding->part_count),
+		       SQL(SQL_NUMBER(row.seq), SQL_NUMBER(revision), SQL_NUMBER(deciding->new->part_count),
 			   SQL_NUMBER(bytes)),
 		       outcome) &&
 	       outbox_row_revive(session, &row, outcome) &&
+	       outbox_names_write(deciding->outbox, session, &row.line, row.seq, deciding->new, outcome) &&
 	       outbox_usage_add(deciding->outbox, session, row.slot, (int64_t)bytes - (int64_t)row.bytes, outcome);
 }
 
-bool outbox_correct(struct outbox *outbox, struct str id, const struct str *parts, size_t part_count,
-		    struct outcome *outcome)
+bool outbox_correct(struct outbox *outbox, struct str id, const struct outbox_new *item, struct outcome *outcome)
 {
-	struct deciding deciding = { .outbox = outbox, .id = id, .parts = parts, .part_count = part_count };
+	struct deciding deciding = { .outbox = outbox, .id = id, .new = item };
 
-	if (part_count == 0 || part_count > OUTBOX_PARTS_MAX)
+	if (item->part_count == 0 || item->part_count > OUTBOX_PARTS_MAX || item->make_count > OUTBOX_NAMES_MAX ||
+	    item->need_count > OUTBOX_NAMES_MAX)
 		return outcome_add(outcome, ERR_INTERNAL, "",
 				   "Report this: an item for the outbox is not as it should be.");
 	deciding.token = 1 + random_below(INT32_MAX);

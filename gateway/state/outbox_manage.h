@@ -74,8 +74,8 @@ bool outbox_retry(struct outbox *outbox, struct str id, struct outcome *outcome)
 bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, struct str result, bool *unclear,
 		 struct outcome *outcome) MUST_CHECK;
 
-/* A dead letter with other parts, in its old place in the line, due now. */
-bool outbox_correct(struct outbox *outbox, struct str id, const struct str *parts, size_t part_count,
+/* A dead letter with other parts and names, in its old place in the line, due now; of item nothing else counts. */
+bool outbox_correct(struct outbox *outbox, struct str id, const struct outbox_new *item,
 		    struct outcome *outcome) MUST_CHECK;
 
 /* Removes settled items that were kept for outbox.keep_hours, a bounded number at a time; *more when there are others.

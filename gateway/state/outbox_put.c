@@ -4,6 +4,7 @@
 #include "gateway/run/random.h"
 #include "gateway/state/outbox_lease.h"
 #include "gateway/state/outbox_line.h"
+#include "gateway/state/outbox_names.h"
 #include "gateway/state/outbox_usage.h"
 
 #define ROW_TRIES 8
@@ -61,49 +62,6 @@ static void id_make(char id[OUTBOX_ID_SIZE])
 		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-/* The hash that stands for a thing: while keys are being changed, one that is in use already goes on being used. in_use:
- * SQL that gives a number where it is, for values, the second of which is the hash. */
-static bool hash_pick(struct sql_session *session, const char *in_use, struct sql_value *values, size_t count,
-		      const struct outbox_hashes *hashes, struct sql_value *picked, struct outcome *outcome)
-{
-	*picked = outbox_hash_value(hashes, 0);
-	for (size_t i = 0; i < hashes->count && hashes->count > 1; i++) {
-		bool found;
-		int64_t one;
-
-		values[1] = outbox_hash_value(hashes, i);
-		if (!sql_number_of(session, in_use, values, count, &found, &one, outcome))
-			return false;
-		if (found) {
-			*picked = values[1];
-			return true;
-		}
-	}
-	return true;
-}
-
-static bool names_write(const struct putting *putting, struct sql_session *session, int64_t seq,
-			const struct str *names, size_t count, int role, struct outcome *outcome)
-{
-	struct str tenant = putting->outbox->tenant;
-
-	for (size_t i = 0; i < count; i++) {
-		struct sql_value values[] = { SQL_TEXT(tenant), SQL_TEXT(tenant) };
-		struct outbox_hashes hashes;
-		struct sql_value picked;
-
-		if (!outbox_hash_name(putting->outbox, putting->new->target, names[i], &hashes, outcome) ||
-		    !hash_pick(session, "SELECT 1 FROM outbox_name WHERE tenant = ?1 AND hash = ?2 LIMIT 1", values,
-			       COUNT_OF(values), &hashes, &picked, outcome) ||
-		    !sql_run(session,
-			     "INSERT INTO outbox_name(item, role, tenant, hash) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO "
-			     "NOTHING",
-			     SQL(SQL_NUMBER(seq), SQL_NUMBER(role), SQL_TEXT(tenant), picked), outcome))
-			return false;
-	}
-	return true;
-}
-
 /* Both in one order, whichever key writes here. */
 static bool patient_lock(const struct putting *putting, struct sql_session *session, struct outcome *outcome)
 {
@@ -139,11 +97,12 @@ static bool patient_pick(const struct putting *putting, struct sql_session *sess
 	struct sql_value values[] = { SQL_TEXT(putting->outbox->tenant), outbox_hash_value(&putting->patient, 0),
 				      SQL_TEXT(putting->new->target) };
 
-	return hash_pick(session,
-			 "SELECT seq FROM outbox_item WHERE tenant = ?1 AND patient = ?2 AND state IN (0, 1, 3) AND "
-			 "part_count > 0 AND bytes > 0 UNION ALL SELECT seq FROM outbox_item WHERE tenant = ?1 AND "
-			 "patient = ?2 AND target = ?3 AND state = 5 AND bytes > 0 LIMIT 1",
-			 values, COUNT_OF(values), &putting->patient, picked, outcome);
+	return outbox_hash_pick(
+		session,
+		"SELECT seq FROM outbox_item WHERE tenant = ?1 AND patient = ?2 AND state IN (0, 1, 3) AND "
+		"part_count > 0 AND bytes > 0 UNION ALL SELECT seq FROM outbox_item WHERE tenant = ?1 AND "
+		"patient = ?2 AND target = ?3 AND state = 5 AND bytes > 0 LIMIT 1",
+		values, COUNT_OF(values), &putting->patient, picked, outcome);
 }
 
 /* From here on others that put for this patient wait until this has been committed. */
@@ -159,9 +118,7 @@ static bool line_join(const struct putting *putting, struct sql_session *session
 	memcpy(line.patient, patient.bytes.data, VAULT_NAME_BYTES);
 	return sql_run(session, "UPDATE outbox_item SET patient = ?2, bytes = ?3, slot = ?4 WHERE seq = ?1",
 		       SQL(SQL_NUMBER(seq), patient, SQL_NUMBER(bytes), SQL_NUMBER(slot)), outcome) &&
-	       names_write(putting, session, seq, new->makes, new->make_count, 0, outcome) &&
-	       names_write(putting, session, seq, new->needs, new->need_count, 1, outcome) &&
-	       outbox_chain_renew(session, &line, seq, outcome) && outbox_line_renew(session, &line, outcome);
+	       outbox_names_write(putting->outbox, session, &line, seq, new, outcome);
 }
 
 /* True: the item has its row, which is empty yet when it is new. One that is there already is the item; unless it was only
@@ -247,7 +204,6 @@ static bool parts_replace(const struct reworking *reworking, struct sql_session 
 				      .part_count = new->part_count };
 
 	return sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
-	       sql_run(session, "DELETE FROM outbox_name WHERE item = ?1", SQL(SQL_NUMBER(row->seq)), outcome) &&
 	       outbox_parts_write(session, row->seq, place, new->parts, bytes, outcome) &&
 	       sql_run(session,
 		       "UPDATE outbox_item SET kind = ?2, revision = ?3, part_count = ?4, state = 0, turn = 0, "

@@ -68,10 +68,11 @@ bool publication_chosen_note(const struct transaction *t, struct publication *pu
 /* Who goes on naming something by the entryUUID that they chose for it means what waits in its place: *urn becomes that. */
 bool publication_chosen_find(const struct transaction *t, struct str *urn) MUST_CHECK;
 
-/* Before it is accepted anew: false with ERR_DUPLICATE when the uniqueId of another document or of a folder is registered
- * already, or waits as somebody else's. While the registry cannot be asked, what it would say is found out at delivery. One
+/* Before it is accepted anew: false with ERR_DUPLICATE when another submission waits under the uniqueId of its set, but for
+ * the item that it corrects (NULL: none), or when the uniqueId of another document or of a folder is registered already, or waits as somebody else's. While the registry cannot be asked, what it would say is found out at delivery. One
  * that is registered as it is, is admitted, and gets the ids that it has. */
-bool publication_identifiers_admit(const struct transaction *t, struct publication *publication) MUST_CHECK;
+bool publication_identifiers_admit(const struct transaction *t, struct publication *publication,
+				   const char *corrected) MUST_CHECK;
 
 /* Gives it the identifiers of the dead letter that it corrects, as far as it has the same documents; it must be mapped
  * again. Errors as of publication_correct. */

@@ -49,36 +49,6 @@ bool publications_may_wait_undecided(const struct transaction *t)
 	return publications_may_wait(t) && t->gateway->config->publication_unverified_patient == CONFIG_DEGRADED_ACCEPT;
 }
 
-static bool is_unverified(const struct publication *publication, struct str need)
-{
-	for (size_t i = 0; i < publication->unverified.count; i++) {
-		struct publication_target target = { .id = publication->unverified.items[i] };
-
-		if (!publication_target_read(publication->unverified.items[i], &target))
-			target.id = publication->unverified.items[i];
-		if (str_equal_nocase(target.id, need))
-			return true;
-	}
-	return false;
-}
-
-/* The names that it is ordered by. What the registry was seen to have is there: whoever waits under the same name, or is a
- * dead letter, holds nobody up who builds upon that. */
-static bool names_make(const struct transaction *t, const struct publication *publication, struct strs *makes,
-		       struct strs *needs)
-{
-	size_t kept = 0;
-
-	if (!publication_names(&publication->metadata, t->south.arena, makes, needs))
-		return no_memory(t);
-	for (size_t i = 0; i < needs->count; i++) {
-		if (is_unverified(publication, needs->items[i]))
-			needs->items[kept++] = needs->items[i];
-	}
-	needs->count = kept;
-	return true;
-}
-
 static bool makers_list(const struct transaction *t, struct str patient, struct str need, struct outbox_item **items,
 			size_t *count)
 {
@@ -169,7 +139,7 @@ bool publication_must_wait(const struct transaction *t, const struct publication
 	*must_wait = false;
 	if (!publications_may_wait(t))
 		return true;
-	if (!names_make(t, publication, &makes, &needs) || !needs_in_line(t, publication, &needs))
+	if (!publication_order(t, publication, &makes, &needs) || !needs_in_line(t, publication, &needs))
 		return false;
 	if (publication_waits_by_wish(t, publication->respond_async) || publication->unverified.count > 0 ||
 	    publication->is_undecided || delivery_target_is_away(delivery, target_of(t))) {
@@ -244,52 +214,20 @@ static bool item_find(const struct transaction *t, const struct publication *pub
 	return true;
 }
 
-/* Another submission waits under the uniqueId of this SubmissionSet. */
-static bool is_taken(const struct transaction *t, const struct publication *publication, bool *taken)
-{
-	const struct outbox_filter filter = { .makes = publication->metadata.submission_sets[0].unique_id,
-					      .states = OUTBOX_UNDELIVERED,
-					      .limit = 1 };
-	struct outbox_item *items;
-	size_t count;
-
-	if (!publication_items_list(t, &filter, &items, &count))
-		return false;
-	*taken = count > 0;
-	return true;
-}
-
 static bool item_put(const struct transaction *t, const struct publication *publication, const char *id)
 {
-	struct publication_kept parts = { 0 };
-	struct strs makes = { 0 };
-	struct strs needs = { 0 };
+	struct publication_kept kept = { 0 };
 	char stored[OUTBOX_ID_SIZE];
-	const struct publication_head head = { .caller = *t->caller, .chosen = publication->chosen };
-	bool ok = names_make(t, publication, &makes, &needs) &&
-		  (publication_chosen_names(&head, t->south.arena, &makes) || no_memory(t)) &&
-		  publication_keep(t, publication, &parts);
+	bool ok = publication_keep(t, publication, &kept);
 
-	if (ok && (makes.count > OUTBOX_NAMES_MAX || needs.count > OUTBOX_NAMES_MAX))
-		ok = outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");
-	if (ok) {
-		const struct outbox_new item = { .id = str_from_c(id),
-						 .kind = publication->is_undecided ? STR(PUBLICATION_UNDECIDED)
-										   : STR(PUBLICATION_PROVIDE),
-						 .target = target_of(t),
-						 .patient = publication->metadata.submission_sets[0].patient_id,
-						 .caller = caller_client(t->caller, t->south.arena),
-						 .makes = makes.items,
-						 .make_count = makes.count,
-						 .needs = needs.items,
-						 .need_count = needs.count,
-						 .is_unclear = publication->is_unclear,
-						 .parts = parts.items,
-						 .part_count = parts.count };
-
-		ok = outbox_put(delivery_outbox(t->gateway->delivery), &item, stored, t->outcome);
-	}
-	publication_kept_free(&parts);
+	kept.item.id = str_from_c(id);
+	kept.item.kind = publication->is_undecided ? STR(PUBLICATION_UNDECIDED) : STR(PUBLICATION_PROVIDE);
+	kept.item.target = target_of(t);
+	kept.item.patient = publication->metadata.submission_sets[0].patient_id;
+	kept.item.caller = caller_client(t->caller, t->south.arena);
+	kept.item.is_unclear = publication->is_unclear;
+	ok = ok && outbox_put(delivery_outbox(t->gateway->delivery), &kept.item, stored, t->outcome);
+	publication_kept_free(&kept);
 	return ok;
 }
 
@@ -321,15 +259,7 @@ static bool settled_answer(const struct transaction *t, struct str text, struct 
 
 static bool accept_anew(const struct transaction *t, struct publication *publication, const char *id)
 {
-	bool taken = false;
-
-	if (!is_taken(t, publication, &taken))
-		return false;
-	if (taken)
-		return outcome_add(t->outcome, ERR_DUPLICATE, "",
-				   "Another submission waits under the uniqueId of this SubmissionSet: withdraw it, "
-				   "correct it by its Task, or give this one another uniqueId.");
-	return publication_identifiers_admit(t, publication) &&
+	return publication_identifiers_admit(t, publication, NULL) &&
 	       (publication->unresolved.count > 0 ||
 		patient_verify(t, publication->metadata.submission_sets[0].patient_id)) &&
 	       item_put(t, publication, id);

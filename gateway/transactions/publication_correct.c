@@ -56,12 +56,14 @@ bool publication_ids_keep(const struct transaction *t, struct publication *publi
 bool publication_correct(const struct transaction *t, struct publication *publication, struct provided *provided,
 			 struct buf *answer)
 {
-	struct publication_kept parts = { 0 };
+	struct publication_kept kept = { 0 };
 	struct publication_item opened;
-	bool ok = dead_letter_open(t, publication->task, &opened) && publication_keep(t, publication, &parts) &&
-		  outbox_correct(delivery_outbox(t->gateway->delivery), str_from_c(opened.item.id), parts.items,
-				 parts.count, t->outcome);
+	bool ok = dead_letter_open(t, publication->task, &opened) &&
+		  publication_identifiers_admit(t, publication, opened.item.id) &&
+		  publication_keep(t, publication, &kept) &&
+		  outbox_correct(delivery_outbox(t->gateway->delivery), str_from_c(opened.item.id), &kept.item,
+				 t->outcome);
 
-	publication_kept_free(&parts);
+	publication_kept_free(&kept);
 	return ok && publication_accepted(t, opened.item.id, provided, answer);
 }

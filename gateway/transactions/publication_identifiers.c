@@ -176,8 +176,34 @@ static bool unique_ids_admit(const struct transaction *t, const struct metadata 
 	return !is_anothers || taken(t);
 }
 
-bool publication_identifiers_admit(const struct transaction *t, struct publication *publication)
+/* Another submission waits under the uniqueId of this SubmissionSet. */
+static bool is_set_taken(const struct transaction *t, const struct publication *publication, const char *corrected,
+			 bool *taken)
 {
+	const struct outbox_filter filter = { .makes = publication->metadata.submission_sets[0].unique_id,
+					      .states = OUTBOX_UNDELIVERED,
+					      .limit = 2 };
+	struct outbox_item *items;
+	size_t count;
+
+	if (!publication_items_list(t, &filter, &items, &count))
+		return false;
+	*taken = false;
+	for (size_t i = 0; i < count; i++)
+		*taken = *taken || !corrected || strcmp(items[i].id, corrected) != 0;
+	return true;
+}
+
+bool publication_identifiers_admit(const struct transaction *t, struct publication *publication, const char *corrected)
+{
+	bool is_taken;
+
+	if (!is_set_taken(t, publication, corrected, &is_taken))
+		return false;
+	if (is_taken)
+		return outcome_add(t->outcome, ERR_DUPLICATE, "",
+				   "Another submission waits under the uniqueId of this SubmissionSet: withdraw it, "
+				   "correct it by its Task, or give this one another uniqueId.");
 	return unique_ids_admit(t, &publication->metadata) && registry_admits(t, publication);
 }
 

@@ -6,9 +6,57 @@
 #include "mappers/json_writer.h"
 #include "mappers/operation_outcome.h"
 #include "mappers/publication_parts.h"
+#include "mappers/publication_target.h"
 
-bool publication_keep(const struct transaction *t, const struct publication *publication,
-		      struct publication_kept *parts)
+static bool is_unverified(const struct publication *publication, struct str need)
+{
+	for (size_t i = 0; i < publication->unverified.count; i++) {
+		struct publication_target target = { .id = publication->unverified.items[i] };
+
+		if (!publication_target_read(publication->unverified.items[i], &target))
+			target.id = publication->unverified.items[i];
+		if (str_equal_nocase(target.id, need))
+			return true;
+	}
+	return false;
+}
+
+bool publication_order(const struct transaction *t, const struct publication *publication, struct strs *makes,
+		       struct strs *needs)
+{
+	size_t kept = 0;
+
+	if (!publication_names(&publication->metadata, t->south.arena, makes, needs))
+		return no_memory(t);
+	for (size_t i = 0; i < needs->count; i++) {
+		if (is_unverified(publication, needs->items[i]))
+			needs->items[kept++] = needs->items[i];
+	}
+	needs->count = kept;
+	return true;
+}
+
+/* Also those that its sender chose. */
+static bool names_keep(const struct transaction *t, const struct publication *publication,
+		       const struct publication_head *head, struct outbox_new *item)
+{
+	struct strs makes = { 0 };
+	struct strs needs = { 0 };
+
+	if (!publication_order(t, publication, &makes, &needs))
+		return false;
+	if (!publication_chosen_names(head, t->south.arena, &makes))
+		return no_memory(t);
+	if (makes.count > OUTBOX_NAMES_MAX || needs.count > OUTBOX_NAMES_MAX)
+		return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");
+	item->makes = makes.items;
+	item->make_count = makes.count;
+	item->needs = needs.items;
+	item->need_count = needs.count;
+	return true;
+}
+
+bool publication_keep(const struct transaction *t, const struct publication *publication, struct publication_kept *kept)
 {
 	const struct metadata *metadata = &publication->metadata;
 	const struct publication_head head = { .caller = *t->caller,
@@ -16,35 +64,39 @@ bool publication_keep(const struct transaction *t, const struct publication *pub
 					       .unresolved = publication->unresolved,
 					       .chosen = publication->chosen,
 					       .is_unclear = publication->is_unclear };
+	size_t count = PUBLICATION_DOCUMENTS + metadata->document_entry_count;
+	struct str *parts;
 
-	buf_init(&parts->head, PUBLICATION_HEAD_BYTES_MAX);
-	buf_init(&parts->metadata, PUBLICATION_METADATA_BYTES_MAX);
-	buf_init(&parts->answer, PUBLICATION_METADATA_BYTES_MAX);
-	parts->count = PUBLICATION_DOCUMENTS + metadata->document_entry_count;
-	parts->items = arena_array(t->south.arena, parts->count, sizeof(struct str));
-	if (!parts->items)
+	buf_init(&kept->head, PUBLICATION_HEAD_BYTES_MAX);
+	buf_init(&kept->metadata, PUBLICATION_METADATA_BYTES_MAX);
+	buf_init(&kept->answer, PUBLICATION_METADATA_BYTES_MAX);
+	parts = arena_array(t->south.arena, count, sizeof(*parts));
+	if (!parts)
 		return no_memory(t);
-	if (parts->count > OUTBOX_PARTS_MAX)
+	if (count > OUTBOX_PARTS_MAX)
 		return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");
-	publication_head_write(&head, &parts->head);
-	if (!publication_metadata_write(metadata, t->south.arena, &parts->metadata, t->outcome) ||
-	    !publication_answer_write(t, publication, &parts->answer))
+	publication_head_write(&head, &kept->head);
+	if (!names_keep(t, publication, &head, &kept->item) ||
+	    !publication_metadata_write(metadata, t->south.arena, &kept->metadata, t->outcome) ||
+	    !publication_answer_write(t, publication, &kept->answer))
 		return false;
-	if (parts->head.failed || parts->metadata.failed)
+	if (kept->head.failed || kept->metadata.failed)
 		return outcome_add(t->outcome, ERR_TOO_LONG, "", "Send less metadata in one submission.");
-	parts->items[PUBLICATION_HEAD] = buf_str(&parts->head);
-	parts->items[PUBLICATION_METADATA] = buf_str(&parts->metadata);
-	parts->items[PUBLICATION_ANSWER] = buf_str(&parts->answer);
+	parts[PUBLICATION_HEAD] = buf_str(&kept->head);
+	parts[PUBLICATION_METADATA] = buf_str(&kept->metadata);
+	parts[PUBLICATION_ANSWER] = buf_str(&kept->answer);
 	for (size_t i = 0; i < metadata->document_entry_count; i++)
-		parts->items[PUBLICATION_DOCUMENTS + i] = spool_view(publication->documents[i].spool);
+		parts[PUBLICATION_DOCUMENTS + i] = spool_view(publication->documents[i].spool);
+	kept->item.parts = parts;
+	kept->item.part_count = count;
 	return true;
 }
 
-void publication_kept_free(struct publication_kept *parts)
+void publication_kept_free(struct publication_kept *kept)
 {
-	buf_free(&parts->head);
-	buf_free(&parts->metadata);
-	buf_free(&parts->answer);
+	buf_free(&kept->head);
+	buf_free(&kept->metadata);
+	buf_free(&kept->answer);
 }
 
 static bool status_url_make(const struct transaction *t, const char *id, struct provided *provided)

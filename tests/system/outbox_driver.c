@@ -280,7 +280,8 @@ static void put_as_run(struct outbox *outbox, const char *as, bool is_announced,
 /* False when word is none of a decision. */
 static bool decide_run(struct outbox *outbox, const char *word, struct str id, struct outcome *outcome)
 {
-	struct str parts[] = { STR("head"), STR("<corrected/>") };
+	const struct str parts[] = { STR("head"), STR("<corrected/>") };
+	const struct outbox_new corrected = { .parts = parts, .part_count = COUNT_OF(parts) };
 	bool ok;
 
 	if (strcmp(word, "forget") == 0)
@@ -288,7 +289,7 @@ static bool decide_run(struct outbox *outbox, const char *word, struct str id, s
 	else if (strcmp(word, "drop") == 0)
 		ok = outbox_drop(outbox, id, STR("by hand"), STR_NONE, NULL, outcome);
 	else if (strcmp(word, "correct") == 0)
-		ok = outbox_correct(outbox, id, parts, COUNT_OF(parts), outcome);
+		ok = outbox_correct(outbox, id, &corrected, outcome);
 	else
 		return false;
 	if (ok)

@@ -696,6 +696,33 @@ class Tasks(Case):
         self.assertIn("Withdrawn by request.", answer["issue"][0]["diagnostics"])
         self.assertStatus(support.request("PUT", location, headers, body), 200)
 
+    def test_corrected_has_the_names_of_what_it_is_now(self):
+        """It is another document then, which is read and replaced under its own names while it waits."""
+        bundle, _, task = self.refused()
+        bundle["entry"][1]["resource"]["masterIdentifier"]["value"] = "urn:oid:" + support.fresh_oid(1)
+        self.domain.kill()
+        answer = support.request("POST", "%s/Task/%s/$resubmit" % (self.gateway.base, task["id"]),
+                                 {"Content-Type": "application/fhir+json"}, json.dumps(bundle).encode())
+        self.assertStatus(answer, 202)
+        oid = support.document_oid(bundle)
+        resource, = [entry["resource"] for entry in self.gateway.find().json()["entry"]
+                     if oid in json.dumps(entry["resource"].get("masterIdentifier", ""))]
+        self.assertStatus(support.request("GET", self.gateway.base + "/DocumentReference/" + resource["id"]), 200)
+        self.assertStatus(support.request("GET", resource["content"][0]["attachment"]["url"]), 200)
+        following_url = self.accept(replacing(support.demo_bundle(b"<a>next</a>"), "DocumentReference/" + resource["id"]))
+        self.domain_restart()
+        self.delivered(following_url)
+
+    def test_corrected_takes_nobodys_names(self):
+        """Nor those of what is registered."""
+        bundle, _, task = self.refused()
+        registered = support.demo_bundle(b"<a>registered</a>")
+        self.assertStatus(self.gateway.publish(registered), 200)
+        bundle["entry"][1]["resource"]["masterIdentifier"] = registered["entry"][1]["resource"]["masterIdentifier"]
+        answer = support.request("POST", "%s/Task/%s/$resubmit" % (self.gateway.base, task["id"]),
+                                 {"Content-Type": "application/fhir+json"}, json.dumps(bundle).encode())
+        self.assertStatus(answer, 409)
+
     def test_corrected_takes_its_place(self):
         bundle, url, task = self.refused()
         oid = support.document_oid(bundle)

@@ -146,6 +146,7 @@ static void test_put__one_caller_leaves_half_to_the_others(void **state)
 	struct stand *stand = *state;
 	const char *ids[3];
 	const struct str less = { arena_alloc(stand->arena, 1 << 19), 1 << 19 };
+	const struct outbox_new lesser = { .parts = &less, .part_count = 1 };
 	bool got;
 
 	stand->config.outbox_bytes_max = (uint64_t)7 << 20; /* 3.5 MiB for each */
@@ -172,7 +173,7 @@ static void test_put__one_caller_leaves_half_to_the_others(void **state)
 	settle(stand, &claimed, OUTBOX_DELIVERED);
 	refuse(stand, ids[1]);
 	assert_int_equal(bytes_of(stand, "greedy"), full);
-	check(outbox_correct(stand->outbox, str_from_c(ids[1]), &less, 1, &stand->outcome), &stand->outcome, "correct");
+	check(outbox_correct(stand->outbox, str_from_c(ids[1]), &lesser, &stand->outcome), &stand->outcome, "correct");
 	assert_true(bytes_of(stand, "greedy") < full - (1 << 19));
 	assert_null(put_sized(stand, "greedy", 1 << 20, OUTBOX_BOUND_HALF));
 	check(outbox_drop(stand->outbox, str_from_c(ids[2]), STR("by hand"), STR_NONE, NULL, &stand->outcome),

@@ -84,14 +84,16 @@ static void test_decide__a_corrected_dead_letter_takes_its_old_place(void **stat
 	struct stand *stand = *state;
 	const char *document = put_with(stand, "a", "hcm", "d1", NULL);
 	const char *replacement = put_with(stand, "a", "hcm", "d2", "d1");
-	struct str parts[] = { STR("another head"), STR("<better/>"), STR("document") };
+	const struct str parts[] = { STR("another head"), STR("<better/>"), STR("document") };
+	const struct str name = STR("d1");
+	const struct outbox_new better = { .makes = &name, .make_count = 1, .parts = parts, .part_count = 3 };
 
 	outcome_init(&stand->outcome);
-	assert_false(outbox_correct(stand->outbox, str_from_c(document), parts, 3, &stand->outcome));
+	assert_false(outbox_correct(stand->outbox, str_from_c(document), &better, &stand->outcome));
 	refuse(stand, document);
 	struct outbox_reader *reader = outbox_reader_new(stand->outbox, str_from_c(document), 0, &stand->outcome);
 
-	check(outbox_correct(stand->outbox, str_from_c(document), parts, 3, &stand->outcome), &stand->outcome,
+	check(outbox_correct(stand->outbox, str_from_c(document), &better, &stand->outcome), &stand->outcome,
 	      "correct");
 	assert_int_equal(bytes_used(stand), get(stand, document).bytes + get(stand, replacement).bytes);
 	assert_true(get(stand, document).bytes > 1024); /* its row too */
@@ -101,6 +103,32 @@ static void test_decide__a_corrected_dead_letter_takes_its_old_place(void **stat
 	deliver(stand, document);
 	deliver(stand, replacement);
 	assert_int_equal(bytes_used(stand), 0);
+}
+
+static void test_decide__a_corrected_dead_letter_has_the_names_of_what_it_is_now(void **state)
+{
+	struct stand *stand = *state;
+	const char *document = put_with(stand, "a", "hcm", "d1", NULL);
+	const char *of_old = put_with(stand, "a", "hcm", "d2", "d1");
+	const char *of_new = put_with(stand, "a", "hcm", "d4", "d3");
+	const struct str parts[] = { STR("another head"), STR("<better/>") };
+	const struct str name = STR("d3");
+	const struct outbox_new better = { .makes = &name, .make_count = 1, .parts = parts, .part_count = 2 };
+
+	refuse(stand, document);
+	assert_true(get(stand, of_old).is_held && !get(stand, of_new).is_held);
+	outcome_init(&stand->outcome);
+	check(outbox_correct(stand->outbox, str_from_c(document), &better, &stand->outcome), &stand->outcome,
+	      "correct");
+	assert_true(must_wait(stand, "a", "d3"));
+	assert_false(get(stand, of_old).is_held);
+	refuse(stand, document);
+	assert_true(!get(stand, of_old).is_held && get(stand, of_new).is_held);
+	assert_true(must_wait(stand, "a", "d3"));
+	deliver(stand, of_old);
+	assert_nothing_is_due(stand);
+	assert_false(must_wait(stand, "a", "d1"));
+	assert_true(must_wait(stand, "a", "d3"));
 }
 
 static enum outbox_done rework(struct stand *stand, const struct outbox_claim *claim, const char *patient)
@@ -373,6 +401,7 @@ int main(void)
 		TEST(test_chain__a_retried_dead_letter_does_not_overtake_what_is_being_sent),
 		TEST(test_decide__dropping_releases_what_was_held),
 		TEST(test_decide__a_corrected_dead_letter_takes_its_old_place),
+		TEST(test_decide__a_corrected_dead_letter_has_the_names_of_what_it_is_now),
 		TEST(test_announced__keeps_its_place_until_it_is_released),
 		TEST(test_announced__nothing_passes_what_waits_behind_it),
 		TEST(test_announced__is_forgotten_without_a_trace),
