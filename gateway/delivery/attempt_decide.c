@@ -164,9 +164,13 @@ static enum stand item_put(struct attempt *attempt, struct buf *head, struct buf
 	attempt->head.unresolved.count = 0;
 	publication_head_write(&attempt->head, head);
 	if (!parts || !publication_names(&attempt->metadata, attempt->arena, &makes, &needs) ||
-	    !publication_chosen_names(&attempt->head, attempt->arena, &makes) || !attempt_documents(attempt) ||
-	    !publication_metadata_write(&attempt->metadata, attempt->arena, metadata, &attempt->outcome) ||
-	    head->failed || metadata->failed)
+	    !publication_chosen_names(&attempt->head, attempt->arena, &makes))
+		return STAND_LATER;
+	if (!attempt_documents(attempt) ||
+	    !publication_metadata_write(&attempt->metadata, attempt->arena, metadata, &attempt->outcome))
+		return attempt_unusable(attempt);
+	/* Both were kept once, and are hardly longer now: without memory. */
+	if (head->failed || metadata->failed)
 		return STAND_LATER;
 	parts[PUBLICATION_HEAD] = buf_str(head);
 	parts[PUBLICATION_METADATA] = buf_str(metadata);

@@ -75,7 +75,8 @@ bool attempt_read(struct attempt *attempt)
 }
 
 /* One document out of the outbox, and the same bytes that came. */
-static bool document_read(struct attempt *attempt, size_t index, struct outbox_reader *reader, struct spool *spool)
+static bool document_read(struct attempt *attempt, size_t index, struct outbox_reader *reader, struct spool *spool,
+			  struct xds_document *document)
 {
 	const struct document_entry *entry = &attempt->metadata.document_entries[index];
 	char hash[2 * SPOOL_SHA1_SIZE];
@@ -93,7 +94,7 @@ static bool document_read(struct attempt *attempt, size_t index, struct outbox_r
 	hex_write(spool_sha1(spool), SPOOL_SHA1_SIZE, hash);
 	if (!str_equal_nocase(entry->hash, (struct str) { hash, sizeof(hash) }))
 		return unreadable(attempt);
-	attempt->documents[index] = (struct xds_document) { entry->entry_uuid, entry->mime_type, spool };
+	*document = (struct xds_document) { entry->entry_uuid, entry->mime_type, spool };
 	attempt->bytes += spool_size(spool);
 	return true;
 }
@@ -101,11 +102,12 @@ static bool document_read(struct attempt *attempt, size_t index, struct outbox_r
 bool attempt_documents(struct attempt *attempt)
 {
 	size_t count = attempt->metadata.document_entry_count;
+	struct xds_document *documents;
 
 	if (attempt->documents)
 		return true;
-	attempt->documents = arena_array(attempt->arena, count, sizeof(*attempt->documents));
-	if (!attempt->documents)
+	documents = arena_array(attempt->arena, count, sizeof(*documents));
+	if (!documents)
 		return outcome_add(&attempt->outcome, ERR_NO_MEMORY, "", "Try again later.");
 	for (size_t i = 0; i < count; i++) {
 		struct spool *spool = spool_new(attempt->delivery->options.spools, UINT32_MAX, true);
@@ -116,10 +118,11 @@ bool attempt_documents(struct attempt *attempt)
 			return outcome_add(&attempt->outcome, ERR_NO_MEMORY, "", "Try again later.");
 		reader = outbox_reader_new(attempt->delivery->outbox, str_from_c(attempt->claim->item.id),
 					   attempt->parts[i], &attempt->outcome);
-		ok = reader && document_read(attempt, i, reader, spool);
+		ok = reader && document_read(attempt, i, reader, spool, &documents[i]);
 		outbox_reader_free(reader);
 		if (!ok)
 			return false;
 	}
+	attempt->documents = documents;
 	return true;
 }

@@ -2,6 +2,7 @@
 #include "gateway/delivery/attempt_read.h"
 #include "gateway/delivery/share.h"
 #include "gateway/run/clock.h"
+#include "gateway/run/log.h"
 
 bool attempt_is_shared(const struct attempt *attempt)
 {
@@ -55,6 +56,18 @@ enum stand attempt_share_prepare(struct attempt *attempt)
 	return next > 0 ? patient_translate(attempt) : STAND_WITHHELD;
 }
 
+/* It is registered, whatever becomes of this; and its end is told to who sent it. */
+static enum stand never_shared(struct attempt *attempt)
+{
+	LOG(ERROR, LOG_DELIVERY, attempt->south.request_id, LOG_C("item", attempt->claim->item.id),
+	    LOG_C("state", "registered, and not shared: its documents cannot be read any more"));
+	outcome_init(&attempt->outcome);
+	outcome_warn(&attempt->outcome, ERR_DOCUMENT_CORRUPT, "",
+		     "This is registered, but cannot be shared with other networks: what was kept of its documents "
+		     "cannot be read any more. Publish a replacement.");
+	return STAND_DELIVERED;
+}
+
 enum stand attempt_share_onward(struct attempt *attempt)
 {
 	struct shared_publication publication = { .south = &attempt->south,
@@ -68,7 +81,7 @@ enum stand attempt_share_onward(struct attempt *attempt)
 		return STAND_DELIVERED;
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 	if (!attempt_documents(attempt))
-		return STAND_UNCLEAR;
+		return attempt_unusable(attempt) == STAND_REFUSED ? never_shared(attempt) : STAND_UNCLEAR;
 	publication.documents = attempt->documents;
 	return delivery_share(attempt->delivery, &publication, &ids, &attempt->outcome) ? STAND_DELIVERED
 											: STAND_UNCLEAR;

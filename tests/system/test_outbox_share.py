@@ -101,6 +101,35 @@ class Sharing(unittest.TestCase):
         self.assertEqual(len([each for each in self.at_dsp() if each == oid]), 1)
         del again
 
+    def test_what_is_registered_is_delivered_also_when_it_can_never_be_shared(self):
+        bundle = self.classed(b"<a>spoilt</a>", "11503-0", "IHEBLUE-1009")
+        self.assertStatus(self.gateway.publish(self.classed(b"<a>known</a>", "34109-9", "IHEBLUE-1009"),
+                                               token=self.doctor), 200)
+        self.hcm.kill()
+        url = self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 202).header("Content-Location")
+
+        def is_spoilt():
+            """Put aside as one that may have been sent, with nothing left of its document."""
+            path, = pathlib.Path(self.directory).glob("**/outbox.db")
+            with contextlib.closing(sqlite3.connect(path, timeout=10)) as store, store:
+                store.execute("UPDATE outbox_chunk SET bytes = zeroblob(length(bytes)) WHERE part = 3")
+                return store.execute("UPDATE outbox_item SET unclear = 1, due_ms = due_ms + 600000 WHERE state = 0"
+                                     ).rowcount == 1
+        support.wait_until(is_spoilt, "the publication to wait for its turn")
+        type(self).hcm = support.Domain(self.directory, port=self.hcm.port, **trust.domain_configuration(self.directory))
+        plain = support.Gateway(self.directory, [self.hcm.back_end()], name="plain")
+        self.addCleanup(plain.kill)
+        self.assertStatus(plain.publish(bundle), 200)
+        self.assertStatus(support.request("POST", url.replace("/_async/", "/Task/") + "/$retry",
+                                          support.bearer(self.doctor)), 200)
+
+        def answer():
+            return support.request("GET", url, support.bearer(self.doctor))
+        support.wait_until(lambda: answer().status != 202, "the publication to be settled")
+        self.assertEqual(answer().json()["resourceType"], "Bundle", answer())
+        self.assertIn("cannot be shared with other networks", answer().body.decode())
+        self.assertNotIn(support.document_oid(bundle), self.at_dsp("IHEBLUE-1009"))
+
     def test_other_classes_stay(self):
         bundle = self.classed(b"<a>ours</a>", "34109-9", "IHEBLUE-1003")
         answer = self.assertStatus(self.gateway.publish(bundle, token=self.doctor), 200)

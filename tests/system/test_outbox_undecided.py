@@ -1,8 +1,10 @@
 """Publications while nobody can say who their patient is or what they consent to: accepted where the tenant says so, shown
 to nobody, and decided before they are delivered."""
 import json
+import pathlib
 import re
 import shutil
+import sqlite3
 import tempfile
 import unittest
 import uuid
@@ -57,7 +59,12 @@ class Undecided(unittest.TestCase):
         overrides["publication"] = dict({"degraded": "accept", "deadline_ms": 2000, "retry_seconds_max": 1},
                                         **self.publication)
         overrides.update(more)
-        return support.Gateway(self.directory, [self.hcm.back_end(timeout_ms=3000)], port=port, **overrides)
+        return support.Gateway(self.directory, [self.hcm.back_end(timeout_ms=3000, update_url=self.hcm.registry_url)],
+                               port=port, **overrides)
+
+    def store(self):
+        path, = pathlib.Path(self.directory).glob("**/outbox.db")
+        return path
 
     def people_start(self):
         self.people = support.Domain(self.directory, name="people", port=self.people_port, **self.people_keys)
@@ -153,6 +160,18 @@ class Accepted(Undecided):
                     return len(tries) > 3
                 support.wait_until(is_tried, "it to be put off again and again")
                 self.assertEqual(set(tries), {"1"})
+
+    def test_what_cannot_be_read_any_more_is_a_dead_letter_and_nobody_waits_for_it(self):
+        url = self.accept(support.demo_bundle(b"<a>spoilt</a>"))
+        following = support.demo_bundle(b"<a>next</a>")
+        following_url = self.accept(following)
+        with sqlite3.connect(self.store(), timeout=10) as store:
+            self.assertEqual(store.execute("UPDATE outbox_chunk SET bytes = zeroblob(length(bytes)) WHERE part = 3 AND "
+                                           "item = (SELECT MIN(item) FROM outbox_chunk)").rowcount, 1)
+        self.people_start()
+        self.assertIn("state_keys", json.dumps(self.settled(url)["issue"]))
+        self.delivered(following_url)
+        self.assertFound(following)
 
     def test_denied_is_never_registered(self):
         url = self.accept(support.demo_bundle(b"<a>first</a>", patient="IHEBLUE-1002"))
