@@ -44,7 +44,7 @@ enum stand attempt_request(struct attempt *attempt, bool works)
 
 static bool is_before(const struct attempt *attempt, const struct outbox_item *item)
 {
-	return publication_kind_of(item->kind) == KIND_REQUEST && item->accepted_ms <= attempt->claim->item.accepted_ms;
+	return publication_kind_of(item->kind) == KIND_REQUEST && item->seq < attempt->claim->item.seq;
 }
 
 enum stand attempt_requests_first(struct attempt *attempt, const struct strs *documents)

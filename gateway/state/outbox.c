@@ -243,6 +243,7 @@ bool outbox_item_read(struct sql_rows *rows, struct arena *arena, struct outbox_
 		.part_count = (size_t)sql_number(rows, 11),
 		.reason = arena_copy(arena, sql_text(rows, 12)),
 		.owner = arena_copy(arena, sql_text(rows, 13)),
+		.seq = sql_number(rows, OUTBOX_COLUMN_SEQ),
 	};
 	memcpy(item->id, id.data, id.size < OUTBOX_ID_SIZE ? id.size : OUTBOX_ID_SIZE - 1);
 	return !arena_failed(arena) || outcome_add(outcome, ERR_NO_MEMORY, "", "Retry later.");

@@ -77,8 +77,8 @@ bool outbox_put(struct outbox *outbox, const struct outbox_new *item, char id[OU
 
 struct outbox_item {
 	char id[OUTBOX_ID_SIZE];
-	struct str kind;
-	struct str target;
+	int64_t seq; /* greater than of any that came before, whatever the clock says */
+	struct str kind, target;
 	enum outbox_state state;
 	bool is_held;        /* WAITING behind a dead letter of its chain */
 	bool is_unclear;     /* an attempt may have reached the target: ask it before sending again */

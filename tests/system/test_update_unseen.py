@@ -1,7 +1,9 @@
 """Updates and deletions, in an outage, of documents that the gateway knows nothing of: the requests are kept, and decided
 when the registry can be asked."""
 import json
+import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -171,6 +173,32 @@ class Unseen(Case):
         actions = [each.action for each in self.proxy.seen]
         self.assertLess(actions.index(UPDATE), actions.index(PROVIDE))
         self.assertEqual(len(self.versions(bundle)), before + 1)
+
+    def test_their_order_is_not_that_of_a_clock(self):
+        """The clock was an hour ahead when the request came, and right when its document was replaced."""
+        bundle, resource, _ = self.unseen(b"<a>old</a>")
+        self.domain.kill()
+        first = self.waits(self.patch(resource["id"], "first"))
+        store = sqlite3.connect(os.path.join(self.directory, "gateway.state", "outbox.db"), timeout=10)
+        self.addCleanup(store.close)
+
+        def is_put_aside():
+            with store:
+                return store.execute("UPDATE outbox_item SET due_ms = due_ms + 600000, accepted_ms = accepted_ms + "
+                                     "3600000 WHERE state = 0").rowcount == 1
+        support.wait_until(is_put_aside, "the request to wait for its turn")
+        replacement = support.demo_bundle(b"<a>new</a>")
+        replacement["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "replaces", "target": {"reference": "DocumentReference/" + resource["id"]}}]
+        replaced = self.accept(replacement)
+        self.domain_restart()
+        support.wait_until(lambda: "is decided first" in store.execute(
+            "SELECT coalesce(reason, '') || state FROM outbox_item ORDER BY seq DESC LIMIT 1").fetchone()[0],
+            "the replacement to wait for the request")
+        self.assertStatus(support.request("POST", first.replace("/_async/", "/Task/") + "/$retry"), 200)
+        self.assertEqual(self.settled(first)["description"], "first")
+        self.delivered(replaced)
+        self.assertEqual(len(self.versions(bundle)), 2)
 
     def test_what_builds_upon_the_undecided_waits_for_it(self):
         """They lie in different lines: of the one nobody knows the patient."""
