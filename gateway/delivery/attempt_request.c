@@ -25,7 +25,7 @@ enum stand attempt_request(struct attempt *attempt, bool works)
 	if (worked == WORK_LATER && work.was_asked)
 		return attempt_failed(attempt, &working, false, works);
 	attempt->outcome = working;
-	if (work.was_asked)
+	if (work.was_asked || work.has_answered)
 		attempt->end = DELIVERY_TAKEN;
 	switch (worked) {
 	case WORK_MADE:

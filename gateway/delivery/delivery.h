@@ -38,6 +38,7 @@ struct delivery_work {
 	struct str body;
 	struct audit_trail *trail;
 	struct outcome *outcome;
+	bool has_answered;      /* out: the target has */
 	bool was_asked;         /* out: the target was, and what failed failed there */
 	struct outbox_new item; /* out, WORK_MADE: what takes its place */
 	struct str answer;      /* out, WORK_DONE: what who sent it gets */

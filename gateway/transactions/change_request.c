@@ -130,7 +130,7 @@ static enum delivery_worked failed(const struct transaction *t, struct delivery_
 	enum error_code code = t->outcome->count ? t->outcome->issues[0].code : ERR_NO_MEMORY;
 
 	/* Of these the registry is innocent. */
-	if (code == ERR_TRUST_UNAVAILABLE || code == ERR_STORAGE || code == ERR_NO_MEMORY)
+	if (code == ERR_TRUST_UNAVAILABLE || code == ERR_STORAGE || code == ERR_KEY_MISSING || code == ERR_NO_MEMORY)
 		work->was_asked = false;
 	return submission_may_pass(t->outcome) ? WORK_LATER : WORK_REFUSED;
 }
@@ -167,8 +167,10 @@ static enum delivery_worked change_work_out(const struct transaction *t, struct 
 	if (!document_change_look(t, request, &present))
 		return failed(t, work);
 	work->was_asked = !present.waiting.entry;
+	work->has_answered = work->was_asked;
 	ok = request->wish == WISH_DELETE ? deletion_make(t, &present, &intended, answer)
 					  : document_update_make(t, &present, &change, &intended, answer);
+	work->was_asked = work->was_asked && !intended.is_unidentified;
 	if (!ok)
 		return failed(t, work);
 	if (intended.is_nothing)

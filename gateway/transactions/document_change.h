@@ -37,6 +37,7 @@ struct intended_change {
 	struct submission_set set;   /* of the change; what the registry must be asked for is not in there yet */
 	bool respond_async;
 	bool is_nothing; /* it is so already */
+	bool is_unidentified; /* with false: who asks for it names the patient by what only others can tell, and they do not */
 	bool is_unclear; /* it was sent, and nobody said how that ended */
 	struct str rest; /* of a removal: the item that the outbox has announced of its bytes; data NULL: none */
 };

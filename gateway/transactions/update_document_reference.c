@@ -53,7 +53,7 @@ static bool sent_check(const struct transaction *t, const json_t *sent, struct s
 
 /* The subject must mean the patient of the document, in whatever words. */
 static bool subject_check(const struct transaction *t, const struct document_entry *entry, const json_t *sent,
-			  const json_t *shown)
+			  const json_t *shown, bool *is_unidentified)
 {
 	const json_t *subject = json_object_get(sent, "subject");
 	struct patient_claim claim;
@@ -71,6 +71,7 @@ static bool subject_check(const struct transaction *t, const struct document_ent
 	case PATIENT_NOBODY:
 		break;
 	case PATIENT_FAILED:
+		*is_unidentified = true;
 		return false;
 	}
 	return outcome_add(t->outcome, ERR_RULE, "DocumentReference.subject",
@@ -121,7 +122,7 @@ bool document_update_make(const struct transaction *t, const struct present_docu
 		return no_memory(t);
 	if (!shown_read(t, present, &shown) || !sent_make(t, change, shown, &sent) ||
 	    !sent_check(t, sent, fhir_text(json_object_get(shown, "id"))) ||
-	    !subject_check(t, present->entry, sent, shown) ||
+	    !subject_check(t, present->entry, sent, shown, &intended->is_unidentified) ||
 	    !document_update_read(present->entry, shown, sent, t->gateway->config->default_timezone,
 				  t->gateway->code_sets, t->south.arena, update, t->outcome))
 		return false;

@@ -126,6 +126,40 @@ class Undecided(unittest.TestCase):
             anybody.kill()
 
 
+class Requests(Undecided):
+    def test_one_that_waits_for_others_does_not_make_the_registry_away(self):
+        """Its subject is named by what only the identity source can tell: that is asked when the registry has answered."""
+        self.people_start()
+        elsewhere = support.Gateway(self.directory, [self.hcm.back_end()], name="elsewhere")
+        self.addCleanup(elsewhere.kill)
+        published = self.assertStatus(elsewhere.publish(support.demo_bundle(b"<a>theirs</a>")), 200).json()
+        name = next(entry["response"]["location"].split("/_history")[0] for entry in published["entry"]
+                    if entry["response"]["location"].startswith("DocumentReference/"))
+        resource = support.request("GET", elsewhere.base + "/" + name).json()
+        # What the patients consent to is remembered.
+        for patient in (support.PATIENT, "IHEBLUE-1002"):
+            self.assertStatus(self.gateway.publish(support.demo_bundle(b"<a>before</a>", patient=patient),
+                                                   token=self.doctor), 200)
+        self.hcm.kill()
+        self.people.kill()
+        resource["subject"] = {"identifier": {"system": RED_SYSTEM, "value": "IHERED-1009"}}
+        answer = support.request("PUT", self.gateway.base + "/" + name, dict(support.bearer(self.doctor), **trust.FHIR),
+                                 json.dumps(resource).encode())
+        self.assertStatus(answer, 202)
+        store = sqlite3.connect(self.store(), timeout=10)
+        self.addCleanup(store.close)
+
+        def turns():
+            return store.execute("SELECT fence FROM outbox_item").fetchone()[0]
+        self.hcm_restart()
+        before = turns()
+        support.wait_until(lambda: turns() > before + 2, "the request to be looked at again")
+        for document in (b"<a>one</a>", b"<a>two</a>"):
+            self.assertStatus(self.gateway.publish(support.demo_bundle(document, patient="IHEBLUE-1002"),
+                                                   token=self.doctor), 200)
+        self.assertStatus(self.get(answer.header("Content-Location"), self.doctor), 202)
+
+
 class Accepted(Undecided):
     def test_115_consent_that_nobody_could_ask_for(self):
         document = b"<a>unknown consent</a>"
