@@ -343,6 +343,17 @@ static bool undelivered(struct outbox *outbox, uint64_t *total, struct outcome *
 	return ok;
 }
 
+void delivery_admit(struct delivery *delivery, bool admits)
+{
+	if (delivery)
+		outbox_admit(delivery->outbox, admits);
+}
+
+bool delivery_is_wanted(const struct config *config)
+{
+	return config->publication_degraded == CONFIG_DEGRADED_ACCEPT || config->publication_share.count > 0;
+}
+
 bool delivery_undelivered(const struct delivery *delivery, uint64_t *count, struct outcome *outcome)
 {
 	*count = 0;
@@ -374,7 +385,7 @@ static bool has_work(const struct config *config, bool *is_lost)
 	bool has = true;
 
 	*is_lost = false;
-	if (config->publication_degraded == CONFIG_DEGRADED_ACCEPT || config->publication_share.count > 0)
+	if (delivery_is_wanted(config))
 		return true;
 	outcome_init(&looking);
 	*is_lost = !waits_from_before(config, &has, &looking);

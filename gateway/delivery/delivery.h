@@ -76,6 +76,13 @@ void delivery_close(struct delivery *delivery);
 
 struct outbox *delivery_outbox(const struct delivery *delivery);
 
+/* Whether what must wait may come in, as it may at first; else publications and changes that would wait are refused (ERR_BUSY).
+ * What waits is delivered all the same. NULL is allowed. */
+void delivery_admit(struct delivery *delivery, bool admits);
+
+/* Whether these settings let anything wait: publications, changes, or what is shared of them. */
+bool delivery_is_wanted(const struct config *config);
+
 /* How many items are owed, dead letters and what is announced among them; none without delivery (NULL). Errors: those of the
  * outbox. */
 bool delivery_undelivered(const struct delivery *delivery, uint64_t *count, struct outcome *outcome) MUST_CHECK;

@@ -117,6 +117,10 @@ bool outbox_open(const struct config *config, struct str tenant, struct str dire
 	struct outbox *opened = calloc(1, sizeof *opened);
 	char *path = directory.data ? strndup(directory.data, directory.size) : strdup("");
 
+	if (opened) {
+		pthread_mutex_init(&opened->door_lock, NULL);
+		pthread_cond_init(&opened->door_passed, NULL);
+	}
 	if (!opened || !path) {
 		outcome_add(outcome, ERR_NO_MEMORY, "", "Give the process more memory.");
 		goto failed;
@@ -158,6 +162,8 @@ void outbox_close(struct outbox *outbox)
 	if (outbox->shared)
 		shared_close(outbox->shared);
 	vault_free(outbox->vault);
+	pthread_cond_destroy(&outbox->door_passed);
+	pthread_mutex_destroy(&outbox->door_lock);
 	free(outbox);
 }
 

@@ -58,6 +58,10 @@ bool outbox_takes(struct outbox *outbox);
  * that would. What waits is not lost by that. No I/O. */
 bool outbox_lacks_key(const struct outbox *outbox, uint64_t since_ms, uint8_t *key);
 
+/* Whether this handle's outbox_put is allowed, as it is at first, or refused (ERR_BUSY): then none is under way any more when
+ * this returns, and what is counted afterwards is all. What is there is delivered as before. */
+void outbox_admit(struct outbox *outbox, bool admits);
+
 /* What became of what an ANNOUNCED item follows from. It has happened: the item becomes WAITING, due now. Or it has not:
  * the item is gone without a trace. Nothing is done where there is none, or it is in another state. */
 bool outbox_release(struct outbox *outbox, struct str id, struct outcome *outcome) MUST_CHECK;

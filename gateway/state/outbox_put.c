@@ -168,9 +168,38 @@ static bool put_work(void *context, struct sql_session *session, struct outcome 
 	       outbox_usage_add(putting->outbox, session, slot, (int64_t)(bytes + OUTBOX_ROW_BYTES), outcome);
 }
 
+static bool door_enter(struct outbox *outbox)
+{
+	bool is_open;
+
+	pthread_mutex_lock(&outbox->door_lock);
+	is_open = !outbox->is_shut;
+	outbox->coming_in += is_open;
+	pthread_mutex_unlock(&outbox->door_lock);
+	return is_open;
+}
+
+static void door_leave(struct outbox *outbox)
+{
+	pthread_mutex_lock(&outbox->door_lock);
+	if (--outbox->coming_in == 0)
+		pthread_cond_broadcast(&outbox->door_passed);
+	pthread_mutex_unlock(&outbox->door_lock);
+}
+
+void outbox_admit(struct outbox *outbox, bool admits)
+{
+	pthread_mutex_lock(&outbox->door_lock);
+	outbox->is_shut = !admits;
+	while (outbox->is_shut && outbox->coming_in > 0)
+		pthread_cond_wait(&outbox->door_passed, &outbox->door_lock);
+	pthread_mutex_unlock(&outbox->door_lock);
+}
+
 bool outbox_put(struct outbox *outbox, const struct outbox_new *item, char id[OUTBOX_ID_SIZE], struct outcome *outcome)
 {
 	struct putting putting = { .outbox = outbox, .new = item };
+	bool ok;
 
 	if (!check(item, outcome) || !outbox_hash_patient(outbox, item->patient, &putting.patient, outcome) ||
 	    !outbox_slots_of(outbox, item->caller, &putting.slots, outcome))
@@ -180,10 +209,13 @@ bool outbox_put(struct outbox *outbox, const struct outbox_new *item, char id[OU
 	else
 		id_make(id);
 	putting.id = str_from_c(id);
-	if (!sql_write(&outbox->shared->store, put_work, &putting, outcome))
-		return false;
-	outbox_wake(outbox);
-	return true;
+	if (!door_enter(outbox))
+		return outcome_add(outcome, ERR_BUSY, "", "Retry later: nothing more is accepted here now.");
+	ok = sql_write(&outbox->shared->store, put_work, &putting, outcome);
+	door_leave(outbox);
+	if (ok)
+		outbox_wake(outbox);
+	return ok;
 }
 
 struct reworking {

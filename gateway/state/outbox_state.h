@@ -29,6 +29,10 @@ struct outbox {
 	struct str tenant;
 	char owner_text[128];
 	struct str owner;
+	pthread_mutex_t door_lock;
+	pthread_cond_t door_passed;
+	size_t coming_in;           /* puts that are under way */
+	bool is_shut;               /* nothing more comes in */
 	_Atomic uint64_t locked_ms; /* monotonic: when something was met that no key opens; 0: never */
 	_Atomic uint8_t locked_key; /* the id of the one that would */
 };

@@ -250,6 +250,40 @@ static bool renewal_open(struct tenants *tenants, struct config_set *configs, st
 	return true;
 }
 
+/* What becomes of this tenant's stores; NULL: it goes for good. */
+static const struct renewal *renewal_of(const struct kept_tenant *tenant, const struct renewal *renewals, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (renewals[i].kept == tenant->kept)
+			return &renewals[i];
+	}
+	return NULL;
+}
+
+/* Where nobody will deliver, or nobody unless something waits already, nothing more comes in: requests hold the tenant that
+ * they began with, and may still want to have something kept when its successor has looked. */
+static void doors_shut(const struct tenants *tenants, const struct renewal *renewals, size_t count)
+{
+	const struct kept_set *now = tenants->now;
+
+	for (size_t i = 0; now && i < now->public.count; i++) {
+		const struct kept_tenant *tenant = (const struct kept_tenant *)now->items[i];
+		const struct renewal *renewal = renewal_of(tenant, renewals, count);
+
+		if (!renewal || (!renewal->is_same && !delivery_is_wanted(renewal->config)))
+			delivery_admit(tenant->public.gateway->delivery, false);
+	}
+}
+
+/* All stay. */
+static void doors_open(const struct tenants *tenants)
+{
+	const struct kept_set *now = tenants->now;
+
+	for (size_t i = 0; now && i < now->public.count; i++)
+		delivery_admit(now->items[i]->gateway->delivery, true);
+}
+
 /* Who goes for good would take along what waits: it is on the disk, and nobody would deliver it. */
 static bool removal_check(const struct kept_tenant *tenant, const struct renewal *renewals, size_t count,
 			  struct outcome *outcome)
@@ -257,10 +291,8 @@ static bool removal_check(const struct kept_tenant *tenant, const struct renewal
 	struct outcome counting;
 	uint64_t waiting = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		if (renewals[i].kept == tenant->kept)
-			return true;
-	}
+	if (renewal_of(tenant, renewals, count))
+		return true;
 	outcome_init(&counting);
 	if (tenant->public.gateway->outbox_is_lost ||
 	    !delivery_undelivered(tenant->public.gateway->delivery, &waiting, &counting))
@@ -299,6 +331,7 @@ static bool set_fill(struct tenants *tenants, struct config_set *configs, struct
 		tenant_issues_name(configs, i, issue_count, outcome);
 		log_tenant_restore(&log_before);
 	}
+	doors_shut(tenants, renewals, configs->count);
 	ok = removals_check(tenants, renewals, configs->count, outcome) && ok;
 	for (size_t i = 0; ok && i < configs->count; i++) {
 		const struct log_tenant log_before = log_tenant_set(configs->tenants[i].tenant);
@@ -327,6 +360,7 @@ static struct kept_set *set_make(struct tenants *tenants, struct config_set *con
 		out_of_memory(outcome);
 	free(renewals);
 	if (!ok) {
+		doors_open(tenants);
 		set_release(tenants, set);
 		return NULL;
 	}

@@ -134,6 +134,46 @@ class Accepted(ReloadStand):
         self.assertEqual((line["state"], line.get("removed")), ("the new configuration holds", SUD))
         gateway.stop()
 
+    def in_flight(self, gateway, base, change):
+        """What becomes of a change of settings, and of a publication that waits for a silent back-end meanwhile."""
+        listener = socket.create_server(("127.0.0.1", self.port))
+        self.addCleanup(listener.close)
+        answers = []
+        body = json.dumps(support.demo_bundle(b"in flight", "text/plain")).encode()
+        asking = threading.Thread(target=lambda: answers.append(
+            request("POST", base, {"Content-Type": "application/fhir+json"}, body)))
+        asking.start()
+        connection, _ = listener.accept()
+        try:
+            line = self.reload(gateway, change)[0]
+        finally:
+            listener.close()
+            connection.close()
+            asking.join()
+        return line["state"], answers[0]
+
+    def test_nothing_is_accepted_for_a_tenant_that_goes(self):
+        gateway, configuration = self.start(publication=ACCEPT, **self.tenants(NORD, SUD))
+        state, answer = self.in_flight(gateway, gateway.base + "/" + SUD,
+                                       dict(configuration, tenants=configuration["tenants"][:1]))
+        self.assertEqual((state, answer.status), ("the new configuration holds", 503), answer)
+        gateway.stop()
+
+    def test_nor_where_no_more_is_accepted(self):
+        """Who is in place then saw that nothing waits, and delivers nothing."""
+        gateway, configuration = self.start(publication=ACCEPT)
+        state, answer = self.in_flight(gateway, gateway.base, dict(configuration, publication={"degraded": "refuse"}))
+        self.assertEqual((state, answer.status), ("the new configuration holds", 503), answer)
+        gateway.stop()
+
+    def test_as_before_when_the_reload_is_refused(self):
+        gateway, configuration = self.start(publication=ACCEPT, **self.tenants(NORD, SUD))
+        self.tenants(hopital_nord={"back_ends": [dict(self.back_end(), ca_file="not-there.pem")]})
+        state, answer = self.in_flight(gateway, gateway.base + "/" + SUD,
+                                       dict(configuration, tenants=configuration["tenants"][:1]))
+        self.assertEqual((state, answer.status), ("the old configuration stays", 202), answer)
+        gateway.stop()
+
     def test_what_a_refused_reload_names_is_not_delivered_to(self):
         gateway, configuration = self.start(publication=ACCEPT, **self.tenants(NORD, SUD))
         for number in range(1, 10):
