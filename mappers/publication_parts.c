@@ -64,6 +64,7 @@ static void request_write(const struct publication_request *request, struct json
 	json_member(writer, STR("wish"), wishes[request->wish]);
 	json_member(writer, STR("id"), request->id);
 	json_member(writer, STR("urn"), request->urn);
+	json_member(writer, STR("hash"), request->hash);
 	if (request->if_match.data) {
 		json_key(writer, STR("if_match"));
 		json_text(writer, request->if_match);
@@ -76,10 +77,12 @@ static struct publication_request request_read(const json_t *object)
 	const json_t *wish = json_object_get(object, "wish");
 	const json_t *id = json_object_get(object, "id");
 	const json_t *urn = json_object_get(object, "urn");
+	const json_t *hash = json_object_get(object, "hash");
 	const json_t *if_match = json_object_get(object, "if_match");
 	struct publication_request request = {
 		.id = { json_string_value(id), json_string_length(id) },
 		.urn = { json_string_value(urn), json_string_length(urn) },
+		.hash = { json_string_value(hash), json_string_length(hash) },
 		.if_match = { json_string_value(if_match), json_string_length(if_match) },
 	};
 

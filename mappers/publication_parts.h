@@ -29,11 +29,11 @@ bool publication_change_is_passed_on(const struct publication_change *change);
 /* What a request asks for. */
 enum publication_wish { WISH_NONE, WISH_PUT, WISH_JSON_PATCH, WISH_FHIRPATH_PATCH, WISH_DELETE };
 #define PUBLICATION_WISHES 5
-
 struct publication_request {
 	enum publication_wish wish;
 	struct str id;       /* of the resource, as it was asked by */
-	struct str urn;      /* "urn:uuid:", logicalID of the document */
+	struct str urn;      /* logicalID of the document; or by its uniqueId and hash: publication_target_name */
+	struct str hash;     /* then: SHA-1 of its bytes */
 	struct str if_match; /* the header; data NULL: none came */
 };
 

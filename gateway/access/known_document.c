@@ -3,6 +3,7 @@
 #include "gateway/access/access_state.h"
 #include "gateway/access/visible_waiting.h"
 #include "gateway/state/last_known.h"
+#include "mappers/metadata_rim.h"
 #include "mappers/publication_parts.h"
 
 #define KEPT_S (UINT64_C(24) * 3600)
@@ -41,11 +42,28 @@ void known_document_keep(struct access *access, struct str source, const struct 
 	struct buf text;
 
 	outcome_init(&ignored);
-	name_make(access, source, urn_of(entry), &name);
 	buf_init(&text, LAST_KNOWN_VALUE_BYTES_MAX);
-	if (publication_metadata_write(&metadata, arena, &text, &ignored) && !text.failed)
+	if (publication_metadata_write(&metadata, arena, &text, &ignored) && !text.failed) {
+		name_make(access, source, urn_of(entry), &name);
 		last_known_put(access->last_known, &name.name, buf_str(&text), now_s, KEPT_S);
+		name_make(access, source, entry->unique_id, &name);
+		last_known_put(access->last_known, &name.name, buf_str(&text), now_s, KEPT_S);
+	}
 	buf_free(&text);
+}
+
+void known_documents_keep_new(struct access *access, struct str source, const struct metadata *metadata, int64_t now_s,
+			      struct arena *arena)
+{
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		struct document_entry entry = metadata->document_entries[i];
+
+		if (known_document_is_there(access, source, urn_of(&entry), now_s, arena))
+			continue;
+		entry.availability_status = STR(STATUS_APPROVED);
+		entry.version = STR("1");
+		known_document_keep(access, source, &entry, now_s, arena);
+	}
 }
 
 void known_document_drop(struct access *access, struct str source, const struct document_entry *entry)
@@ -53,6 +71,8 @@ void known_document_drop(struct access *access, struct str source, const struct 
 	struct known_name name;
 
 	name_make(access, source, urn_of(entry), &name);
+	last_known_drop(access->last_known, &name.name, KEPT_S);
+	name_make(access, source, entry->unique_id, &name);
 	last_known_drop(access->last_known, &name.name, KEPT_S);
 }
 

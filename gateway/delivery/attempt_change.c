@@ -206,8 +206,9 @@ static enum stand bytes_remove(struct attempt *attempt, bool works)
 	for (size_t i = 0; !other && stand == STAND_DELIVERED && i < backend->repository_count; i++) {
 		const struct backend_repository *repository = &backend->repositories[i];
 
-		if (repository->remove_url && (str_is_empty(attempt->head.change.base) ||
-					       str_equal(repository->unique_id, wanted(attempt)->repository_unique_id)))
+		if (repository->remove_url &&
+		    (str_is_empty(attempt->head.change.base) || str_is_empty(wanted(attempt)->repository_unique_id) ||
+		     str_equal(repository->unique_id, wanted(attempt)->repository_unique_id)))
 			stand = bytes_remove_from(attempt, repository->unique_id, works);
 	}
 	return stand;

@@ -1,4 +1,5 @@
 /* What another network is given: decided by the patient, and named as that network names the patient. */
+#include "gateway/access/known_document.h"
 #include "gateway/delivery/attempt_read.h"
 #include "gateway/delivery/share.h"
 #include "gateway/run/clock.h"
@@ -79,6 +80,8 @@ enum stand attempt_share_onward(struct attempt *attempt)
 
 	if (attempt->kind != KIND_PROVIDE || !delivery_shares(attempt->delivery, &attempt->metadata))
 		return STAND_DELIVERED;
+	known_documents_keep_new(attempt->delivery->options.access, attempt->target->name, &attempt->metadata,
+				 publication.now_s, attempt->arena);
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 	if (!attempt_documents(attempt))
 		return attempt_unusable(attempt) == STAND_REFUSED ? never_shared(attempt) : STAND_UNCLEAR;

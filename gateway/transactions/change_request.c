@@ -6,6 +6,7 @@
 #include "gateway/transactions/decisions.h"
 #include "gateway/transactions/own_patient.h"
 #include "gateway/transactions/publication_store.h"
+#include "mappers/publication_target.h"
 #include "mappers/submission_match.h"
 
 /* --- accepting --- */
@@ -152,6 +153,23 @@ static enum delivery_worked nothing_left(const struct transaction *t, const stru
 	return work->answer.data || no_memory(t) ? WORK_DONE : failed(t, work);
 }
 
+/* Requests have lines by what they name their document by: those of its other name came first, or they did not. */
+static bool others_first(const struct transaction *t, struct delivery_work *work,
+			 const struct present_document *present)
+{
+	const struct publication_target target = { .id = present->entry->unique_id };
+	bool is_named = !str_equal(work->head->request.urn, present->urn);
+	struct str other = is_named ? present->urn : publication_target_name(&target, t->south.arena);
+	bool found = false;
+
+	if (other.data ? document_requests_find(t, other, work->accepted_ms, &found) && !found : no_memory(t))
+		return true;
+	work->was_asked = false;
+	if (found)
+		outcome_add(t->outcome, ERR_BUSY, "", "An earlier request about this document is decided first.");
+	return false;
+}
+
 static enum delivery_worked change_work_out(const struct transaction *t, struct delivery_work *work, struct buf *answer)
 {
 	const struct publication_request *request = &work->head->request;
@@ -166,6 +184,8 @@ static enum delivery_worked change_work_out(const struct transaction *t, struct 
 	work->was_asked = true;
 	if (!document_change_look(t, request, &present))
 		return failed(t, work);
+	if (!others_first(t, work, &present))
+		return WORK_LATER;
 	work->was_asked = !present.waiting.entry;
 	work->has_answered = work->was_asked;
 	ok = request->wish == WISH_DELETE ? deletion_make(t, &present, &intended, answer)

@@ -5,7 +5,11 @@
 #include "gateway/transactions/entries.h"
 #include "mappers/association.h"
 #include "mappers/base/uuid.h"
+#include "mappers/metadata_rim.h"
 #include "mappers/publication_target.h"
+#include "mappers/search_query.h"
+#include "mappers/submission_match.h"
+#include "mappers/update_plan.h"
 
 /* The waiting document that an association comes from; NULL where the caller may not see it, here or in another source. */
 static const struct document_entry *replacement_find(const struct transaction *first, const struct waiting *waiting,
@@ -89,4 +93,95 @@ struct code copy_superseded_tag(const struct copies *copies, const struct docume
 			return waiting_superseding_tag();
 	}
 	return (struct code) { 0 };
+}
+
+bool copied_document(const struct transaction *t, struct str unique_id, struct str hash,
+		     const struct document_entry **entry)
+{
+	struct stored_query query;
+	struct metadata found;
+
+	*entry = NULL;
+	if (!get_query(STR(QUERY_GET_DOCUMENTS), STR("$XDSDocumentEntryUniqueId"), true, &unique_id, 1,
+		       registry_home(t), t->south.arena, &query))
+		return no_memory(t);
+	if (!registry_ask(t, &query, &found))
+		return false;
+	for (size_t i = 0; i < found.document_entry_count; i++) {
+		const struct document_entry *one = &found.document_entries[i];
+
+		if (str_equal_nocase(one->hash, hash) && (!*entry || update_version_is_newer(one, *entry)))
+			*entry = one;
+	}
+	return true;
+}
+
+/* Where its source does not answer, what is known of it. */
+static bool copy_find(const struct transaction *t, struct str urn, bool may_wait, struct copy_meant *meant)
+{
+	struct outcome before = *t->outcome;
+	struct errand errand;
+	bool ok;
+
+	if (!errand_begin(t, meant->source, &errand))
+		return false;
+	if (may_wait)
+		errand.t.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
+	ok = errand_end(&errand, document_entry_shown(&errand.t, urn, &meant->copy));
+	if (ok || !may_wait || !submission_may_pass(t->outcome))
+		return ok;
+	meant->copy = known_document_find(t->gateway->access, errand.t.visit, meant->source->backend.name, urn,
+					  t->now_s, t->south.arena);
+	if (meant->copy)
+		*t->outcome = before;
+	return meant->copy != NULL;
+}
+
+static void meant_take(const struct transaction *t, const struct document_entry *entry, struct copy_meant *meant)
+{
+	meant->is_missing = !entry || !patient_same(t, entry->patient_id, meant->copy->patient_id);
+	if (!meant->is_missing)
+		meant->urn = str_is_empty(entry->logical_id) ? entry->entry_uuid : entry->logical_id;
+}
+
+bool copy_meant_find(const struct transaction *t, struct source *source, struct str urn, bool may_wait,
+		     struct copy_meant *meant)
+{
+	struct transaction asking = *t;
+	struct outcome outcome = *t->outcome;
+	const struct document_entry *entry;
+
+	*meant = (struct copy_meant) { .source = source };
+	if (!copy_find(t, urn, may_wait, meant))
+		return false;
+	if (!meant->copy)
+		return true;
+	asking.outcome = &outcome;
+	if (may_wait)
+		asking.south.deadline = deadline_part(t->south.deadline, t->gateway->config->publication_deadline_ms);
+	if (copied_document(&asking, meant->copy->unique_id, meant->copy->hash, &entry)) {
+		*t->outcome = outcome;
+		meant_take(t, entry, meant);
+		return true;
+	}
+	if (!may_wait || !submission_may_pass(&outcome)) {
+		*t->outcome = outcome;
+		return false;
+	}
+	entry = known_document_find(t->gateway->access, t->visit, t->source->backend.name, meant->copy->unique_id,
+				    t->now_s, t->south.arena);
+	if (entry && str_equal_nocase(entry->hash, meant->copy->hash))
+		meant_take(t, entry, meant);
+	meant->is_missing = false;
+	return true;
+}
+
+bool copy_refuse(const struct transaction *t, const struct copy_meant *meant, enum error_code code, const char *path)
+{
+	return outcome_add(t->outcome, code, path,
+			   "This is in %.*s, which changes its own, and %.*s has no copy of it with the same content "
+			   "that "
+			   "you may see: refer to a document that is registered in %.*s, where publications go.",
+			   STR_ARG(meant->source->backend.name), STR_ARG(t->source->backend.name),
+			   STR_ARG(t->source->backend.name));
 }

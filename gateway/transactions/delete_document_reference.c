@@ -45,10 +45,12 @@ bool delete_document_reference(const struct transaction *t, struct str id, const
 	if (!document_change_begin(t, id, wish->if_match, &present))
 		return false;
 	if (present.is_undecided) {
-		const struct publication_request request = {
-			.wish = WISH_DELETE, .id = id, .urn = present.urn, .if_match = wish->if_match
+		struct publication_request request = {
+			.wish = WISH_DELETE, .id = id, .urn = present.urn, .if_match = present.if_match
 		};
 
+		if (present.copy.copy)
+			request.hash = present.copy.copy->hash;
 		return change_request_accept(t, &request, NULL, provided, answer);
 	}
 	if (!document_deletion_make(t, &present, &intended, answer))

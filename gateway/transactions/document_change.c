@@ -10,6 +10,7 @@
 #include "mappers/base/hl7v2.h"
 #include "mappers/base/uuid.h"
 #include "mappers/base/xds_time.h"
+#include "mappers/publication_target.h"
 #include "mappers/submission_match.h"
 
 /* True when an If-Match header names this tag; weak tags are compared as they stand (FHIR R4 http 3.1.0.4.2). */
@@ -113,6 +114,16 @@ static bool around_find(const struct transaction *t, struct present_document *pr
 	       !arena_failed(t->south.arena) || no_memory(t);
 }
 
+/* Those that named it by a copy. */
+static bool requests_find(const struct transaction *t, const struct document_entry *entry, bool *has_requests)
+{
+	const struct publication_target target = { .id = entry->unique_id };
+	struct str name = publication_target_name(&target, t->south.arena);
+
+	return *has_requests || !t->gateway->delivery ||
+	       (name.data ? document_requests_find(t, name, INT64_MAX, has_requests) : no_memory(t));
+}
+
 static bool look(const struct transaction *t, struct str if_match, bool may_wait, struct present_document *present)
 {
 	const struct document_entry *entry;
@@ -128,6 +139,8 @@ static bool look(const struct transaction *t, struct str if_match, bool may_wait
 		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
 				   "This document is another community's: it is changed there.");
 	/* What others want of it and nobody has decided comes first. */
+	if (entry && may_wait && !requests_find(t, entry, &present->waiting.has_requests))
+		return false;
 	present->is_undecided = present->is_undecided || (may_wait && present->waiting.has_requests);
 	if (present->is_undecided)
 		return true;
@@ -140,25 +153,107 @@ static bool look(const struct transaction *t, struct str if_match, bool may_wait
 	return around_find(t, present);
 }
 
+/* Who has read the copy, and means what it says, means that of the first source which has the same version; with all that waits
+ * for that, where it was shown so. */
+static bool if_match_translate(const struct transaction *t, struct present_document *present)
+{
+	const struct document_entry *copy = present->copy.copy;
+	const struct visible_change *change;
+	const struct document_entry *shown;
+	struct copies copies;
+	struct errand errand;
+	struct str etag;
+
+	if (!present->if_match.data)
+		return true;
+	if (!errand_begin(t, present->copy.source, &errand) || !copies_look(&errand.t, copy, &copies))
+		return false;
+	change = copies.visit ? visible_change_of_copy(copies.visit, copy) : NULL;
+	shown = change ? &change->entry : copy;
+	etag = version_etag(&errand.t, shown->entry_uuid, shown->version, shown->availability_status);
+	if (!etag.data)
+		return no_memory(t);
+	if (!match_names(present->if_match, etag))
+		return true;
+	present->if_match = STR_NONE;
+	if (change)
+		return true;
+	etag = version_etag(t, copy->entry_uuid, copy->version, copy->availability_status);
+	if (etag.data)
+		present->if_match = arena_printf(t->south.arena, "\"%.*s\"", STR_ARG(etag));
+	return present->if_match.data || no_memory(t);
+}
+
+/* By the id of another source's copy. */
+static bool copy_begin(const struct transaction *t, struct source *source, struct present_document *present)
+{
+	bool may_wait = publications_may_wait(t);
+	struct publication_target name = { 0 };
+
+	if (!copy_meant_find(t, source, present->urn, may_wait, &present->copy))
+		return false;
+	if (!present->copy.copy)
+		return not_there(t);
+	if (present->copy.is_missing)
+		return copy_refuse(t, &present->copy, ERR_NOT_SUPPORTED, "");
+	if (!if_match_translate(t, present))
+		return false;
+	present->urn = present->copy.urn;
+	if (present->urn.data)
+		return look(t, present->if_match, may_wait, present);
+	if (!publications_may_wait_undecided(t))
+		return outcome_add(t->outcome, ERR_BACKEND_DOWN, "",
+				   "%.*s does not answer, and nobody else can say what it has of this.",
+				   STR_ARG(t->source->backend.name));
+	audit_patient(t->audit, present->copy.copy->patient_id, patient_reference(t, present->copy.copy->patient_id));
+	name.id = present->copy.copy->unique_id;
+	present->urn = publication_target_name(&name, t->south.arena);
+	present->is_undecided = true;
+	return present->urn.data || no_memory(t);
+}
+
 bool document_change_begin(const struct transaction *t, struct str id, struct str if_match,
 			   struct present_document *present)
 {
 	struct source *source;
 
-	*present = (struct present_document) { .around = { .asked_id = id } };
+	*present = (struct present_document) { .around = { .asked_id = id }, .if_match = if_match };
 	if (!resource_id_find(t, SEAL_DOCUMENT_REFERENCE, id, &source, &present->urn))
 		return not_there(t);
 	if (source != t->source)
-		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
-				   "This document is in %.*s, which changes its own.", STR_ARG(source->backend.name));
+		return copy_begin(t, source, present);
 	return look(t, if_match, publications_may_wait(t), present);
+}
+
+/* What was sent whole is compared with the copy as it was read. */
+static bool copy_again(const struct transaction *t, const struct publication_request *request,
+		       struct present_document *present)
+{
+	struct str urn;
+
+	if (request->wish != WISH_PUT ||
+	    !resource_id_find(t, SEAL_DOCUMENT_REFERENCE, request->id, &present->copy.source, &urn) ||
+	    present->copy.source == t->source)
+		return true;
+	return copy_meant_find(t, present->copy.source, urn, false, &present->copy) &&
+	       (present->copy.copy || not_there(t));
 }
 
 bool document_change_look(const struct transaction *t, const struct publication_request *request,
 			  struct present_document *present)
 {
+	struct publication_target name;
+	const struct document_entry *entry;
+
 	*present = (struct present_document) { .around = { .asked_id = request->id }, .urn = request->urn };
-	return look(t, request->if_match, false, present);
+	if (publication_target_read(request->urn, &name)) {
+		if (!copied_document(t, name.id, request->hash, &entry))
+			return false;
+		if (!entry)
+			return not_there(t);
+		present->urn = str_is_empty(entry->logical_id) ? entry->entry_uuid : entry->logical_id;
+	}
+	return look(t, request->if_match, false, present) && copy_again(t, request, present);
 }
 
 /* --- the submission set of a change --- */

@@ -3,6 +3,7 @@
 #define PASSERELLE_DOCUMENT_CHANGE_H
 
 #include "gateway/south/update_client.h"
+#include "gateway/transactions/copies.h"
 #include "gateway/transactions/document_waiting.h"
 #include "gateway/transactions/publications.h"
 #include "gateway/transactions/resources.h"
@@ -16,7 +17,9 @@ struct present_document {
 	struct document_waiting waiting; /* what of it waits */
 	bool is_remembered;              /* its registry did not answer: entry is what it had when it was last read */
 	bool is_undecided;               /* nobody can tell now what it is, or will be then: see change_request.h */
-	struct str urn;                  /* its logicalID */
+	struct str urn;         /* its logicalID; or, undecided and named by a copy, its name (publication_target.h) */
+	struct str if_match;    /* the header, as it stands for the first source; data NULL: whichever it is */
+	struct copy_meant copy; /* by which it was named; copy.copy NULL: by its own id */
 };
 
 /* Reads it, and sees to it that the caller may change it and means this version of it (If-Match; STR_NONE: whichever it is).

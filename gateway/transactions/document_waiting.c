@@ -147,6 +147,28 @@ bool document_waiting_find(const struct transaction *t, struct str urn, struct d
 	return (!waiting->last || arena_defer(t->south.arena, arena_release, waiting->last) || no_memory(t)) && ok;
 }
 
+bool document_requests_find(const struct transaction *t, struct str urn, int64_t before_ms, bool *found)
+{
+	const struct outbox_filter filter = { .target = t->source->backend.name,
+					      .kind = STR(PUBLICATION_REQUEST),
+					      .makes = document_waiting_name(t, urn),
+					      .states = OUTBOX_STATE_BIT(OUTBOX_WAITING) |
+							OUTBOX_STATE_BIT(OUTBOX_SENDING),
+					      .limit = 1 };
+	struct outbox_item *items;
+	size_t count = 0;
+	uint64_t next;
+
+	if (!filter.makes.data)
+		return no_memory(t);
+	/* In the order they came. */
+	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
+			 t->outcome))
+		return false;
+	*found = count > 0 && items[0].accepted_ms < before_ms;
+	return true;
+}
+
 bool document_waiting_withdraw(const struct transaction *t, const struct document_waiting *waiting)
 {
 	const struct kept_end deleted = { .reason = STR("Its document was deleted.") };

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#include "gateway/access/known_document.h"
 #include "gateway/delivery/share.h"
 #include "gateway/run/random.h"
 #include "gateway/run/spool.h"
@@ -441,6 +442,9 @@ static void share(const struct transaction *t, const struct publication *publica
 				     "It is registered, but could not be shared: publish the same again to share it.");
 		return;
 	}
+	if (t->gateway->delivery && delivery_shares(t->gateway->delivery, &publication->metadata))
+		known_documents_keep_new(t->gateway->access, t->source->backend.name, &publication->metadata, t->now_s,
+					 t->south.arena);
 	/* What the patient has just forbidden, perhaps. */
 	share_forget(t, announced);
 	for (size_t i = 0; i < sharing.count; i++)

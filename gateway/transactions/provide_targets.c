@@ -1,6 +1,7 @@
 #include "gateway/transactions/provide_targets.h"
 
 #include "gateway/transactions/publication_items.h"
+#include "gateway/transactions/copies.h"
 #include "gateway/transactions/document_waiting.h"
 #include "gateway/transactions/entries.h"
 #include "gateway/transactions/publication.h"
@@ -273,6 +274,27 @@ static bool is_there(const struct transaction *t, const struct provide_target *t
 	       target_ask(&quiet, target, &found, &may_wait);
 }
 
+/* Who names another source's copy of a document means that. */
+static bool copy_take(const struct transaction *t, struct provide_target *target)
+{
+	struct source *source;
+	struct copy_meant meant;
+	struct str urn;
+
+	if (target->kind != TARGET_OWN_ID || target->is_folder ||
+	    !resource_id_find(t, SEAL_DOCUMENT_REFERENCE, target->value, &source, &urn) || source == t->source)
+		return true;
+	if (!copy_meant_find(t, source, urn, publications_may_wait(t), &meant))
+		return false;
+	if (!meant.copy)
+		return unresolved(t, target);
+	if (meant.is_missing)
+		return copy_refuse(t, &meant, ERR_REFERENCE_UNRESOLVED, target->path);
+	target->kind = meant.urn.data ? TARGET_ENTRY_UUID : TARGET_UNIQUE_ID;
+	target->value = meant.urn.data ? meant.urn : meant.copy->unique_id;
+	return true;
+}
+
 /* The registry's word where it can be had; else, for what can wait, the name as it stands: who delivers it looks it up. */
 static bool target_find(const struct transaction *t, const struct provide_target *named, struct str *uuid,
 			struct strs *unverified)
@@ -282,7 +304,7 @@ static bool target_find(const struct transaction *t, const struct provide_target
 	bool found = false;
 	struct str id;
 
-	if (meant.kind == TARGET_ENTRY_UUID && !publication_chosen_find(t, &meant.value))
+	if ((meant.kind == TARGET_ENTRY_UUID && !publication_chosen_find(t, &meant.value)) || !copy_take(t, &meant))
 		return false;
 	id = target_id(t, target);
 	if (id.data && is_plain(target) && !changes(t, id, &found))

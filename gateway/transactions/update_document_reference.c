@@ -2,6 +2,7 @@
  * ITI TF-2 3.57. */
 #include "gateway/transactions/change_accept.h"
 #include "gateway/transactions/change_request.h"
+#include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/identify_patient.h"
 #include "gateway/transactions/publication_store.h"
 #include "mappers/document_update.h"
@@ -11,8 +12,26 @@
 #include "mappers/json_tree.h"
 #include "mappers/json_writer.h"
 
+/* The copy that the client has read. */
+static bool copy_write(const struct transaction *t, const struct present_document *present, struct json_writer *writer)
+{
+	const struct document_entry *copy = present->copy.copy;
+	struct neighbourhood around = { .asked_id = present->around.asked_id };
+	const struct visible_change *change;
+	struct copies copies;
+	struct errand errand;
+
+	if (!errand_begin(t, present->copy.source, &errand) || !copies_look(&errand.t, copy, &copies))
+		return false;
+	change = copies.visit ? visible_change_of_copy(copies.visit, copy) : NULL;
+	return errand_end(&errand, associations_ask(&errand.t, &copy->entry_uuid, 1, &around) &&
+					   around_drop(&errand.t, &around) &&
+					   document_reference_write(&errand.t, copy, change, &around, writer));
+}
+
 /* The resource as the client reads it now, as a tree like that of a body. */
-static bool shown_read(const struct transaction *t, const struct present_document *present, json_t **shown)
+static bool shown_read(const struct transaction *t, const struct present_document *present,
+		       const struct document_change *change, json_t **shown)
 {
 	struct json_writer writer;
 	struct buf text;
@@ -20,7 +39,9 @@ static bool shown_read(const struct transaction *t, const struct present_documen
 
 	buf_init(&text, t->gateway->config->limits_request_memory);
 	json_writer_init(&writer, &text);
-	good = document_reference_write(t, present->entry, NULL, &present->around, &writer) &&
+	good = (change->resource && present->copy.copy
+			? copy_write(t, present, &writer)
+			: document_reference_write(t, present->entry, NULL, &present->around, &writer)) &&
 	       json_writer_finish(&writer, t->outcome) &&
 	       fhir_body_read(FHIR_JSON, buf_str(&text), NULL, NULL, t->south.arena, shown, t->outcome);
 	buf_free(&text);
@@ -120,7 +141,7 @@ bool document_update_make(const struct transaction *t, const struct present_docu
 
 	if (!update)
 		return no_memory(t);
-	if (!shown_read(t, present, &shown) || !sent_make(t, change, shown, &sent) ||
+	if (!shown_read(t, present, change, &shown) || !sent_make(t, change, shown, &sent) ||
 	    !sent_check(t, sent, fhir_text(json_object_get(shown, "id"))) ||
 	    !subject_check(t, present->entry, sent, shown, &intended->is_unidentified) ||
 	    !document_update_read(present->entry, shown, sent, t->gateway->config->default_timezone,
@@ -140,15 +161,16 @@ bool document_update_make(const struct transaction *t, const struct present_docu
 }
 
 /* As it came, as far as it can be judged without the document. */
-static bool request_keep(const struct transaction *t, struct str id, const struct document_wish *wish,
-			 const struct document_change *change, const struct present_document *present,
-			 struct provided *provided, struct buf *answer)
+static bool request_keep(const struct transaction *t, struct str id, const struct document_change *change,
+			 const struct present_document *present, struct provided *provided, struct buf *answer)
 {
 	struct publication_request request = {
-		.wish = WISH_PUT, .id = id, .urn = present->urn, .if_match = wish->if_match
+		.wish = WISH_PUT, .id = id, .urn = present->urn, .if_match = present->if_match
 	};
 	const json_t *body = change->resource;
 
+	if (present->copy.copy)
+		request.hash = present->copy.copy->hash;
 	if (change->operations) {
 		request.wish = WISH_JSON_PATCH;
 		body = change->operations;
@@ -176,7 +198,7 @@ bool update_document_reference(const struct transaction *t, struct str id, const
 	if (!document_change_begin(t, id, wish->if_match, &present))
 		return false;
 	if (present.is_undecided)
-		return request_keep(t, id, wish, change, &present, provided, answer);
+		return request_keep(t, id, change, &present, provided, answer);
 	if (!document_update_make(t, &present, change, &intended, answer))
 		return false;
 	if (intended.is_nothing) {

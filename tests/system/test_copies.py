@@ -114,6 +114,112 @@ class Shown(Copies):
             [{"op": "replace", "path": "/status", "value": status}]).encode())
 
 
+class Meant(Copies):
+    """Who names a copy means the first's document."""
+    def copied(self, content):
+        """A document that both have: its Bundle, its ids at the first and of its copy, and the latter's resource and ETag."""
+        bundle, name = self.shared(content)
+        self.domain.kill()
+        copy = self.copy_of(bundle)
+        return bundle, name, copy, self.read(copy["id"])[1]
+
+    def put(self, copy, text, **headers):
+        return support.request("PUT", self.url(copy["id"]), dict({"Content-Type": "application/fhir+json"}, **headers),
+                               json.dumps(dict(copy, description=text)).encode())
+
+    def test_while_both_answer(self):
+        bundle, name, copy, etag = self.copied(b"<a>both</a>")
+        self.domain_restart()
+        self.assertEqual(self.assertStatus(self.patch(copy["id"], "patched"), 200).json()["id"], copy["id"])
+        self.assertEqual(self.read(name)[0]["description"], "patched")
+        self.assertStatus(self.patch(copy["id"], "stale", **{"If-Match": etag}), 412)
+        support.wait_until(lambda: len(self.versions(bundle, self.dsp)) == 2, "the other network to have it")
+        copy, etag = self.read(copy["id"])
+        self.assertStatus(self.put(copy, "put", **{"If-Match": etag}), 200)
+        self.assertEqual(self.read(name)[0]["description"], "put")
+        new = self.replacing({"reference": "DocumentReference/" + copy["id"]})
+        self.assertStatus(self.gateway.publish(new), 200)
+        self.assertEqual(self.read(name)[0]["status"], "superseded")
+        self.assertEqual(self.found(new)[0]["relatesTo"][0]["target"]["reference"], "DocumentReference/" + name)
+        self.assertStatus(self.delete(copy["id"]), 204)
+        self.read(name, 404)
+
+    def test_in_the_outage(self):
+        bundle, name, copy, etag = self.copied(b"<a>away</a>")
+        first = self.waits(self.put(copy, "as put", **{"If-Match": etag}))
+        shown, etag = self.read(copy["id"])
+        self.assertEqual((shown["description"], tags(shown)), ("as put", ["change-not-registered"]))
+        second = self.waits(self.patch(copy["id"], "as patched", **{"If-Match": etag}))
+        self.assertEqual(self.copy_of(bundle)["description"], "as patched")
+        url = self.accept(self.replacing({"reference": "DocumentReference/" + copy["id"]}))
+        self.assertEqual(sorted(tags(self.copy_of(bundle))), ["change-not-registered", "to-be-superseded"])
+        self.domain_restart()
+        for each in (first, second):
+            self.settled(each)
+        self.delivered(url)
+        resource, _ = self.read(name)
+        self.assertEqual((resource["description"], resource["status"]), ("as patched", "superseded"))
+
+    def test_deleted_in_the_outage(self):
+        bundle, _, copy, _ = self.copied(b"<a>going</a>")
+        url = self.waits(self.delete(copy["id"]))
+        self.assertEqual(tags(self.copy_of(bundle)), ["to-be-removed"])
+        self.domain_restart()
+        self.settled(url)
+        self.assertEqual(self.versions(bundle), [])
+        support.wait_until(lambda: not self.versions(bundle, self.dsp), "the other network to remove it")
+
+    def elsewhere(self, bundle, *back_ends):
+        """Published past this gateway, which knows nothing of it."""
+        for back_end in back_ends:
+            other = support.Gateway(self.directory, [back_end], name="other")
+            try:
+                self.assertStatus(other.publish(bundle), 200)
+            finally:
+                other.kill()
+
+    def test_what_nobody_can_tell_is_decided_later(self):
+        bundle = support.demo_bundle(b"<a>unknown</a>")
+        replaced = support.demo_bundle(b"<a>unknown, too</a>")
+        absent = support.demo_bundle(b"<a>at dsp alone</a>")
+        for each in (bundle, replaced):
+            self.elsewhere(each, self.domain.back_end(), dsp_entry(self.dsp))
+        self.elsewhere(absent, dsp_entry(self.dsp))
+        self.domain.kill()
+        copy = self.copy_of(bundle)
+        put = self.waits(self.put(copy, "as put"))
+        patch = self.waits(self.patch(copy["id"], "as patched"))
+        lost = self.waits(self.delete(self.copy_of(absent)["id"]))
+        url = self.accept(self.replacing({"reference": "DocumentReference/" + self.copy_of(replaced)["id"]}))
+        self.assertEqual(tags(self.copy_of(replaced)), ["to-be-superseded"])
+        self.domain_restart()
+        self.assertEqual(self.settled(put)["description"], "as put")
+        self.assertEqual(self.settled(patch)["description"], "as patched")
+        self.delivered(url)
+        support.wait_until(lambda: support.request("GET", lost).status != 202, "the deletion to be refused")
+        self.assertEqual(self.versions(replaced)[0].get("status"), xds.DEPRECATED)
+        self.assertEqual(len(self.versions(absent, self.dsp)), 1)
+
+    def test_what_the_first_has_not_is_told(self):
+        alone = support.demo_bundle(b"<a>alone</a>")
+        twin = support.demo_bundle(b"<a>twin</a>")
+        self.elsewhere(alone, dsp_entry(self.dsp))
+        self.elsewhere(twin, dsp_entry(self.dsp))
+        other = support.demo_bundle(b"<a>other bytes</a>")
+        other["entry"][1]["resource"]["masterIdentifier"] = twin["entry"][1]["resource"]["masterIdentifier"]
+        for each in other["entry"][1]["resource"].get("identifier", []):
+            if each.get("use") == "usual":
+                each["value"] = twin["entry"][1]["resource"]["masterIdentifier"]["value"]
+        self.elsewhere(other, self.domain.back_end())
+        for bundle in (alone, twin):
+            copy, = [each for each in self.found(bundle) if each["meta"]["source"] == "urn:oid:" + DSP_HOME]
+            for answer in (self.patch(copy["id"], "no"), self.delete(copy["id"]), self.put(copy, "no"),
+                           self.gateway.publish(self.replacing({"reference": "DocumentReference/" + copy["id"]}))):
+                self.assertStatus(answer, 422)
+                self.assertIn("hcm has no copy of it", answer.body.decode())
+        self.assertEqual(len(self.versions(other)), 1)
+
+
 class Closed(Trusted):
     """With consent: what waits closes copies, too."""
     publication = {"delete": "remove", "share": ["any = dsp provide"]}
@@ -170,6 +276,23 @@ class Closed(Trusted):
         self.assertEqual(self.found(bundle, self.colleague), [])
         self.assertStatus(self.get("/DocumentReference/" + copy["id"], self.colleague), 404)
         self.assertStatus(self.get(copy["content"][0]["attachment"]["url"], self.colleague), 404)
+
+    def test_a_hidden_copy_is_none(self):
+        bundle, _ = self.shared(b"<a>hidden</a>")
+        self.down()
+        copy, = self.found(bundle, self.colleague)
+        self.proxy.clear()
+        self.consent(trust.hide_document(support.document_oid(bundle)))
+        name = "DocumentReference/" + copy["id"]
+        for away in (False, True):
+            if away:
+                self.down()
+            new = support.demo_bundle(b"<a>instead</a>")
+            new["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": {"reference": name}}]
+            refused = self.gateway.publish(new, token=self.colleague)
+            self.assertStatus(refused, 422)
+            self.assertIn("Refer to a document that is registered here", refused.body.decode())
+            self.assertStatus(self.patch(name, self.colleague, {"op": "add", "path": "/description", "value": "x"}), 404)
 
 
 if __name__ == "__main__":

@@ -31,12 +31,14 @@ static void test_head__a_request(void **state)
 						 .request = { .wish = wishes[i],
 							      .id = STR("sealed\"id"),
 							      .urn = STR("urn:uuid:1"),
+							      .hash = STR("da39a3ee"),
 							      .if_match = STR("W/\"a\", \"b\"") } };
 		struct publication_head read = there_and_back(&head, arena);
 
 		assert_int_equal(read.request.wish, wishes[i]);
 		assert_true(str_equal(read.request.id, head.request.id));
 		assert_true(str_equal(read.request.urn, head.request.urn));
+		assert_true(str_equal(read.request.hash, head.request.hash));
 		assert_true(str_equal(read.request.if_match, head.request.if_match));
 		assert_true(str_equal(read.caller.subject, STR("someone")));
 		/* An empty condition is one that nothing fulfils; none at all is another matter. */
