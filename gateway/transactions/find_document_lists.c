@@ -2,25 +2,8 @@
 #include "mappers/list_search.h"
 
 #include "gateway/run/log.h"
-#include "gateway/transactions/search.h"
+#include "gateway/transactions/search_answer.h"
 #include "mappers/document_search.h"
-#include "mappers/base/xds_time.h"
-#include "mappers/json_writer.h"
-
-#define RESOURCE_BYTES_MAX (4u * 1024 * 1024)
-
-/* What is looked for. */
-struct finding {
-	const struct search *search;
-	const struct search_resolved *resolved;
-};
-
-/* What one source has on the page. */
-struct found {
-	struct str *page; /* entryUUIDs */
-	size_t page_count;
-	struct neighbourhood around; /* members */
-};
 
 /* Nobody who asked for one patient may see another's lists, whatever the registry sends. */
 static void strangers_drop(const struct transaction *t, struct str patient_id, struct metadata *answer)
@@ -83,17 +66,17 @@ static bool queries_make(const struct leg *leg, const struct search *search, con
 
 static bool lists_read(struct leg *leg, const void *ctx)
 {
-	const struct finding *finding = ctx;
+	const struct searching *searching = ctx;
 	struct search_resolved there;
 	struct search search;
 	struct stored_query *queries;
 	size_t count;
 	bool nobody;
 
-	if (!search_at(leg, finding->resolved, &there, &nobody) ||
-	    !search_changes(leg, finding->resolved->patient_id, NULL))
+	if (!search_at(leg, &searching->resolved, &there, &nobody) ||
+	    !search_changes(leg, searching->resolved.patient_id, NULL))
 		return false;
-	search = search_widened(leg, finding->search, finding->resolved);
+	search = search_widened(leg, &searching->search, &searching->resolved);
 	if (!queries_make(leg, &search, &there, &queries, &count))
 		return false;
 	if (nobody)
@@ -101,7 +84,7 @@ static bool lists_read(struct leg *leg, const void *ctx)
 	if (!search_ask(leg, queries, count))
 		return false;
 	for (size_t i = 0; i < leg->answer_count; i++)
-		strangers_drop(&leg->t, finding->resolved->patient_id, &leg->answers[i]);
+		strangers_drop(&leg->t, searching->resolved.patient_id, &leg->answers[i]);
 	return true;
 }
 
@@ -126,24 +109,24 @@ static bool answers_join(const struct legs *legs, struct list_answer **answers, 
 	return true;
 }
 
-static bool page_find(struct legs *legs, const struct finding *finding, struct list_page *page)
+static bool page_find(struct searching *searching, struct list_page *page)
 {
+	struct legs *legs = &searching->legs;
 	const struct transaction *t = legs->t;
 	struct list_answer *answers;
 	size_t count;
 
-	return legs_run(legs, lists_read, finding) && search_hide(legs) && answers_join(legs, &answers, &count) &&
-	       list_search_select(finding->search, finding->resolved, answers, count, t->south.arena, page, t->outcome);
+	return legs_run(legs, lists_read, searching) && search_hide(legs) && answers_join(legs, &answers, &count) &&
+	       list_search_select(&searching->search, &searching->resolved, answers, count, t->south.arena, page,
+				  t->outcome);
 }
 
 /* The members of a source's lists on the page. */
 static bool around_read(struct leg *leg, const void *ctx)
 {
-	struct found *found = leg->found;
-
 	(void)ctx;
-	return leg->is_away || (associations_ask(&leg->t, found->page, found->page_count, &found->around) &&
-				members_ask(&leg->t, &found->around));
+	return leg->is_away || (associations_ask(&leg->t, leg->page.items, leg->page.count, &leg->around) &&
+				members_ask(&leg->t, &leg->around));
 }
 
 /* What became known as hidden only while the members were asked is not on the page either. */
@@ -175,95 +158,47 @@ static bool page_surroundings(struct legs *legs, struct list_page *page)
 
 	for (size_t i = 0; i < legs->count; i++) {
 		struct leg *leg = &legs->items[i];
-		struct found *found = arena_alloc(t->south.arena, sizeof(*found));
 
-		if (found)
-			found->page = arena_array(t->south.arena, page->count, sizeof(*found->page));
-		if (!found || !found->page)
+		leg->page.items = arena_array(t->south.arena, page->count, sizeof(*leg->page.items));
+		if (!leg->page.items)
 			return no_memory(t);
 		for (size_t k = 0; k < page->count; k++) {
 			if (page->entries[k].source == leg->t.source->config->source)
-				found->page[found->page_count++] = entry_uuid(&page->entries[k]);
+				leg->page.items[leg->page.count++] = entry_uuid(&page->entries[k]);
 		}
-		if (!waiting_around(&leg->t, &leg->waiting, &found->around))
+		if (!waiting_around(&leg->t, &leg->waiting, &leg->around))
 			return false;
-		leg->found = found;
-		leg->wanted = leg->wanted && found->page_count > 0;
+		leg->wanted = leg->wanted && leg->page.count > 0;
 	}
-	if (!legs_run(legs, around_read, NULL))
+	if (!searching_around(legs, around_read))
 		return false;
-	for (size_t i = 0; i < legs->count; i++) {
-		const struct leg *leg = &legs->items[i];
-
-		if (leg->wanted && !around_drop(&leg->t, &((struct found *)leg->found)->around))
-			return false;
-	}
 	page_look_again(legs, page);
 	return true;
 }
 
-static bool entry_write(const struct legs *legs, const struct search *search, const struct list_entry *entry,
-			struct buf *scratch, struct json_writer *writer)
+static bool entry_write(const struct legs *legs, const void *page, size_t index, struct str *id,
+			struct json_writer *resource)
 {
+	const struct list_entry *entry = &((const struct list_page *)page)->entries[index];
 	const struct leg *leg = search_leg(legs, entry->source);
-	const struct neighbourhood *around = &((const struct found *)leg->found)->around;
-	struct json_writer resource;
 
-	buf_clear(scratch);
-	json_writer_init(&resource, scratch);
-	return (entry->submission_set ? submission_set_write(&leg->t, entry->submission_set, around, &resource)
-				      : folder_write(&leg->t, entry->folder, around, &resource)) &&
-	       json_writer_finish(&resource, legs->t->outcome) &&
-	       search_entry_write(legs->t, &search->view, "List", entry_id(&leg->t, entry), scratch, writer);
-}
-
-static bool page_write(const struct legs *legs, const struct search *search, const struct list_page *page,
-		       const struct searchset *set, struct json_writer *writer)
-{
-	const struct transaction *t = legs->t;
-	bool counting = search->view.summary == SUMMARY_COUNT;
-	struct buf scratch;
-	bool ok = true;
-
-	searchset_begin(writer, set);
-	buf_init(&scratch, RESOURCE_BYTES_MAX);
-	for (size_t i = 0; ok && !counting && i < page->count; i++)
-		ok = entry_write(legs, search, &page->entries[i], &scratch, writer);
-	buf_free(&scratch);
-	searchset_outcome(writer, t->outcome);
-	searchset_end(writer);
-	return ok && json_writer_finish(writer, t->outcome);
+	*id = entry_id(&leg->t, entry);
+	return entry->submission_set ? submission_set_write(&leg->t, entry->submission_set, &leg->around, resource)
+				     : folder_write(&leg->t, entry->folder, &leg->around, resource);
 }
 
 bool find_document_lists(const struct transaction *t, const struct search_request *request, struct buf *answer)
 {
-	struct search_opening opening;
-	struct search search;
-	struct search_resolved resolved;
-	struct finding finding = { &search, &resolved };
-	struct legs legs;
-	struct search_sources sources;
-	struct list_page page = { 0 };
-	struct searchset set = { 0 };
-	struct json_writer writer;
-	char instant[FHIR_INSTANT_SIZE];
+	struct searching searching;
+	struct list_page page;
+	struct search_shown shown = { .page = &page, .write = entry_write };
+	struct searchset set;
 
-	if (!search_open(t, request, &opening) ||
-	    !list_search_read(&opening.params, &opening.rules, t->south.arena, &search, t->outcome))
+	if (!searching_begin(t, request, list_search_read, SEAL_LIST, &searching) || !page_find(&searching, &page) ||
+	    !searching_links(&searching, "List", page.more ? &page.last : NULL, &set) ||
+	    (page.count > 0 && !page_surroundings(&searching.legs, &page)))
 		return false;
-	search.after = opening.after;
-	search.has_after = opening.has_after;
-	if (!search_resolve(t, &search.needs, SEAL_LIST, &resolved) ||
-	    !search_legs(t, &opening, &search, &resolved, &legs) || !page_find(&legs, &finding, &page))
-		return false;
-	sources = legs_sources(&legs);
-	fhir_instant_from_unix(t->now_s, instant);
-	set.timestamp = str_from_c(instant);
-	if (!search_links(t, "List", search.honoured, page.more ? &page.last : NULL, &sources, &set) ||
-	    (search.view.summary != SUMMARY_COUNT && !page_surroundings(&legs, &page)))
-		return false;
-	set.total = page.total;
-	set.is_incomplete = search_waiting_tell(&legs) || legs.is_incomplete || legs.items[0].is_away;
-	json_writer_init(&writer, answer);
-	return page_write(&legs, &search, &page, &set, &writer);
+	shown.count = page.count;
+	shown.total = page.total;
+	return searching_write(&searching, "List", &shown, &set, answer);
 }

@@ -4,17 +4,7 @@
 
 #include "gateway/run/log.h"
 #include "gateway/transactions/copies.h"
-#include "gateway/transactions/search.h"
-#include "mappers/base/xds_time.h"
-#include "mappers/json_writer.h"
-
-#define RESOURCE_BYTES_MAX (4u * 1024 * 1024)
-
-/* What is looked for. */
-struct finding {
-	const struct search *search;
-	const struct search_resolved *resolved;
-};
+#include "gateway/transactions/search_answer.h"
 
 /* What waits at the first source, by whose it is: searches of one patient have one. */
 struct patient_copies {
@@ -23,18 +13,15 @@ struct patient_copies {
 	struct patient_copies *next;
 };
 
-/* What one source has of it. */
+/* What one source has of what is looked for. */
 struct found {
 	struct document_found *items;
 	size_t count;
-	struct str *page; /* entryUUIDs of those that are on the page */
-	size_t page_count;
-	struct neighbourhood around;   /* of those */
 	struct patient_copies *copies; /* of the first source's documents; NULL: it is that one, or has none */
 };
 
 struct matching {
-	const struct finding *finding;
+	const struct searching *searching;
 	struct arena *arena;
 };
 
@@ -42,26 +29,26 @@ struct matching {
 static bool matches(const void *ctx, const struct document_entry *entry)
 {
 	const struct matching *matching = ctx;
-	const struct finding *finding = matching->finding;
+	const struct searching *searching = matching->searching;
 
-	return finding->search->needs.last_updated ||
-	       document_search_matches(finding->search, finding->resolved, entry, STR_NONE, matching->arena);
+	return searching->search.needs.last_updated ||
+	       document_search_matches(&searching->search, &searching->resolved, entry, STR_NONE, matching->arena);
 }
 
 static bool entries_read(struct leg *leg, const void *ctx)
 {
-	const struct finding *finding = ctx;
+	const struct searching *searching = ctx;
 	struct search_resolved there;
 	struct search search;
 	struct stored_query *queries;
 	size_t count;
-	struct matching matching = { finding, leg->t.south.arena };
+	struct matching matching = { searching, leg->t.south.arena };
 	bool nobody;
 
-	if (!search_at(leg, finding->resolved, &there, &nobody) ||
-	    !search_changes(leg, finding->resolved->patient_id, &(struct changes_wanted) { matches, &matching }))
+	if (!search_at(leg, &searching->resolved, &there, &nobody) ||
+	    !search_changes(leg, searching->resolved.patient_id, &(struct changes_wanted) { matches, &matching }))
 		return false;
-	search = search_widened(leg, finding->search, finding->resolved);
+	search = search_widened(leg, &searching->search, &searching->resolved);
 	if (!document_search_queries(&search, &there, leg->t.south.arena, &queries, &count, leg->t.outcome))
 		return false;
 	return nobody || (search_ask(leg, queries, count) && search_ask_changed(leg));
@@ -234,36 +221,36 @@ static bool entries_join(const struct legs *legs, struct document_found **items,
 }
 
 /* The entries that answer the search, filtered, sorted, and cut to the page. */
-static bool page_find(struct legs *legs, const struct finding *finding, struct document_page *page)
+static bool page_find(struct searching *searching, struct document_page *page)
 {
+	struct legs *legs = &searching->legs;
 	const struct transaction *t = legs->t;
 	struct document_found *items;
 	size_t count;
 
-	if (!legs_run(legs, entries_read, finding) || !search_hide(legs))
+	if (!legs_run(legs, entries_read, searching) || !search_hide(legs))
 		return false;
 	for (size_t i = 0; i < legs->count; i++) {
-		if (legs->items[i].wanted && !entries_gather(legs, &legs->items[i], finding->resolved->patient_id))
+		if (legs->items[i].wanted && !entries_gather(legs, &legs->items[i], searching->resolved.patient_id))
 			return false;
 	}
-	if (finding->search->needs.last_updated && !legs_run(legs, times_read, NULL))
+	if (searching->search.needs.last_updated && !legs_run(legs, times_read, NULL))
 		return false;
 	for (size_t i = 0; i < legs->count; i++) {
-		if (finding->search->needs.last_updated && legs->items[i].wanted)
+		if (searching->search.needs.last_updated && legs->items[i].wanted)
 			times_change(&legs->items[i]);
 	}
-	return entries_join(legs, &items, &count) && document_search_select(finding->search, finding->resolved, items,
-									    count, t->south.arena, page, t->outcome);
+	return entries_join(legs, &items, &count) &&
+	       document_search_select(&searching->search, &searching->resolved, items, count, t->south.arena, page,
+				      t->outcome);
 }
 
 /* The associations of a source's entries on the page; entries that are there tell the ids of those they name. */
 static bool around_read(struct leg *leg, const void *ctx)
 {
-	struct found *found = leg->found;
-
 	(void)ctx;
-	return leg->is_away ? waiting_relations_ask(&leg->t, found->page, found->page_count, true, &found->around)
-			    : associations_ask(&leg->t, found->page, found->page_count, &found->around);
+	return leg->is_away ? waiting_relations_ask(&leg->t, leg->page.items, leg->page.count, true, &leg->around)
+			    : associations_ask(&leg->t, leg->page.items, leg->page.count, &leg->around);
 }
 
 static bool is_visible(const struct legs *legs, const struct document_found *one)
@@ -289,7 +276,7 @@ static void page_look_again(const struct legs *legs, struct document_page *page)
 }
 
 /* Entries that are at hand anyway: around gets copies, since what is hidden in it goes. */
-static bool around_begin(const struct leg *leg, struct neighbourhood *around)
+static bool around_begin(struct leg *leg)
 {
 	struct metadata at_hand = { 0 };
 
@@ -297,7 +284,8 @@ static bool around_begin(const struct leg *leg, struct neighbourhood *around)
 		at_hand.document_entries = leg->answers[0].document_entries;
 		at_hand.document_entry_count = leg->answers[0].document_entry_count;
 	}
-	return neighbourhood_add(&leg->t, around, &at_hand) && waiting_around(&leg->t, &leg->waiting, around);
+	return neighbourhood_add(&leg->t, &leg->around, &at_hand) &&
+	       waiting_around(&leg->t, &leg->waiting, &leg->around);
 }
 
 static bool page_surroundings(struct legs *legs, struct document_page *page)
@@ -306,29 +294,22 @@ static bool page_surroundings(struct legs *legs, struct document_page *page)
 
 	for (size_t i = 0; i < legs->count; i++) {
 		struct leg *leg = &legs->items[i];
-		struct found *found = leg->found;
 
 		if (!leg->wanted)
 			continue;
-		found->page = arena_array(t->south.arena, page->count, sizeof(*found->page));
-		if (!found->page)
+		leg->page.items = arena_array(t->south.arena, page->count, sizeof(*leg->page.items));
+		if (!leg->page.items)
 			return no_memory(t);
 		for (size_t k = 0; k < page->count; k++) {
 			if (page->items[k].source == leg->t.source->config->source)
-				found->page[found->page_count++] = registered_of(&page->items[k])->entry_uuid;
+				leg->page.items[leg->page.count++] = registered_of(&page->items[k])->entry_uuid;
 		}
-		if (!around_begin(leg, &found->around))
+		if (!around_begin(leg))
 			return false;
-		leg->wanted = found->page_count > 0;
+		leg->wanted = leg->page.count > 0;
 	}
-	if (!legs_run(legs, around_read, NULL))
+	if (!searching_around(legs, around_read))
 		return false;
-	for (size_t i = 0; i < legs->count; i++) {
-		const struct leg *leg = &legs->items[i];
-
-		if (leg->wanted && !around_drop(&leg->t, &((struct found *)leg->found)->around))
-			return false;
-	}
 	page_look_again(legs, page);
 	return true;
 }
@@ -362,71 +343,34 @@ static void twins_tell(const struct legs *legs, const struct document_page *page
 	}
 }
 
-static bool entry_write(const struct legs *legs, const struct search *search, const struct document_found *one,
-			struct buf *scratch, struct json_writer *writer)
+static bool entry_write(const struct legs *legs, const void *page, size_t index, struct str *id,
+			struct json_writer *resource)
 {
+	const struct document_found *one = &((const struct document_page *)page)->items[index];
+	const struct document_entry *entry = registered_of(one);
 	const struct leg *leg = search_leg(legs, one->source);
 	const struct found *found = leg->found;
-	const struct document_entry *entry = registered_of(one);
-	struct neighbourhood around = found->around;
-	struct json_writer resource;
+	struct neighbourhood around = leg->around;
 
 	around.copies = copies_of(found, entry);
-	buf_clear(scratch);
-	json_writer_init(&resource, scratch);
-	return document_reference_write(&leg->t, entry, change_of(leg, found, entry), &around, &resource) &&
-	       json_writer_finish(&resource, legs->t->outcome) &&
-	       search_entry_write(legs->t, &search->view, "DocumentReference", found_id(legs, one), scratch, writer);
-}
-
-static bool page_write(const struct legs *legs, const struct search *search, const struct document_page *page,
-		       const struct searchset *set, struct json_writer *writer)
-{
-	const struct transaction *t = legs->t;
-	bool counting = search->view.summary == SUMMARY_COUNT;
-	struct buf scratch;
-	bool ok = true;
-
-	searchset_begin(writer, set);
-	buf_init(&scratch, RESOURCE_BYTES_MAX);
-	for (size_t i = 0; ok && !counting && i < page->count; i++)
-		ok = entry_write(legs, search, &page->items[i], &scratch, writer);
-	buf_free(&scratch);
-	searchset_outcome(writer, t->outcome);
-	searchset_end(writer);
-	return ok && json_writer_finish(writer, t->outcome);
+	*id = found_id(legs, one);
+	return document_reference_write(&leg->t, entry, change_of(leg, found, entry), &around, resource);
 }
 
 bool find_document_references(const struct transaction *t, const struct search_request *request, struct buf *answer)
 {
-	struct search_opening opening;
-	struct search search;
-	struct search_resolved resolved;
-	struct finding finding = { &search, &resolved };
-	struct legs legs;
-	struct search_sources sources;
-	struct document_page page = { 0 };
-	struct searchset set = { 0 };
-	struct json_writer writer;
-	char instant[FHIR_INSTANT_SIZE];
+	struct searching searching;
+	struct document_page page;
+	struct search_shown shown = { .page = &page, .write = entry_write };
+	struct searchset set;
 
-	if (!search_open(t, request, &opening) ||
-	    !document_search_read(&opening.params, &opening.rules, t->south.arena, &search, t->outcome))
+	if (!searching_begin(t, request, document_search_read, SEAL_DOCUMENT_REFERENCE, &searching) ||
+	    !page_find(&searching, &page) ||
+	    !searching_links(&searching, "DocumentReference", page.more ? &page.last : NULL, &set) ||
+	    (page.count > 0 && !page_surroundings(&searching.legs, &page)))
 		return false;
-	search.after = opening.after;
-	search.has_after = opening.has_after;
-	if (!search_resolve(t, &search.needs, SEAL_DOCUMENT_REFERENCE, &resolved) ||
-	    !search_legs(t, &opening, &search, &resolved, &legs) || !page_find(&legs, &finding, &page))
-		return false;
-	sources = legs_sources(&legs);
-	fhir_instant_from_unix(t->now_s, instant);
-	set.timestamp = str_from_c(instant);
-	if (!search_links(t, "DocumentReference", search.honoured, page.more ? &page.last : NULL, &sources, &set) ||
-	    (search.view.summary != SUMMARY_COUNT && !page_surroundings(&legs, &page)))
-		return false;
-	set.total = page.total;
-	set.is_incomplete = search_waiting_tell(&legs) || legs.is_incomplete || legs.items[0].is_away;
-	twins_tell(&legs, &page);
-	json_writer_init(&writer, answer);
-	return page_write(&legs, &search, &page, &set, &writer);
+	twins_tell(&searching.legs, &page);
+	shown.count = page.count;
+	shown.total = page.total;
+	return searching_write(&searching, "DocumentReference", &shown, &set, answer);
 }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "gateway/run/worker.h"
+#include "gateway/transactions/resources.h"
 #include "gateway/transactions/transactions.h"
 #include "gateway/transactions/waiting.h"
 #include "mappers/search_cursor.h"
@@ -25,11 +26,13 @@ struct leg {
 	 * it holds nothing that another source's copy hides. */
 	struct metadata *answers;
 	size_t answer_count;
-	void *found;            /* whatever the caller makes of it */
-	struct waiting waiting; /* what is not registered yet, of the first source */
-	bool has_waiting;       /* that has been read, of the patient who is searched for */
-	struct strs changed;    /* entryUUIDs of documents that changes wait for, as far as they are looked for */
-	bool is_away;           /* ... which does not answer: what waits is all that is shown of it */
+	void *found;                 /* whatever the caller makes of it */
+	struct strs page;            /* entryUUIDs of what it has on the page of a search */
+	struct neighbourhood around; /* ... and what else those are shown with */
+	struct waiting waiting;      /* what is not registered yet, of the first source */
+	bool has_waiting;            /* that has been read, of the patient who is searched for */
+	struct strs changed;         /* entryUUIDs of documents that changes wait for, as far as they are looked for */
+	bool is_away;                /* ... which does not answer: what waits is all that is shown of it */
 	/* Inside legs.c: */
 	struct legs *legs;
 	uint64_t left_ms; /* of its time for all runs */

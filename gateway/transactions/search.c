@@ -1,9 +1,7 @@
 #include "gateway/transactions/search.h"
 
 #include "gateway/transactions/elsewhere.h"
-#include "gateway/transactions/identify_patient.h"
 #include "mappers/document_search.h"
-#include "mappers/json_writer.h"
 #include "mappers/submission_match.h"
 
 #define CURSOR_BYTES_MAX 4096
@@ -61,90 +59,6 @@ bool search_open(const struct transaction *t, const struct search_request *reque
 	return !cursor || cursor_open(t, cursor->value, opening);
 }
 
-static bool ids_resolve(const struct transaction *t, const struct search_needs *needs, enum seal_kind kind,
-			struct search_resolved *resolved)
-{
-	uint8_t *sources = arena_array(t->south.arena, needs->ids.count, sizeof(*sources));
-
-	resolved->uuids.items = arena_array(t->south.arena, needs->ids.count, sizeof(struct str));
-	resolved->uuid_sources = sources;
-	if (!resolved->uuids.items || !sources)
-		return no_memory(t);
-	for (size_t i = 0; i < needs->ids.count; i++) {
-		struct source *source;
-
-		if (!resource_id_find(t, kind, needs->ids.items[i], &source,
-				      &resolved->uuids.items[resolved->uuids.count]))
-			continue;
-		sources[resolved->uuids.count++] = (uint8_t)source->config->source;
-	}
-	return true;
-}
-
-bool search_resolve(const struct transaction *t, const struct search_needs *needs, enum seal_kind kind,
-		    struct search_resolved *resolved)
-{
-	*resolved = (struct search_resolved) { 0 };
-	for (size_t i = 0; i < needs->claim_count; i++) {
-		struct str patient_id = STR_NONE;
-
-		switch (identify_patient(t, &needs->claims[i], true, &patient_id)) {
-		case PATIENT_IDENTIFIED:
-			if (!visit_about(t->visit, patient_id, t->outcome) ||
-			    !visit_consent(t->visit, CONSENT_FIND, patient_id, t->outcome))
-				return false;
-			resolved->nobody = resolved->nobody ||
-					   (resolved->patient_id.data && !str_equal(resolved->patient_id, patient_id));
-			resolved->patient_id = patient_id;
-			audit_patient(t->audit, patient_id, patient_reference(t, patient_id));
-			break;
-		case PATIENT_NOBODY:
-			/* Whom a bound caller may not ask about, and whom nobody knows, look the same. */
-			return visit_about(t->visit, STR_NONE, t->outcome) &&
-			       outcome_add(t->outcome, ERR_NOT_FOUND, needs->claims[i].path,
-					   "No patient is known here by this; check its system and value.");
-		case PATIENT_FAILED:
-			return false;
-		}
-	}
-	return ids_resolve(t, needs, kind, resolved);
-}
-
-static bool is_of(const struct search_resolved *resolved, uint8_t source)
-{
-	for (size_t i = 0; i < resolved->uuids.count; i++) {
-		if (resolved->uuid_sources[i] == source)
-			return true;
-	}
-	return false;
-}
-
-static bool is_named(const struct strs *communities, struct str home)
-{
-	for (size_t i = 0; i < communities->count; i++) {
-		if (str_equal(communities->items[i], home))
-			return true;
-	}
-	return communities->count == 0;
-}
-
-bool search_legs(const struct transaction *t, const struct search_opening *opening, const struct search *search,
-		 const struct search_resolved *resolved, struct legs *legs)
-{
-	if (!legs_open(t, legs))
-		return false;
-	for (size_t i = 0; i < legs->count; i++) {
-		struct leg *leg = &legs->items[i];
-		const struct source *source = leg->t.source;
-
-		leg->wanted = !resolved->nobody && is_named(&search->communities, source->home) &&
-			      (search->needs.ids.count == 0 || is_of(resolved, (uint8_t)source->config->source));
-	}
-	if (opening->has_after)
-		legs_resume(legs, &opening->sources);
-	return true;
-}
-
 struct leg *search_leg(const struct legs *legs, uint8_t source)
 {
 	for (size_t i = 0; i < legs->count; i++) {
@@ -177,20 +91,6 @@ bool search_at(struct leg *leg, const struct search_resolved *resolved, struct s
 	       (!leg->waiting.is_unknown ||
 		outcome_warn(t->outcome, ERR_INCOMPLETE, "",
 			     "What waits to be registered is missing here: it cannot be read now."));
-}
-
-bool search_waiting_tell(const struct legs *legs)
-{
-	const struct waiting *waiting = &legs->items[0].waiting;
-
-	if (waiting->is_cut)
-		outcome_warn(legs->t->outcome, ERR_INCOMPLETE, "",
-			     "Too much waits to be registered: what came last is here, the rest is missing.");
-	if (waiting->is_lost)
-		outcome_warn(legs->t->outcome, ERR_INCOMPLETE, "",
-			     "Something that waits to be registered is missing: it cannot be read any more, or not "
-			     "here now. The operators find it among the Tasks.");
-	return waiting->is_unknown || waiting->is_cut || waiting->is_lost;
 }
 
 struct search search_widened(struct leg *leg, const struct search *search, const struct search_resolved *resolved)
@@ -486,19 +386,4 @@ bool search_links(const struct transaction *t, const char *type, struct str hono
 		set->next = arena_printf(t->south.arena, "%.*s/%s?%s=%.*s", STR_ARG(t->gateway->base), type,
 					 SEARCH_CURSOR_PARAMETER, STR_ARG(token));
 	return set->next.data || no_memory(t);
-}
-
-bool search_entry_write(const struct transaction *t, const struct search_view *view, const char *type, struct str id,
-			const struct buf *scratch, struct json_writer *writer)
-{
-	struct str resource = buf_str(scratch);
-
-	if (!search_view_is_whole(view) && !search_view_cut(view, resource, t->south.arena, &resource, t->outcome))
-		return false;
-	searchset_entry_begin(writer, id.data ? arena_printf(t->south.arena, "%.*s/%s/%.*s", STR_ARG(t->gateway->base),
-							     type, STR_ARG(id))
-					      : STR_NONE);
-	json_raw(writer, resource);
-	searchset_entry_end(writer);
-	return true;
 }
