@@ -126,8 +126,11 @@ static bool part_data(void *ctx, const void *bytes, size_t size)
 		buf_add(&incoming->root, (struct str) { bytes, size });
 		return incoming->root.failed ? answer_wrong(incoming, "too large") : true;
 	}
-	if (incoming->drop)
-		return true;
+	if (incoming->drop) {
+		incoming->dropped += size;
+		return incoming->dropped <= incoming->south->backend->reply_bytes_max ||
+		       answer_wrong(incoming, "too large");
+	}
 	return sink_pass(incoming, bytes, size) || sink_refused(incoming);
 }
 

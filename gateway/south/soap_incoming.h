@@ -38,9 +38,10 @@ struct soap_incoming {
 	struct buf root;
 	struct spool *inline_documents[REPLY_PARTS_MAX];
 	size_t inline_count;
-	bool begun;     /* the first bytes of the body are here */
-	bool root_open; /* the part being read is the SOAP part */
-	bool drop;      /* the part being read goes nowhere */
+	bool begun;       /* the first bytes of the body are here */
+	bool root_open;   /* the part being read is the SOAP part */
+	bool drop;        /* the part being read goes nowhere */
+	uint64_t dropped; /* bytes of such parts: as many as of the SOAP part at most */
 };
 
 /* soap_incoming_free is due. */

@@ -22,6 +22,9 @@ TIMEOUT_MS = 1000
 SLOWEST = 15  # seconds that any answer may take on a busy machine
 FAULT = ('<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><s:Fault><s:Code><s:Value>s:%s</s:Value>'
          '</s:Code><s:Reason><s:Text xml:lang="en">LEAK /etc/stack</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>')
+SUCCESS = ('<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><r:RegistryResponse xmlns:r="%s" '
+           'status="urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"/></s:Body></s:Envelope>' % xds.RS).encode()
+REDIRECTS = (301, 302, 303, 307, 308)
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 FHIR = {"Content-Type": "application/fhir+json"}
 
@@ -46,6 +49,26 @@ def endless(exchange):
     chunk = b"10000\r\n" + b"<x/>" * 16384 + b"\r\n"
     while True:
         exchange.send(chunk)
+
+
+# What does something: it is not passed on when the answer cannot be right.
+CHANGING = {"ProvideAndRegisterDocumentSet-b", "RegisterDocumentSet-b", "UpdateDocumentSet", "DeleteDocumentSet", "RemoveDocuments"}
+
+
+def endless_part(exchange):
+    """A package that says Success, and whose last part never ends."""
+    if exchange.action in CHANGING:
+        content_type, body = SOAP, SUCCESS
+    else:
+        _, content_type, body = exchange.pass_on()
+    if not content_type.startswith("multipart/related"):
+        content_type = xds.package_type(exchange.action)
+        body = xds.package(body.decode(), [xds.part("part@tests", b"")])
+    exchange.send(head(content_type=content_type, more="Transfer-Encoding: chunked\r\n"))
+    begin = body[:body.rindex(b"\r\n\r\n") + 4]
+    exchange.send(b"%x\r\n%s\r\n" % (len(begin), begin))
+    while True:
+        exchange.send(b"10000\r\n" + bytes(65536) + b"\r\n")
 
 
 def endless_headers(exchange):
@@ -105,17 +128,17 @@ NOT_OPENING = {
     "garbage": proxy.answering(200, SOAP, b"\x00\xff LEAK \xfe"),
     "another document": proxy.answering(200, SOAP, b"<a xmlns='urn:x'/>"),
     "another type": proxy.answering(200, "application/pdf", b"%PDF-1.7 LEAK"),
-    "elsewhere": None,  # stranger() makes it
+    **dict.fromkeys("elsewhere by %d" % status for status in REDIRECTS),  # stranger() makes them
     "fault of the sender": proxy.answering(500, SOAP, (FAULT % "Sender").encode()),
     "bomb": bomb,
     "length too small": shorter,
     "two answers": two_answers,
 }
-EITHER = {"endless": endless, "endless headers": endless_headers}
+EITHER = {"endless": endless, "endless headers": endless_headers, "endless part": endless_part}
 
 
 def stranger(cls):
-    """Whom "elsewhere" names; cls.strangers: the connections that came."""
+    """Whom the redirects name; cls.strangers: the connections that came."""
     cls.strangers = []
     listener = socket.create_server(("127.0.0.1", 0))
     cls.addClassCleanup(support.close_listener, listener)
@@ -128,8 +151,9 @@ def stranger(cls):
             pass
 
     threading.Thread(target=take, daemon=True).start()
-    NOT_OPENING["elsewhere"] = raw(head(0, status="307 X", more="Location: http://127.0.0.1:%d/\r\n" % (
-        listener.getsockname()[1])))
+    for status in REDIRECTS:
+        NOT_OPENING["elsewhere by %d" % status] = raw(head(0, status="%d X" % status, more=(
+            "Location: http://127.0.0.1:%d/\r\n" % listener.getsockname()[1])))
 
 
 class HostilePeers(test_federation.CommunityStand):
@@ -231,8 +255,8 @@ class HostilePeers(test_federation.CommunityStand):
                     self.behaves(peer, action, behaviour, what, provoke)
                     if source and opens is not None:
                         self.assertEqual(self.breaker(source) > 0, opens, what)
+                    self.assertEqual(self.strangers, [], "%s: nobody is followed elsewhere" % what)
                     support.wait_until(lambda: good(provoke()), "%s to be over" % what)
-        self.assertEqual(self.strangers, [], "nobody is followed elsewhere")
 
     def test_iti_18(self):
         name = self.here()["id"]
@@ -258,6 +282,7 @@ class HostilePeers(test_federation.CommunityStand):
                 continue  # these have done it: test_publish
             with self.subTest(name):
                 self.behaves(self.hcm_proxy, "ProvideAndRegisterDocumentSet-b", behaviour, name, publish)
+                self.assertEqual(self.strangers, [], name)
                 support.wait_until(lambda: publish().status == 200, "%s to be over" % name)
         self.hcm_proxy.script("ProvideAndRegisterDocumentSet-b", lost)
         self.assertHonest(publish(), "lost")
@@ -273,13 +298,13 @@ class HostilePeers(test_federation.CommunityStand):
             return self.request("PATCH", "/DocumentReference/" + name, dict(JSON_PATCH, **{"If-Match": etag}), [
                 {"op": "add", "path": "/description", "value": "Title %d" % next(number)}])
 
-        for behaviours in (OPENING, NOT_OPENING):
-            for title, behaviour in behaviours.items():
-                if title in ("half", "a byte now and then", "length too small"):
-                    continue  # these have done it: test_update
-                with self.subTest(title):
-                    self.behaves(self.hcm_proxy, "UpdateDocumentSet", behaviour, title, change)
-                    support.wait_until(lambda: change().status == 200, "%s to be over" % title)
+        for title, behaviour in {**OPENING, **NOT_OPENING, **EITHER}.items():
+            if title in ("half", "a byte now and then", "length too small"):
+                continue  # these have done it: test_update
+            with self.subTest(title):
+                self.behaves(self.hcm_proxy, "UpdateDocumentSet", behaviour, title, change)
+                self.assertEqual(self.strangers, [], title)
+                support.wait_until(lambda: change().status == 200, "%s to be over" % title)
 
     def test_iti_44(self):
         """A feed that went wrong may be sent again, whatever became of it."""
@@ -437,6 +462,22 @@ class HostileContent(HostilePeers):
                      lambda response: self.assertIn(response.status, (400, 502, 504), response))
 
 
+class Patient(support.Stand):
+    """With time enough to read more than anybody needs."""
+
+    def test_what_nobody_wants_of_a_package_has_an_end(self):
+        peer = proxy.Proxy("http://127.0.0.1:%d" % self.domain.port)
+        self.addCleanup(peer.close)
+        gateway = support.Gateway(self.directory, [self.domain.back_end(
+            registry_url=peer.url("/registry"), timeout_ms=60000, breaker_failures=0)], name="patient")
+        self.addCleanup(gateway.kill)
+        peer.script("RegistryStoredQuery", endless_part)
+        answer = self.assertStatus(gateway.find(), 502)
+        self.assertIn("too large", answer.json()["issue"][0]["diagnostics"])
+        self.assertStatus(gateway.find(), 200)
+        gateway.stop()
+
+
 class HostileDeliveries(test_federation.Networks):
     """What the outbox delivers meets the same ill will, each item another: in the end all of it is done, once."""
 
@@ -527,7 +568,7 @@ class HostileDeliveries(test_federation.Networks):
 
     def test_iti_86(self):
         waiting = self.ill(self.hcm_proxy, "RemoveDocuments")
-        oids = self.publish_each(waiting, "lost", "half", "page", "garbage", "elsewhere", "fault of the sender")
+        oids = self.publish_each(waiting, "lost", "half", "page", "garbage", "elsewhere by 307", "fault of the sender")
         for each in test_federation.matches(self.find(_count=100)):
             self.assertIn(support.request("DELETE", self.gateway.base + "/DocumentReference/" + each["id"],
                                           support.bearer(self.token)).status, (200, 202, 204))
