@@ -3,6 +3,7 @@ import copy
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -160,6 +161,24 @@ class Check(TenantStand):
         said = self.check(1).stderr
         self.assertRegex(said, SUD + r"\.yaml:3: search\.count_default: error: .*\(tenant " + SUD + r"\)")
         self.assertRegex(said, SUD + r"\.yaml:6: log\.level: error: .*main file")
+
+    def test_faults_of_several_are_told_at_once(self):
+        """Of whatever kind: what the table of keys forbids, what goes together with other keys, and files that are named."""
+        self.addCleanup(self.write_tenant, NORD, {})
+        self.write_tenant(NORD, {"search": {"count_default": 900}, "serach": {}, "access": {"skew_seconds": 61}})
+        self.write_tenant(SUD, {"search": {"resulst_max": 9}, "keys": "none", "limits": {"workers": 3}})
+        self.faults(NORD, (3, "search.count_default"), (5, "serach"), (7, "access.skew_seconds"))
+        self.faults(SUD, (3, "search.resulst_max"), (5, "keys"), (7, "limits.workers"))
+        self.write_tenant(NORD, {"code_sets_file": "nix.xml", "search": {"count_default": 3}})
+        self.write_tenant(SUD, {"search": {"count_default": 3}, "publication": {"share": ["any = dsp provide"]}})
+        self.faults(NORD, (2, "code_sets_file"))
+        self.faults(SUD, (6, "publication.share"))
+
+    def faults(self, tenant, *expected):
+        """What is said of the tenant's file, with nothing else of it."""
+        said = self.check(1).stderr
+        told = re.findall(r"^(?:tenant %s: )?/\S*/%s\.yaml:(\d+): (\S+): error: " % (tenant, tenant), said, re.M)
+        self.assertEqual(sorted((int(line), key) for line, key in told), list(expected), said)
 
     def test_a_back_end_of_one_that_is_away_is_named(self):
         away = dict(self.domain.back_end(), registry_url="http://127.0.0.1:1/registry")
