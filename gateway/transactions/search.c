@@ -353,7 +353,7 @@ bool search_ask_changed(struct leg *leg)
 	}
 	leg->answers = joined;
 	leg->answer_count += count > 0;
-	return true;
+	return count == 0 || leg->widened || hidden_here_ask(t, &joined[leg->answer_count - 1]);
 }
 
 bool search_links(const struct transaction *t, const char *type, struct str honoured, const struct search_key *last,

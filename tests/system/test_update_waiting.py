@@ -277,10 +277,16 @@ class Closing(Trusted):
             # While a change of a patient waits, so does what is published for them.
             type(self).documents = {code: self.published(code) for code in "NR"}
             type(self).others = [self.published("N") for _ in range(6)]
+            oid = support.fresh_oid(1)
+            type(self).twins = self.published("N", oid)
+            self.published("R", oid)
 
-    def published(self, code):
-        bundle = support.demo_bundle(b"<a>%s</a>" % code.encode())
+    def published(self, code, again=None):
+        """again: its uniqueId, for one more entry of a document."""
+        bundle = support.demo_bundle(b"<a>%s</a>" % (b"again" if again else code.encode()))
         bundle["entry"][1]["resource"]["securityLabel"] = [{"coding": [{"system": LABELS, "code": code}]}]
+        if again:
+            bundle["entry"][1]["resource"]["masterIdentifier"]["value"] = "urn:oid:" + again
         answer = self.assertStatus(self.gateway.publish(bundle, token=self.owner), 200).json()
         return support.document_oid(bundle), reference_location(answer)
 
@@ -317,6 +323,15 @@ class Closing(Trusted):
         self.relabel(location, "N")
         self.assertSeen(oid, location, self.doctor, False)
         self.assertEqual(tags(self.get("/" + location, self.owner).json()), ["change-not-registered"])
+
+    def test_095_found_as_it_will_be_it_stays_closed(self):
+        """By the other entry of the document, which the search does not find."""
+        oid, location = self.twins
+        self.assertSeen(oid, location, self.doctor, False)
+        self.change(location, "/type", RETYPED[0]["value"])
+        for token, seen in ((self.owner, True), (self.doctor, False)):
+            found = json.dumps(self.assertStatus(self.gateway.find(token=token, type=OTHER), 200).json())
+            (self.assertIn if seen else self.assertNotIn)(location, found)
 
     def test_095_large_changes_of_others_open_nothing(self):
         """Nor are they too large to be shown: more than 1 MiB of metadata."""
