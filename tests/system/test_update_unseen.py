@@ -297,7 +297,7 @@ class Unseen(Case):
         url = self.waits(self.delete(resource["id"]))
         subprocess.run([support.BINARY, "queue", "--config", self.gateway.configuration_path, "drop",
                         self.queue()[0]["id"]], capture_output=True, check=True)
-        self.assertStatus(support.request("GET", url), 404)
+        self.assertEqual(self.settled(url)["resourceType"], "OperationOutcome")
         self.domain_restart()
         self.assertEqual(len(self.versions(bundle)), 1)
 
