@@ -20,7 +20,7 @@ static enum stand value_take(struct attempt *attempt, const struct patient_ident
 		if (value->data && !str_equal(*value, found->items[i].value)) {
 			return attempt_refuse(attempt, ERR_PATIENT_AMBIGUOUS,
 					      "The patient that it names could be several in the affinity domain: "
-					      "withdraw it, and publish it for one.");
+					      "correct it for one (Task $resubmit), or withdraw it.");
 		}
 		*value = found->items[i].value;
 	}
@@ -93,7 +93,7 @@ static enum stand identify(struct attempt *attempt)
 	if (!value.data) {
 		return attempt_refuse(attempt, ERR_PATIENT_UNKNOWN,
 				      "Nobody is known here by the identifier that it names: retry it when the patient "
-				      "is, or withdraw it and publish it for a patient who is known.");
+				      "is, correct it for one who is known (Task $resubmit), or withdraw it.");
 	}
 	return patient_set(attempt, value) ? STAND_GO_ON : STAND_LATER;
 }

@@ -17,9 +17,10 @@ struct deciding {
 	struct str id;
 	struct str reason;
 	bool *unclear;
-	struct sql_value result;      /* of outbox_drop */
-	const struct outbox_new *new; /* of outbox_correct */
-	int64_t token;                /* of outbox_correct: see revision_next */
+	struct sql_value result;             /* of outbox_drop */
+	const struct outbox_new *new;        /* of outbox_correct */
+	const struct outbox_hashes *patient; /* of outbox_correct: the right one's; NULL: it stays */
+	int64_t token;                       /* of outbox_correct: see revision_next */
 };
 
 static bool state_allows(const struct outbox_row *row, unsigned states, struct outcome *outcome)
@@ -116,6 +117,39 @@ static int64_t revision_next(const struct deciding *deciding, int64_t present)
 	return deciding->token << TOKEN_SHIFT | ((present + 1) & ((INT64_C(1) << TOKEN_SHIFT) - 1));
 }
 
+static bool is_line_of(const struct outbox_line *line, const struct outbox_hashes *patient)
+{
+	for (size_t i = 0; i < patient->count; i++) {
+		if (memcmp(line->patient, patient->hashes[i], VAULT_NAME_BYTES) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Into the line of its right patient. A dead letter stands in nobody's way in the one that it leaves. */
+static bool line_change(const struct deciding *deciding, struct sql_session *session, struct outbox_row *row,
+			struct outcome *outcome)
+{
+	bool found;
+	int64_t one;
+
+	if (!deciding->patient || is_line_of(&row->line, deciding->patient))
+		return true;
+	if (!sql_number_of(session,
+			   "SELECT d.seq FROM outbox_name m JOIN outbox_name n ON n.tenant = m.tenant AND n.hash = "
+			   "m.hash AND n.role = 1 JOIN outbox_item d ON d.seq = n.item WHERE m.item = ?1 AND m.role = "
+			   "0 AND d.seq <> ?1 AND d.patient = ?2 AND d.target = ?3 AND d.state NOT IN (2, 4) LIMIT 1",
+			   SQL(SQL_NUMBER(row->seq), SQL_BLOB(row->line.patient, VAULT_NAME_BYTES),
+			       SQL_TEXT(row->line.target)),
+			   &found, &one, outcome))
+		return false;
+	if (found)
+		return outcome_add(outcome, ERR_CONFLICT, "",
+				   "Withdraw first what waits and builds upon it: that is about the patient whom this "
+				   "was about.");
+	return outbox_line_enter(session, deciding->patient, row->seq, &row->line, outcome);
+}
+
 static bool correct_work(void *context, struct sql_session *session, struct outcome *outcome)
 {
 	struct deciding *deciding = context;
@@ -142,7 +176,8 @@ static bool correct_work(void *context, struct sql_session *session, struct outc
 					      .instead = row.bytes,
 					      .slots = outbox_slots_around(row.slot) };
 
-	if (!outbox_room_check(deciding->outbox, session, &wanted, outcome) ||
+	if (!line_change(deciding, session, &row, outcome) ||
+	    !outbox_room_check(deciding->outbox, session, &wanted, outcome) ||
 	    !sql_run(session, "DELETE FROM outbox_chunk WHERE item = ?1", SQL(SQL_NUMBER(row.seq)), outcome) ||
 	    !outbox_parts_write(session, row.seq, place, deciding->new->parts, &bytes, outcome))
 		return false;
@@ -160,7 +195,13 @@ static bool correct_work(void *context, struct sql_session *session, struct outc
 bool outbox_correct(struct outbox *outbox, struct str id, const struct outbox_new *item, struct outcome *outcome)
 {
 	struct deciding deciding = { .outbox = outbox, .id = id, .new = item };
+	struct outbox_hashes hashes;
 
+	if (item->patient.size) {
+		if (!outbox_hash_patient(outbox, item->patient, &hashes, outcome))
+			return false;
+		deciding.patient = &hashes;
+	}
 	if (item->part_count == 0 || item->part_count > OUTBOX_PARTS_MAX || item->make_count > OUTBOX_NAMES_MAX ||
 	    item->need_count > OUTBOX_NAMES_MAX)
 		return outcome_add(outcome, ERR_INTERNAL, "",

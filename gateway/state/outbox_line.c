@@ -132,7 +132,7 @@ bool outbox_chain_renew(struct sql_session *session, const struct outbox_line *l
 	return ok && step == STEP_DONE;
 }
 
-/* Locks the line that the item is in. It may leave it for another one while we wait (outbox_rework), once. */
+/* Locks the line that the item is in. It may leave it for another one while we wait (outbox_rework, outbox_correct). */
 static bool row_line_lock(struct outbox *outbox, struct sql_session *session, struct str id, struct outbox_row *row,
 			  bool *found, struct outcome *outcome)
 {

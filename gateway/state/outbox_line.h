@@ -44,6 +44,11 @@ struct outbox_row {
 bool outbox_row_lock(struct outbox *outbox, struct sql_session *session, struct str id, struct outbox_row *row,
 		     bool *found, struct outcome *outcome) MUST_CHECK;
 
+/* The item goes into the line of this patient: of its hashes, the one by which that has a line already is written to line.
+ * From here on others that put for the patient wait until this has been committed. */
+bool outbox_line_enter(struct sql_session *session, const struct outbox_hashes *patient, int64_t seq,
+		       struct outbox_line *line, struct outcome *outcome) MUST_CHECK;
+
 /* It waits, due now, its attempts not counted any more. */
 bool outbox_row_revive(struct sql_session *session, const struct outbox_row *row, struct outcome *outcome) MUST_CHECK;
 

@@ -78,7 +78,9 @@ bool outbox_retry(struct outbox *outbox, struct str id, struct outcome *outcome)
 bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, struct str result, bool *unclear,
 		 struct outcome *outcome) MUST_CHECK;
 
-/* A dead letter with other parts and names, in its old place in the line, due now; of item nothing else counts. */
+/* A dead letter with other parts and names, due now: in its old place in the line, or in the place of its age in the line
+ * of item's patient (empty: the one it has). Of item nothing else counts. ERR_CONFLICT, too, when it would leave behind in
+ * its line what builds upon it. */
 bool outbox_correct(struct outbox *outbox, struct str id, const struct outbox_new *item,
 		    struct outcome *outcome) MUST_CHECK;
 

@@ -62,16 +62,6 @@ static void id_make(char id[OUTBOX_ID_SIZE])
 		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-/* Both in one order, whichever key writes here. */
-static bool patient_lock(const struct putting *putting, struct sql_session *session, struct outcome *outcome)
-{
-	const struct outbox_hashes *hashes = &putting->patient;
-	size_t first = hashes->count > 1 && memcmp(hashes->hashes[0], hashes->hashes[1], sizeof(int64_t)) > 0 ? 1 : 0;
-
-	return outbox_line_lock(session, hashes->hashes[first], outcome) &&
-	       (hashes->count < 2 || outbox_line_lock(session, hashes->hashes[1 - first], outcome));
-}
-
 static bool row_insert(const struct putting *putting, struct sql_session *session, bool *is_new, int64_t *seq,
 		       struct outcome *outcome)
 {
@@ -90,34 +80,50 @@ static bool row_insert(const struct putting *putting, struct sql_session *sessio
 			     is_new, seq, outcome);
 }
 
-/* The one by which the patient has a line already. Each half has the words of its index. */
-static bool patient_pick(const struct putting *putting, struct sql_session *session, struct sql_value *picked,
-			 struct outcome *outcome)
+/* Both in one order, whichever key writes here. */
+static bool patient_lock(const struct outbox_hashes *hashes, struct sql_session *session, struct outcome *outcome)
 {
-	struct sql_value values[] = { SQL_TEXT(putting->outbox->tenant), outbox_hash_value(&putting->patient, 0),
-				      SQL_TEXT(putting->new->target) };
+	size_t first = hashes->count > 1 && memcmp(hashes->hashes[0], hashes->hashes[1], sizeof(int64_t)) > 0 ? 1 : 0;
+
+	return outbox_line_lock(session, hashes->hashes[first], outcome) &&
+	       (hashes->count < 2 || outbox_line_lock(session, hashes->hashes[1 - first], outcome));
+}
+
+/* The one by which the patient has a line already. Each half has the words of its index. */
+static bool patient_pick(const struct outbox_hashes *hashes, const struct outbox_line *line,
+			 struct sql_session *session, struct sql_value *picked, struct outcome *outcome)
+{
+	struct sql_value values[] = { SQL_TEXT(line->tenant), outbox_hash_value(hashes, 0), SQL_TEXT(line->target) };
 
 	return outbox_hash_pick(
 		session,
 		"SELECT seq FROM outbox_item WHERE tenant = ?1 AND patient = ?2 AND state IN (0, 1, 3) AND "
 		"part_count > 0 AND bytes > 0 UNION ALL SELECT seq FROM outbox_item WHERE tenant = ?1 AND "
 		"patient = ?2 AND target = ?3 AND state = 5 AND bytes > 0 LIMIT 1",
-		values, COUNT_OF(values), &putting->patient, picked, outcome);
+		values, COUNT_OF(values), hashes, picked, outcome);
 }
 
-/* From here on others that put for this patient wait until this has been committed. */
+bool outbox_line_enter(struct sql_session *session, const struct outbox_hashes *patient, int64_t seq,
+		       struct outbox_line *line, struct outcome *outcome)
+{
+	struct sql_value picked;
+
+	if (!patient_lock(patient, session, outcome) || !patient_pick(patient, line, session, &picked, outcome))
+		return false;
+	memcpy(line->patient, picked.bytes.data, VAULT_NAME_BYTES);
+	return sql_run(session, "UPDATE outbox_item SET patient = ?2 WHERE seq = ?1", SQL(SQL_NUMBER(seq), picked),
+		       outcome);
+}
+
 static bool line_join(const struct putting *putting, struct sql_session *session, int64_t seq, int64_t slot,
 		      uint64_t bytes, struct outcome *outcome)
 {
 	const struct outbox_new *new = putting->new;
 	struct outbox_line line = { .tenant = putting->outbox->tenant, .target = new->target };
-	struct sql_value patient;
 
-	if (!patient_lock(putting, session, outcome) || !patient_pick(putting, session, &patient, outcome))
-		return false;
-	memcpy(line.patient, patient.bytes.data, VAULT_NAME_BYTES);
-	return sql_run(session, "UPDATE outbox_item SET patient = ?2, bytes = ?3, slot = ?4 WHERE seq = ?1",
-		       SQL(SQL_NUMBER(seq), patient, SQL_NUMBER(bytes), SQL_NUMBER(slot)), outcome) &&
+	return outbox_line_enter(session, &putting->patient, seq, &line, outcome) &&
+	       sql_run(session, "UPDATE outbox_item SET bytes = ?2, slot = ?3 WHERE seq = ?1",
+		       SQL(SQL_NUMBER(seq), SQL_NUMBER(bytes), SQL_NUMBER(slot)), outcome) &&
 	       outbox_names_write(putting->outbox, session, &line, seq, new, outcome);
 }
 

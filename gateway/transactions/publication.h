@@ -79,7 +79,8 @@ bool publication_identifiers_admit(const struct transaction *t, struct publicati
 bool publication_ids_keep(const struct transaction *t, struct publication *publication) MUST_CHECK;
 
 /* Puts it in the place of the dead letter that it corrects, under whose ids it stays as far as it has the same documents.
- * Errors: ERR_NOT_FOUND, ERR_FORBIDDEN (somebody else's), ERR_CONFLICT (no dead letter), ERR_RULE (another patient). */
+ * Errors: ERR_NOT_FOUND, ERR_FORBIDDEN (somebody else's), ERR_CONFLICT (no dead letter), ERR_RULE (another patient,
+ * where that was not what was refused), ERR_CONFLICT as of outbox_correct. */
 bool publication_correct(const struct transaction *t, struct publication *publication, struct provided *provided,
 			 struct buf *answer) MUST_CHECK;
 

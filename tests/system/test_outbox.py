@@ -745,6 +745,43 @@ class Tasks(Case):
         self.assertIn(support.document_oid(following), json.dumps(found))
         self.assertNotIn(oid, json.dumps([entry["resource"].get("masterIdentifier") for entry in found["entry"]]))
 
+    def resubmit(self, task, bundle):
+        return support.request("POST", "%s/Task/%s/$resubmit" % (self.gateway.base, task["id"]),
+                               {"Content-Type": "application/fhir+json"}, json.dumps(bundle).encode())
+
+    def test_a_wrong_patient_is_corrected(self):
+        """Nothing of it is registered, and the registry knows nobody by that name: it goes on for whom it should be."""
+        bundle = support.demo_bundle(b"<a>whose?</a>", patient="NOBODY-3")
+        url = self.accept(bundle, {"Prefer": "respond-async"})
+        self.assertIn("XDSUnknownPatientId", json.dumps(self.settled(url)))
+        task, = self.tasks("?status=failed")[0]
+        right = json.loads(json.dumps(bundle).replace("NOBODY-3", support.PATIENT))
+        # What builds upon it is the other patient's as well.
+        oid = support.document_oid(bundle)
+        self.domain.kill()
+        addendum = support.demo_bundle(b"<a>more</a>", patient="NOBODY-3")
+        addendum["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "appends", "target": {"identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:oid:" + oid}}}]
+        behind = self.accept(addendum)
+        self.assertIn("builds upon it", self.assertStatus(self.resubmit(task, right), 409).body.decode())
+        self.assertStatus(support.request("DELETE", behind), 202)
+        # It stands behind what this patient has waiting.
+        before = self.accept(support.demo_bundle(b"<a>before</a>"))
+        self.assertStatus(self.resubmit(task, right), 202)
+        self.assertEqual(self.tasks("?status=failed")[0], [])
+        self.domain_restart()
+        self.delivered(before)
+        self.delivered(url)
+        self.assertOnce(bundle, b"<a>whose?</a>")
+        self.assertIn(oid, json.dumps(self.assertStatus(self.gateway.find(), 200).json()))
+
+    def test_the_patient_stays_where_that_is_not_what_was_refused(self):
+        bundle, _, task = self.refused()
+        other = json.loads(json.dumps(bundle).replace(support.PATIENT, "IHEBLUE-1002"))
+        del other["entry"][1]["resource"]["relatesTo"]
+        answer = self.assertStatus(self.resubmit(task, other), 422)
+        self.assertIn("withdraw the publication and send another", answer.body.decode())
+
     def test_pages(self):
         self.domain.kill()
         urls = {self.accept(support.demo_bundle(b"<a>%d</a>" % number)) for number in range(5)}

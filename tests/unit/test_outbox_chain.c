@@ -131,6 +131,39 @@ static void test_decide__a_corrected_dead_letter_has_the_names_of_what_it_is_now
 	assert_true(must_wait(stand, "a", "d3"));
 }
 
+static void test_decide__a_dead_letter_goes_to_the_line_of_its_right_patient(void **state)
+{
+	struct stand *stand = *state;
+	const char *document = put_with(stand, "nobody", "hcm", "d1", NULL);
+	const char *behind = put_with(stand, "nobody", "hcm", "d2", "d1");
+	const char *others = put_with(stand, "a", "hcm", "e1", NULL);
+	const struct str parts[] = { STR("another head"), STR("<better/>"), STR("document") };
+	const struct str name = STR("d1");
+	const struct outbox_new better = {
+		.patient = STR("a"), .makes = &name, .make_count = 1, .parts = parts, .part_count = 3
+	};
+	struct str id = str_from_c(document);
+
+	refuse(stand, document);
+	outcome_init(&stand->outcome);
+	/* What builds upon it would stay behind, in another order. */
+	assert_false(outbox_correct(stand->outbox, id, &better, &stand->outcome));
+	assert_int_equal(stand->outcome.issues[0].code, ERR_CONFLICT);
+	assert_int_equal(get(stand, document).state, OUTBOX_REFUSED);
+	check(outbox_drop(stand->outbox, str_from_c(behind), STR("by hand"), STR_NONE, NULL, &stand->outcome),
+	      &stand->outcome, "drop");
+	check(outbox_correct(stand->outbox, id, &better, &stand->outcome), &stand->outcome, "correct");
+	assert_true(must_wait(stand, "a", "d1"));
+	assert_false(must_wait(stand, "nobody", "d1"));
+	/* As old as it is, it comes before what was put later; one at a time. */
+	struct outbox_claim first = claim(stand, document);
+
+	assert_nothing_is_due(stand);
+	settle(stand, &first, OUTBOX_DELIVERED);
+	deliver(stand, others);
+	assert_int_equal(bytes_used(stand), 0);
+}
+
 static enum outbox_done rework(struct stand *stand, const struct outbox_claim *claim, const char *patient)
 {
 	const struct str names[] = { STR("changes of d1"), STR("d2"), STR("d1") };
@@ -401,6 +434,7 @@ int main(void)
 		TEST(test_chain__a_retried_dead_letter_does_not_overtake_what_is_being_sent),
 		TEST(test_decide__dropping_releases_what_was_held),
 		TEST(test_decide__a_corrected_dead_letter_takes_its_old_place),
+		TEST(test_decide__a_dead_letter_goes_to_the_line_of_its_right_patient),
 		TEST(test_decide__a_corrected_dead_letter_has_the_names_of_what_it_is_now),
 		TEST(test_announced__keeps_its_place_until_it_is_released),
 		TEST(test_announced__nothing_passes_what_waits_behind_it),
