@@ -268,13 +268,24 @@ bool publication_names(const struct metadata *metadata, struct arena *arena, str
 	return true;
 }
 
-struct str publication_chosen_name(const struct caller *caller, struct str urn, struct arena *arena)
+/* Of a caller's own: nobody else says the same. */
+static struct str callers_name(const char *what, const struct caller *caller, struct str urn, struct arena *arena)
 {
 	struct str client = caller_client(caller, arena);
 
-	return client.data ? arena_printf(arena, "chosen by %.*s\n%.*s: %.*s", STR_ARG(client),
+	return client.data ? arena_printf(arena, "%s by %.*s\n%.*s: %.*s", what, STR_ARG(client),
 					  STR_ARG(caller->subject), STR_ARG(urn))
 			   : STR_NONE;
+}
+
+struct str publication_chosen_name(const struct caller *caller, struct str urn, struct arena *arena)
+{
+	return callers_name("chosen", caller, urn, arena);
+}
+
+struct str publication_wishes_name(const struct caller *caller, struct str urn, struct arena *arena)
+{
+	return callers_name("wished", caller, urn, arena);
 }
 
 bool publication_chosen_names(const struct publication_head *head, struct arena *arena, struct strs *makes)

@@ -79,8 +79,9 @@ bool publication_names(const struct metadata *metadata, struct arena *arena, str
 /* Adds the names under which head.chosen is found: by who sent it, and by nobody else. False without memory. */
 bool publication_chosen_names(const struct publication_head *head, struct arena *arena, struct strs *makes) MUST_CHECK;
 
-/* The name for the entryUUID that this caller chose; NULL data without memory. */
+/* For the entryUUID that this caller chose, and for what the caller wants of a document, undecided; NULL data without memory. */
 struct str publication_chosen_name(const struct caller *caller, struct str urn, struct arena *arena);
+struct str publication_wishes_name(const struct caller *caller, struct str urn, struct arena *arena);
 
 /* The patient of a registered document as the outbox is given them: each has one line for a target, that of their
  * publications, however a registry spells them. NULL data without memory. */
@@ -93,8 +94,7 @@ struct str publication_changes_name(struct str urn, struct arena *arena);
  * False without memory. */
 bool publication_answer_inform(struct str *answer, const struct outcome *outcome, struct arena *arena) MUST_CHECK;
 
-/* answer with id taken for as often as it stands in it: what was registered under other ids than planned. False without
- * memory. */
+/* answer with to for from, as often as that stands in it: registered under other ids than planned. False without memory. */
 bool publication_answer_rename(struct str *answer, struct str from, struct str to, struct arena *arena) MUST_CHECK;
 
 #endif

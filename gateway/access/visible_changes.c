@@ -407,45 +407,14 @@ void visit_changes_decide(struct visit *visit, struct seen *seen, const struct c
 
 /* --- what may wait --- */
 
-/* Requests that nobody has decided become changes. */
-static bool items_have_room(const struct visit *visit, struct str name)
+size_t visible_changes_max(const struct visit *visit)
 {
-	struct outbox_filter filter = { .target = visit->access->changes_source,
-					.makes = name,
-					.states = STATES_THAT_CHANGE,
-					.unheld = true,
-					.limit = PAGE_ITEMS };
-	size_t waiting = 0;
-	bool is_there;
-
-	do {
-		struct arena *apart = arena_new(PAGE_BYTES);
-		struct outbox_item *items;
-		struct outcome listing;
-		size_t count = 0;
-
-		outcome_init(&listing);
-		is_there = apart &&
-			   outbox_list(visit->access->changes, &filter, apart, &items, &count, &filter.after, &listing);
-		arena_free(apart);
-		waiting += count;
-	} while (is_there && filter.after > 0 && waiting < ACCEPTED(items_max(visit)));
-	return !is_there || waiting < ACCEPTED(items_max(visit));
+	return may_have_changes(visit) ? ACCEPTED(items_max(visit)) : 0;
 }
 
-bool visible_changes_have_room(const struct visit *visit, struct str urn, size_t size)
+bool visible_change_fits(const struct visit *visit, size_t size)
 {
-	struct arena *arena;
-	struct str name;
-	bool has_room;
-
-	if (!may_have_changes(visit))
-		return true;
-	arena = arena_new(PAGE_BYTES);
-	name = arena ? publication_changes_name(urn, arena) : STR_NONE;
-	has_room = size <= ACCEPTED(TEXT_BYTES_MAX(bytes_max(visit))) && name.data && items_have_room(visit, name);
-	arena_free(arena);
-	return has_room;
+	return !may_have_changes(visit) || size <= ACCEPTED(TEXT_BYTES_MAX(bytes_max(visit)));
 }
 
 /* --- what is shown --- */

@@ -31,10 +31,10 @@ const struct visible_change *visible_change_of_copy(struct visit *visit, const s
 /* Reads beforehand, by its id ("urn:uuid:", logicalID), what waits for a document whose patient is not known yet. */
 void visible_changes_read(struct visit *visit, struct str urn);
 
-/* Whether one change more of the document with this id may wait, of so many bytes of metadata: with what would be too much to
- * read at once, nobody would be shown it. Leaves room for those that are accepted at the same moment. True also where
- * nobody can say. */
-bool visible_changes_have_room(const struct visit *visit, struct str urn, size_t size) MUST_CHECK;
+/* How many changes of one document may wait, and whether one of so many bytes of metadata may: with what would be too much
+ * to read at once, nobody would be shown it. Leaves room for those that are kept in any case. 0: any number. */
+size_t visible_changes_max(const struct visit *visit);
+bool visible_change_fits(const struct visit *visit, size_t size) MUST_CHECK;
 
 /* Reads beforehand what waits for documents of this patient, so that it counts also where their registry does not answer
  * and other sources have copies. wanted: of which of them the ids are asked for, NULL: of none; uuids get the entryUUIDs

@@ -59,10 +59,10 @@ struct outbox_new {
 	struct str target, patient;
 	struct str caller; /* whose bytes these are; empty: nobody's */
 	enum outbox_bound bound;
-	const struct str *makes;
-	size_t make_count;
-	const struct str *needs;
-	size_t need_count;
+	const struct str *makes, *needs;
+	size_t make_count, need_count;
+	size_t makes_max;        /* so many of this kind may wait that make the first of these names; 0: any number */
+	const char *makes_full;  /* what is said (ERR_BUSY) when they do */
 	bool is_unclear;         /* it was sent before, and may have reached the target */
 	const struct str *parts; /* 0 the head, 1 the metadata, from 2 on documents, for instance views of spools */
 	size_t part_count;

@@ -43,8 +43,8 @@ static bool is_uuid(struct str id)
 static bool check(const struct outbox_new *new, struct outcome *outcome)
 {
 	if (is_word(new->kind) && is_word(new->target) && new->patient.size &&
-	    (new->id.size == 0 || is_uuid(new->id)) &&
-	    new->make_count <= OUTBOX_NAMES_MAX &&new->need_count <= OUTBOX_NAMES_MAX &&new->part_count > 0 &&
+	    (new->id.size == 0 || is_uuid(new->id)) && new->make_count <= OUTBOX_NAMES_MAX &&
+	    (new->make_count > 0 || new->makes_max == 0) && new->need_count <= OUTBOX_NAMES_MAX &&new->part_count > 0 &&
 	    new->part_count <= OUTBOX_PARTS_MAX)
 		return true;
 	return outcome_add(outcome, ERR_INTERNAL, "", "Report this: an item for the outbox is not as it should be.");
@@ -115,6 +115,28 @@ bool outbox_line_enter(struct sql_session *session, const struct outbox_hashes *
 		       outcome);
 }
 
+/* Counted while the line is locked, so that of many that come at once no more get in. */
+static bool makes_check(const struct putting *putting, struct sql_session *session, struct outcome *outcome)
+{
+	const struct outbox_new *new = putting->new;
+	struct outbox_hashes name;
+	int64_t count = 0;
+	bool found;
+
+	if (new->makes_max == 0)
+		return true;
+	if (!outbox_hash_name(putting->outbox, new->target, new->makes[0], &name, outcome) ||
+	    !sql_number_of(session,
+			   "SELECT COUNT(*) FROM (SELECT seq FROM (SELECT item FROM outbox_name WHERE tenant = ?1 AND "
+			   "hash IN (?2, ?3) AND role = 0) made CROSS JOIN outbox_item WHERE seq = made.item AND kind "
+			   "= ?4 AND state IN (0, 1) AND held = 0 LIMIT ?5) made",
+			   SQL(SQL_TEXT(putting->outbox->tenant), outbox_hash_value(&name, 0),
+			       outbox_hash_value(&name, 1), SQL_TEXT(new->kind), SQL_NUMBER(new->makes_max)),
+			   &found, &count, outcome))
+		return false;
+	return (size_t)count < new->makes_max || outcome_add(outcome, ERR_BUSY, "", "%s", new->makes_full);
+}
+
 static bool line_join(const struct putting *putting, struct sql_session *session, int64_t seq, int64_t slot,
 		      uint64_t bytes, struct outcome *outcome)
 {
@@ -122,6 +144,7 @@ static bool line_join(const struct putting *putting, struct sql_session *session
 	struct outbox_line line = { .tenant = putting->outbox->tenant, .target = new->target };
 
 	return outbox_line_enter(session, &putting->patient, seq, &line, outcome) &&
+	       makes_check(putting, session, outcome) &&
 	       sql_run(session, "UPDATE outbox_item SET bytes = ?2, slot = ?3 WHERE seq = ?1",
 		       SQL(SQL_NUMBER(seq), SQL_NUMBER(bytes), SQL_NUMBER(slot)), outcome) &&
 	       outbox_names_write(putting->outbox, session, &line, seq, new, outcome);

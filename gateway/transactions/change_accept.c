@@ -118,7 +118,12 @@ void change_unmade(const struct transaction *t, const struct strs *announced)
 		delivery_forget(t->gateway->delivery, announced);
 }
 
-/* A change builds upon the version that it was made from, and makes the next one. */
+#define CHANGES_FULL                                                                                               \
+	"Retry later: no more or larger changes of this document may wait, until its registry takes them or they " \
+	"are withdrawn."
+
+/* What may have reached the registry is kept in any case, until that is known.
+ * A change builds upon the version that it was made from, and makes the next one. */
 bool change_item_make(const struct transaction *t, const struct intended_change *intended, struct str answer,
 		      struct outbox_new *item)
 {
@@ -140,6 +145,8 @@ bool change_item_make(const struct transaction *t, const struct intended_change 
 				      .caller = caller_client(t->caller, t->south.arena),
 				      .makes = names,
 				      .make_count = intended->change.is_new_version ? 2 : 1,
+				      .makes_max = intended->is_unclear ? 0 : visible_changes_max(t->visit),
+				      .makes_full = CHANGES_FULL,
 				      .needs = &names[2],
 				      .need_count = 1,
 				      .is_unclear = intended->is_unclear,
@@ -148,26 +155,19 @@ bool change_item_make(const struct transaction *t, const struct intended_change 
 	return ((names[0].data && item->patient.data) || no_memory(t)) && parts_write(t, intended, parts);
 }
 
-bool change_has_room(const struct transaction *t, struct str urn, size_t size)
+bool change_fits(const struct transaction *t, size_t size)
 {
-	return visible_changes_have_room(t->visit, urn, size) ||
-	       outcome_add(t->outcome, ERR_BUSY, "",
-			   "Retry later: no more or larger changes of this document may wait, until its registry takes "
-			   "them or they are withdrawn.");
+	return visible_change_fits(t->visit, size) || outcome_add(t->outcome, ERR_BUSY, "", CHANGES_FULL);
 }
 
 bool change_accept(const struct transaction *t, const struct intended_change *intended, struct provided *provided,
 		   struct buf *answer)
 {
-	const struct document_entry *entry = &intended->entry;
 	char id[OUTBOX_ID_SIZE];
 	struct outbox_new item;
 
-	/* What may have reached the registry is kept in any case, until that is known. */
 	if (!change_item_make(t, intended, buf_str(answer), &item) ||
-	    (!intended->is_unclear &&
-	     !change_has_room(t, entry->logical_id.size ? entry->logical_id : entry->entry_uuid,
-			      item.parts[PUBLICATION_METADATA].size)) ||
+	    (!intended->is_unclear && !change_fits(t, item.parts[PUBLICATION_METADATA].size)) ||
 	    !outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome))
 		return false;
 	buf_clear(answer);

@@ -9,11 +9,11 @@ bool change_must_wait(const struct transaction *t, const struct present_document
 		      const struct intended_change *intended, bool *must_wait) MUST_CHECK;
 bool change_may_wait(const struct transaction *t, const struct intended_change *intended);
 
-/* Whether another change of the document with this logicalID, of so many bytes of metadata, is accepted beside those that
- * wait. Errors: ERR_BUSY. */
-bool change_has_room(const struct transaction *t, struct str urn, size_t size) MUST_CHECK;
+/* Whether a change of so many bytes of metadata may wait. Errors: ERR_BUSY. */
+bool change_fits(const struct transaction *t, size_t size) MUST_CHECK;
 
-/* The item by which the outbox keeps it, in t's arena. answer: what the client gets when it is done. */
+/* The item by which the outbox keeps it, in t's arena. When it is put: ERR_BUSY where as many changes of its document wait as
+ * may. answer: what the client gets when it is done. */
 bool change_item_make(const struct transaction *t, const struct intended_change *intended, struct str answer,
 		      struct outbox_new *item) MUST_CHECK;
 

@@ -9,6 +9,8 @@
 #include "mappers/publication_target.h"
 #include "mappers/submission_match.h"
 
+#define UNDECIDED_MAX 16 /* of one document and one caller, who may be anybody */
+
 /* --- accepting --- */
 
 /* As an object always: a JSON Patch is its only member, so that it is read by the same bounds as when it came. */
@@ -39,7 +41,8 @@ static bool item_put(const struct transaction *t, const struct publication_reque
 		     char id[OUTBOX_ID_SIZE])
 {
 	const struct publication_head head = { .caller = *t->caller, .request = *request };
-	struct str name = document_waiting_name(t, request->urn);
+	const struct str names[] = { publication_wishes_name(t->caller, request->urn, t->south.arena),
+				     document_waiting_name(t, request->urn) };
 	struct buf text;
 	bool ok;
 
@@ -51,14 +54,18 @@ static bool item_put(const struct transaction *t, const struct publication_reque
 	/* Nobody knows the patient: the document has a line of its own. */
 	const struct outbox_new item = { .kind = STR(PUBLICATION_REQUEST),
 					 .target = t->source->backend.name,
-					 .patient = name,
+					 .patient = names[1],
 					 .caller = caller_client(t->caller, t->south.arena),
-					 .makes = &name,
-					 .make_count = 1,
+					 .makes = names,
+					 .make_count = COUNT_OF(names),
+					 .makes_max = UNDECIDED_MAX,
+					 .makes_full = "Retry when the registry answers again, or withdraw what you "
+						       "sent before: as many requests of yours about this document as "
+						       "may be kept are undecided.",
 					 .parts = parts,
 					 .part_count = PUBLICATION_DOCUMENTS };
 
-	ok = ((name.data && !text.failed) || no_memory(t)) &&
+	ok = ((names[0].data && names[1].data && !text.failed) || no_memory(t)) &&
 	     outbox_put(delivery_outbox(t->gateway->delivery), &item, id, t->outcome);
 	buf_free(&text);
 	return ok;
@@ -73,8 +80,7 @@ bool change_request_accept(const struct transaction *t, const struct publication
 	if (!str_is_utf8(request->if_match))
 		return outcome_add(t->outcome, ERR_VERSION, "If-Match",
 				   "No version of a document has this tag: send the ETag of what you read.");
-	if (!body_write(t, request, body, &text) || !change_has_room(t, request->urn, text.size) ||
-	    !item_put(t, request, text, id))
+	if (!body_write(t, request, body, &text) || !change_fits(t, text.size) || !item_put(t, request, text, id))
 		return false;
 	outcome_inform(t->outcome, ERR_NONE, "",
 		       "What the document is cannot be found out now: whether it is there, and may be changed like "
@@ -198,7 +204,12 @@ static enum delivery_worked change_work_out(const struct transaction *t, struct 
 	done = arena_copy(t->south.arena, buf_str(answer));
 	if (!done.data)
 		no_memory(t);
-	return done.data && change_item_make(t, &intended, done, &work->item) ? WORK_MADE : failed(t, work);
+	if (!done.data || !change_item_make(t, &intended, done, &work->item))
+		return failed(t, work);
+	/* Nobody would be shown the document until it is made. */
+	if (!change_fits(t, work->item.parts[PUBLICATION_METADATA].size))
+		return WORK_REFUSED;
+	return WORK_MADE;
 }
 
 enum delivery_worked change_request_work_out(void *work_ctx, struct delivery_work *work)

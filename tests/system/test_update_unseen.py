@@ -46,21 +46,18 @@ class Case(Stand):
 
 
 
-class Many(Case):
-    """The bound, here with little memory."""
-    overrides = {"limits": {"request_memory": "1MiB"}}
-
-    def test_no_more_are_kept_than_may_wait(self):
-        _, resource, _ = self.unseen(b"<a>many</a>")
-        self.domain.kill()
-        for _ in range(192):
-            self.waits(self.patch(resource["id"], "once more"))
-        answer = self.assertStatus(self.patch(resource["id"], "too much"), 503)
-        self.assertGreaterEqual(int(answer.header("Retry-After")), 1)
-        self.assertIn("changes of this document", answer.json()["issue"][0]["diagnostics"])
-
-
 class Unseen(Case):
+    def test_few_are_kept_of_one_document(self):
+        resources = [self.unseen(b"<a>many %d</a>" % number)[1] for number in range(2)]
+        self.domain.kill()
+        urls = [self.waits(self.patch(resources[0]["id"], "once more")) for _ in range(16)]
+        answer = self.assertStatus(self.patch(resources[0]["id"], "too much"), 503)
+        self.assertGreaterEqual(int(answer.header("Retry-After")), 1)
+        self.assertIn("about this document", answer.json()["issue"][0]["diagnostics"])
+        self.waits(self.patch(resources[1]["id"], "another document"))
+        self.assertStatus(support.request("DELETE", urls[3]), 202)
+        self.waits(self.patch(resources[0]["id"], "in its place"))
+
     def test_each_kind_is_done_once(self):
         documents = [self.unseen(b"<a>%d</a>" % number) for number in range(4)]
         names = [resource["id"] for _, resource, _ in documents]

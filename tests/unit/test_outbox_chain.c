@@ -1,4 +1,6 @@
 /* The outbox: what holds what, what a person decides about it, and what changes its line or its place. */
+#include <pthread.h>
+
 #include "outbox_stand.h"
 
 /* A document, its replacement, an addendum to that, and another document, all of one patient. */
@@ -427,6 +429,104 @@ static void test_list__asks_in_as_many_ways_as_there_are(void **state)
 	deliver(stand, id);
 }
 
+/* Four changes of one object, in all. */
+static bool change_put(struct outbox *outbox, const char *kind, const char *patient, struct outcome *outcome)
+{
+	const struct str parts[] = { STR("head"), STR("<metadata/>") };
+	const struct str makes[] = { STR("d1"), STR("d2") };
+	const struct outbox_new new = { .kind = str_from_c(kind),
+					.target = HCM,
+					.patient = str_from_c(patient),
+					.makes = makes,
+					.make_count = COUNT_OF(makes),
+					.makes_max = 4,
+					.makes_full = "Retry later: four of them wait.",
+					.parts = parts,
+					.part_count = COUNT_OF(parts) };
+	char id[OUTBOX_ID_SIZE];
+
+	outcome_init(outcome);
+	return outbox_put(outbox, &new, id, outcome);
+}
+
+struct putter {
+	struct outbox *outbox;
+	pthread_t thread;
+	unsigned put;
+	unsigned full;
+};
+
+static void *change_put_often(void *context)
+{
+	struct putter *putter = context;
+	struct outcome outcome;
+
+	for (unsigned i = 0; i < 4; i++) {
+		if (change_put(putter->outbox, "update", "a", &outcome))
+			putter->put++;
+		else if (outcome.issues[0].code == ERR_BUSY && strstr(outcome.issues[0].text, "four of them"))
+			putter->full++;
+	}
+	return NULL;
+}
+
+static void test_makes_max__holds_whoever_comes_at_once(void **state)
+{
+	struct stand *stand = *state;
+	struct putter putters[8] = { 0 };
+	unsigned put_count = 0;
+	unsigned full_count = 0;
+	struct outbox_claim first;
+	bool got;
+
+	for (size_t i = 0; i < COUNT_OF(putters); i++) {
+		putters[i].outbox = stand->outbox;
+		assert_int_equal(pthread_create(&putters[i].thread, NULL, change_put_often, &putters[i]), 0);
+	}
+	for (size_t i = 0; i < COUNT_OF(putters); i++) {
+		pthread_join(putters[i].thread, NULL);
+		put_count += putters[i].put;
+		full_count += putters[i].full;
+	}
+	assert_int_equal(put_count, 4);
+	assert_int_equal(full_count, 4 * COUNT_OF(putters) - 4);
+	/* It is of this kind; and what is refused, or delivered, leaves room. */
+	put_with(stand, "a", "hcm", "d1", NULL);
+	assert_true(change_put(stand->outbox, "request", "b", &stand->outcome));
+	first = claim_any(stand, &got);
+	assert_false(change_put(stand->outbox, "update", "a", &stand->outcome));
+	settle(stand, &first, OUTBOX_REFUSED);
+	assert_true(change_put(stand->outbox, "update", "a", &stand->outcome));
+	assert_false(change_put(stand->outbox, "update", "a", &stand->outcome));
+}
+
+/* What takes another's place counts as well: as what it has become. */
+static void test_makes_max__holds_for_what_takes_a_place(void **state)
+{
+	struct stand *stand = *state;
+	const struct str name = STR("d1");
+	const struct str parts[] = { STR("head"), STR("<metadata/>") };
+	const struct outbox_new new = { .kind = STR("update"),
+					.target = HCM,
+					.patient = STR("a"),
+					.makes = &name,
+					.make_count = 1,
+					.makes_max = 4,
+					.makes_full = "Retry later: four of them wait.",
+					.parts = parts,
+					.part_count = COUNT_OF(parts) };
+	const char *request = put_with(stand, "d1", "hcm", "d1", NULL);
+	struct outbox_claim claimed = claim(stand, request);
+
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(change_put(stand->outbox, "update", "a", &stand->outcome));
+	outcome_init(&stand->outcome);
+	assert_int_equal(outbox_rework(stand->outbox, &claimed, &new, &stand->outcome), OUTBOX_DONE_FAILED);
+	assert_int_equal(stand->outcome.issues[0].code, ERR_BUSY);
+	assert_true(str_equal(get(stand, request).kind, STR("provide")));
+	assert_int_equal(get(stand, request).state, OUTBOX_SENDING);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -442,6 +542,8 @@ int main(void)
 		TEST(test_announced__a_person_may_drop_it_and_not_send_it),
 		TEST(test_rework__takes_its_place_in_another_line),
 		TEST(test_rework__whose_lease_ran_out_changes_nothing),
+		TEST(test_makes_max__holds_whoever_comes_at_once),
+		TEST(test_makes_max__holds_for_what_takes_a_place),
 		TEST(test_list__finds_by_patient_name_and_state),
 		TEST(test_list__asks_in_as_many_ways_as_there_are),
 	};
