@@ -3,6 +3,7 @@
 #include "gateway/access/known_document.h"
 #include "gateway/access/registered_document.h"
 #include "gateway/run/random.h"
+#include "gateway/state/outbox_manage.h"
 #include "gateway/transactions/change_accept.h"
 #include "gateway/transactions/elsewhere.h"
 #include "gateway/transactions/identify_patient.h"
@@ -114,7 +115,7 @@ static bool around_find(const struct transaction *t, struct present_document *pr
 	       !arena_failed(t->south.arena) || no_memory(t);
 }
 
-/* Those that named it by a copy. */
+/* Those that named it by a copy come first in any case: who sent them may see that. */
 static bool requests_find(const struct transaction *t, const struct document_entry *entry, bool *has_requests)
 {
 	const struct publication_target target = { .id = entry->unique_id };
@@ -122,6 +123,31 @@ static bool requests_find(const struct transaction *t, const struct document_ent
 
 	return *has_requests || !t->gateway->delivery ||
 	       (name.data ? document_requests_find(t, name, INT64_MAX, has_requests) : no_memory(t));
+}
+
+/* What others want of it and nobody has decided comes first; but not while nobody can: who may change it now would be kept
+ * from it by whoever may not. The caller's own comes first in any case. */
+static bool undecided_first(const struct transaction *t, struct present_document *present)
+{
+	const struct document_waiting *waiting = &present->waiting;
+	struct outbox_filter filter = { .target = t->source->backend.name,
+					.makes = publication_wishes_name(t->caller, present->urn, t->south.arena),
+					.states = OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING),
+					.limit = 1 };
+	struct outbox_item *items;
+	size_t count;
+
+	present->is_undecided = !present->is_remembered &&
+				!(waiting->entry && delivery_target_is_away(t->gateway->delivery, filter.target));
+	if (present->is_undecided)
+		return true;
+	if (!filter.makes.data)
+		return no_memory(t);
+	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &filter.after,
+			 t->outcome))
+		return false;
+	present->is_undecided = count > 0;
+	return true;
 }
 
 static bool look(const struct transaction *t, struct str if_match, bool may_wait, struct present_document *present)
@@ -138,10 +164,10 @@ static bool look(const struct transaction *t, struct str if_match, bool may_wait
 	if (!update_offered(&t->source->backend, UPDATE_METADATA, STR_NONE))
 		return outcome_add(t->outcome, ERR_NOT_SUPPORTED, "",
 				   "This document is another community's: it is changed there.");
-	/* What others want of it and nobody has decided comes first. */
-	if (entry && may_wait && !requests_find(t, entry, &present->waiting.has_requests))
+	if (entry && may_wait && present->waiting.has_requests && !undecided_first(t, present))
 		return false;
-	present->is_undecided = present->is_undecided || (may_wait && present->waiting.has_requests);
+	if (entry && may_wait && !requests_find(t, entry, &present->is_undecided))
+		return false;
 	if (present->is_undecided)
 		return true;
 	present->etag = version_etag(t, entry->entry_uuid, entry->version, entry->availability_status);

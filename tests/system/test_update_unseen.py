@@ -14,7 +14,7 @@ import support
 import test_update_outage
 import trust
 from test_outbox import PROVIDE, reference_location
-from test_outbox_trust import Trusted
+from test_outbox_trust import OTHER, Trusted
 from test_update import JSON_PATCH, parameters, patch
 from test_update_outage import UPDATE, Stand, description
 
@@ -342,10 +342,76 @@ class WhoMay(Trusted):
             other.kill()
         return name
 
-    def patch(self, name, token):
+    def patch(self, name, token, operations=None, status=202):
         answer = support.request("PATCH", self.gateway.base + "/DocumentReference/" + name, dict(
-            support.bearer(token), **{"Content-Type": JSON_PATCH}), json.dumps(description("changed")).encode())
-        return self.assertStatus(answer, 202)
+            support.bearer(token), **{"Content-Type": JSON_PATCH}),
+            json.dumps(operations or description("changed")).encode())
+        return self.assertStatus(answer, status)
+
+    def queue(self):
+        out = subprocess.run([support.BINARY, "queue", "--config", self.gateway.configuration_path, "--json", "list"],
+                             capture_output=True, text=True, check=True).stdout
+        return [item for item in map(json.loads, out.splitlines()) if item["state"] in ("waiting", "sending")]
+
+    def kinds(self):
+        return sorted(item["kind"] for item in self.queue())
+
+    def patient(self, user, patient):
+        return self.gateway.token("patient", user=user, scope="patient/*.cruds",
+                                  patient="%s|%s" % (trust.PATIENT_SYSTEM, patient))
+
+    def test_a_stranger_keeps_nobody_from_a_change(self):
+        """Nor does what they want come first: what closes a document closes it at once."""
+        name = self.elsewhere(support.demo_bundle(b"<a>flooded</a>"))
+        owner, stranger = self.patient("own", support.PATIENT), self.patient("stranger", "IHEBLUE-1009")
+        self.assertStatus(self.get("/DocumentReference/" + name, owner), 200)
+        self.patch(name, stranger, status=404)
+        self.domain.kill()
+        strange = [self.patch(name, stranger).header("Content-Location") for _ in range(16)]
+        self.assertIn("about this document", self.patch(name, stranger, status=503).json()["issue"][0]["diagnostics"])
+        closing = [{"op": "add", "path": "/securityLabel", "value": [{"coding": [
+            {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}]}]}]
+        changes = [self.patch(name, owner, operations).header("Content-Location")
+                   for operations in (closing, description("once more"))]
+        self.assertEqual(self.kinds(), ["request"] * 16 + ["update"] * 2)
+        self.domain_restart()
+        for url, text in zip(changes, ("", "once more")):
+            self.assertIn(text, self.settled(url, owner)["description"])
+        for url in strange:
+            self.assertEqual(self.settled(url, stranger)["issue"][0]["code"], "not-found")
+        shown = self.get("/DocumentReference/" + name, owner).json()
+        self.assertEqual((shown["description"], shown["securityLabel"][0]["coding"][0]["code"]), ("once more", "V"))
+
+    def test_what_was_passed_is_decided_later_and_nobody_waits_for_it(self):
+        """The request of somebody who may not see the document yet, a replacement of it, and a change that was decided in
+        spite of both."""
+        bundle = support.demo_bundle(b"<a>passed</a>", patient=OTHER)
+        name = self.elsewhere(bundle)
+        consent = self.consent(trust.hide_document(support.document_oid(bundle)), OTHER).json()
+        owner = self.patient("own", OTHER)
+        self.assertStatus(self.get("/DocumentReference/" + name, owner), 200)
+        self.domain.kill()
+        passed = self.patch(name, self.colleague, description("passed")).header("Content-Location")
+        replacement = support.demo_bundle(b"<a>new</a>", patient=OTHER)
+        replacement["entry"][1]["resource"]["relatesTo"] = [
+            {"code": "replaces", "target": {"reference": "DocumentReference/" + name}}]
+        replaced = self.assertStatus(self.gateway.publish(replacement, token=owner), 202).header("Content-Location")
+        change = self.patch(name, owner, description("decided")).header("Content-Location")
+        self.assertEqual(self.kinds(), ["provide", "request", "update"])
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.proxy.script(UPDATE, proxy.held(gate))
+        self.domain_restart()
+        self.assertEqual(self.settled(replaced, owner)["type"], "transaction-response")
+        support.wait_until(lambda: any("decided first" in item["reason"] for item in self.queue()), "it to be passed")
+        self.assertStatus(support.request("PUT", self.gateway.base + "/Consent/" + consent["id"], dict(
+            support.bearer(owner), **{"Content-Type": "application/fhir+json"}), json.dumps(
+                dict(consent, status="inactive")).encode()), 200)
+        gate.set()
+        self.assertEqual(self.settled(change, owner)["description"], "decided")
+        self.assertEqual(self.settled(passed, self.colleague)["description"], "passed")
+        shown = self.get("/DocumentReference/" + name, owner).json()
+        self.assertEqual((shown["status"], shown["description"]), ("superseded", "passed"))
 
     def test_what_one_may_not_see_is_not_there(self):
         hidden = support.demo_bundle(b"<a>hidden</a>")
