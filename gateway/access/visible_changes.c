@@ -245,8 +245,9 @@ static struct pending_document *document_known(const struct visit *visit, struct
 
 static struct pending_document *document_keep(struct visit *visit, struct str urn)
 {
-	if (!arena_grow(visit->south.arena, &visit->pending, visit->pending_count, &visit->pending_capacity,
-			sizeof(*visit->pending)))
+	urn = arena_copy(visit->south.arena, urn);
+	if (!urn.data || !arena_grow(visit->south.arena, &visit->pending, visit->pending_count,
+				     &visit->pending_capacity, sizeof(*visit->pending)))
 		return NULL;
 	visit->pending[visit->pending_count] = (struct pending_document) { .urn = urn };
 	return &visit->pending[visit->pending_count++];

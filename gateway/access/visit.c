@@ -128,7 +128,10 @@ struct seen *visit_seen(struct visit *visit, struct str patient_id)
 		if (visit_same_patient(visit, visit->seen[i].public.patient_id, patient_id))
 			return &visit->seen[i];
 	}
-	if (!arena_grow(visit->south.arena, &visit->seen, visit->count, &visit->capacity, sizeof(*visit->seen)))
+	/* Copied, here and below: what a visit is asked about may be gone before it ends. */
+	patient_id = arena_copy(visit->south.arena, patient_id);
+	if (!patient_id.data ||
+	    !arena_grow(visit->south.arena, &visit->seen, visit->count, &visit->capacity, sizeof(*visit->seen)))
 		return NULL;
 	visit->seen[visit->count] = (struct seen) { .public = { .patient_id = patient_id } };
 	return &visit->seen[visit->count++];
@@ -194,13 +197,16 @@ static void decision_take(struct visit_patient *patient, const struct consent_de
 		patient->decided = *decision;
 }
 
-static void hospital_take(struct visit_patient *patient, struct str name)
+static void hospital_take(const struct visit *visit, struct visit_patient *patient, struct str name)
 {
 	for (size_t i = 0; i < patient->hospital_count; i++) {
 		if (str_equal(patient->hospitals[i], name))
 			return;
 	}
-	if (name.size && patient->hospital_count < VISIT_HOSPITALS_MAX)
+	if (name.size == 0 || patient->hospital_count == VISIT_HOSPITALS_MAX)
+		return;
+	name = arena_copy(visit->south.arena, name);
+	if (name.data)
 		patient->hospitals[patient->hospital_count++] = name;
 }
 
@@ -221,17 +227,19 @@ void visit_hide(struct visit *visit, struct str unique_id, struct str patient_id
 }
 
 /* What else its source has of the document is held against this. */
-static void entry_meet(struct visit *visit, const struct document_entry *entry, enum consent_action action,
-		       const struct consent *consent, bool is_permitted)
+static void entry_meet(struct visit *visit, const struct seen *seen, const struct document_entry *entry,
+		       enum consent_action action, const struct consent *consent, bool is_permitted)
 {
 	bool is_deprecated = status_is_deprecated(entry->availability_status);
-	struct met one = { entry->unique_id, entry->patient_id, MET_CURRENT };
+	struct met one = { .patient_id = seen->public.patient_id, .how = MET_CURRENT };
 	struct consent_decision ignored;
 
 	if (!is_permitted)
 		one.how = is_deprecated ? MET_HIDDEN_DEPRECATED : MET_HIDDEN;
 	else if (is_deprecated || action != CONSENT_FIND || consent_extent_of(consent, &ignored) != CONSENT_BY_DOCUMENT)
 		return;
+	one.unique_id = arena_copy(visit->south.arena, entry->unique_id);
+	visit->is_forgetful = visit->is_forgetful || !one.unique_id.data;
 	met_add(visit, &one);
 }
 
@@ -251,8 +259,8 @@ bool visit_permits(struct visit *visit, const struct document_entry *entry, enum
 	}
 	*(decision.permit ? &seen->public.permitted_count : &seen->public.denied_count) += 1;
 	if (decision.permit)
-		hospital_take(&seen->public, decision.hospital);
-	entry_meet(visit, entry, action, consent, decision.permit);
+		hospital_take(visit, &seen->public, decision.hospital);
+	entry_meet(visit, seen, entry, action, consent, decision.permit);
 	return decision.permit;
 }
 
@@ -402,7 +410,7 @@ static void patients_join(const struct visit *part, struct visit_patient *patien
 		patients[at].denied_count += one->denied_count;
 		patients[at].was_refused = patients[at].was_refused || one->was_refused;
 		for (size_t k = 0; k < one->hospital_count; k++)
-			hospital_take(&patients[at], one->hospitals[k]);
+			hospital_take(part, &patients[at], one->hospitals[k]);
 	}
 }
 

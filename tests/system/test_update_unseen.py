@@ -19,6 +19,7 @@ from test_update import JSON_PATCH, parameters, patch
 from test_update_outage import UPDATE, Stand, description
 
 QUERY = "RegistryStoredQuery"
+THIRD = "IHEBLUE-1007"
 
 
 class Case(Stand):
@@ -381,6 +382,19 @@ class WhoMay(Trusted):
             self.assertEqual(self.settled(url, stranger)["issue"][0]["code"], "not-found")
         shown = self.get("/DocumentReference/" + name, owner).json()
         self.assertEqual((shown["description"], shown["securityLabel"][0]["coding"][0]["code"]), ("once more", "V"))
+
+    def test_changes_of_somebody_else_are_built_upon(self):
+        """Who made them is not who reads them: each is looked at, and only the last is kept meanwhile."""
+        name = self.elsewhere(support.demo_bundle(b"<a>of two</a>", patient=THIRD))
+        one, other = (self.gateway.token("doctor", user=user) for user in ("doctor-3", "doctor-4"))
+        self.assertStatus(self.get("/DocumentReference/" + name, one), 200)
+        self.domain.kill()
+        urls = [(self.patch(name, token, description(text)).header("Content-Location"), token, text) for token, text in (
+            (one, "one"), (one, "two"), (other, "three"), (one, "four"))]
+        self.domain_restart()
+        for url, token, text in urls:
+            self.assertEqual(self.settled(url, token)["description"], text)
+        self.assertEqual(self.get("/DocumentReference/" + name, other).json()["description"], "four")
 
     def test_what_was_passed_is_decided_later_and_nobody_waits_for_it(self):
         """The request of somebody who may not see the document yet, a replacement of it, and a change that was decided in
