@@ -188,7 +188,7 @@ class Domain(Process):
 class Gateway(Process):
     """The gateway on a free port in front of the given back-ends (entries of back_ends)."""
 
-    def __init__(self, directory, back_ends, port=None, name="gateway", environment=None, **overrides):
+    def __init__(self, directory, back_ends, port=None, name="gateway", environment=None, prefix=(), **overrides):
         port = port or free_port()
         key = os.path.join(directory, "seal.key")
         if not os.path.exists(key):
@@ -225,7 +225,7 @@ class Gateway(Process):
         path = os.path.join(directory, name + ".yaml")
         write_configuration(path, configuration)
         self.configuration_path = path
-        super().__init__(name, [BINARY, "serve", "--config", path], directory, port, env=environment)
+        super().__init__(name, [*prefix, BINARY, "serve", "--config", path], directory, port, env=environment)
         self.base = "http://127.0.0.1:%d/fhir" % port
 
     def token(self, role, **options):
