@@ -4,9 +4,11 @@
 
 #include "gateway/access/consents.h"
 #include "gateway/access/cross_reference.h"
+#include "gateway/access/directory_source.h"
 #include "gateway/access/identity_source.h"
 #include "gateway/access/rate_limit.h"
 #include "gateway/run/log.h"
+#include "gateway/south/consent_client.h"
 #include "gateway/state/cache.h"
 #include "gateway/state/last_known.h"
 
@@ -103,4 +105,21 @@ void access_close(struct access *access)
 struct cache *access_cache(struct access *access)
 {
 	return access->cache;
+}
+
+size_t access_peers(const struct access *access, struct access_peer peers[ACCESS_PEERS_MAX])
+{
+	const struct directory_source *directory = access->consents->directory;
+	size_t count = 0;
+
+	if (access->config->identity_pix_url.size || access->config->identity_pdq_url.size)
+		peers[count++] = (struct access_peer) { access->identity.name, backend_worst_state(&access->identity),
+							backend_is_well(&access->identity) };
+	if (directory) {
+		const struct breaker *breaker = consent_client_breaker(directory_source_client(directory));
+
+		peers[count++] =
+			(struct access_peer) { STR("consent"), breaker_state(breaker), breaker_is_well(breaker) };
+	}
+	return count;
 }

@@ -31,6 +31,15 @@ void access_close(struct access *access);
  * whose path names the key. */
 bool access_check(const struct config *config, struct outcome *outcome) MUST_CHECK;
 
+/* Who is asked beside the back-ends, as far as configured: the identity source, and the consent directory. */
+#define ACCESS_PEERS_MAX 2
+struct access_peer {
+	struct str name; /* "identity", "consent" */
+	enum breaker_state state;
+	bool is_well; /* as backend_is_well */
+};
+size_t access_peers(const struct access *access, struct access_peer peers[ACCESS_PEERS_MAX]);
+
 /* The cache that all gateways of this deployment share. */
 struct cache *access_cache(struct access *access);
 

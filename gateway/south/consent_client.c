@@ -171,6 +171,11 @@ static bool refused(const struct exchange *exchange, struct outcome *outcome)
 	return unusable(outcome);
 }
 
+const struct breaker *consent_client_breaker(const struct consent_client *client)
+{
+	return &client->states;
+}
+
 /* Runs the exchange unless the directory has not answered for a while. False like exchange_run. */
 static bool exchange_guard(struct exchange *exchange, struct outcome *outcome)
 {

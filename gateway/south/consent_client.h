@@ -21,6 +21,7 @@ struct consent_client_options {
 /* NULL without memory. */
 struct consent_client *consent_client_open(const struct consent_client_options *options) MUST_CHECK;
 void consent_client_close(struct consent_client *client);
+const struct breaker *consent_client_breaker(const struct consent_client *client);
 
 /* One version of one Consent, in the arena of the request. */
 struct consent_record {
@@ -74,9 +75,8 @@ struct consent_write {
 
 enum consent_written {
 	CONSENT_WRITTEN, /* durable, but in force only after directory_settle */
-	CONSENT_REFUSED, /* nothing changed; outcome says why: ERR_VERSION, ERR_NOT_FOUND, ERR_RULE (another patient's),
-			  * ERR_PATIENT_UNKNOWN, ERR_TOO_COSTLY, ERR_BUSY ... */
-	CONSENT_UNCLEAR  /* it may have been stored or may yet be; outcome has the issue; read it to find out */
+	CONSENT_REFUSED, /* nothing changed; outcome says why: ERR_VERSION, ERR_NOT_FOUND, ERR_RULE (another patient's) ... */
+	CONSENT_UNCLEAR /* it may have been stored or may yet be; outcome has the issue; read it to find out */
 };
 
 /* Stores a version. version_id and updated_ms of written are those of the new one; version is the patient's. */

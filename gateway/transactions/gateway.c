@@ -153,7 +153,9 @@ static void gateway_measure(void *ctx, struct measures *measures)
 {
 	const struct gateway *gateway = ctx;
 	struct str tenant = gateway->config->tenant;
+	struct access_peer peers[ACCESS_PEERS_MAX];
 	struct audit_fill fill;
+	size_t peer_count;
 
 	for (size_t i = 0; i < gateway->source_count; i++) {
 		const struct backend *backend = &gateway->sources[i].backend;
@@ -161,6 +163,9 @@ static void gateway_measure(void *ctx, struct measures *measures)
 		MEASURE(measures, METRIC_BREAKER, backend_worst_state(backend), tenant, backend->name);
 		MEASURE(measures, METRIC_CALLS_UNDER_WAY, atomic_load(&backend->request_count), tenant, backend->name);
 	}
+	peer_count = access_peers(gateway->access, peers);
+	for (size_t i = 0; i < peer_count; i++)
+		MEASURE(measures, METRIC_BREAKER, peers[i].state, tenant, peers[i].name);
 	if (audit_fill(gateway->audit, &fill)) {
 		MEASURE(measures, METRIC_AUDIT_BACKLOG, fill.backlog_bytes, tenant);
 		MEASURE(measures, METRIC_AUDIT_BOUND, fill.bound_bytes, tenant);
@@ -181,6 +186,8 @@ static void gateway_judge(void *ctx, struct judgement *judgement)
 	struct str tenant = gateway->config->tenant;
 	struct audit_fill fill;
 	bool records = !audit_fill(gateway->audit, &fill) || fill.is_open;
+	struct access_peer peers[ACCESS_PEERS_MAX];
+	size_t peer_count = access_peers(gateway->access, peers);
 	bool has_source = false;
 
 	for (size_t i = 0; i < gateway->source_count; i++) {
@@ -190,6 +197,9 @@ static void gateway_judge(void *ctx, struct judgement *judgement)
 		judge(judgement, PART_TOLD, tenant, backend->name, backend_is_well(backend));
 		has_source = has_source || backend_would_ask(backend, backend->registry_url);
 	}
+	/* While they are away what was known lately goes on to hold, and publications wait. */
+	for (size_t i = 0; i < peer_count; i++)
+		judge(judgement, PART_TOLD, tenant, peers[i].name, peers[i].is_well);
 	judge(judgement, PART_TOLD, tenant, STR("audit"), records);
 	if (gateway->outbox_is_lost)
 		judge(judgement, PART_TOLD, tenant, STR("outbox"), false);

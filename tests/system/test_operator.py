@@ -101,6 +101,24 @@ class Operator(support.Stand):
         self.assertStatus(gateway.find(), 200)
         self.assertEqual(self.ready(gateway, 200), ("ok", dict(down, hcm="ok")))
 
+    def test_who_says_whose_and_what_is_permitted_is_told_and_decides_nothing(self):
+        absent = "http://127.0.0.1:%d/" % support.free_port()
+        with open(os.path.join(self.directory, "directory.secret"), "wb") as file:
+            file.write(b"s" * 32)
+        os.chmod(file.name, 0o600)
+        gateway = self.behind(identity={"pix_url": absent + "pix", "timeout_ms": 1000},
+                              consent={"source": "directory", "directory_url": absent + "consent",
+                                       "secret_file": file.name, "default": "permit"})
+        well = {"hcm": "ok", "identity": "ok", "consent": "ok", "audit": "ok", "gateway": "ok"}
+        self.assertEqual(self.ready(gateway, 200), ("ok", well))
+        self.assertStatus(gateway.find(), 503)
+        for _ in range(5):
+            gateway.find(**{"patient.identifier": "urn:oid:1.3.6.1.4.1.21367.13.20.1000|IHERED-1002"})
+        self.assertEqual(self.ready(gateway, 200), ("degraded", dict(well, consent="not ok", identity="not ok")))
+        values = self.metrics(gateway)
+        self.assertGreater(values["passerelle_breaker_state", (("source", "identity"), ("tenant", "default"))], 0)
+        self.assertIn(("passerelle_breaker_state", (("source", "consent"), ("tenant", "default"))), values)
+
     def test_redis_is_told_and_decides_nothing(self):
         absent = support.free_port()
         gateway = self.behind(redis={"address": "127.0.0.1:%d" % absent})
