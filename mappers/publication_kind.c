@@ -4,7 +4,7 @@ static const struct publication_kind_facts kinds[] = {
 	/*                   word                              metadata documents shown  shared */
 	[KIND_PROVIDE] = { STR_INIT(PUBLICATION_PROVIDE), true, true, true, false },
 	[KIND_UNDECIDED] = { STR_INIT(PUBLICATION_UNDECIDED), true, true, false, false },
-	[KIND_UPDATE] = { STR_INIT(PUBLICATION_UPDATE), true, false, true, false },
+	[KIND_CHANGE] = { STR_INIT(PUBLICATION_CHANGE), true, false, true, false },
 	[KIND_REQUEST] = { STR_INIT(PUBLICATION_REQUEST), false, false, false, false },
 	[KIND_SHARE] = { STR_INIT(PUBLICATION_SHARE), true, true, true, true },
 	[KIND_REGISTER] = { STR_INIT(PUBLICATION_REGISTER), true, false, true, true },

@@ -4,21 +4,21 @@
 
 #include "mappers/base/str.h"
 
-/* The words that are stored. An update is a change of a document that is registered; there are two of it: the one that was
+/* The words that are stored. A change is one of a document that is registered; there are two of it: the one that was
  * asked for, whose head names the version that was changed (change.base), goes to where the document is; that which is
  * passed on, to where it was shared, names none (publication_change_is_passed_on). */
 #define PUBLICATION_PROVIDE "provide" /* a publication */
 #define PUBLICATION_UNDECIDED \
 	"undecided" /* one of which nobody can say whose it is, or what they permit: it becomes a provide */
-#define PUBLICATION_UPDATE   "update"
-#define PUBLICATION_REQUEST  "request"  /* a change that cannot be worked out yet: it becomes an update */
+#define PUBLICATION_CHANGE   "update"   /* ITI-57 calls it so */
+#define PUBLICATION_REQUEST  "request"  /* one that cannot be worked out yet: it becomes a change */
 #define PUBLICATION_SHARE    "share"    /* documents of a publication for another back-end */
 #define PUBLICATION_REGISTER "register" /* their metadata alone */
 
 enum publication_kind {
 	KIND_PROVIDE, /* ITI-41 */
 	KIND_UNDECIDED,
-	KIND_UPDATE, /* ITI-57, ITI-62, ITI-86: what is left to do of it */
+	KIND_CHANGE, /* ITI-57, ITI-62, ITI-86: what is left to do of it */
 	KIND_REQUEST,
 	KIND_SHARE,    /* ITI-41 */
 	KIND_REGISTER, /* ITI-42 */

@@ -10,12 +10,12 @@
 
 enum { PUBLICATION_HEAD, PUBLICATION_METADATA, PUBLICATION_ANSWER, PUBLICATION_DOCUMENTS };
 
-/* Kinds of items (publication_kind.h). The metadata of an update are the submission set of the change and the document's one
+/* Kinds of items (publication_kind.h). The metadata of a change are the submission set of the change and the document's one
  * entry, as it shall be. A request has in their place what was sent (JSON, empty for a deletion), and no answer. */
 #define PUBLICATION_HEAD_BYTES_MAX     ((size_t)1024 * 1024)
 #define PUBLICATION_METADATA_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
-/* What an update does to the document of its entry. */
+/* What a change does to the document of its entry. */
 struct publication_change {
 	bool is_removal;       /* of all versions, and of the bytes where that is offered */
 	bool is_new_version;   /* the entry is one, under its own entryUUID */
@@ -39,7 +39,7 @@ struct publication_request {
 
 struct publication_head {
 	struct caller caller;
-	struct publication_change change;   /* of an update */
+	struct publication_change change;   /* of a change */
 	struct publication_request request; /* of a request */
 	struct strs unverified; /* ends of associations that nobody could look up when it was accepted: urn:uuid: of
 				 * documents, and names of publication_target.h */

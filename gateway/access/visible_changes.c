@@ -217,7 +217,7 @@ static bool items_read(struct reading *reading, struct outbox_filter *filter)
 	uint64_t next = 0;
 
 	filter->target = reading->visit->access->changes_source;
-	filter->kind = STR(PUBLICATION_UPDATE);
+	filter->kind = STR(PUBLICATION_CHANGE);
 	filter->states = STATES_THAT_CHANGE;
 	filter->unheld = true;
 	reading->is_cut = false;

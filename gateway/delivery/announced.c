@@ -73,7 +73,7 @@ static enum submission_found cause_find(struct attempt *attempt)
 	enum submission_found found;
 
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
-	found = attempt->kind == KIND_UPDATE
+	found = attempt->kind == KIND_CHANGE
 			? change_find(attempt)
 			: registered_submission(&attempt->south, attempt->target->home, &attempt->metadata);
 	if (found == SUBMISSION_UNKNOWN)

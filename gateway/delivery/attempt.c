@@ -304,7 +304,7 @@ static enum stand deliver(struct attempt *attempt, bool works)
 	case KIND_REGISTER:
 		stand = attempt_share_prepare(attempt);
 		return stand == STAND_GO_ON ? provide(attempt, works) : stand;
-	case KIND_UPDATE:
+	case KIND_CHANGE:
 		return attempt_change(attempt, works);
 	case KIND_UNDECIDED:
 		return attempt_decide(attempt);

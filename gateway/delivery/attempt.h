@@ -50,7 +50,7 @@ struct attempt {
 /* What is recorded of it begins, and its target can be asked. request_id, traceparent: borrowed. */
 bool attempt_begin(struct attempt *attempt, const char *request_id, const char *traceparent) MUST_CHECK;
 
-/* Delivers an update: the registry is asked what there is now, and gets what is left to do. works: the back-end has
+/* Delivers a change: the registry is asked what there is now, and gets what is left to do. works: the back-end has
  * lately taken other items. */
 enum stand attempt_change(struct attempt *attempt, bool works) MUST_CHECK;
 

@@ -15,7 +15,7 @@ struct looking {
 static enum stand look(const struct looking *looking, const struct outbox_item *item, bool *is_enough)
 {
 	enum publication_kind kind = publication_kind_of(item->kind);
-	bool is_decided = kind == KIND_UPDATE && !item->is_held;
+	bool is_decided = kind == KIND_CHANGE && !item->is_held;
 	bool is_before = item->seq < looking->seq;
 
 	*is_enough = is_decided || (is_before && (looking->is_request || kind == KIND_REQUEST));

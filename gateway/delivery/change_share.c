@@ -34,7 +34,7 @@ static bool item_put(const struct delivery *delivery, struct str target, const s
 		     const struct str *parts, struct arena *arena, char stored[OUTBOX_ID_SIZE], struct outcome *outcome)
 {
 	const struct document_entry *entry = &change->metadata->document_entries[0];
-	struct outbox_new item = { .kind = STR(PUBLICATION_UPDATE),
+	struct outbox_new item = { .kind = STR(PUBLICATION_CHANGE),
 				   .target = target,
 				   .patient = publication_line(entry->patient_id, arena),
 				   .caller = caller_client(&change->head->caller, arena),

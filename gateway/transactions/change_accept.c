@@ -139,7 +139,7 @@ bool change_item_make(const struct transaction *t, const struct intended_change 
 	names[1] = entry->entry_uuid;
 	names[2] = intended->change.base;
 	parts[PUBLICATION_ANSWER] = answer;
-	*item = (struct outbox_new) { .kind = STR(PUBLICATION_UPDATE),
+	*item = (struct outbox_new) { .kind = STR(PUBLICATION_CHANGE),
 				      .target = t->source->backend.name,
 				      .patient = publication_line(entry->patient_id, t->south.arena),
 				      .caller = caller_client(t->caller, t->south.arena),

@@ -61,18 +61,18 @@ static bool change_take(const struct transaction *t, const struct outbox_item *i
 static bool item_take(const struct transaction *t, const struct outbox_item *item, struct str urn,
 		      struct document_waiting *waiting)
 {
-	bool is_update = str_equal(item->kind, STR(PUBLICATION_UPDATE));
+	bool is_change = str_equal(item->kind, STR(PUBLICATION_CHANGE));
 	struct publication_item opened;
 	struct document_entry *entry;
 
 	/* What builds upon a version that was refused is no more than that. */
-	if (is_update && item->is_held && !waiting->is_publication)
+	if (is_change && item->is_held && !waiting->is_publication)
 		return true;
-	if (is_update ? !change_take(t, item, urn, waiting, &entry) : !entry_read(t, item, urn, &opened, &entry))
+	if (is_change ? !change_take(t, item, urn, waiting, &entry) : !entry_read(t, item, urn, &opened, &entry))
 		return false;
 	if (!entry)
 		return true;
-	if (!is_update) {
+	if (!is_change) {
 		waiting->is_publication = true;
 		waiting->is_own = opened.is_own;
 		waiting->metadata = opened.metadata;
@@ -142,7 +142,7 @@ bool document_waiting_find(const struct transaction *t, struct str urn, struct d
 		return no_memory(t);
 	/* A change that was refused is none: who changes the document anew, changes what is registered. */
 	ok = publication_take(t, urn, waiting) &&
-	     items_take(t, name, STR(PUBLICATION_UPDATE),
+	     items_take(t, name, STR(PUBLICATION_CHANGE),
 			OUTBOX_STATE_BIT(OUTBOX_WAITING) | OUTBOX_STATE_BIT(OUTBOX_SENDING), urn, waiting);
 	return (!waiting->last || arena_defer(t->south.arena, arena_release, waiting->last) || no_memory(t)) && ok;
 }

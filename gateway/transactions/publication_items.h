@@ -14,7 +14,7 @@ struct publication_item {
 	struct caller caller; /* who sent it; empty when nobody knows any more */
 	struct str patient_id;
 	struct metadata metadata;           /* while it is not settled, or a dead letter */
-	struct publication_change change;   /* with metadata, of an update */
+	struct publication_change change;   /* with metadata, of a change */
 	struct publication_request request; /* of a request */
 	struct publication_result result;   /* of a settled one or a dead letter; body.data NULL: none */
 	struct strs chosen;                 /* with the caller, as in publication_head */

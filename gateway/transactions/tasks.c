@@ -56,7 +56,7 @@ static struct str focus_of(const struct transaction *t, const struct publication
 		return arena_printf(t->south.arena, "DocumentReference/%.*s", STR_ARG(opened->request.id));
 	if (metadata->submission_set_count == 0)
 		return STR_NONE;
-	if (!str_equal(opened->item.kind, STR(PUBLICATION_UPDATE)) || metadata->document_entry_count == 0)
+	if (!str_equal(opened->item.kind, STR(PUBLICATION_CHANGE)) || metadata->document_entry_count == 0)
 		return resource_reference(t, SEAL_LIST, STR_NONE, metadata->submission_sets[0].entry_uuid);
 	return resource_reference(t, SEAL_DOCUMENT_REFERENCE, metadata->document_entries[0].logical_id,
 				  metadata->document_entries[0].entry_uuid);
