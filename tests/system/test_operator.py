@@ -12,6 +12,7 @@ import unittest
 
 import proxy
 import support
+import trust
 
 QUERY = "RegistryStoredQuery"
 PROVIDE = "ProvideAndRegisterDocumentSet-b"
@@ -106,14 +107,15 @@ class Operator(support.Stand):
         with open(os.path.join(self.directory, "directory.secret"), "wb") as file:
             file.write(b"s" * 32)
         os.chmod(file.name, 0o600)
-        gateway = self.behind(identity={"pix_url": absent + "pix", "timeout_ms": 1000},
+        gateway = self.behind(identity={"pix_url": absent + "pix", "authorities": [
+            {"number": 1, "oid": trust.RED, "source": "*"}]},
                               consent={"source": "directory", "directory_url": absent + "consent",
                                        "secret_file": file.name, "default": "permit"})
         well = {"hcm": "ok", "identity": "ok", "consent": "ok", "audit": "ok", "gateway": "ok"}
         self.assertEqual(self.ready(gateway, 200), ("ok", well))
         self.assertStatus(gateway.find(), 503)
         for _ in range(5):
-            gateway.find(**{"patient.identifier": "urn:oid:1.3.6.1.4.1.21367.13.20.1000|IHERED-1002"})
+            gateway.find(**{"patient.identifier": "urn:oid:%s|IHERED-1002" % trust.RED})
         self.assertEqual(self.ready(gateway, 200), ("degraded", dict(well, consent="not ok", identity="not ok")))
         values = self.metrics(gateway)
         self.assertGreater(values["passerelle_breaker_state", (("source", "identity"), ("tenant", "default"))], 0)
