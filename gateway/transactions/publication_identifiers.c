@@ -218,7 +218,7 @@ bool publication_chosen_admit(const struct transaction *t, const struct publicat
 	*is_known = true;
 	if (!publications_may_wait(t))
 		return true;
-	if (!own_uuids(t, publication, &own))
+	if (!unique_ids_admit(t, &publication->metadata) || !own_uuids(t, publication, &own))
 		return false;
 	if (own.documents.count + own.folders.count + own.sets.count == 0)
 		return true;

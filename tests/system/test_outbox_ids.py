@@ -121,6 +121,28 @@ class StandIns(Forger):
         self.domain_restart()
         self.assertEqual(self.settled(status_url, self.colleague)["resourceType"], "Bundle")
 
+    def test_nobody_takes_the_unique_id_of_what_waits(self):
+        """Also where the registry would take it at once: what waits behind a dead letter keeps its place."""
+        letter, held = (self.fake(text, patient=PATIENTS[0]) for text in (b"<a>letter</a>", b"<a>held</a>"))
+        held["entry"][1]["resource"]["relatesTo"] = [{"code": "appends", "target": {"identifier": {
+            "system": URI, "value": "urn:oid:" + support.document_oid(letter)}}}]
+        self.proxy.script(PROVIDE, proxy.answering(200, "application/soap+xml", REFUSAL))
+        letter_url, held_url = (self.assertStatus(self.asked(bundle), 202).header("Content-Location")
+                                for bundle in (letter, held))
+        self.assertEqual(self.settled(letter_url, self.colleague)["resourceType"], "OperationOutcome")
+        taking = support.demo_bundle(b"<a>another</a>", patient=PATIENTS[1])
+        taking["entry"][1]["resource"]["masterIdentifier"] = held["entry"][1]["resource"]["masterIdentifier"]
+        answer = self.assertStatus(self.gateway.publish(taking, token=self.doctor), 409)
+        self.assertIn("ERR_DUPLICATE", answer.body.decode())
+        # The same document is no other one, whoever sends it.
+        same = support.demo_bundle(b"<a>held</a>", patient=PATIENTS[0])
+        same["entry"][1]["resource"]["masterIdentifier"] = held["entry"][1]["resource"]["masterIdentifier"]
+        self.assertStatus(self.gateway.publish(same, token=self.doctor), 200)
+        self.assertStatus(support.request("POST", letter_url.replace("/_async/", "/Task/") + "/$resubmit", dict(
+            support.bearer(self.colleague), **{"Content-Type": "application/fhir+json"}), json.dumps(letter).encode()), 202)
+        for url in (letter_url, held_url):
+            self.assertEqual(self.settled(url, self.colleague)["resourceType"], "Bundle")
+
     def test_its_sender_may_go_on_naming_it(self):
         """By the entryUUID that they chose, and that nobody could look up."""
         self.assertStatus(self.gateway.find(token=self.doctor), 200)
