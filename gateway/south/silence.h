@@ -15,6 +15,7 @@ struct silence {
 	_Atomic uint64_t usual_ms; /* the longest that answers took of late */
 	_Atomic bool has_answered; /* ever */
 	_Atomic bool is_tried;     /* one of those that could give way has stayed */
+	_Atomic unsigned given_up; /* probes that gave way since the last answer: the next one has so much more time */
 };
 
 /* A call to the address. */
@@ -25,6 +26,7 @@ struct silence_call {
 		patience_ms; /* the least silence that counts; where nobody was ever answered, twice that. 0: it does not give way */
 	bool is_probe; /* it finds out whether somebody is there: has its time, and then no longer */
 	bool stays;
+	bool gave_way;
 };
 
 /* True when the call may go out; then silence_end follows, always. False: it gives way at once. */
@@ -32,6 +34,9 @@ bool silence_begin(struct silence *silence, uint64_t patience_ms, bool is_probe,
 
 /* While it waits: whether it gives way, now. */
 bool silence_gives_way(struct silence_call *call);
+
+/* A part of its answer has come: nobody is silent. */
+void silence_heard(struct silence_call *call);
 
 void silence_end(struct silence_call *call, bool is_answered);
 

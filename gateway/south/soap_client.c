@@ -22,7 +22,8 @@ struct exchange {
 	struct soap_outgoing outgoing;
 	struct soap_incoming incoming;
 	struct backend_call call;
-	long time_ms;                 /* that the transfer was given */
+	long time_ms; /* that the transfer was given */
+	curl_off_t received;
 	enum breaker_end breaker_end; /* what the breaker is told */
 };
 
@@ -38,7 +39,7 @@ static long exchange_time(const struct south *south, const struct soap_call *req
 	return time > INT32_MAX ? INT32_MAX : (long)time;
 }
 
-/* About once a second while nothing comes: libcurl ends the transfer with CURLE_ABORTED_BY_CALLBACK when told so. */
+/* Whenever something comes, and about once a second while nothing does: libcurl ends the transfer with CURLE_ABORTED_BY_CALLBACK when told so. */
 static int progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
 {
 	struct exchange *exchange = ctx;
@@ -46,6 +47,10 @@ static int progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_
 	(void)down_total;
 	(void)up_total;
 	(void)up;
+	if (down > exchange->received) {
+		exchange->received = down;
+		silence_heard(&exchange->call.silence);
+	}
 	return down == 0 && silence_gives_way(&exchange->call.silence);
 }
 

@@ -371,6 +371,62 @@ static void test_who_is_slow_is_not_silent(void **state)
 		backend_call_end(&backend, &calls[i], BREAKER_GAVE_WAY, "test");
 }
 
+static void probes_give_way(struct backend *backend, unsigned count)
+{
+	struct backend_call call;
+
+	for (unsigned i = 0; i < options.failures; i++) {
+		assert_true(begin_yielding(backend, &call));
+		backend_call_end(backend, &call, BREAKER_FAILED, "test");
+	}
+	for (unsigned i = 1; i <= count; i++) {
+		now_ms += 60000;
+		assert_true(begin_yielding(backend, &call));
+		now_ms += i * PATIENCE_MS;
+		assert_false(silence_gives_way(&call.silence));
+		now_ms += 1;
+		assert_true(silence_gives_way(&call.silence));
+		backend_call_end(backend, &call, BREAKER_GAVE_WAY, "test");
+	}
+}
+
+/* It answers again, and takes longer than it did. */
+static void test_a_probe_has_more_time_after_each_that_gave_way(void **state)
+{
+	struct backend backend = { .patience_ms = PATIENCE_MS, .breakers.options = options };
+
+	(void)state;
+	answer_in(&backend, 10);
+	probes_give_way(&backend, 3);
+	now_ms += 60000;
+	answer_in(&backend, 4 * PATIENCE_MS);
+	assert_int_equal(backend_worst_state(&backend), BREAKER_IS_CLOSED);
+	for (size_t i = 0; i < 200; i++)
+		answer_in(&backend, 10);
+	probes_give_way(&backend, 1);
+}
+
+/* It sends one of them a long answer, and nothing to the others meanwhile. */
+static void test_who_is_sending_is_not_silent(void **state)
+{
+	struct backend backend = { .patience_ms = PATIENCE_MS, .breakers.options = options };
+	struct backend_call calls[8];
+
+	(void)state;
+	answer_in(&backend, 10);
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		assert_true(begin_yielding(&backend, &calls[i]));
+	for (unsigned i = 0; i < 5; i++) {
+		now_ms += PATIENCE_MS;
+		silence_heard(&calls[0].silence);
+		assert_int_equal(waiting_count(calls, COUNT_OF(calls)), COUNT_OF(calls));
+	}
+	now_ms += PATIENCE_MS + 1;
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), 1);
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		backend_call_end(&backend, &calls[i], BREAKER_ANSWERED, "test");
+}
+
 static void test_what_an_end_says(void **state)
 {
 	static const struct {
@@ -471,6 +527,8 @@ int main(void)
 		cmocka_unit_test(test_who_has_fallen_silent_is_waited_for_by_one),
 		cmocka_unit_test(test_one_answer_ends_a_silence),
 		cmocka_unit_test(test_who_is_slow_is_not_silent),
+		cmocka_unit_test(test_a_probe_has_more_time_after_each_that_gave_way),
+		cmocka_unit_test(test_who_is_sending_is_not_silent),
 		cmocka_unit_test(test_what_an_end_says),
 		cmocka_unit_test(test_many_threads_one_probe),
 	};
