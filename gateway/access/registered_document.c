@@ -1,7 +1,6 @@
 #include "gateway/access/registered_document.h"
 
 #include "gateway/access/registered_ask.h"
-#include "mappers/base/uuid.h"
 #include "mappers/document_search.h"
 #include "mappers/list_search.h"
 #include "mappers/metadata_rim.h"
@@ -41,27 +40,40 @@ static bool by_old_version(const struct south *south, struct str home, struct st
 	return true;
 }
 
-bool registered_document(const struct south *south, struct str home, struct str id, const struct document_entry **entry,
-			 struct outcome *outcome)
+static bool chosen_ask(const struct south *south, struct str home, struct str parameter, struct str id,
+		       const struct document_entry **entry, struct outcome *outcome)
 {
-	bool by_uuid = uuid_valid(id);
 	struct stored_query query;
 	struct metadata found;
 
 	*entry = NULL;
-	if (!get_query(STR(QUERY_GET_DOCUMENTS),
-		       by_uuid ? STR("$XDSDocumentEntryEntryUUID") : STR("$XDSDocumentEntryUniqueId"), true, &id, 1,
-		       home, south->arena, &query))
+	if (!get_query(STR(QUERY_GET_DOCUMENTS), parameter, true, &id, 1, home, south->arena, &query))
 		return no_memory(outcome);
 	if (!registered_ask(south, &query, &found, outcome))
 		return false;
 	version_choose(&found, entry);
-	if (!by_uuid || (*entry && !status_is_deprecated((*entry)->availability_status)))
+	return true;
+}
+
+bool registered_document(const struct south *south, struct str home, struct str urn,
+			 const struct document_entry **entry, struct outcome *outcome)
+{
+	struct metadata found;
+
+	if (!chosen_ask(south, home, STR("$XDSDocumentEntryEntryUUID"), urn, entry, outcome))
+		return false;
+	if (*entry && !status_is_deprecated((*entry)->availability_status))
 		return true;
-	if (!registered_versions(south, home, id, &found, outcome))
+	if (!registered_versions(south, home, urn, &found, outcome))
 		return false;
 	version_choose(&found, entry);
-	return *entry || by_old_version(south, home, id, entry, outcome);
+	return *entry || by_old_version(south, home, urn, entry, outcome);
+}
+
+bool registered_document_by_unique_id(const struct south *south, struct str home, struct str unique_id,
+				      const struct document_entry **entry, struct outcome *outcome)
+{
+	return chosen_ask(south, home, STR("$XDSDocumentEntryUniqueId"), unique_id, entry, outcome);
 }
 
 bool registered_set_complete(const struct south *south, struct str home, const struct document_entry *entry,

@@ -7,10 +7,14 @@
 #include "gateway/south/soap_client.h"
 #include "mappers/update_plan.h"
 
-/* The version that counts of the document with this id: "urn:uuid:" (the entryUUID of any version, or its logicalID), or
- * else its uniqueId. *entry is NULL when there is none. */
-bool registered_document(const struct south *south, struct str home, struct str id, const struct document_entry **entry,
-			 struct outcome *outcome) MUST_CHECK;
+/* The version that counts of the document with this urn: the entryUUID of any version, or its logicalID. *entry is NULL when
+ * there is none. */
+bool registered_document(const struct south *south, struct str home, struct str urn,
+			 const struct document_entry **entry, struct outcome *outcome) MUST_CHECK;
+
+/* The same by its uniqueId, which may be a urn:uuid: as well, and is no entryUUID then. */
+bool registered_document_by_unique_id(const struct south *south, struct str home, struct str unique_id,
+				      const struct document_entry **entry, struct outcome *outcome) MUST_CHECK;
 
 /* Whoever changes this version is no source of documents: the set of the change takes over what the one said in which it
  * came, where there is one. */

@@ -56,8 +56,9 @@ static enum submission_found change_find(struct attempt *attempt)
 	if (attempt->metadata.document_entry_count != 1)
 		return SUBMISSION_OTHER;
 	if (attempt->head.change.is_removal) {
-		answered = registered_document(&attempt->south, home, attempt->metadata.document_entries[0].unique_id,
-					       &present, &ignored);
+		answered = registered_document_by_unique_id(&attempt->south, home,
+							    attempt->metadata.document_entries[0].unique_id, &present,
+							    &ignored);
 		has_happened = !present;
 	} else {
 		answered = registered_set(&attempt->south, home, attempt->metadata.submission_sets[0].entry_uuid,

@@ -41,17 +41,25 @@ static bool is_meant(const struct attempt *attempt, const struct document_entry 
 	return hl7_cx_same(present->patient_id, wanted(attempt)->patient_id, attempt->arena);
 }
 
+/* Elsewhere it has other ids, and the same uniqueId. */
+static bool present_ask(struct attempt *attempt, const struct document_entry **present, struct outcome *asking)
+{
+	struct str home = attempt->target->home;
+	struct str urn = wanted(attempt)->logical_id.size ? wanted(attempt)->logical_id : attempt->head.change.base;
+
+	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
+	return is_passed_on(attempt) ? registered_document_by_unique_id(&attempt->south, home,
+									wanted(attempt)->unique_id, present, asking)
+				     : registered_document(&attempt->south, home, urn, present, asking);
+}
+
 /* The document as it is registered. STAND_GO_ON: it is known, or that there is none. */
 static enum stand present_find(struct attempt *attempt, bool works, const struct document_entry **present)
 {
-	struct str id = wanted(attempt)->unique_id;
 	struct outcome asking;
 
 	outcome_init(&asking);
-	if (!is_passed_on(attempt))
-		id = wanted(attempt)->logical_id.size ? wanted(attempt)->logical_id : attempt->head.change.base;
-	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
-	if (!registered_document(&attempt->south, attempt->target->home, id, present, &asking))
+	if (!present_ask(attempt, present, &asking))
 		return unanswered(attempt, &asking, works);
 	attempt->end = DELIVERY_TAKEN;
 	return !*present || is_meant(attempt, *present)
@@ -201,7 +209,8 @@ static enum stand bytes_remove(struct attempt *attempt, bool works)
 	if (!attempt->is_unclear || !removal_offered(backend, STR_NONE))
 		return STAND_DELIVERED;
 	outcome_init(&making);
-	if (!registered_document(&attempt->south, attempt->target->home, wanted(attempt)->unique_id, &other, &making))
+	if (!registered_document_by_unique_id(&attempt->south, attempt->target->home, wanted(attempt)->unique_id,
+					      &other, &making))
 		return unanswered(attempt, &making, works);
 	for (size_t i = 0; !other && stand == STAND_DELIVERED && i < backend->repository_count; i++) {
 		const struct backend_repository *repository = &backend->repositories[i];

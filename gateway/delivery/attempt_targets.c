@@ -60,6 +60,16 @@ static bool is_undecidable(const struct attempt *attempt)
 	return outcome->count > 0 && outcome->issues[outcome->count - 1].code == ERR_TRUST_UNAVAILABLE;
 }
 
+/* What is named is named by its uniqueId, else by its urn. */
+static bool document_ask(struct attempt *attempt, const struct publication_target *target, bool is_named,
+			 const struct document_entry **entry)
+{
+	struct str home = attempt->target->home;
+
+	return is_named ? registered_document_by_unique_id(&attempt->south, home, target->id, entry, &attempt->outcome)
+			: registered_document(&attempt->south, home, target->id, entry, &attempt->outcome);
+}
+
 /* visit: of its sender; NULL for another network. *document: by what changes of it are known, where it is one; data NULL: it is a folder, or there is none. */
 static bool target_ask(struct attempt *attempt, struct visit *visit, struct str name, struct str *uuid,
 		       struct str *document)
@@ -73,8 +83,8 @@ static bool target_ask(struct attempt *attempt, struct visit *visit, struct str 
 	*uuid = STR_NONE;
 	*document = STR_NONE;
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
-	if (!target.is_folder && (!registered_document(south, home, target.id, &entry, &attempt->outcome) ||
-				  !entry_see(attempt, visit, &entry)))
+	if (!target.is_folder &&
+	    (!document_ask(attempt, &target, is_named, &entry) || !entry_see(attempt, visit, &entry)))
 		return false;
 	if (entry) {
 		*uuid = entry->entry_uuid;
@@ -91,9 +101,10 @@ static bool shared_ask(struct attempt *attempt, struct str name, struct str *uui
 {
 	const struct delivery_target *first = &attempt->delivery->gates[0].target;
 	const struct document_entry *entry;
+	struct publication_target target;
 	struct south south = attempt->south;
 
-	if (!attempt_is_shared(attempt))
+	if (!attempt_is_shared(attempt) || publication_target_read(name, &target))
 		return true;
 	south.backend = first->backend;
 	south.patient_id = attempt->planned.submission_sets[0].patient_id;
@@ -101,8 +112,8 @@ static bool shared_ask(struct attempt *attempt, struct str name, struct str *uui
 	if (!registered_document(&south, first->home, name, &entry, &attempt->outcome))
 		return false;
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
-	if (entry &&
-	    !registered_document(&attempt->south, attempt->target->home, entry->unique_id, &entry, &attempt->outcome))
+	if (entry && !registered_document_by_unique_id(&attempt->south, attempt->target->home, entry->unique_id, &entry,
+						       &attempt->outcome))
 		return false;
 	if (entry)
 		*uuid = entry->entry_uuid;

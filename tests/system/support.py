@@ -321,6 +321,12 @@ def demo_bundle(document, content_type="text/xml", patient=PATIENT, profile="Com
     return bundle
 
 
+def uuid_named(bundle, entry=1):
+    """The same, with a uniqueId that is a UUID, as many FHIR servers make them."""
+    bundle["entry"][entry]["resource"]["masterIdentifier"]["value"] = uuid.uuid4().urn
+    return bundle
+
+
 def unnamed_bundle(document, **more):
     """A Minimal one whose SubmissionSet has no uniqueId, as MHD permits."""
     bundle = demo_bundle(document, profile="Minimal", **more)
@@ -346,7 +352,8 @@ def add_folder(bundle, *members):
 
 
 def document_oid(bundle, entry=1):
-    return bundle["entry"][entry]["resource"]["masterIdentifier"]["value"][len("urn:oid:"):]
+    """Its uniqueId, which is no OID where uuid_named was asked for."""
+    return bundle["entry"][entry]["resource"]["masterIdentifier"]["value"].removeprefix("urn:oid:")
 
 
 def demo_letter():

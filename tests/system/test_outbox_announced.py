@@ -94,12 +94,25 @@ class Announced(Killed):
         support.wait_until(lambda: len(tasks(self.gateway)) == 1, "what was announced to be forgotten")
         self.assertEqual((len(self.versions(bundle)), len(self.versions(bundle, self.second))), (1, 1))
 
-    def test_109_killed_when_it_was_removed(self):
-        bundle, name, _ = self.published(b"<a>removed</a>")
+    def removal_killed(self, is_done, **named):
+        bundle, name, _ = self.published(b"<a>removed</a>", **named)
         self.second_has(bundle, 1)
-        self.kill_at(REMOVE, True, lambda: self.delete(name))
+        self.kill_at(REMOVE, is_done, lambda: self.delete(name))
+        return bundle
+
+    def test_109_killed_when_it_was_removed(self):
+        bundle = self.removal_killed(True)
         self.second_has(bundle, 0)
 
+    def test_109_killed_when_it_was_removed_whose_name_is_a_uuid(self):
+        bundle = self.removal_killed(True, named=support.uuid_named)
+        self.second_has(bundle, 0)
+
+    def test_109_killed_before_it_was_removed_whose_name_is_a_uuid(self):
+        """That no entry has it as its entryUUID does not say that it is gone."""
+        bundle = self.removal_killed(False, named=support.uuid_named)
+        support.wait_until(lambda: len(tasks(self.gateway)) == 1, "what was announced to be forgotten")
+        self.assertEqual((len(self.versions(bundle)), len(self.versions(bundle, self.second))), (1, 1))
 
     def test_109_what_is_owed_is_given_by_one_that_shares_nothing_any_more(self):
         bundle = support.demo_bundle(b"<a>owed</a>")

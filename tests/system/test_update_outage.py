@@ -46,9 +46,9 @@ class Stand(Case):
         return dict(entry, update_url=self.proxy.url("/registry"), delete_url=self.proxy.url("/registry"),
                     repositories=repositories)
 
-    def published(self, content=b"a letter"):
+    def published(self, content=b"a letter", named=lambda bundle: bundle):
         """A registered document: its bundle, its id, and its ETag."""
-        bundle = support.demo_bundle(content)
+        bundle = named(support.demo_bundle(content))
         answer = self.assertStatus(self.gateway.publish(bundle), 200).json()
         name = reference_location(answer).split("/")[1]
         return bundle, name, self.read(name)[1]
@@ -501,6 +501,16 @@ class Shared(TwoDomains):
 class GivenOn(TwoDomains):
     """The gateway shares the document itself."""
     publication = dict(Stand.publication, share=["any = dsp provide"])
+
+    def test_a_uniqueId_that_is_a_uuid_is_no_entryUUID(self):
+        """The other network has it under that, and under an entryUUID of its own."""
+        bundle, name, _ = self.published(b"<a>named by a UUID</a>", support.uuid_named)
+        self.second_has(bundle, 1)
+        self.assertStatus(self.patch(name, "for both"), 200)
+        self.second_has(bundle, 2)
+        self.assertStatus(self.delete(name), 204)
+        self.second_has(bundle, 0)
+        self.assertEqual(self.versions(bundle), [])
 
     def test_changes_follow_what_they_change(self):
         self.second.kill()
