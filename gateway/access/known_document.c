@@ -13,12 +13,17 @@ struct known_name {
 	struct str parts[2];
 };
 
-static void name_make(const struct access *access, struct str source, struct str urn, struct known_name *made)
+/* A uniqueId may be a urn:uuid:, and so also what is another document's entryUUID. */
+static const char by_urn[] = "document";
+static const char by_unique_id[] = "document-unique-id";
+
+static void name_make(const struct access *access, struct str source, const char *kind, struct str id,
+		      struct known_name *made)
 {
 	made->parts[0] = source;
-	made->parts[1] = urn;
+	made->parts[1] = id;
 	made->name = (struct cache_name) {
-		.tenant = access->config->tenant, .kind = "document", .parts = made->parts, .part_count = 2
+		.tenant = access->config->tenant, .kind = kind, .parts = made->parts, .part_count = 2
 	};
 }
 
@@ -44,9 +49,9 @@ void known_document_keep(struct access *access, struct str source, const struct 
 	outcome_init(&ignored);
 	buf_init(&text, LAST_KNOWN_VALUE_BYTES_MAX);
 	if (publication_metadata_write(&metadata, arena, &text, &ignored) && !text.failed) {
-		name_make(access, source, urn_of(entry), &name);
+		name_make(access, source, by_urn, urn_of(entry), &name);
 		last_known_put(access->last_known, &name.name, buf_str(&text), now_s, KEPT_S);
-		name_make(access, source, entry->unique_id, &name);
+		name_make(access, source, by_unique_id, entry->unique_id, &name);
 		last_known_put(access->last_known, &name.name, buf_str(&text), now_s, KEPT_S);
 	}
 	buf_free(&text);
@@ -70,14 +75,20 @@ void known_document_drop(struct access *access, struct str source, const struct 
 {
 	struct known_name name;
 
-	name_make(access, source, urn_of(entry), &name);
+	name_make(access, source, by_urn, urn_of(entry), &name);
 	last_known_drop(access->last_known, &name.name, KEPT_S);
-	name_make(access, source, entry->unique_id, &name);
+	name_make(access, source, by_unique_id, entry->unique_id, &name);
 	last_known_drop(access->last_known, &name.name, KEPT_S);
 }
 
-const struct document_entry *known_document_find(struct access *access, struct visit *visit, struct str source,
-						 struct str urn, int64_t now_s, struct arena *arena)
+static bool is_called(const struct document_entry *entry, const char *kind, struct str id)
+{
+	return kind == by_urn ? str_equal_nocase(urn_of(entry), id) : str_equal(entry->unique_id, id);
+}
+
+/* NULL also when what is kept under the name does not call itself so. */
+static const struct document_entry *kept_read(struct access *access, struct str source, const char *kind, struct str id,
+					      int64_t now_s, struct arena *arena)
 {
 	struct known_name name;
 	struct metadata metadata;
@@ -86,22 +97,33 @@ const struct document_entry *known_document_find(struct access *access, struct v
 	uint64_t age_s;
 
 	outcome_init(&ignored);
-	name_make(access, source, urn, &name);
+	name_make(access, source, kind, id, &name);
 	if (!last_known_get(access->last_known, &name.name, now_s, KEPT_S, arena, &text, &age_s) ||
-	    !publication_metadata_read(text, arena, &metadata, &ignored) || metadata.document_entry_count != 1 ||
-	    !visible_waiting_any(visit, CONSENT_FIND, metadata.document_entries[0].patient_id,
-				 metadata.document_entries, 1))
+	    !publication_metadata_read(text, arena, &metadata, &ignored) || metadata.document_entry_count != 1)
 		return NULL;
-	return &metadata.document_entries[0];
+	return is_called(&metadata.document_entries[0], kind, id) ? &metadata.document_entries[0] : NULL;
+}
+
+static const struct document_entry *seen(struct visit *visit, const struct document_entry *entry)
+{
+	return entry && visible_waiting_any(visit, CONSENT_FIND, entry->patient_id, entry, 1) ? entry : NULL;
+}
+
+const struct document_entry *known_document_find(struct access *access, struct visit *visit, struct str source,
+						 struct str urn, int64_t now_s, struct arena *arena)
+{
+	return seen(visit, kept_read(access, source, by_urn, urn, now_s, arena));
+}
+
+const struct document_entry *known_document_find_by_unique_id(struct access *access, struct visit *visit,
+							      struct str source, struct str unique_id, int64_t now_s,
+							      struct arena *arena)
+{
+	return seen(visit, kept_read(access, source, by_unique_id, unique_id, now_s, arena));
 }
 
 bool known_document_is_there(struct access *access, struct str source, struct str urn, int64_t now_s,
 			     struct arena *arena)
 {
-	struct known_name name;
-	struct str text;
-	uint64_t age_s;
-
-	name_make(access, source, urn, &name);
-	return last_known_get(access->last_known, &name.name, now_s, KEPT_S, arena, &text, &age_s);
+	return kept_read(access, source, by_urn, urn, now_s, arena) != NULL;
 }

@@ -168,8 +168,8 @@ bool copy_meant_find(const struct transaction *t, struct source *source, struct 
 		*t->outcome = outcome;
 		return false;
 	}
-	entry = known_document_find(t->gateway->access, t->visit, t->source->backend.name, meant->copy->unique_id,
-				    t->now_s, t->south.arena);
+	entry = known_document_find_by_unique_id(t->gateway->access, t->visit, t->source->backend.name,
+						 meant->copy->unique_id, t->now_s, t->south.arena);
 	if (entry && str_equal_nocase(entry->hash, meant->copy->hash))
 		meant_take(t, entry, meant);
 	meant->is_missing = false;

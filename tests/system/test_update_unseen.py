@@ -13,10 +13,10 @@ import proxy
 import support
 import test_update_outage
 import trust
-from test_outbox import PROVIDE, reference_location
+from test_outbox import PROVIDE, reference_location, tags
 from test_outbox_trust import OTHER, Trusted
 from test_update import JSON_PATCH, parameters, patch
-from test_update_outage import UPDATE, Stand, description
+from test_update_outage import UPDATE, Stand, by_entry_uuid, description
 
 QUERY = "RegistryStoredQuery"
 THIRD = "IHEBLUE-1007"
@@ -45,6 +45,48 @@ class Case(Stand):
     def task(self, url, status=200):
         return self.assertStatus(support.request("GET", url.replace("/_async/", "/Task/")), status).json()
 
+
+
+class CalledAlike(Case):
+    """A uniqueId may be any URI, and so also what is another document's entryUUID."""
+    def called_like(self, uuid):
+        """Registered past this gateway, and read here; its id."""
+        bundle = support.demo_bundle(b"<a>called alike</a>")
+        bundle["entry"][1]["resource"]["masterIdentifier"]["value"] = uuid
+        name = reference_location(self.assertStatus(self.other.publish(bundle), 200).json()).split("/")[1]
+        self.read(name)
+        return name
+
+    def entry_uuid(self, name):
+        return by_entry_uuid(None, self.read(name)[0])["identifier"]["value"]
+
+    def test_a_change_is_made_of_the_one_that_was_named(self):
+        _, name, _ = self.published(b"<a>named</a>")
+        other = self.called_like(self.entry_uuid(name))
+        self.domain.kill()
+        urls = [self.waits(self.patch(name, "of the named")), self.waits(self.delete(other))]
+        self.assertEqual([self.task(url)["focus"]["reference"] for url in urls],
+                         ["DocumentReference/" + each for each in (name, other)])
+        # What is dropped of one is not dropped of the other.
+        urls.append(self.waits(self.patch(name, "once more")))
+        self.assertEqual(self.task(urls[2])["focus"]["reference"], "DocumentReference/" + name)
+        self.domain_restart()
+        for url in urls:
+            self.settled(url)
+        self.assertEqual(self.read(name)[0]["description"], "once more")
+        self.read(other, 404)
+
+    def test_it_does_not_stand_in_for_what_waits(self):
+        self.proxy.script(PROVIDE, *[proxy.lost_request] * 1000)
+        url = self.accept(support.demo_bundle(b"<a>waiting</a>"))
+        waiting = self.gateway.find().json()["entry"][0]["resource"]["id"]
+        other = self.called_like(self.entry_uuid(waiting))
+        self.domain.kill()
+        self.assertEqual(tags(self.read(waiting)[0]), ["not-registered"])
+        self.proxy.clear()
+        self.domain_restart()
+        self.delivered(url)
+        self.assertNotEqual(self.read(other)[0]["identifier"], self.read(waiting)[0]["identifier"])
 
 
 class Unseen(Case):
