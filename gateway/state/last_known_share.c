@@ -33,11 +33,14 @@ bool last_known_answer_open(const struct vault *vault, const unsigned char hash[
 const struct last_known_answer *last_known_answer_choose(const struct last_known_answer *own,
 							 const struct last_known_answer *shared)
 {
+	int64_t newer_s;
+
 	if (!own->is_there || !shared->is_there)
 		return own->is_there ? own : shared->is_there ? shared : NULL;
-	if (own->at_s >= shared->at_s)
-		return own;
-	return shared->at_s - own->at_s > LAST_KNOWN_CLOCKS_S || str_equal(own->value, shared->value) ? shared : NULL;
+	newer_s = own->at_s - shared->at_s;
+	if (!str_equal(own->value, shared->value) && newer_s <= LAST_KNOWN_CLOCKS_S && newer_s >= -LAST_KNOWN_CLOCKS_S)
+		return NULL;
+	return newer_s >= 0 ? own : shared;
 }
 
 static struct cache_name name_of(const struct last_known_share *share, const struct str *part)

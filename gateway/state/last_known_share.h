@@ -24,7 +24,8 @@ struct last_known_answer {
 bool last_known_answer_open(const struct vault *vault, const unsigned char hash[VAULT_NAME_BYTES], struct str sealed,
 			    struct arena *arena, struct last_known_answer *answer) MUST_CHECK;
 
-/* The one that counts; NULL: none. */
+/* The one that counts: the newer one. NULL: none, also where they differ and clocks cannot tell which is newer (what was
+ * revoked in the second in which it was read must not count). */
 const struct last_known_answer *last_known_answer_choose(const struct last_known_answer *own,
 							 const struct last_known_answer *shared);
 

@@ -69,6 +69,9 @@ class Neighbours(unittest.TestCase):
     def test_116_117_an_emptied_redis_permits_nothing_to_who_was_not_there(self):
         patient = "IHEBLUE-1005"
         second = self.gateway_start("second")
+        bundle = support.demo_bundle(b"a letter", "text/plain", patient=patient)
+        published = self.first.publish(bundle, token=self.first.token("doctor", user="doctor-1"))
+        self.assertEqual(published.status, 200, repr(published))
         for each in (patient, "IHEBLUE-1006"):
             self.assertFinds(second, each)
         second.stop()

@@ -412,6 +412,23 @@ static void test_last_known__what_was_dropped_is_not_taken_back(void **state)
 	assert_int_equal(age(pair->a, "1", 1000, now_s, NULL), -1);
 }
 
+static void test_117_last_known__revoked_in_the_second_of_the_answer(void **state)
+{
+	struct pair *pair = *state;
+	static const int64_t ahead_s[] = { 0, 1, 30 }; /* of b's clock */
+
+	for (size_t i = 0; i < sizeof(ahead_s) / sizeof(ahead_s[0]); i++) {
+		int64_t now_s = clock_wall_ms() / 1000;
+
+		put(pair->b, "1", "permit", now_s + ahead_s[i]);
+		flush(pair->b);
+		drop(pair->a, "1");
+		flush(pair->a);
+		assert_int_equal(age(pair->b, "1", 1000, now_s, NULL), -1);
+		assert_int_equal(age(pair->a, "1", 1000, now_s, NULL), -1);
+	}
+}
+
 static bool permits(struct stand *stand, const char *patient, int64_t now_s)
 {
 	struct str part = str_from_c(patient);
@@ -468,6 +485,7 @@ int main(void)
 		PAIR(test_last_known__neighbours_know_it_too),
 		PAIR(test_last_known__the_newest_counts),
 		PAIR(test_last_known__what_was_dropped_is_not_taken_back),
+		PAIR(test_117_last_known__revoked_in_the_second_of_the_answer),
 		PAIR(test_116_last_known__what_only_this_gateway_knew_permits_nothing),
 	};
 
