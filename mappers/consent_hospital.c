@@ -35,6 +35,40 @@ struct str consent_hospital_of(const struct consent_hospitals *hospitals, const 
 	return other;
 }
 
+/* Whether what this institution has recorded is another's, of whom before was not. */
+static bool is_foreign(const struct consent_hospitals *hospitals, struct str *institution,
+		       const struct document_entry *before)
+{
+	struct author alone = { .institutions = { institution, 1 } };
+	const struct document_entry entry = { .authors = { &alone, 1 } };
+	bool is_foreign = false;
+
+	for (size_t i = 0; i < hospitals->count; i++) {
+		const struct consent_hospital *hospital = &hospitals->items[i];
+
+		if (!is_of(hospital, &entry))
+			continue;
+		if (hospital->is_own)
+			return false;
+		is_foreign = is_foreign || !before || !is_of(hospital, before);
+	}
+	return is_foreign;
+}
+
+bool consent_hospital_is_claimed(const struct consent_hospitals *hospitals, const struct document_entry *entry,
+				 const struct document_entry *before, size_t *author)
+{
+	for (*author = 0; *author < entry->authors.count; ++*author) {
+		const struct strs *institutions = &entry->authors.items[*author].institutions;
+
+		for (size_t i = 0; i < institutions->count; i++) {
+			if (is_foreign(hospitals, &institutions->items[i], before))
+				return true;
+		}
+	}
+	return false;
+}
+
 bool consent_hospitals_elsewhere(const struct consent_hospitals *hospitals)
 {
 	for (size_t i = 0; i < hospitals->count; i++) {

@@ -24,6 +24,11 @@ struct str consent_hospital_of(const struct consent_hospitals *hospitals, const 
 /* True when nobody can tell whose a document of our domains is, although there are others and our own could be told. */
 bool consent_hospital_is_unknown(const struct consent_hospitals *hospitals, const struct document_entry *entry);
 
+/* True when an author's institution is another hospital's and not our own, so that the document would count as that one's,
+ * too; but not where it did before (NULL: it is new). *author: the index of the first such author. */
+bool consent_hospital_is_claimed(const struct consent_hospitals *hospitals, const struct document_entry *entry,
+				 const struct document_entry *before, size_t *author);
+
 /* True when there are others whose documents could be told. */
 bool consent_hospitals_elsewhere(const struct consent_hospitals *hospitals);
 

@@ -112,6 +112,12 @@ bool consent_is_makers(const struct access *access, const struct caller *caller,
 	return access->consents->source_count == 0 || caller->kind == CALLER_PATIENT || consent_is_producer(&facts);
 }
 
+bool consent_claims(const struct access *access, const struct document_entry *entry,
+		    const struct document_entry *before, size_t *author)
+{
+	return consent_hospital_is_claimed(&access->consents->policy.hospitals, entry, before, author);
+}
+
 const struct consent_client *consent_directory(const struct access *access)
 {
 	return access->consents->directory ? directory_source_client(access->consents->directory) : NULL;

@@ -30,6 +30,10 @@ void consent_decide_entry(const struct consent *consent, const struct document_e
 /* True for the patient, and for who is of an organization that made the document; for everybody when nobody is asked. */
 bool consent_is_makers(const struct access *access, const struct caller *caller, const struct document_entry *entry);
 
+/* consent_hospital_is_claimed, by the hospitals of this gateway. */
+bool consent_claims(const struct access *access, const struct document_entry *entry,
+		    const struct document_entry *before, size_t *author);
+
 /* The directory that holds the Consents, to read and list them (directory_read, directory_list); NULL when this
  * deployment has none (consent.source none). */
 const struct consent_client *consent_directory(const struct access *access);

@@ -541,6 +541,21 @@ bool visible_may_change(struct visit *visit, const struct document_entry *curren
 			   "document.");
 }
 
+bool visible_may_author(const struct visit *visit, const struct document_entry *entry,
+			const struct document_entry *before, const char *path, struct outcome *outcome)
+{
+	size_t author;
+	struct str where;
+
+	if (!consent_claims(visit->access, entry, before, &author))
+		return true;
+	where = arena_printf(visit->south.arena, "%s.author[%zu]", path, author);
+	return outcome_add(outcome, ERR_FORBIDDEN, where.data ? where.data : path,
+			   "This institution is of another hospital here, whose document it would be: name your own, "
+			   "or "
+			   "let that hospital publish it.");
+}
+
 bool visible_may_supersede(struct visit *visit, const struct document_entry *current, const char *path,
 			   struct outcome *outcome)
 {

@@ -70,6 +70,11 @@ bool visible_may_publish(struct visit *visit, struct str patient_id, const struc
 bool visible_may_change(struct visit *visit, const struct document_entry *current, const struct document_entry *changed,
 			bool moves_consent, struct outcome *outcome) MUST_CHECK;
 
+/* Is none of the authors of another hospital on this gateway, whose document it would be then, if it was not before (NULL: it
+ * is new)? ERR_FORBIDDEN when one is, with the path of that author; path: of the DocumentReference. */
+bool visible_may_author(const struct visit *visit, const struct document_entry *entry,
+			const struct document_entry *before, const char *path, struct outcome *outcome) MUST_CHECK;
+
 /* May the caller register something that takes this document's place? Who may not change it may not. path: of what says so,
  * for ERR_FORBIDDEN. */
 bool visible_may_supersede(struct visit *visit, const struct document_entry *current, const char *path,

@@ -325,6 +325,24 @@ static bool source_admit(const struct transaction *t, const struct metadata *met
 	return true;
 }
 
+/* Nor as another's document by its authors. */
+static bool authors_admit(const struct transaction *t, const struct publication *publication)
+{
+	const struct provide_bundle *bundle = publication->bundle;
+	const struct metadata *metadata = &publication->metadata;
+
+	for (size_t i = 0; i < metadata->document_entry_count; i++) {
+		struct str path =
+			arena_printf(t->south.arena, "%s.resource", bundle->entries[bundle->documents[i].entry].path);
+
+		if (!path.data)
+			return no_memory(t);
+		if (!visible_may_author(t->visit, &metadata->document_entries[i], NULL, path.data, t->outcome))
+			return false;
+	}
+	return true;
+}
+
 /* A Bundle on its way to metadata. */
 struct making {
 	const struct transaction *t;
@@ -355,7 +373,7 @@ static bool metadata_make(const struct making *making)
 		return false;
 	if (publication->task.data && (!publication_ids_keep(t, publication) || !bundle_map(making, &documents)))
 		return false;
-	return source_admit(t, metadata) &&
+	return source_admit(t, metadata) && authors_admit(t, publication) &&
 	       documents_verify(t, making->request, documents, metadata, &publication->documents) &&
 	       provide_name(publication->bundle, &publication->resolved, t->gateway->config->tenant, t->south.arena,
 			    metadata, t->outcome);

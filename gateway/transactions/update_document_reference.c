@@ -153,6 +153,9 @@ bool document_update_make(const struct transaction *t, const struct present_docu
 	}
 	/* Who may make this of it now? */
 	if (update->is_new_version &&
+	    !visible_may_author(t->visit, &update->changed, present->entry, "DocumentReference", t->outcome))
+		return false;
+	if (update->is_new_version &&
 	    !visible_may_change(t->visit, present->entry, &update->changed, update->moves_consent, t->outcome))
 		return false;
 	return document_change_make(t, present, update->is_new_version ? &update->changed : NULL, update->new_status,

@@ -17,6 +17,7 @@ import trust
 import xds
 
 NORD, SUD = "hopital-nord", "hopital-sud"
+URI = "urn:ietf:rfc:3986"
 ORGANIZATIONS = {NORD: "2.999.20.101", SUD: "2.999.20.102"}
 PATIENT_QUERY = "patient.identifier=urn:oid:%s%%7C%s" % (support.AUTHORITY, support.PATIENT)
 
@@ -59,7 +60,7 @@ class TwoHospitals(trust.TrustStand):
             own = {key: trusted[key] for key in ("consent", "identity")}
             own["consent"] = dict(own["consent"], **cls.settings)
             support.write_configuration(os.path.join(cls.directory, tenant + ".yaml"), dict(own, **{
-                "back_ends": [cls.domain.back_end()], "organizations": ["urn:oid:" + ORGANIZATIONS[tenant]],
+                "back_ends": [cls.domain.back_end(update_url=cls.domain.registry_url)], "organizations": ["urn:oid:" + ORGANIZATIONS[tenant]],
                 "audit": {"readers": ["client:demo-system"], "repositories": [{"name": "file", "kind": "file", "path": tenant + ".ndjson"}]},
                 **cls.sections.get(tenant, {})}))
         overrides = trust.trust_configuration(cls.directory, cls.domain, cls.redis)
@@ -95,12 +96,26 @@ class TwoHospitals(trust.TrustStand):
             body = form.encode()
         return support.request(method, self.gateway.base + "/" + tenant + path, all_headers, body)
 
-    def publish_at(self, tenant, organization=None):
+    @staticmethod
+    def letter_of(*tenants):
+        """Of which the first wrote, and the others did as well."""
         bundle = support.demo_bundle(support.demo_letter())
-        for resource in bundle["entry"][1]["resource"]["contained"]:
+        letter = bundle["entry"][1]["resource"]
+        for resource in letter["contained"]:
             if resource["resourceType"] == "Organization":
-                resource["identifier"] = [{"system": "urn:ietf:rfc:3986",
-                                           "value": "urn:oid:" + (organization or ORGANIZATIONS[tenant])}]
+                resource["identifier"] = [{"system": URI, "value": "urn:oid:" + ORGANIZATIONS[tenants[0]]}]
+        for tenant in tenants[1:]:
+            TwoHospitals.write_too(letter, tenant)
+        return bundle
+
+    @staticmethod
+    def write_too(letter, tenant):
+        letter["contained"].append({"resourceType": "Organization", "id": tenant, "name": tenant, "identifier": [
+            {"system": URI, "value": "urn:oid:" + ORGANIZATIONS[tenant]}]})
+        letter["author"].append({"reference": "#" + tenant})
+
+    def publish_at(self, tenant):
+        bundle = self.letter_of(tenant)
         self.assertStatus(self.at(tenant, "POST", "", self.tokens[tenant, "doctor"], bundle), 200)
         return support.document_oid(bundle)
 
@@ -242,6 +257,7 @@ class Apart(TwoHospitals):
 class OneDomain(TwoHospitals):
     """Both hospitals publish to one domain, whose documents tell by their authors whose they are."""
     shared = True
+    sections = {NORD: {"publication": {"degraded": "accept"}}}
 
     def details(self, tenant, kind="documents of"):
         return [detail["valueString"] for event in self.events(tenant) for entity in event.get("entity", [])
@@ -298,6 +314,67 @@ class OneDomain(TwoHospitals):
         self.assertIn(others, self.oids_at(NORD, self.tokens[NORD, "doctor"]))
 
 
+    def refused(self, answer, path):
+        """Because of who is said to have written it."""
+        issues = self.assertStatus(answer, 403).json()["issue"]
+        self.assertEqual([(issue["code"], issue["expression"]) for issue in issues], [("forbidden", [path])])
+        self.assertIn("another hospital", json.dumps(issues))
+
+    def test_nobody_publishes_for_the_other_hospital(self):
+        """It would be the other's, who could then change and delete it."""
+        doctor = self.tokens[NORD, "doctor"]
+        for authors, author in (((SUD,), 0), ((NORD, SUD), 1)):
+            bundle = self.letter_of(*authors)
+            self.refused(self.at(NORD, "POST", "", doctor, bundle), "Bundle.entry[1].resource.author[%d]" % author)
+            self.assertNotIn(support.document_oid(bundle), self.oids_at(SUD, self.tokens[SUD, "patient"]))
+
+    def test_nor_corrects_for_it(self):
+        doctor = self.tokens[NORD, "doctor"]
+        refused, corrected = self.letter_of(NORD), self.letter_of(NORD, SUD)
+        refused["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": {"identifier": {
+            "system": URI, "value": "urn:oid:" + support.fresh_oid(1)}}}]
+        self.found_at(NORD, doctor)
+        self.domain.kill()
+        answer = self.at(NORD, "POST", "", doctor, refused)
+        type(self).domain = support.Domain(self.directory, name="hcm-" + NORD, port=self.domain.port,
+                                           **trust.domain_configuration(self.directory))
+        type(self).domains = dict.fromkeys(self.domains, self.domain)
+        self.addClassCleanup(self.domain.kill)
+        url = self.assertStatus(answer, 202).header("Content-Location")[len(self.gateway.base + "/" + NORD):]
+        support.wait_until(lambda: self.at(NORD, "GET", url, doctor).status != 202, "it to be refused")
+        task = url.replace("/_async/", "/Task/")
+        self.refused(self.at(NORD, "POST", task + "/$resubmit", doctor, corrected), "Bundle.entry[1].resource.author[1]")
+        self.assertEqual(self.at(NORD, "GET", task, doctor).json()["status"], "failed")
+        self.assertStatus(self.at(NORD, "POST", task + "/$resubmit", doctor, self.letter_of(NORD)), 202)
+
+    def test_nor_changes_its_own_into_the_others(self):
+        oid, doctor = self.publish_at(NORD), self.tokens[NORD, "doctor"]
+        letter = next(each for each in self.found_at(NORD, doctor) if oid in each["masterIdentifier"]["value"])
+        path = "/DocumentReference/" + letter["id"]
+        given = json.loads(json.dumps(letter))
+        self.write_too(given, SUD)
+        place = "DocumentReference.author[%d]" % len(letter["author"])
+        self.refused(self.at(NORD, "PUT", path, doctor, given), place)
+        patch = json.dumps([{"op": "add", "path": "/contained/-", "value": given["contained"][-1]},
+                            {"op": "add", "path": "/author/-", "value": given["author"][-1]}])
+        self.refused(support.request("PATCH", self.gateway.base + "/" + NORD + path, dict(
+            support.bearer(doctor), **{"Content-Type": "application/json-patch+json"}), patch.encode()), place)
+        self.assertEqual(self.assertStatus(self.at(NORD, "GET", path, doctor), 200).json(), letter)
+
+    def feed(self, bundle):
+        """Past the gateway that keeps the hospitals apart."""
+        if "feeder" not in vars(type(self)):
+            type(self).feeder = support.Gateway(self.directory, [self.domain.back_end()], name="feeder")
+            type(self).addClassCleanup(self.feeder.kill)
+        self.assertStatus(self.feeder.publish(bundle), 200)
+        return support.document_oid(bundle)
+
+    def test_what_both_have_written_is_changed_as_ever(self):
+        oid, doctor = self.feed(self.letter_of(NORD, SUD)), self.tokens[NORD, "doctor"]
+        letter = next(each for each in self.found_at(NORD, doctor) if oid in each["masterIdentifier"]["value"])
+        letter["description"] = "A word more"
+        self.assertStatus(self.at(NORD, "PUT", "/DocumentReference/" + letter["id"], doctor, letter), 200)
+
     @staticmethod
     def anonymous_bundle():
         """Of whose authors none names an institution."""
@@ -317,12 +394,7 @@ class OneDomain(TwoHospitals):
 
     def test_what_could_be_anybodys_is_read_by_consent_alone(self):
         """It came past the gateway."""
-        if not hasattr(type(self), "feeder"):
-            type(self).feeder = support.Gateway(self.directory, [self.domain.back_end()], name="feeder")
-            type(self).addClassCleanup(self.feeder.kill)
-        bundle = self.anonymous_bundle()
-        self.assertStatus(self.feeder.publish(bundle), 200)
-        oid = support.document_oid(bundle)
+        oid = self.feed(self.anonymous_bundle())
         for tenant in (NORD, SUD):
             self.assertNotIn(oid, self.oids_at(tenant, self.tokens[tenant, "doctor"]))
         self.assertIn(oid, self.oids_at(SUD, self.tokens[SUD, "patient"]))
