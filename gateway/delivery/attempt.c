@@ -49,7 +49,7 @@ static void trail_fill_request(const struct attempt *attempt)
 	audit_object(attempt->trail, &object);
 }
 
-static bool trail_begin(struct attempt *attempt, const char *request_id, const char *traceparent)
+static bool trail_open(struct attempt *attempt, const char *request_id, const char *traceparent)
 {
 	const struct audit_begin begin = { .kind = AUDIT_DELIVERED,
 					   .request_id = str_from_c(request_id),
@@ -60,10 +60,34 @@ static bool trail_begin(struct attempt *attempt, const char *request_id, const c
 	if (!audit_begin(attempt->delivery->options.audit, &begin, &attempt->trail, &attempt->outcome))
 		return false;
 	audit_caller(attempt->trail, &attempt->head.caller);
+	return true;
+}
+
+static bool trail_begin(struct attempt *attempt, const char *request_id, const char *traceparent)
+{
+	if (!trail_open(attempt, request_id, traceparent))
+		return false;
 	if (has_metadata(attempt))
 		trail_fill(attempt);
 	else
 		trail_fill_request(attempt);
+	return true;
+}
+
+/* Of what cannot be read only its Task is known, and perhaps who sent it. */
+static bool trail_begin_unread(struct attempt *attempt, const char *request_id, const char *traceparent)
+{
+	struct audit_object object = { .type = STR("Task"), .is_main = true };
+	char id[SEAL_ID_SIZE];
+	uint8_t uuid[16];
+
+	if (!uuid_read(str_from_c(attempt->claim->item.id), uuid) ||
+	    !seal_id(attempt->delivery->options.seal, SEAL_TASK, 0, uuid, id))
+		return false;
+	object.reference = arena_printf(attempt->arena, "Task/%s", id);
+	if (!object.reference.data || !trail_open(attempt, request_id, traceparent))
+		return false;
+	audit_object(attempt->trail, &object);
 	return true;
 }
 
@@ -439,6 +463,8 @@ enum delivery_end delivery_attempt(struct delivery *delivery, const struct deliv
 	if (!attempt_read(attempt)) {
 		/* A gateway that knows this kind delivers it. */
 		stand = attempt->kind == KIND_UNKNOWN ? STAND_LATER : attempt_unusable(attempt);
+		if (stand == STAND_REFUSED && !trail_begin_unread(attempt, trace.span_id, traceparent))
+			stand = STAND_LATER;
 	} else if (attempt_begin(attempt, trace.span_id, traceparent)) {
 		attempt->is_unclear |= attempt->head.is_unclear;
 		stand = deliver(attempt, works);

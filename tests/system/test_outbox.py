@@ -282,29 +282,6 @@ class Outage(Case):
         self.delivered(url)
         self.assertOnce(bundle, document)
 
-    def test_what_cannot_be_read_any_more_holds_up_nobody(self):
-        self.domain.kill()
-        bundles = [support.demo_bundle(b"<a>lost</a>"), support.demo_bundle(b"<a>next</a>")]
-        oids = [support.document_oid(bundle) for bundle in bundles]
-        url, next_url = (self.accept(bundle) for bundle in bundles)
-        store = sqlite3.connect(os.path.join(self.directory, "gateway.state", "outbox.db"), timeout=30)
-        with store:
-            self.assertGreater(store.execute("DELETE FROM outbox_chunk WHERE part = 1 AND item = "
-                                             "(SELECT MIN(seq) FROM outbox_item)").rowcount, 0)
-        store.close()
-
-        def found():
-            answer = json.dumps(self.assertStatus(self.gateway.find(), 200).json())
-            self.assertIn("cannot be read any more", answer)
-            return [oid in answer for oid in oids]
-        self.assertEqual(found(), [False, True])
-        self.domain_restart()
-        self.delivered(next_url)
-        self.assertEqual(self.settled(url)["resourceType"], "OperationOutcome")
-        self.assertEqual(found(), [False, True])
-        self.assertStatus(support.request("DELETE", url), 202)
-        self.assertNotIn("ERR_INCOMPLETE", json.dumps(self.assertStatus(self.gateway.find(), 200).json()))
-
     def test_one_hiccup_after_an_outage_is_no_refusal(self):
         """However often it was tried while nothing was taken: a back-end that is just starting may fail once more."""
         first = support.demo_bundle(b"<a>1</a>", patient="IHEBLUE-1001")
@@ -358,6 +335,46 @@ def replacing(bundle, target):
 def tags(resource):
     return [tag["code"] for tag in resource.get("meta", {}).get("tag", [])
             if tag["system"] == "urn:passerelle:publication"]
+
+
+class Unreadable(Case):
+    overrides = {"audit": {"enabled": "on", "repositories": [{"name": "file", "kind": "file", "path": "audit.ndjson"}]}}
+
+    def test_what_cannot_be_read_any_more_holds_up_nobody(self):
+        self.domain.kill()
+        bundles = [support.demo_bundle(b"<a>lost</a>"), support.demo_bundle(b"<a>next</a>")]
+        oids = [support.document_oid(bundle) for bundle in bundles]
+        url, next_url = (self.accept(bundle) for bundle in bundles)
+        store = sqlite3.connect(os.path.join(self.directory, "gateway.state", "outbox.db"), timeout=30)
+        with store:
+            self.assertGreater(store.execute("DELETE FROM outbox_chunk WHERE part = 1 AND item = "
+                                             "(SELECT MIN(seq) FROM outbox_item)").rowcount, 0)
+        store.close()
+
+        def found():
+            answer = json.dumps(self.assertStatus(self.gateway.find(), 200).json())
+            self.assertIn("cannot be read any more", answer)
+            return [oid in answer for oid in oids]
+        self.assertEqual(found(), [False, True])
+        self.domain_restart()
+        self.delivered(next_url)
+        self.assertEqual(self.settled(url)["resourceType"], "OperationOutcome")
+        self.assertEqual(found(), [False, True])
+        self.assertStatus(support.request("DELETE", url), 202)
+        self.assertNotIn("ERR_INCOMPLETE", json.dumps(self.assertStatus(self.gateway.find(), 200).json()))
+        recorded = os.path.join(self.directory, "audit.ndjson")
+        task = url.replace("/_async/", "/Task/")[len(self.gateway.base) + 1:]
+
+        def events():
+            with open(recorded, "rb") as file:
+                return [json.loads(line) for line in file.read().split(b"\n")[:-1]]
+
+        def ends():
+            return [event["outcome"] for event in events() for entity in event.get("entity", [])
+                    if entity.get("what", {}).get("reference", "").endswith(task) and
+                    event["type"]["code"] == "110106"]
+        support.wait_until(ends, "its end to be recorded")
+        self.assertNotIn("0", ends())
 
 
 class Full(Case):
