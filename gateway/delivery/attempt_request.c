@@ -59,7 +59,7 @@ enum stand attempt_request(struct attempt *attempt, bool works)
 				      .target = attempt->target->name,
 				      .head = &attempt->head,
 				      .body = attempt->body,
-				      .accepted_ms = attempt->claim->item.accepted_ms,
+				      .seq = attempt->claim->item.seq,
 				      .trail = attempt->trail,
 				      .outcome = &working };
 	enum delivery_worked worked;

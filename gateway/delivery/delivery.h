@@ -36,7 +36,7 @@ struct delivery_work {
 	struct str target;
 	const struct publication_head *head;
 	struct str body;
-	int64_t accepted_ms;
+	int64_t seq; /* its place in the outbox */
 	struct audit_trail *trail;
 	struct outcome *outcome;
 	bool has_answered;      /* out: the target has */

@@ -168,7 +168,7 @@ static bool others_first(const struct transaction *t, struct delivery_work *work
 	struct str other = is_named ? present->urn : publication_target_name(&target, t->south.arena);
 	bool found = false;
 
-	if (other.data ? document_requests_find(t, other, work->accepted_ms, &found) && !found : no_memory(t))
+	if (other.data ? document_requests_find(t, other, work->seq, &found) && !found : no_memory(t))
 		return true;
 	work->was_asked = false;
 	if (found)

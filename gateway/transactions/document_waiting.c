@@ -147,7 +147,7 @@ bool document_waiting_find(const struct transaction *t, struct str urn, struct d
 	return (!waiting->last || arena_defer(t->south.arena, arena_release, waiting->last) || no_memory(t)) && ok;
 }
 
-bool document_requests_find(const struct transaction *t, struct str urn, int64_t before_ms, bool *found)
+bool document_requests_find(const struct transaction *t, struct str urn, int64_t before, bool *found)
 {
 	const struct outbox_filter filter = { .target = t->source->backend.name,
 					      .kind = STR(PUBLICATION_REQUEST),
@@ -165,7 +165,7 @@ bool document_requests_find(const struct transaction *t, struct str urn, int64_t
 	if (!outbox_list(delivery_outbox(t->gateway->delivery), &filter, t->south.arena, &items, &count, &next,
 			 t->outcome))
 		return false;
-	*found = count > 0 && items[0].accepted_ms < before_ms;
+	*found = count > 0 && items[0].seq < before;
 	return true;
 }
 

@@ -27,9 +27,9 @@ bool document_waiting_find(const struct transaction *t, struct str urn, struct d
  * published together with others. */
 bool document_waiting_withdraw(const struct transaction *t, const struct document_waiting *waiting) MUST_CHECK;
 
-/* Whether requests wait, accepted before this time, that name a document by this id (document_waiting_name) and that nobody has
- * decided. Errors: those of the outbox. */
-bool document_requests_find(const struct transaction *t, struct str urn, int64_t before_ms, bool *found) MUST_CHECK;
+/* Whether requests wait, before this place in the outbox (outbox_item.seq), that name a document by this id
+ * (document_waiting_name) and that nobody has decided. Errors: those of the outbox. */
+bool document_requests_find(const struct transaction *t, struct str urn, int64_t before, bool *found) MUST_CHECK;
 
 /* The name under which the changes of the document with this logicalID are found in the outbox; NULL data without
  * memory. */

@@ -1,7 +1,9 @@
 """Documents of the hospitals that were shared with another network: in an outage of the first their copies are what is found,
 and stand for them."""
 import json
+import os
 import shutil
+import sqlite3
 import tempfile
 import unittest
 
@@ -170,13 +172,53 @@ class Meant(Copies):
         support.wait_until(lambda: not self.versions(bundle, self.dsp), "the other network to remove it")
 
     def elsewhere(self, bundle, *back_ends):
-        """Published past this gateway, which knows nothing of it."""
+        """Published past this gateway, which knows nothing of it; the id at the last."""
         for back_end in back_ends:
             other = support.Gateway(self.directory, [back_end], name="other")
             try:
-                self.assertStatus(other.publish(bundle), 200)
+                answer = self.assertStatus(other.publish(bundle), 200)
             finally:
                 other.kill()
+        return reference_location(answer.json()).split("/")[1]
+
+    def unknown(self, content):
+        """A document that both have and nobody here has read: its Bundle, its id at the first and that of its copy, in the
+        outage."""
+        bundle = support.demo_bundle(content)
+        name = self.elsewhere(bundle, dsp_entry(self.dsp), self.domain.back_end())
+        self.domain.kill()
+        return bundle, name, self.copy_of(bundle)["id"]
+
+    def put_aside(self, **plus):
+        """The request that waits alone goes after all that come after it; what its row is to be greater by."""
+        store = sqlite3.connect(os.path.join(self.directory, "gateway.state", "outbox.db"), timeout=10)
+        self.addCleanup(store.close)
+        plus = dict({"due_ms": 600000}, **plus)
+
+        def is_done():
+            with store:
+                return store.execute("UPDATE outbox_item SET %s WHERE state = 0" % ", ".join(
+                    "%s = %s + %d" % (name, name, by) for name, by in plus.items())).rowcount == 1
+        support.wait_until(is_done, "the request to wait for its turn")
+        return store
+
+    def decided_first(self, store, url):
+        """The last one waits for that which was put aside, which now has its turn."""
+        support.wait_until(lambda: "is decided first" in store.execute(
+            "SELECT coalesce(reason, '') || state FROM outbox_item ORDER BY seq DESC LIMIT 1").fetchone()[0],
+            "the last to wait for the first")
+        self.assertStatus(support.request("POST", url.replace("/_async/", "/Task/") + "/$retry"), 200)
+
+    def test_requests_keep_their_order_whatever_the_clock_says(self):
+        """The clock was an hour ahead when the first came, and right for the second, which names the document otherwise."""
+        _, name, copy = self.unknown(b"<a>in order</a>")
+        first = self.waits(self.patch(copy, "first"))
+        store = self.put_aside(accepted_ms=3600000)
+        second = self.waits(self.patch(name, "second"))
+        self.domain_restart()
+        self.decided_first(store, first)
+        self.assertEqual([self.settled(url)["description"] for url in (first, second)], ["first", "second"])
+        self.assertEqual(self.read(name)[0]["description"], "second")
 
     def test_what_nobody_can_tell_is_decided_later(self):
         bundle = support.demo_bundle(b"<a>unknown</a>")
