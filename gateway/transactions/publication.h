@@ -55,7 +55,7 @@ bool publication_accept(const struct transaction *t, struct publication *publica
 			struct buf *answer) MUST_CHECK;
 
 /* Where publications may wait, before it is sent or accepted: whether the entryUUIDs that its sender chose are free, and no
- * uniqueId is that of another document that waits: the registry, which does not know that one, would take this. False
+ * uniqueId is that of something else that waits: the registry, which does not know that one, would take this. False
  * with ERR_DUPLICATE when one is registered, other than as this very submission, or waits as somebody else's. *is_known is
  * false when the registry does not say: then its objects must have others (provide_rules.own_uuids), since under its id
  * everybody would be shown what waits in the place of what is registered. TF-3 4.2.3.2.7 */

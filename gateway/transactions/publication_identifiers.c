@@ -163,6 +163,8 @@ static bool unique_ids_admit(const struct transaction *t, const struct metadata 
 {
 	bool is_anothers = false;
 
+	if (!waits_for_another(t, metadata->submission_sets[0].unique_id, NULL, &is_anothers))
+		return false;
 	for (size_t i = 0; i < metadata->document_entry_count; i++) {
 		const struct document_entry *entry = &metadata->document_entries[i];
 

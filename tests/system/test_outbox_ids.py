@@ -134,6 +134,9 @@ class StandIns(Forger):
         taking["entry"][1]["resource"]["masterIdentifier"] = held["entry"][1]["resource"]["masterIdentifier"]
         answer = self.assertStatus(self.gateway.publish(taking, token=self.doctor), 409)
         self.assertIn("ERR_DUPLICATE", answer.body.decode())
+        taking = support.demo_bundle(b"<a>another</a>", patient=PATIENTS[1])
+        taking["entry"][0]["resource"]["identifier"] = held["entry"][0]["resource"]["identifier"]
+        self.assertStatus(self.gateway.publish(taking, token=self.doctor), 409)
         # The same document is no other one, whoever sends it.
         same = support.demo_bundle(b"<a>held</a>", patient=PATIENTS[0])
         same["entry"][1]["resource"]["masterIdentifier"] = held["entry"][1]["resource"]["masterIdentifier"]
