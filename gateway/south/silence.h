@@ -1,6 +1,9 @@
-/* Inside gateway/south only: whether an address has fallen silent, before any call to it has run out of time. It has, when
- * calls wait and none was answered for longer than answers ever take there. Who can do without its answer, because others
- * answer as well, gives way then: one stays, and when it is answered, or anybody else, all are welcome again. Any thread. */
+/* Inside gateway/south only: whether an address has fallen silent, before any call to it has run out of time. A call that
+ * can do without its answer, because others answer as well, has its time: longer than answers ever take there, from its own
+ * beginning or, if later, from what anybody was last told. The first whose time is over stays, whatever it takes: that says
+ * nothing of the address, it may have asked for much. When the time of another one is over as well, that one gives way, and
+ * the address is silent: newcomers give way at once, but for one in each such time, which finds out. What anybody is told,
+ * or the end of the one that stayed, makes all of them welcome again. Any thread. */
 #ifndef PASSERELLE_SILENCE_H
 #define PASSERELLE_SILENCE_H
 
@@ -8,13 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Zeroed: nobody has called. */
+/* Zeroed: nobody has called. Times are monotonic. */
 struct silence {
-	_Atomic unsigned waiting;  /* calls under way */
-	_Atomic uint64_t since_ms; /* monotonic: the last answer, or when somebody began to wait */
+	_Atomic uint64_t since_ms; /* the last answer, or a part of one; before there was any: the first call */
 	_Atomic uint64_t usual_ms; /* the longest that answers took of late */
 	_Atomic bool has_answered; /* ever */
-	_Atomic bool is_tried;     /* one of those that could give way has stayed */
+	_Atomic bool is_tried;     /* one stays */
+	_Atomic uint64_t left_ms; /* since_ms, as it was when one gave way last: while it is, the silence is the same */
+	_Atomic uint64_t asked_ms; /* when a newcomer went to find out */
 	_Atomic unsigned given_up; /* probes that gave way since the last answer: the next one has so much more time */
 };
 
@@ -22,9 +26,10 @@ struct silence {
 struct silence_call {
 	struct silence *silence; /* NULL: nothing is known of it, and it never gives way */
 	uint64_t began_ms;
-	uint64_t
-		patience_ms; /* the least silence that counts; where nobody was ever answered, twice that. 0: it does not give way */
-	bool is_probe; /* it finds out whether somebody is there: has its time, and then no longer */
+	/* Its time, at least; where nobody was ever answered, twice that. 0: it never gives way, and how long it takes says
+	 * nothing: a document comes as fast as its reader reads. */
+	uint64_t patience_ms;
+	bool is_probe; /* of the breaker: it finds out whether somebody is there, has its time, and then no longer */
 	bool stays;
 	bool gave_way;
 };

@@ -316,6 +316,35 @@ class Missing(Networks):
         self.dsp_proxy.clear()
         support.wait_until(lambda: len(matches(self.find())) == 2, "both to answer")
 
+    def test_one_slow_search_leaves_nobody_else_without(self):
+        """It asks for much; the source is well, and whoever asks it meanwhile is answered."""
+        self.assertEqual(len(matches(self.find())), 2)
+        patient, slow = self.patient, next(PATIENTS)
+        held = threading.Event()
+        self.addCleanup(held.set)
+
+        def slowly(exchange):
+            if slow.encode() in exchange.body:
+                held.wait(60)
+            proxy.passing(exchange)
+        self.dsp_proxy.clear()
+        self.dsp_proxy.script(QUERY, *[slowly] * 200)
+        self.patient = slow
+        search = threading.Thread(target=self.find)
+        search.start()
+        support.wait_until(lambda: self.dsp_proxy.count(QUERY) == 1, "the slow search to reach the DSP")
+        self.patient = patient
+        answered = 0
+        # Not to synchronise: the quiet in which nobody else asks is what is tested. Half of deadline_ms.
+        search.join(1.5)
+        while search.is_alive():
+            found = self.find()
+            self.assertEqual(issues(found), [])
+            self.assertEqual(len(matches(found)), 2)
+            answered += 1
+            search.join(0.1)
+        self.assertGreater(answered, 0)
+
     def test_one_talks_nonsense(self):
         self.dsp_proxy.script(QUERY, proxy.answering(200, "text/html", b"<html>Welcome</html>"))
         found = self.find()

@@ -277,6 +277,7 @@ static void test_who_has_fallen_silent_is_waited_for_by_one(void **state)
 {
 	struct backend backend = { .patience_ms = PATIENCE_MS, .breakers.options = options };
 	struct backend_call calls[8];
+	struct backend_call asks;
 	struct backend_call late;
 	struct backend_call publication;
 	struct outcome outcome;
@@ -291,9 +292,20 @@ static void test_who_has_fallen_silent_is_waited_for_by_one(void **state)
 	now_ms += 1;
 	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), 1);
 	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), 1);
+	/* One newcomer finds out, and has its own time. */
+	assert_true(begin_yielding(&backend, &asks));
 	assert_false(begin_yielding(&backend, &late));
+	assert_false(silence_gives_way(&asks.silence));
 	assert_true(begin(&backend, "http://127.0.0.1/registry", &publication, &outcome));
 	assert_false(silence_gives_way(&publication.silence));
+	now_ms += PATIENCE_MS;
+	assert_false(begin_yielding(&backend, &late));
+	now_ms += 1;
+	assert_true(silence_gives_way(&asks.silence));
+	backend_call_end(&backend, &asks, BREAKER_GAVE_WAY, "test");
+	assert_true(begin_yielding(&backend, &asks));
+	assert_false(begin_yielding(&backend, &late));
+	backend_call_end(&backend, &asks, BREAKER_UNSAID, "test");
 	/* Those who gave way count, but it is the one that opens it. */
 	for (size_t i = 1; i < COUNT_OF(calls); i++)
 		backend_call_end(&backend, &calls[i], BREAKER_GAVE_WAY, "test");
@@ -427,6 +439,78 @@ static void test_who_is_sending_is_not_silent(void **state)
 		backend_call_end(&backend, &calls[i], BREAKER_ANSWERED, "test");
 }
 
+/* It asked for much; nobody else asks for anything meanwhile. */
+static void test_one_slow_call_says_nothing_of_others(void **state)
+{
+	struct backend backend = { .patience_ms = PATIENCE_MS, .breakers.options = options };
+	struct backend_call slow;
+	struct backend_call calls[8];
+
+	(void)state;
+	answer_in(&backend, 10);
+	assert_true(begin_yielding(&backend, &slow));
+	for (unsigned i = 0; i < 3; i++) {
+		now_ms += PATIENCE_MS + 1;
+		assert_false(silence_gives_way(&slow.silence));
+		for (size_t k = 0; k < COUNT_OF(calls); k++)
+			assert_true(begin_yielding(&backend, &calls[k]));
+		now_ms += PATIENCE_MS;
+		assert_int_equal(waiting_count(calls, COUNT_OF(calls)), COUNT_OF(calls));
+		for (size_t k = 0; k < COUNT_OF(calls); k++)
+			backend_call_end(&backend, &calls[k], BREAKER_UNSAID, "test");
+	}
+	backend_call_end(&backend, &slow, BREAKER_ANSWERED, "test");
+}
+
+/* The newcomer that finds out is answered, and so there is no silence, though both go on waiting. */
+static void test_two_slow_calls_hide_nobody(void **state)
+{
+	struct backend backend = { .patience_ms = PATIENCE_MS, .breakers.options = options };
+	struct backend_call slow[2];
+	struct backend_call calls[8];
+
+	(void)state;
+	answer_in(&backend, 10);
+	for (size_t i = 0; i < COUNT_OF(slow); i++)
+		assert_true(begin_yielding(&backend, &slow[i]));
+	now_ms += PATIENCE_MS + 1;
+	assert_int_equal(waiting_count(slow, COUNT_OF(slow)), 1);
+	answer_in(&backend, 10);
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		assert_true(begin_yielding(&backend, &calls[i]));
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), COUNT_OF(calls));
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		backend_call_end(&backend, &calls[i], BREAKER_ANSWERED, "test");
+	for (size_t i = 0; i < COUNT_OF(slow); i++)
+		backend_call_end(&backend, &slow[i], BREAKER_ANSWERED, "test");
+}
+
+/* Of a document: it takes what its reader takes. */
+static void test_who_never_gives_way_says_nothing_by_waiting(void **state)
+{
+	struct backend backend = { .patience_ms = PATIENCE_MS, .breakers.options = options };
+	struct backend_call documents[2];
+	struct backend_call calls[8];
+	struct outcome outcome;
+
+	(void)state;
+	outcome_init(&outcome);
+	answer_in(&backend, 10);
+	for (size_t i = 0; i < COUNT_OF(documents); i++)
+		assert_true(begin(&backend, "http://127.0.0.1/registry", &documents[i], &outcome));
+	now_ms += 100 * PATIENCE_MS;
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		assert_true(begin_yielding(&backend, &calls[i]));
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), COUNT_OF(calls));
+	for (size_t i = 0; i < COUNT_OF(documents); i++)
+		backend_call_end(&backend, &documents[i], BREAKER_ANSWERED, "test");
+	/* Nor is that what answers take. */
+	now_ms += PATIENCE_MS + 1;
+	assert_int_equal(waiting_count(calls, COUNT_OF(calls)), 1);
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		backend_call_end(&backend, &calls[i], BREAKER_ANSWERED, "test");
+}
+
 static void test_what_an_end_says(void **state)
 {
 	static const struct {
@@ -529,6 +613,9 @@ int main(void)
 		cmocka_unit_test(test_who_is_slow_is_not_silent),
 		cmocka_unit_test(test_a_probe_has_more_time_after_each_that_gave_way),
 		cmocka_unit_test(test_who_is_sending_is_not_silent),
+		cmocka_unit_test(test_one_slow_call_says_nothing_of_others),
+		cmocka_unit_test(test_two_slow_calls_hide_nobody),
+		cmocka_unit_test(test_who_never_gives_way_says_nothing_by_waiting),
 		cmocka_unit_test(test_what_an_end_says),
 		cmocka_unit_test(test_many_threads_one_probe),
 	};
