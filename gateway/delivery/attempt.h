@@ -34,7 +34,7 @@ struct attempt {
 	struct str answer;
 	struct str body;                /* of a request, which has no metadata */
 	struct str patient_id;          /* of a request that is done */
-	struct strs built_upon;         /* logicalIDs of the documents that were looked up for it */
+	struct strs built_upon;         /* by what changes of the documents that were looked up for it are known */
 	struct xds_document *documents; /* NULL: not read yet */
 	size_t *parts;                  /* where each document is in the item, parallel to the entries */
 	uint64_t bytes;                 /* of all documents */

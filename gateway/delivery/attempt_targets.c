@@ -70,29 +70,38 @@ static bool document_ask(struct attempt *attempt, const struct publication_targe
 			: registered_document(&attempt->south, home, target->id, entry, &attempt->outcome);
 }
 
-/* visit: of its sender; NULL for another network. *document: by what changes of it are known, where it is one; data NULL: it is a folder, or there is none. */
+/* visit: of its sender; NULL for another network. *document: NULL where it is a folder, or there is none. */
 static bool target_ask(struct attempt *attempt, struct visit *visit, struct str name, struct str *uuid,
-		       struct str *document)
+		       const struct document_entry **document)
 {
 	const struct south *south = &attempt->south;
 	struct str home = attempt->target->home;
 	struct publication_target target = { .id = name };
 	bool is_named = publication_target_read(name, &target);
-	const struct document_entry *entry = NULL;
 
 	*uuid = STR_NONE;
-	*document = STR_NONE;
+	*document = NULL;
 	attempt->south.deadline = deadline_in(ATTEMPT_ASK_MS);
 	if (!target.is_folder &&
-	    (!document_ask(attempt, &target, is_named, &entry) || !entry_see(attempt, visit, &entry)))
+	    (!document_ask(attempt, &target, is_named, document) || !entry_see(attempt, visit, document)))
 		return false;
-	if (entry) {
-		*uuid = entry->entry_uuid;
-		*document = str_is_empty(entry->logical_id) ? entry->entry_uuid : entry->logical_id;
+	if (*document) {
+		*uuid = (*document)->entry_uuid;
 		return true;
 	}
 	return (is_named && !target.is_folder) ||
 	       registered_folder_uuid(visit, south, home, target.id, uuid, &attempt->outcome);
+}
+
+/* By its logicalID, and by its uniqueId for who named a copy. */
+static bool built_upon_add(struct attempt *attempt, const struct document_entry *document)
+{
+	const struct publication_target target = { .id = document->unique_id };
+	struct strs *names = &attempt->built_upon;
+
+	names->items[names->count++] = str_is_empty(document->logical_id) ? document->entry_uuid : document->logical_id;
+	names->items[names->count] = publication_target_name(&target, attempt->arena);
+	return names->items[names->count++].data || no_memory(attempt);
 }
 
 /* Another network may have it under another id: it was shared by who published it, and registered by who published it once
@@ -175,7 +184,7 @@ static bool is_replaced(const struct metadata *metadata, struct str uuid)
 static enum stand target_verify(struct attempt *attempt, struct visit *visit, struct str name, struct str *patched)
 {
 	struct publication_target target = { 0 };
-	struct str document;
+	const struct document_entry *document;
 	struct str uuid;
 	size_t count;
 
@@ -189,8 +198,8 @@ static enum stand target_verify(struct attempt *attempt, struct visit *visit, st
 		return missing(attempt, name);
 	if (!target_put(attempt, name, uuid, &count))
 		return STAND_LATER;
-	if (document.data)
-		attempt->built_upon.items[attempt->built_upon.count++] = document;
+	if (document && !built_upon_add(attempt, document))
+		return STAND_LATER;
 	if (count == 0 && !(publication_target_read(name, &target) && target.is_folder))
 		*patched = uuid;
 	return STAND_GO_ON;
@@ -206,7 +215,7 @@ static enum stand targets_verify(struct attempt *attempt)
 	enum stand stand = STAND_GO_ON;
 	bool is_mixed = false;
 
-	attempt->built_upon = (struct strs) { arena_array(attempt->arena, names->count, sizeof(struct str)), 0 };
+	attempt->built_upon = (struct strs) { arena_array(attempt->arena, 2 * names->count, sizeof(struct str)), 0 };
 	if (!patched || !attempt->built_upon.items || (is_seen && !visit))
 		return later(attempt);
 	for (size_t i = 0; i < names->count && stand == STAND_GO_ON; i++) {

@@ -240,7 +240,22 @@ static bool may_supersede(const struct transaction *t, const struct provide_targ
 	return ok;
 }
 
-/* The registry's word. Of a document that was not named by its logicalID, only that tells whether changes of it wait. */
+/* The registry alone tells whether something waits by another name of the document than this: by its logicalID, or, of who
+ * named a copy of it, by its uniqueId. */
+static bool changes_otherwise(const struct transaction *t, const struct target_found *target, struct str id,
+			      bool *found)
+{
+	const struct publication_target named = { .id = target->entry->unique_id };
+	struct str name = publication_target_name(&named, t->south.arena);
+
+	*found = false;
+	if (!name.data)
+		return no_memory(t);
+	return (str_equal(target->document, id) || changes(t, target->document, found)) &&
+	       (*found || changes(t, name, found));
+}
+
+/* The registry's word. */
 static bool registry_find(const struct transaction *t, const struct provide_target *target, struct str id,
 			  struct str *uuid, struct strs *unverified)
 {
@@ -252,7 +267,7 @@ static bool registry_find(const struct transaction *t, const struct provide_targ
 		return may_wait && take_unverified(t, target, id, uuid, unverified);
 	if (target->is_superseded && !may_supersede(t, target, found.entry, &may_wait))
 		return may_wait && take_unverified(t, target, id, uuid, unverified);
-	if (found.document.data && !str_equal(found.document, id) && !changes(t, found.document, &waits))
+	if (found.entry && !changes_otherwise(t, &found, id, &waits))
 		return false;
 	if (waits)
 		return take_unverified(t, target, is_plain(target) ? found.document : id, uuid, unverified);

@@ -242,6 +242,28 @@ class Meant(Copies):
         self.assertEqual(self.versions(replaced)[0].get("status"), xds.DEPRECATED)
         self.assertEqual(len(self.versions(absent, self.dsp)), 1)
 
+    def test_a_replacement_stays_behind_what_named_the_copy(self):
+        """Whether the registry answers when it comes or not, it names the document by its own id."""
+        for is_away in (True, False):
+            with self.subTest(is_away=is_away):
+                _, name, copy = self.unknown(b"<a>old %d</a>" % is_away)
+                first = self.waits(self.patch(copy, "first"))
+                store = self.put_aside()
+                new = self.replacing({"reference": "DocumentReference/" + name})
+                if is_away:
+                    url = self.accept(new)
+                    self.domain_restart()
+                else:
+                    self.domain_restart()
+                    support.wait_until(lambda: support.request("GET", self.url(name)).status == 200,
+                                       "the registry to be asked again")
+                    url = self.accept(new)
+                self.decided_first(store, first)
+                self.assertEqual(self.settled(first)["description"], "first")
+                self.delivered(url)
+                old, _ = self.read(name)
+                self.assertEqual((old["status"], old["description"]), ("superseded", "first"))
+
     def test_what_the_first_has_not_is_told(self):
         alone = support.demo_bundle(b"<a>alone</a>")
         twin = support.demo_bundle(b"<a>twin</a>")
