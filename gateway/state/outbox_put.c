@@ -115,8 +115,10 @@ bool outbox_line_enter(struct sql_session *session, const struct outbox_hashes *
 		       outcome);
 }
 
-/* Counted while the line is locked, so that of many that come at once no more get in. */
-static bool makes_check(const struct putting *putting, struct sql_session *session, struct outcome *outcome)
+/* Counted while the line is locked, so that of many that come at once no more get in. seq: of its own row, which is there
+ * already, with its names when it takes the place of another item. */
+static bool makes_check(const struct putting *putting, struct sql_session *session, int64_t seq,
+			struct outcome *outcome)
 {
 	const struct outbox_new *new = putting->new;
 	struct outbox_hashes name;
@@ -129,9 +131,10 @@ static bool makes_check(const struct putting *putting, struct sql_session *sessi
 	    !sql_number_of(session,
 			   "SELECT COUNT(*) FROM (SELECT seq FROM (SELECT item FROM outbox_name WHERE tenant = ?1 AND "
 			   "hash IN (?2, ?3) AND role = 0) made CROSS JOIN outbox_item WHERE seq = made.item AND kind "
-			   "= ?4 AND state IN (0, 1) AND held = 0 LIMIT ?5) made",
+			   "= ?4 AND state IN (0, 1) AND held = 0 AND seq <> ?5 LIMIT ?6) made",
 			   SQL(SQL_TEXT(putting->outbox->tenant), outbox_hash_value(&name, 0),
-			       outbox_hash_value(&name, 1), SQL_TEXT(new->kind), SQL_NUMBER(new->makes_max)),
+			       outbox_hash_value(&name, 1), SQL_TEXT(new->kind), SQL_NUMBER(seq),
+			       SQL_NUMBER(new->makes_max)),
 			   &found, &count, outcome))
 		return false;
 	return (size_t)count < new->makes_max || outcome_add(outcome, ERR_BUSY, "", "%s", new->makes_full);
@@ -144,7 +147,7 @@ static bool line_join(const struct putting *putting, struct sql_session *session
 	struct outbox_line line = { .tenant = putting->outbox->tenant, .target = new->target };
 
 	return outbox_line_enter(session, &putting->patient, seq, &line, outcome) &&
-	       makes_check(putting, session, outcome) &&
+	       makes_check(putting, session, seq, outcome) &&
 	       sql_run(session, "UPDATE outbox_item SET bytes = ?2, slot = ?3 WHERE seq = ?1",
 		       SQL(SQL_NUMBER(seq), SQL_NUMBER(bytes), SQL_NUMBER(slot)), outcome) &&
 	       outbox_names_write(putting->outbox, session, &line, seq, new, outcome);

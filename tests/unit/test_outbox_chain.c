@@ -515,16 +515,21 @@ static void test_makes_max__holds_for_what_takes_a_place(void **state)
 					.makes_full = "Retry later: four of them wait.",
 					.parts = parts,
 					.part_count = COUNT_OF(parts) };
-	const char *request = put_with(stand, "d1", "hcm", "d1", NULL);
-	struct outbox_claim claimed = claim(stand, request);
+	const char *fourth = put_with(stand, "d1", "hcm", "d1", NULL);
+	struct outbox_claim becoming_fourth = claim(stand, fourth);
+	const char *fifth = put_with(stand, "another", "hcm", "d1", NULL);
+	struct outbox_claim becoming_fifth = claim(stand, fifth);
 
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 3; i++)
 		assert_true(change_put(stand->outbox, "update", "a", &stand->outcome));
 	outcome_init(&stand->outcome);
-	assert_int_equal(outbox_rework(stand->outbox, &claimed, &new, &stand->outcome), OUTBOX_DONE_FAILED);
+	assert_int_equal(outbox_rework(stand->outbox, &becoming_fourth, &new, &stand->outcome), OUTBOX_DONE);
+	assert_false(change_put(stand->outbox, "update", "a", &stand->outcome));
+	outcome_init(&stand->outcome);
+	assert_int_equal(outbox_rework(stand->outbox, &becoming_fifth, &new, &stand->outcome), OUTBOX_DONE_FAILED);
 	assert_int_equal(stand->outcome.issues[0].code, ERR_BUSY);
-	assert_true(str_equal(get(stand, request).kind, STR("provide")));
-	assert_int_equal(get(stand, request).state, OUTBOX_SENDING);
+	assert_true(str_equal(get(stand, fifth).kind, STR("provide")));
+	assert_int_equal(get(stand, fifth).state, OUTBOX_SENDING);
 }
 
 int main(void)
