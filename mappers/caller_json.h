@@ -8,7 +8,8 @@
 #include "mappers/caller.h"
 #include "mappers/json_writer.h"
 
-/* Writes one object. When the token ends is left out: who acts later in the name of its bearer does so by what was granted then. */
+/* Writes one object. When the token ends is left out: who acts later in the name of its bearer does so by what was granted
+ * then. */
 void caller_json_write(const struct caller *caller, struct json_writer *writer);
 
 /* The reverse; texts are copied into the arena, expires_s is 0. False for anything else, or without memory. */

@@ -19,7 +19,8 @@ struct fhir_limits {
 	size_t cut_count_max;    /* documents */
 };
 
-/* Depth 64, 200,000 values, 500 members of one object (R4 has no type with more), strings of 1 MiB (FHIR's own limit), documents from 513 characters on, 1,000 of them. */
+/* Depth 64, 200,000 values, 500 members of one object (R4 has no type with more), strings of 1 MiB (FHIR's own limit),
+ * documents from 513 characters on, 1,000 of them. */
 extern const struct fhir_limits fhir_limits_default;
 
 /* Takes the decoded bytes of each base64 value of Binary.data, Attachment.data and Signature.data that is longer than

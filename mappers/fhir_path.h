@@ -13,8 +13,8 @@ struct fhir_path {
 	size_t index; /* FHIR_PATH_NOT_MANY: the name stands without [index] */
 };
 
-/* "Bundle.entry[2].resource.status", NUL-terminated. A path that is too long ends at an element above. Names that do not look like names
- * of elements are written as "?", since a sender may have put anything there. */
+/* "Bundle.entry[2].resource.status", NUL-terminated. A path that is too long ends at an element above. Names that do not look
+ * like names of elements are written as "?", since a sender may have put anything there. */
 void fhir_path_write(const struct fhir_path *path, char out[FHIR_PATH_BYTES]);
 
 #endif

@@ -302,7 +302,6 @@ static void document_read(const struct visit *visit, struct str urn, struct aren
 /* Shares what was read of a patient out to the documents that are not known yet. False without memory. */
 static bool documents_keep(struct visit *visit, const struct reading *reading, size_t known)
 {
-
 	for (size_t i = 0; i < reading->count; i++) {
 		struct str urn = urn_of(reading->changes[i].entry);
 		struct pending_document *document = document_known(visit, urn);
@@ -317,7 +316,6 @@ static bool documents_keep(struct visit *visit, const struct reading *reading, s
 				sizeof(*document->changes)))
 			return false;
 		document->changes[document->count++] = reading->changes[i];
-		document->is_too_much = document->count > ITEMS_OF_ONE_MAX;
 	}
 	return true;
 }

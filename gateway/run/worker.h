@@ -42,8 +42,8 @@ struct worker_job {
 /* Starts the pool with no thread but its manager. Returns NULL when that cannot be started. */
 struct worker_pool *worker_pool_new(const struct worker_options *options) MUST_CHECK;
 
-/* Hands a job over. False when the queue, or its share's part of it, is full, or the pool is stopping: the job is still the caller's. Never blocks.
- */
+/* Hands a job over. False when the queue, or its share's part of it, is full, or the pool is stopping: the job is still
+ * the caller's. Never blocks. */
 bool worker_submit(struct worker_pool *pool, struct worker_job *job) MUST_CHECK;
 
 /* No more jobs; waits until all that were accepted have run and all threads have ended; frees the pool. */

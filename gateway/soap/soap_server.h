@@ -80,8 +80,8 @@ bool soap_server_tls_renew(struct soap_server *server, bool *is_new, struct outc
 /* Like server_close: false when requests are still under way, then nothing was freed. NULL is allowed. */
 bool soap_server_close(struct soap_server *server, uint64_t grace_ms);
 
-/* Who asks, by the assertion in the message: fills request->assertion, caller and patient_id. False, with the fault filled, when it
- * is not believed, or is_required and absent. name: of the server, for the log, which alone says why. */
+/* Who asks, by the assertion in the message: fills request->assertion, caller and patient_id. False, with the fault filled,
+ * when it is not believed, or is_required and absent. name: of the server, for the log, which alone says why. */
 bool soap_assertion_read(struct saml_verifier *verifier, bool is_required, const char *name,
 			 struct soap_request *request, struct soap_fault *fault) MUST_CHECK;
 

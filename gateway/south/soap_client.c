@@ -39,7 +39,8 @@ static long exchange_time(const struct south *south, const struct soap_call *req
 	return time > INT32_MAX ? INT32_MAX : (long)time;
 }
 
-/* Whenever something comes, and about once a second while nothing does: libcurl ends the transfer with CURLE_ABORTED_BY_CALLBACK when told so. */
+/* Whenever something comes, and about once a second while nothing does: libcurl ends the transfer with
+ * CURLE_ABORTED_BY_CALLBACK when told so. */
 static int progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
 {
 	struct exchange *exchange = ctx;

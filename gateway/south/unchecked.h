@@ -22,8 +22,8 @@ struct retrieve_sink {
 };
 
 /* ITI-43 or ITI-39 of one document; bytes_expected (0: not known) gives it time. True when the repository answered Success
- * with exactly this document and all its bytes went to sink. Errors: the repository's own; ERR_NOT_FOUND for a repository that the configuration does not name;
- * ERR_BACKEND_ANSWER. A sink that returns false has added its own issue. */
+ * with exactly this document and all its bytes went to sink. Errors: the repository's own; ERR_NOT_FOUND for a repository
+ * that the configuration does not name; ERR_BACKEND_ANSWER. A sink that returns false has added its own issue. */
 bool xds_retrieve(const struct south *south, const struct document_request *request, uint64_t bytes_expected,
 		  const struct retrieve_sink *sink, struct outcome *outcome) MUST_CHECK;
 

@@ -73,8 +73,8 @@ bool outbox_forget(struct outbox *outbox, struct str id, struct outcome *outcome
 bool outbox_retry(struct outbox *outbox, struct str id, struct outcome *outcome) MUST_CHECK;
 
 /* A dead letter, or an item that waits or is announced, becomes WITHDRAWN; what was held because of it, or stood behind
- * it, goes on. result: as for outbox_settle, in the place of the one it has, unless
- * STR_NONE. *unclear: an attempt may have reached the target, which has it all the same then. Where unclear is NULL, such an item is left as it is: ERR_CONFLICT. */
+ * it, goes on. result: as for outbox_settle, in the place of the one it has, unless STR_NONE. *unclear: an attempt may have
+ * reached the target, which has it all the same then. Where unclear is NULL, such an item is left as it is: ERR_CONFLICT. */
 bool outbox_drop(struct outbox *outbox, struct str id, struct str reason, struct str result, bool *unclear,
 		 struct outcome *outcome) MUST_CHECK;
 

@@ -49,8 +49,8 @@ bool publication_may_wait(const struct transaction *t, const struct publication 
 
 /* Puts it into the outbox: durable when this returns true. A publication with the same content that waits, or waited, is
  * the same one: provided is its own, and answer what was made of it. Errors: ERR_DUPLICATE (other content waits under
- * this SubmissionSet, the same is another sender's, or see publication_identifiers_admit), ERR_PATIENT_UNKNOWN, ERR_CONFLICT (it builds upon one whose patient nobody could tell), those of the outbox
- * and of who was asked about the patient. */
+ * this SubmissionSet, the same is another sender's, or see publication_identifiers_admit), ERR_PATIENT_UNKNOWN, ERR_CONFLICT
+ * (it builds upon one whose patient nobody could tell), those of the outbox and of who was asked about the patient. */
 bool publication_accept(const struct transaction *t, struct publication *publication, struct provided *provided,
 			struct buf *answer) MUST_CHECK;
 
@@ -70,8 +70,9 @@ bool publication_chosen_note(const struct transaction *t, struct publication *pu
 bool publication_chosen_find(const struct transaction *t, struct str *urn) MUST_CHECK;
 
 /* Before it is accepted anew: false with ERR_DUPLICATE when another submission waits under the uniqueId of its set, but for
- * the item that it corrects (NULL: none), or when the uniqueId of another document or of a folder is registered already, or waits as somebody else's. While the registry cannot be asked, what it would say is found out at delivery. One
- * that is registered as it is, is admitted, and gets the ids that it has. */
+ * the item that it corrects (NULL: none), or when the uniqueId of another document or of a folder is registered already, or
+ * waits as somebody else's. While the registry cannot be asked, what it would say is found out at delivery. One that is
+ * registered as it is, is admitted, and gets the ids that it has. */
 bool publication_identifiers_admit(const struct transaction *t, struct publication *publication,
 				   const char *corrected) MUST_CHECK;
 

@@ -28,8 +28,8 @@ struct waiting {
 
 /* What brings these objects ("urn:uuid:") into being, and what else waits of this patient (STR_NONE: of nobody); as far as
  * the caller may see it, those that came last first. Of a patient no more than the newest: see is_cut. Nothing at another
- * source than the first (copies of its documents there: copies.h), or where nothing ever waits, and nothing that takes the place of what is registered
- * (waiting_registered.h). An outbox that is away is no error: see is_unknown. */
+ * source than the first (copies of its documents there: copies.h), or where nothing ever waits, and nothing that takes the
+ * place of what is registered (waiting_registered.h). An outbox that is away is no error: see is_unknown. */
 bool waiting_find(const struct transaction *t, struct str patient_id, const struct strs *uuids,
 		  struct waiting *waiting) MUST_CHECK;
 
