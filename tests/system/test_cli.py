@@ -474,6 +474,22 @@ class Samples(unittest.TestCase):
             done = run("check", "--offline", "--config", configuration)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    def test_two_hospitals_fill_in_what_the_readmes_publication_leaves_out(self):
+        with open(os.path.join(support.ROOT, "conf/hospitals/gateway.yaml"), encoding="utf-8") as file:
+            lines = file.read().split("\ndefaults:")[1].split("\n\n")[0].splitlines()[1:]
+        with open(os.path.join(support.ROOT, "conf/demo/hello.json"), encoding="utf-8") as file:
+            bundle = json.load(file)
+        with tempfile.TemporaryDirectory(prefix="passerelle-cli-") as directory:
+            domain = support.Domain(directory)
+            self.addCleanup(domain.kill)
+            gateway = support.Gateway(directory, [domain.back_end()],
+                                      defaults=dict(line.strip().split(": ", 1) for line in lines))
+            self.addCleanup(gateway.kill)
+            answer = gateway.publish(bundle)
+            self.assertEqual(answer.status, 200, answer)
+            gateway.stop()
+            domain.stop()
+
 
 class Stopping(support.Stand):
     gateway_overrides = {"limits": {"stop_seconds": 30}}
