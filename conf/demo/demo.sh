@@ -454,8 +454,7 @@ command_demo() {
 		shift
 	done
 	demo_open
-	install_packages "${demo_packages[@]}"
-	build_release
+	build_release "${demo_packages[@]}"
 	files_write
 	part_begin redis "Redis (decisions and cross-references, encrypted) on a private socket"
 	part_begin hcm "XDS domain \"hcm\" (registry, repository, identities, consents) at http://127.0.0.1:${part_port[hcm]}"
