@@ -163,6 +163,21 @@ bool commit_patient_check(const struct commit *commit, const struct submitted *o
 				       "Use a patient id that this affinity domain knows.");
 }
 
+/* The patient of objects[index], unless an object before it has the same: one refusal is enough. */
+static bool patient_check(const struct commit *commit, size_t index)
+{
+	const struct submitted *objects = commit->submission->objects;
+	const struct submitted *object = &objects[index];
+
+	for (size_t i = 0; i < index; i++) {
+		if (objects[i].kind != OBJECT_ASSOCIATION &&
+		    str_equal(objects[i].patient_authority, object->patient_authority) &&
+		    str_equal(objects[i].patient_value, object->patient_value))
+			return true;
+	}
+	return commit_patient_check(commit, object);
+}
+
 /* All that needs the registry and changes nothing. It goes on after the first refusal, not after a failing disk. */
 static bool registry_check(struct commit *commit)
 {
@@ -175,7 +190,7 @@ static bool registry_check(struct commit *commit)
 		if (object->kind == OBJECT_ASSOCIATION)
 			ok = association_check(commit, object, &commit->ends[i]) && ok;
 		else
-			ok = commit_patient_check(commit, object) && commit_unique_id_check(commit, object) && ok;
+			ok = patient_check(commit, i) && commit_unique_id_check(commit, object) && ok;
 	}
 	return ok;
 }

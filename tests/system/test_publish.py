@@ -77,7 +77,8 @@ class Publish(support.Stand):
 
     def test_patient_unknown_to_the_registry(self):
         bundle = support.demo_bundle(support.demo_letter(), patient="NOBODY-1")
-        self.refused(bundle, 422, code="XDSUnknownPatientId")
+        answer = self.refused(bundle, 422, code="XDSUnknownPatientId")
+        self.assertEqual(len(answer.json()["issue"]), 1, answer)
 
     def test_refusal_does_not_speak_of_what_was_filled_in(self):
         """Warnings say what was registered otherwise than sent: of a publication that was refused, nothing was."""
