@@ -22,7 +22,7 @@ struct question {
 	int64_t now_s;
 	struct outcome *outcome;
 	uint64_t part_ms;
-	bool is_pix_away; /* set while asking */
+	bool is_source_away; /* an identity source did not answer; set while asking */
 };
 
 static struct question question_of(struct access *access, const struct south *south,
@@ -134,7 +134,7 @@ static enum community_end pix_find(struct question *question, const struct patie
 		return pix_is_missing(question);
 	end = cross_reference_find(question->access, &south, identity, question->now_s, &found, question->outcome);
 	/* A last known answer comes with a warning. */
-	question->is_pix_away =
+	question->is_source_away =
 		end == IDENTITY_FAILED || (end == IDENTITY_OK && question->outcome->count > before.count);
 	switch (end) {
 	case IDENTITY_OK:
@@ -245,7 +245,7 @@ static bool demographics_find(const struct question *question, const struct sout
 	return true;
 }
 
-static enum community_end discover(const struct question *question, const struct south *to_demographics,
+static enum community_end discover(struct question *question, const struct south *to_demographics,
 				   struct patient_identity *identity, struct str *there)
 {
 	const struct xcpd_service *service = &question->community->service;
@@ -254,8 +254,10 @@ static enum community_end discover(const struct question *question, const struct
 	struct patient patient;
 	struct patient_identities found;
 
-	if (!demographics_find(question, to_demographics, identity, &patient))
+	if (!demographics_find(question, to_demographics, identity, &patient)) {
+		question->is_source_away = true;
 		return unasked(question, &before);
+	}
 	south.backend = question->community->backend;
 	south.deadline.at_ms -= question->part_ms;
 	switch (xcpd_discover(&south, service, &patient, &found, question->outcome)) {
@@ -275,13 +277,14 @@ static enum community_end discover(const struct question *question, const struct
 
 static enum community_end as_last_known(const struct question *question, struct str value, struct str *there)
 {
-	outcome_warn(question->outcome, ERR_BACKEND_DOWN, "",
-		     "It cannot be asked about the patient now, who was identified by what it last said.");
+	outcome_warn(question->outcome, ERR_BACKEND_DOWN, "", "%s; the patient's last known number there was used.",
+		     question->is_source_away ? "The identity source does not answer"
+					      : "It does not tell the patient's number now");
 	return identity_write(question, question->community->service.authority, value, there);
 }
 
 /* Asks the community, with what it answers to be kept. Whoever has waited for another has not more time for all that. */
-static enum community_end discover_anew(const struct question *question, const struct south *to_demographics,
+static enum community_end discover_anew(struct question *question, const struct south *to_demographics,
 					struct patient_identity *identity, const uint64_t *epoch, struct str *there)
 {
 	const struct outcome before = *question->outcome;
@@ -301,8 +304,7 @@ static enum community_end discover_anew(const struct question *question, const s
 
 /* Asks the community, unless it has answered a moment ago or somebody is asking it right now; or it has ever answered and
  * the PIX manager is away: the source of demographics is then mostly away too, and both would take the time of the read. */
-static enum community_end discover_once(const struct question *question, struct patient_identity *identity,
-					struct str *there)
+static enum community_end discover_once(struct question *question, struct patient_identity *identity, struct str *there)
 {
 	const struct south to_demographics = to_identity_source(question);
 	struct cache *cache = question->access->cache;
@@ -314,7 +316,7 @@ static enum community_end discover_once(const struct question *question, struct 
 	bool known = has_epoch && remembered(question, identity->value, &epoch, &value);
 	bool first = false;
 
-	if (!known && question->is_pix_away && last_known(question, KIND_THERE, identity->value, &value))
+	if (!known && question->is_source_away && last_known(question, KIND_THERE, identity->value, &value))
 		return as_last_known(question, value, there);
 	if (has_epoch && !known) {
 		memory_name(question, KIND_THERE, identity->value, &epoch, &memory);

@@ -842,6 +842,8 @@ class NumbersLastKnown(CommunityStand):
             for found in several.map(lambda _: self.find(), range(4)):
                 self.assertEqual([oid_of(each) for each in matches(found)], [there])
                 self.assertEqual({issue["code"] for issue in issues(found)} - {"transient"}, {"incomplete"})
+                self.assertIn("dsp: The identity source does not answer; the patient's last known number there was used.",
+                              [issue["diagnostics"] for issue in issues(found)])
         self.assertGreater(self.hcm_proxy.count(PIX), 0)
         self.assertEqual(self.hcm_proxy.count(PDQ), 0, "who hangs is not asked for what is known")
 
