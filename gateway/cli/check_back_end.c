@@ -20,6 +20,24 @@ static bool report(const struct config_back_end *config, const char *what, const
 	return ok;
 }
 
+/* Who serves nothing there says 404 to a GET; who serves SOAP there may say anything else. */
+static bool address_check(const struct config_back_end *config, const struct south *south, const char *what,
+			  const char *url)
+{
+	struct outcome outcome;
+	long status;
+	bool ok;
+
+	outcome_init(&outcome);
+	ok = probe_address(south, url, &status, &outcome);
+	if (ok && status == 404)
+		ok = outcome_add(&outcome, ERR_BACKEND_ANSWER, "", "Nothing is served at this path (HTTP 404).");
+	if (!ok)
+		return report(config, what, url, false, &outcome);
+	printf("ok   %.*s: %s at %s: answers (not tried)\n", STR_ARG(config->name), what, url);
+	return true;
+}
+
 /* The addresses of what the back-end takes, where they are not those that are asked anyway. */
 static bool takes_check(const struct config_back_end *config, struct south *south)
 {
@@ -30,17 +48,13 @@ static bool takes_check(const struct config_back_end *config, struct south *sout
 			  { "registrations", config->register_url },
 			  { "updates", config->update_url },
 			  { "removals", config->delete_url } };
-	struct outcome outcome;
 	bool ok = true;
 
 	for (size_t i = 0; i < COUNT_OF(addresses); i++) {
 		if (str_is_empty(addresses[i].url))
 			continue;
-		outcome_init(&outcome);
 		south->deadline = deadline_in(config->timeout_ms);
-		ok = report(config, addresses[i].what, addresses[i].url.data,
-			    probe_address(south, addresses[i].url.data, &outcome), &outcome) &&
-		     ok;
+		ok = address_check(config, south, addresses[i].what, addresses[i].url.data) && ok;
 	}
 	return ok;
 }

@@ -32,7 +32,7 @@ bool check_identity(const struct config *config, const struct xua *xua, struct a
 				   .connect_timeout_ms = (long)config->identity_timeout_ms,
 				   .timeout_ms = (long)config->identity_timeout_ms,
 				   .reply_bytes_max = REPLY_BYTES_MAX };
-	struct south south = { .backend = &backend, .arena = arena, .xua = xua, .caller = &self };
+	struct south south = { .backend = &backend, .arena = arena, .xua = xua, .caller = &self, .is_probe = true };
 	struct identity_service service = { .receiver = config->identity_receiver, .sender = config->identity_sender };
 	struct patient_identity nobody = { config->patient_assigning_authority, STR("-") };
 	struct patient_query query = PATIENT_QUERY_NONE;

@@ -44,12 +44,13 @@ static bool address_check(const char *what, struct str url, const struct peer_tl
 	struct backend backend = { .tls = *tls, .connect_timeout_ms = ADDRESS_MS, .timeout_ms = ADDRESS_MS };
 	struct south south = { .backend = &backend, .arena = arena, .deadline = deadline_in(ADDRESS_MS) };
 	struct outcome outcome;
+	long status;
 	bool ok;
 
 	if (str_is_empty(url))
 		return true;
 	outcome_init(&outcome);
-	ok = probe_address(&south, url.data, &outcome);
+	ok = probe_address(&south, url.data, &status, &outcome);
 	printf("%s %s at %.*s%s%s\n", ok ? "ok  " : "FAIL", what, STR_ARG(url), ok ? "" : ": ",
 	       ok ? "" : outcome.issues[0].text);
 	return ok;

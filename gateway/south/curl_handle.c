@@ -175,6 +175,26 @@ bool curl_code_is_tls(CURLcode code)
 	}
 }
 
+void curl_code_explain(CURLcode code, struct outcome *outcome)
+{
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "It did not answer in time.");
+	else if (code == CURLE_SSL_CONNECT_ERROR)
+		outcome_add(outcome, ERR_BACKEND_ANSWER, "",
+			    "TLS could not be agreed on: is this the port for https, and does it accept this gateway's "
+			    "certificate?");
+	else if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_ISSUER_ERROR)
+		outcome_add(outcome, ERR_BACKEND_ANSWER, "",
+			    "Its certificate does not prove that it is this host: check the name in the address and "
+			    "ca_file.");
+	else if (curl_code_is_tls(code))
+		outcome_add(outcome, ERR_BACKEND_ANSWER, "", "TLS cannot be spoken with these files: %s.",
+			    curl_easy_strerror(code));
+	else
+		outcome_add(outcome, ERR_BACKEND_DOWN, "", "Nothing answers at this address: %s.",
+			    curl_easy_strerror(code));
+}
+
 /* Instead of asking at the terminal for the password of an encrypted key. */
 static int no_password(char *out, int size, int writing, void *ctx)
 {

@@ -25,6 +25,10 @@ bool curl_handle_harden(CURL *easy, const char *url, const struct peer_tls *tls,
  * CURLE_WRITE_ERROR. */
 size_t curl_receive(char *bytes, size_t size, size_t count, void *buf);
 
+/* Why a transfer came to nothing, in words for an operator who probes: the issue ERR_BACKEND_TIMEOUT, ERR_BACKEND_DOWN or
+ * ERR_BACKEND_ANSWER. code is not CURLE_OK. */
+void curl_code_explain(CURLcode code, struct outcome *outcome);
+
 /* True for the ends that mean: the peer is not who it should be, or TLS could not be agreed on. */
 bool curl_code_is_tls(CURLcode code);
 

@@ -68,7 +68,7 @@ static size_t drop_bytes(char *bytes, size_t size, size_t count, void *ctx)
 	return size * count;
 }
 
-bool probe_address(const struct south *south, const char *url, struct outcome *outcome)
+bool probe_address(const struct south *south, const char *url, long *status, struct outcome *outcome)
 {
 	CURL *easy = curl_handle_here();
 	CURLcode code;
@@ -80,7 +80,7 @@ bool probe_address(const struct south *south, const char *url, struct outcome *o
 		return outcome_add(outcome, ERR_NO_MEMORY, "", "Try again later.");
 	code = curl_handle_perform(easy);
 	if (code == CURLE_OK)
-		return true;
-	return outcome_add(outcome, ERR_BACKEND_DOWN, "", "Nothing answers at this address: %s.",
-			   curl_easy_strerror(code));
+		return curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, status) == CURLE_OK;
+	curl_code_explain(code, outcome);
+	return false;
 }

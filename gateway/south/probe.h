@@ -13,7 +13,8 @@ bool probe_registry(const struct south *south, struct outcome *outcome) MUST_CHE
 bool probe_repository(const struct south *south, const struct backend_repository *repository,
 		      struct outcome *outcome) MUST_CHECK;
 
-/* An HTTP GET: whatever the answer, something serves HTTP there. A publication cannot be tried without publishing. */
-bool probe_address(const struct south *south, const char *url, struct outcome *outcome) MUST_CHECK;
+/* An HTTP GET: whatever the answer, something serves HTTP there. A publication cannot be tried without publishing. status
+ * is that of the answer. */
+bool probe_address(const struct south *south, const char *url, long *status, struct outcome *outcome) MUST_CHECK;
 
 #endif

@@ -108,7 +108,7 @@ static void failure_tell(struct exchange *exchange, CURLcode code)
 	if (incoming->no_memory)
 		outcome_add(exchange->outcome, ERR_NO_MEMORY, "", "Try again later.");
 	else if (!incoming->refused)
-		soap_failure_explain(&failure, exchange->outcome);
+		soap_failure_explain(&failure, exchange->south->is_probe, exchange->outcome);
 }
 
 /* What came of it. code is what libcurl says of the transfer. */

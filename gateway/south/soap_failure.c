@@ -44,9 +44,13 @@ void soap_failure_log(const struct soap_failure *failure, const struct south *so
 	    LOG_NUMBER("bytes_sent", failure->sent), LOG_C("wrong", failure->wrong));
 }
 
-void soap_failure_explain(const struct soap_failure *failure, struct outcome *outcome)
+void soap_failure_explain(const struct soap_failure *failure, bool is_probe, struct outcome *outcome)
 {
-	if (failure->code == CURLE_OPERATION_TIMEDOUT)
+	if (is_probe && is_broken(failure))
+		curl_code_explain(failure->code, outcome);
+	else if (is_probe && failure->status == 404)
+		outcome_add(outcome, ERR_BACKEND_ANSWER, "", "Nothing is served at this path (HTTP 404).");
+	else if (failure->code == CURLE_OPERATION_TIMEDOUT)
 		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "", "The back-end did not answer in time; try again later.");
 	else if (failure->code == CURLE_ABORTED_BY_CALLBACK)
 		outcome_add(outcome, ERR_BACKEND_TIMEOUT, "",
@@ -87,6 +91,11 @@ enum breaker_end soap_failure_end(const struct soap_failure *failure)
 	return BREAKER_ANSWERED;
 }
 
+static bool is_sentence(struct str text)
+{
+	return text.size > 0 && strchr(".?!", text.data[text.size - 1]) != NULL;
+}
+
 void soap_fault_explain(const struct soap_fault *fault, const struct south *south, struct str action,
 			struct outcome *outcome)
 {
@@ -99,8 +108,8 @@ void soap_fault_explain(const struct soap_fault *fault, const struct south *sout
 	    LOG_TEXT("action", action), LOG_C("fault", codes[fault->code]));
 	LOG(DEBUG, LOG_SOUTH_ERROR, south->request_id, LOG_TEXT("reason", fault->reason));
 	if (south->is_probe)
-		outcome_add(outcome, ERR_BACKEND_REFUSED, "", "The back-end answered with a SOAP fault: %s, %.*s.",
-			    codes[fault->code], STR_ARG(fault->reason));
+		outcome_add(outcome, ERR_BACKEND_REFUSED, "", "The back-end answered with a SOAP fault: %s, %.*s%s",
+			    codes[fault->code], STR_ARG(fault->reason), is_sentence(fault->reason) ? "" : ".");
 	else
 		outcome_add(outcome, ERR_BACKEND_REFUSED, "",
 			    "The back-end answered with a SOAP fault; give its operator the id of this request.");

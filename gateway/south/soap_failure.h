@@ -25,8 +25,9 @@ struct soap_failure {
 /* A line of the log; action is that of the question. */
 void soap_failure_log(const struct soap_failure *failure, const struct south *south, struct str action);
 
-/* Adds the issue: ERR_BACKEND_TIMEOUT, ERR_BACKEND_DOWN, ERR_BACKEND_REFUSED or ERR_BACKEND_ANSWER. */
-void soap_failure_explain(const struct soap_failure *failure, struct outcome *outcome);
+/* Adds the issue: ERR_BACKEND_TIMEOUT, ERR_BACKEND_DOWN, ERR_BACKEND_REFUSED or ERR_BACKEND_ANSWER. is_probe: the operator
+ * reads it, and not a client. */
+void soap_failure_explain(const struct soap_failure *failure, bool is_probe, struct outcome *outcome);
 
 /* What it says of the peer. An answer that is only not understood says that the peer works: what is wrong with one
  * patient's documents must not close the way to those of all others. */

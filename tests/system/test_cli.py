@@ -139,11 +139,19 @@ class Servers(unittest.TestCase):
         done = run("check", "--config", path)
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stdout.count("FAIL"), 3, done.stdout)
+        self.assertEqual(done.stdout.count("Nothing answers at this address: Couldn't connect to server."), 3, done.stdout)
         domain = support.Domain(self.directory)
         self.addCleanup(domain.kill)
         path, _ = self.configuration(back_ends=[domain.back_end()])
         done = run("check", "--config", path)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"ok   hcm: publications at \S+: answers \(not tried\)\n")
+        nowhere = "http://127.0.0.1:%d/regstry" % domain.port
+        secure = domain.registry_url.replace("http:", "https:")
+        path, _ = self.configuration(back_ends=[domain.back_end(registry_url=secure, delete_url=nowhere, provide_url=secure)])
+        done = run("check", "--config", path)
+        self.assertIn("FAIL hcm: removals at %s: Nothing is served at this path (HTTP 404).\n" % nowhere, done.stdout)
+        self.assertEqual(done.stdout.count("TLS could not be agreed on: is this the port for https"), 2, done.stdout)
         path, _ = self.configuration(back_ends=[domain.back_end(
             repositories=[{"unique_id": "2.999.9", "url": domain.repository_url}])])
         self.assertEqual(run("check", "--config", path).returncode, 1)
@@ -373,7 +381,7 @@ class Servers(unittest.TestCase):
             done = run("check", "--config", path)
             server.shutdown()
         self.assertEqual(done.returncode, 1)
-        self.assertIn("SOAP fault: Sender, Who are you?.", done.stdout)
+        self.assertIn("SOAP fault: Sender, Who are you?\n", done.stdout)
 
     def test_what_the_readme_says_a_gateway_in_earnest_needs(self):
         with open(os.path.join(support.ROOT, "README.md"), encoding="utf-8") as file:
