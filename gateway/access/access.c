@@ -114,12 +114,12 @@ size_t access_peers(const struct access *access, struct access_peer peers[ACCESS
 
 	if (access->config->identity_pix_url.size || access->config->identity_pdq_url.size)
 		peers[count++] = (struct access_peer) { access->identity.name, backend_worst_state(&access->identity),
-							backend_is_well(&access->identity) };
+							backend_seems_well(&access->identity) };
 	if (directory) {
 		const struct breaker *breaker = consent_client_breaker(directory_source_client(directory));
 
 		peers[count++] =
-			(struct access_peer) { STR("consent"), breaker_state(breaker), breaker_is_well(breaker) };
+			(struct access_peer) { STR("consent"), breaker_state(breaker), breaker_seems_well(breaker) };
 	}
 	return count;
 }

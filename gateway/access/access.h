@@ -36,7 +36,7 @@ bool access_check(const struct config *config, struct outcome *outcome) MUST_CHE
 struct access_peer {
 	struct str name; /* "identity", "consent" */
 	enum breaker_state state;
-	bool is_well; /* as backend_is_well */
+	bool is_well; /* as backend_seems_well */
 };
 size_t access_peers(const struct access *access, struct access_peer peers[ACCESS_PEERS_MAX]);
 

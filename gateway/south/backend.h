@@ -83,6 +83,9 @@ enum breaker_state backend_worst_state(const struct backend *backend);
 /* Whether each of its addresses answered when it was asked last. */
 bool backend_is_well(const struct backend *backend);
 
+/* As breaker_seems_well, of all its addresses. */
+bool backend_seems_well(const struct backend *backend);
+
 /* Whether a call to this address would go out now, instead of being refused at once because the last ones failed. */
 bool backend_would_ask(const struct backend *backend, const char *url);
 

@@ -45,6 +45,15 @@ bool backend_is_well(const struct backend *backend)
 	return true;
 }
 
+bool backend_seems_well(const struct backend *backend)
+{
+	for (size_t i = 0; i < BREAKERS_MAX && atomic_load(&backend->breakers.items[i].url); i++) {
+		if (!breaker_seems_well(&backend->breakers.items[i].breaker))
+			return false;
+	}
+	return true;
+}
+
 enum breaker_state backend_worst_state(const struct backend *backend)
 {
 	enum breaker_state worst = BREAKER_IS_CLOSED;

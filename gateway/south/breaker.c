@@ -98,6 +98,8 @@ enum breaker_change breaker_end(struct breaker *breaker, const struct breaker_op
 	if (!call->is_probe && end == BREAKER_ANSWERED && atomic_load(&breaker->failures) == 0)
 		return BREAKER_SAME;
 	pthread_mutex_lock(&turning);
+	if (end == BREAKER_FAILED || end == BREAKER_GAVE_WAY)
+		atomic_store(&breaker->failed_ms, clock_monotonic_ms());
 	if (call->is_probe)
 		change = probe_end(breaker, options, end);
 	else if (call->period == atomic_load(&breaker->period) && atomic_load(&breaker->probe_at_ms) == 0) {
@@ -126,6 +128,13 @@ enum breaker_state breaker_state(const struct breaker *breaker)
 bool breaker_is_well(const struct breaker *breaker)
 {
 	return atomic_load(&breaker->probe_at_ms) == 0 && atomic_load(&breaker->failures) == 0;
+}
+
+bool breaker_seems_well(const struct breaker *breaker)
+{
+	return breaker_is_well(breaker) ||
+	       (breaker_would_pass(breaker) &&
+		clock_monotonic_ms() >= atomic_load(&breaker->failed_ms) + BREAKER_MISSED_MS);
 }
 
 bool breaker_would_pass(const struct breaker *breaker)

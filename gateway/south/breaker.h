@@ -22,6 +22,7 @@ struct breaker {
 	_Atomic uint64_t probe_at_ms; /* monotonic; 0: closed */
 	_Atomic unsigned period;      /* grows whenever it opens or closes */
 	_Atomic unsigned failures;    /* in a row, while closed */
+	_Atomic uint64_t failed_ms;   /* monotonic; when a call failed last */
 	unsigned openings;            /* since it was closed last */
 	_Atomic bool is_probed;       /* a probe is under way */
 };
@@ -59,6 +60,11 @@ enum breaker_state breaker_state(const struct breaker *breaker);
 
 /* The last call was answered, or there was none: it is closed, and nothing has failed since an answer. */
 bool breaker_is_well(const struct breaker *breaker);
+
+/* For those whose answers are kept, so that nobody may ask them again for hours: also when a call would go out now, and
+ * none has failed for BREAKER_MISSED_MS. */
+#define BREAKER_MISSED_MS 60000
+bool breaker_seems_well(const struct breaker *breaker);
 
 /* Whether breaker_pass would say yes at this moment. */
 bool breaker_would_pass(const struct breaker *breaker);

@@ -115,6 +115,32 @@ static void test_one_probe_closes_it(void **state)
 	open_it(&breaker);
 }
 
+static void test_who_is_not_asked_again_is_not_missed_for_ever(void **state)
+{
+	struct breaker breaker = { 0 };
+	struct breaker_call probe;
+
+	(void)state;
+	assert_true(breaker_seems_well(&breaker));
+	call_ends(&breaker, BREAKER_FAILED);
+	assert_false(breaker_seems_well(&breaker));
+	now_ms += BREAKER_MISSED_MS - 1;
+	assert_false(breaker_seems_well(&breaker));
+	now_ms += 1;
+	assert_true(breaker_seems_well(&breaker));
+	assert_false(breaker_is_well(&breaker));
+	call_ends(&breaker, BREAKER_ANSWERED);
+	open_it(&breaker);
+	now_ms += BREAKER_MISSED_MS;
+	assert_true(breaker_seems_well(&breaker));
+	assert_true(breaker_pass(&breaker, &probe));
+	assert_false(breaker_seems_well(&breaker));
+	assert_int_equal(breaker_end(&breaker, &options, &probe, BREAKER_FAILED), BREAKER_SAME);
+	assert_false(breaker_seems_well(&breaker));
+	now_ms += BREAKER_MISSED_MS;
+	assert_true(breaker_seems_well(&breaker));
+}
+
 static void test_the_time_grows_and_is_bounded(void **state)
 {
 	struct breaker breaker = { 0 };
@@ -334,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_it_opens_after_failures_in_a_row),
 		cmocka_unit_test(test_one_probe_closes_it),
+		cmocka_unit_test(test_who_is_not_asked_again_is_not_missed_for_ever),
 		cmocka_unit_test(test_the_time_grows_and_is_bounded),
 		cmocka_unit_test(test_what_began_before_says_nothing),
 		cmocka_unit_test(test_who_insists_is_the_probe),
