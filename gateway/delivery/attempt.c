@@ -398,13 +398,29 @@ static unsigned tries_of(const struct attempt *attempt, bool works)
 	return claim->fence < UINT_MAX ? (unsigned)claim->fence : UINT_MAX;
 }
 
-static void settle(struct attempt *attempt, enum stand stand)
+/* What was refused waits for a person, who is to hear of it. */
+static void tell(const struct attempt *attempt, enum stand stand, enum outbox_done done)
 {
 	static const char *const words[] = {
 		[STAND_DELIVERED] = "delivered",      [STAND_REFUSED] = "refused",   [STAND_LATER] = "put off",
 		[STAND_UNCLEAR] = "put off, unclear", [STAND_WITHHELD] = "withheld", [STAND_DECIDED] = "decided",
 		[STAND_LOST] = "lost to another",     [STAND_GO_ON] = "put off"
 	};
+	struct log_field fields[5] = { LOG_C("item", attempt->claim->item.id), LOG_C("state", words[stand]),
+				       LOG_NUMBER("attempts", attempt->claim->item.attempts) };
+	size_t count = 3;
+	bool is_written = done == OUTBOX_DONE || stand == STAND_DECIDED || stand == STAND_LOST;
+
+	if (stand == STAND_REFUSED)
+		fields[count++] = LOG_TEXT("reason", reason_of(attempt));
+	if (!is_written)
+		fields[count++] = LOG_C("outbox", done == OUTBOX_STALE ? "another has it" : "not written");
+	log_write(stand == STAND_REFUSED ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, LOG_DELIVERY, attempt->south.request_id,
+		  fields, count);
+}
+
+static void settle(struct attempt *attempt, enum stand stand)
+{
 	bool is_settled = stand == STAND_DELIVERED || stand == STAND_REFUSED || stand == STAND_WITHHELD;
 	enum outbox_done done = OUTBOX_STALE;
 	struct outcome settling;
@@ -436,9 +452,7 @@ static void settle(struct attempt *attempt, enum stand stand)
 	case STAND_LOST:
 		break;
 	}
-	LOG(INFO, LOG_DELIVERY, attempt->south.request_id, LOG_C("item", attempt->claim->item.id),
-	    LOG_C("state", words[stand]), LOG_NUMBER("attempts", attempt->claim->item.attempts),
-	    LOG_NUMBER("outbox", done));
+	tell(attempt, stand, done);
 }
 
 enum delivery_end delivery_attempt(struct delivery *delivery, const struct delivery_job *job, bool works)

@@ -321,6 +321,10 @@ class Outage(Case):
         answer = self.settled(url)
         self.assertEqual(answer["resourceType"], "OperationOutcome")
         self.assertIn("XDSUnknownPatientId", json.dumps(answer))
+        support.wait_until(lambda: '"state":"refused"' in self.gateway.log(), "the refusal to be logged")
+        refused, = [json.loads(line) for line in self.gateway.log().splitlines() if '"state":"refused"' in line]
+        self.assertEqual((refused["level"], refused["reason"]), ("warn", "XDSUnknownPatientId"))
+        self.assertNotIn("outbox", refused)
         found = self.assertStatus(self.gateway.find(), 200).json()
         self.assertEqual(found["total"], 1)
         self.assertStatus(support.request("GET", url[:-1] + ("b" if url[-1] == "a" else "a")), 404)
