@@ -163,9 +163,13 @@ static bool servers_close(const struct servers *servers, uint64_t grace_ms)
 
 static void reload_failed(const char *state, const struct outcome *outcome)
 {
-	for (size_t i = 0; i < outcome->count; i++)
+	warnings_log(outcome);
+	for (size_t i = 0; i < outcome->count; i++) {
+		if (outcome->issues[i].severity == SEVERITY_WARNING)
+			continue;
 		LOG(ERROR, LOG_CONFIG_RELOAD, NULL, LOG_C("state", state), LOG_C("path", outcome->issues[i].path),
 		    LOG_C("text", outcome->issues[i].text));
+	}
 	if (outcome->lost_count)
 		LOG(ERROR, LOG_CONFIG_RELOAD, NULL, LOG_C("state", state),
 		    LOG_NUMBER("more_faults", outcome->lost_count));

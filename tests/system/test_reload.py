@@ -174,6 +174,15 @@ class Accepted(ReloadStand):
         self.assertEqual((state, answer.status), ("the old configuration stays", 202), answer)
         gateway.stop()
 
+    def test_what_is_warned_of_is_not_why_a_reload_is_refused(self):
+        gateway, configuration = self.start(access={"anonymous": False})
+        os.chmod(os.path.join(self.directory, "demo-tokens.pem"), 0o604)
+        lines = self.reload(gateway, dict(configuration, publication={"degraded": "perhaps"}))
+        self.assertEqual([line["path"].split(": ")[-1] for line in lines], ["publication.degraded"], lines)
+        warning, = [json.loads(line) for line in gateway.log().split("\n") if '"config.warning"' in line]
+        self.assertEqual((warning["level"], warning["path"].split(": ")[-1]), ("warn", "demo.token_key"))
+        gateway.stop()
+
     def test_what_a_refused_reload_names_is_not_delivered_to(self):
         gateway, configuration = self.start(publication=ACCEPT, **self.tenants(NORD, SUD))
         for number in range(1, 10):
