@@ -122,24 +122,56 @@ static size_t entry_of(const struct provide_bundle *bundle, const struct metadat
 	return SIZE_MAX;
 }
 
-void provide_outcome_place(const struct provide_bundle *bundle, const struct metadata *metadata,
-			   struct outcome *outcome)
+static bool place_add(const struct provide_bundle *bundle, struct str id, size_t entry, struct arena *arena,
+		      struct strs *places)
+{
+	struct str path;
+
+	if (entry == SIZE_MAX)
+		return true;
+	path = arena_printf(arena, "%s.resource", bundle->entries[entry].path);
+	places->items[places->count++] = id;
+	places->items[places->count++] = path;
+	return path.data != NULL;
+}
+
+bool provide_places(const struct provide_bundle *bundle, const struct metadata *metadata, struct arena *arena,
+		    struct strs *places)
+{
+	size_t count = metadata->submission_set_count + metadata->document_entry_count + metadata->folder_count +
+		       metadata->association_count;
+	bool ok = true;
+
+	*places = (struct strs) { .items = arena_array(arena, count * 2, sizeof(struct str)) };
+	if (!places->items)
+		return false;
+	for (size_t i = 0; ok && i < metadata->submission_set_count; i++)
+		ok = place_add(bundle, metadata->submission_sets[i].entry_uuid, bundle->submission_set, arena, places);
+	for (size_t i = 0; ok && i < metadata->document_entry_count; i++)
+		ok = place_add(bundle, metadata->document_entries[i].entry_uuid, bundle->documents[i].entry, arena,
+			       places);
+	for (size_t i = 0; ok && i < metadata->folder_count; i++)
+		ok = place_add(bundle, metadata->folders[i].entry_uuid, bundle->folders[i].entry, arena, places);
+	/* an association is the matter of the object it begins at */
+	for (size_t i = 0; ok && i < metadata->association_count; i++)
+		ok = place_add(bundle, metadata->associations[i].id,
+			       entry_of(bundle, metadata, metadata->associations[i].source), arena, places);
+	return ok;
+}
+
+void provide_outcome_place(const struct strs *places, struct outcome *outcome)
 {
 	for (size_t i = 0; i < outcome->count; i++) {
 		struct issue *issue = &outcome->issues[i];
-		struct str uuid = str_from_c(issue->path);
-		size_t entry = entry_of(bundle, metadata, uuid);
 		char front[sizeof issue->path + sizeof "Object : "];
+		size_t j = 0;
 
-		/* an association is the matter of the object it begins at */
-		for (size_t j = 0; entry == SIZE_MAX && j < metadata->association_count; j++) {
-			if (str_equal_nocase(metadata->associations[j].id, uuid))
-				entry = entry_of(bundle, metadata, metadata->associations[j].source);
-		}
-		if (entry == SIZE_MAX)
+		while (j + 1 < places->count && !str_equal_nocase(places->items[j], str_from_c(issue->path)))
+			j += 2;
+		if (j + 1 >= places->count)
 			continue;
 		snprintf(front, sizeof front, "Object %s: ", issue->path);
-		snprintf(issue->path, sizeof issue->path, "%s.resource", bundle->entries[entry].path);
+		snprintf(issue->path, sizeof issue->path, "%.*s", STR_ARG(places->items[j + 1]));
 		if (str_starts_with(str_from_c(issue->text), str_from_c(front)))
 			memmove(issue->text, issue->text + strlen(front), strlen(issue->text) - strlen(front) + 1);
 	}

@@ -76,9 +76,13 @@ bool provide_document_verify(const struct provide_document *document, const unsi
 bool provide_name(const struct provide_bundle *bundle, const struct provide_resolved *resolved, struct str tenant,
 		  struct arena *arena, struct metadata *metadata, struct outcome *outcome) MUST_CHECK;
 
+/* Where the objects of the submission came from: in pairs, the id of each and the FHIRPath of its resource. False without
+ * memory. */
+bool provide_places(const struct provide_bundle *bundle, const struct metadata *metadata, struct arena *arena,
+		    struct strs *places) MUST_CHECK;
+
 /* Lets issues of a registry, which name objects of the submission by UUID, point to the entries they are about: their
  * path becomes that of the entry, "Object urn:uuid:...: " is taken off their text. */
-void provide_outcome_place(const struct provide_bundle *bundle, const struct metadata *metadata,
-			   struct outcome *outcome);
+void provide_outcome_place(const struct strs *places, struct outcome *outcome);
 
 #endif

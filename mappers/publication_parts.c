@@ -126,6 +126,7 @@ void publication_head_write(const struct publication_head *head, struct buf *tex
 	strs_write(STR("unverified"), &head->unverified, &writer);
 	strs_write(STR("unresolved"), &head->unresolved, &writer);
 	strs_write(STR("chosen"), &head->chosen, &writer);
+	strs_write(STR("places"), &head->places, &writer);
 	json_key(&writer, STR("unclear"));
 	json_bool(&writer, head->is_unclear);
 	change_write(&head->change, &writer);
@@ -146,7 +147,8 @@ bool publication_head_read(struct str text, struct arena *arena, struct publicat
 	head->request = request_read(json_object_get(object, "request"));
 	return strs_read(json_object_get(object, "unverified"), arena, &head->unverified) &&
 	       strs_read(json_object_get(object, "unresolved"), arena, &head->unresolved) &&
-	       strs_read(json_object_get(object, "chosen"), arena, &head->chosen) && head->chosen.count % 2 == 0;
+	       strs_read(json_object_get(object, "chosen"), arena, &head->chosen) && head->chosen.count % 2 == 0 &&
+	       strs_read(json_object_get(object, "places"), arena, &head->places);
 }
 
 bool publication_metadata_write(const struct metadata *metadata, struct arena *arena, struct buf *text,

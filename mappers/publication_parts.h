@@ -41,13 +41,13 @@ struct publication_head {
 	struct caller caller;
 	struct publication_change change;   /* of a change */
 	struct publication_request request; /* of a request */
-	struct strs unverified; /* ends of associations that nobody could look up when it was accepted: urn:uuid: of
-				 * documents, and names of publication_target.h */
+	/* Ends that nobody could look up when it was accepted: urn:uuid: of documents, names of publication_target.h. */
+	struct strs unverified;
 	/* CX by which its patient was named, while nobody can say who that is here; the first stands in the metadata. */
 	struct strs unresolved;
-	/* In pairs: the entryUUID that its sender chose for an object, and the one that it has in its place. */
-	struct strs chosen;
-	bool is_unclear; /* it was sent once, and may be registered */
+	struct strs chosen; /* in pairs: the entryUUID that its sender chose for an object, and the one it has */
+	struct strs places; /* in pairs: the id of an object, and the FHIRPath of what it was sent as */
+	bool is_unclear;    /* it was sent once, and may be registered */
 };
 
 void publication_head_write(const struct publication_head *head, struct buf *text);

@@ -14,6 +14,7 @@
 #include "mappers/json_writer.h"
 #include "mappers/metadata_rim.h"
 #include "mappers/operation_outcome.h"
+#include "mappers/provide_bundle.h"
 
 #define BYTES_PER_MS 256 /* of documents, as in soap_client.h */
 #define RESULT_MAX   (OUTBOX_RESULT_MAX)
@@ -368,6 +369,7 @@ static struct str result_make(struct attempt *attempt, enum stand stand)
 	buf_init(&body, RESULT_MAX);
 	buf_init(&text, RESULT_MAX);
 	if (stand == STAND_REFUSED) {
+		provide_outcome_place(&attempt->head.places, &attempt->outcome);
 		json_writer_init(&writer, &body);
 		operation_outcome_write(&attempt->outcome, &writer);
 		result.status = outcome_http_status(&attempt->outcome);

@@ -485,6 +485,14 @@ static bool publish_now(const struct transaction *t, struct publication *publica
 	return false;
 }
 
+static void refusal_place(const struct transaction *t, const struct publication *publication)
+{
+	struct strs places;
+
+	if (provide_places(publication->bundle, &publication->metadata, t->south.arena, &places))
+		provide_outcome_place(&places, t->outcome);
+}
+
 /* At once when nothing stands before it and the back-end takes it; otherwise, where that is allowed, later. */
 static bool publish(const struct transaction *t, struct publication *publication, struct provided *provided,
 		    struct buf *answer)
@@ -500,11 +508,11 @@ static bool publish(const struct transaction *t, struct publication *publication
 	if (!publication_must_wait(t, publication, &must_wait))
 		return false;
 	if (!must_wait && publish_now(t, publication, &announced, &may_wait)) {
-		provide_outcome_place(publication->bundle, &publication->metadata, t->outcome);
+		refusal_place(t, publication);
 		return publication_answer_write(t, publication, answer);
 	}
 	if (!may_wait) {
-		provide_outcome_place(publication->bundle, &publication->metadata, t->outcome);
+		refusal_place(t, publication);
 		return false;
 	}
 	*t->outcome = validated;

@@ -59,11 +59,11 @@ static bool names_keep(const struct transaction *t, const struct publication *pu
 bool publication_keep(const struct transaction *t, const struct publication *publication, struct publication_kept *kept)
 {
 	const struct metadata *metadata = &publication->metadata;
-	const struct publication_head head = { .caller = *t->caller,
-					       .unverified = publication->unverified,
-					       .unresolved = publication->unresolved,
-					       .chosen = publication->chosen,
-					       .is_unclear = publication->is_unclear };
+	struct publication_head head = { .caller = *t->caller,
+					 .unverified = publication->unverified,
+					 .unresolved = publication->unresolved,
+					 .chosen = publication->chosen,
+					 .is_unclear = publication->is_unclear };
 	size_t count = PUBLICATION_DOCUMENTS + metadata->document_entry_count;
 	struct str *parts;
 
@@ -71,7 +71,7 @@ bool publication_keep(const struct transaction *t, const struct publication *pub
 	buf_init(&kept->metadata, PUBLICATION_METADATA_BYTES_MAX);
 	buf_init(&kept->answer, PUBLICATION_METADATA_BYTES_MAX);
 	parts = arena_array(t->south.arena, count, sizeof(*parts));
-	if (!parts)
+	if (!parts || !provide_places(publication->bundle, metadata, t->south.arena, &head.places))
 		return no_memory(t);
 	if (count > OUTBOX_PARTS_MAX)
 		return outcome_add(t->outcome, ERR_TOO_COSTLY, "", "Publish fewer documents at once.");

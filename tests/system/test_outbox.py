@@ -325,6 +325,7 @@ class Outage(Case):
         refused, = [json.loads(line) for line in self.gateway.log().splitlines() if '"state":"refused"' in line]
         self.assertEqual((refused["level"], refused["reason"]), ("warn", "XDSUnknownPatientId"))
         self.assertNotIn("outbox", refused)
+        self.assertEqual(answer["issue"][0]["expression"], ["Bundle.entry[1].resource"], answer)
         found = self.assertStatus(self.gateway.find(), 200).json()
         self.assertEqual(found["total"], 1)
         self.assertStatus(support.request("GET", url[:-1] + ("b" if url[-1] == "a" else "a")), 404)

@@ -239,6 +239,7 @@ static void test_provide_outcome__names_the_entry(void **state)
 	(void)state;
 	struct run run;
 	struct outcome outcome;
+	struct strs places;
 
 	golden(&run, "everything");
 	run_map(&run, &rules);
@@ -255,7 +256,8 @@ static void test_provide_outcome__names_the_entry(void **state)
 
 		outcome_add_xds(&outcome, SEVERITY_ERROR, STR("XDSRegistryMetadataError"), text, uuids[i]);
 	}
-	provide_outcome_place(&run.bundle, &run.metadata, &outcome);
+	assert_true(provide_places(&run.bundle, &run.metadata, run.arena, &places));
+	provide_outcome_place(&places, &outcome);
 	for (size_t i = 0; i < COUNT_OF(uuids); i++)
 		assert_string_equal(outcome.issues[i].path, paths[i]);
 	assert_string_equal(outcome.issues[0].text, "Correct it.");
