@@ -28,7 +28,8 @@ struct fhir_server {
 struct held {
 	struct tenant *tenant; /* NULL: nobody's */
 	struct route_found found;
-	bool has_place; /* among the requests of the tenant */
+	bool is_nobodys; /* no tenant's, and none is served without a name */
+	bool has_place;  /* among the requests of the tenant */
 	bool is_stranger;
 };
 
@@ -135,6 +136,7 @@ static struct held *held_take(struct fhir_server *server, const struct http_requ
 	if (held) {
 		if (!route_find(&map, http->method, http->path, &held->found))
 			held->found.route = NULL;
+		held->is_nobodys = held->found.tenant == set->count && set->bare_index == set->count;
 		if (held->found.tenant < set->count)
 			held->tenant = tenant_take(server->tenants, set, held->found.tenant);
 	}
@@ -142,10 +144,14 @@ static struct held *held_take(struct fhir_server *server, const struct http_requ
 	return held;
 }
 
-static bool route_admit(const struct route_found *found, struct http_exchange *exchange)
+static bool route_admit(const struct route_found *found, bool is_nobodys, struct http_exchange *exchange)
 {
 	if (found->route)
 		return true;
+	if (is_nobodys)
+		return refuse(exchange, found->code,
+			      "There is nothing here: name a tenant behind the FHIR base URL, [base]/NAME; the "
+			      "CapabilityStatement ([base]/NAME/metadata) says what it has.");
 	if (found->code == ERR_METHOD) {
 		char text[160];
 
@@ -173,7 +179,7 @@ static bool held_admit(struct held *held, struct http_exchange *exchange, struct
 		share = tenant_share(held->tenant, held->found.route && asks_back_ends(held->found.route));
 		http_share(exchange, &share);
 	}
-	if (!route_admit(&held->found, exchange) || !held->tenant)
+	if (!route_admit(&held->found, held->is_nobodys, exchange) || !held->tenant)
 		return false;
 	http->what = held->found.route->label;
 	admission->spool = held->tenant->gateway->spools;
