@@ -11,6 +11,8 @@
 	"  --pid-file FILE  write the number of the process there while it runs\n" \
 	"  --help           this text\n"
 
+#define TENANT_NAMES_MAX 200 /* bytes of a list of them, for a line */
+
 const struct command commands[] = {
 	{ "serve", command_serve, "serve FHIR in front of the configured XDS back-ends",
 	  "Usage: passerelle serve --config FILE [--pid-file FILE]\n"
@@ -81,6 +83,9 @@ const struct command commands[] = {
 	  "Run it as the user of the gateway, whether that is running or not. Nothing is printed about patients.\n"
 	  "States: waiting (for its turn or the back-end), sending, held (behind a refused one that it builds upon),\n"
 	  "refused (by the back-end: it stays until somebody decides), delivered, withdrawn.\n"
+	  "TRIES: how often its target was asked to take it; a turn in which nobody could be asked is none. LAST: how "
+	  "long\n"
+	  "ago it had its turn, tried or not, or was decided about. DUE: when its next turn is.\n"
 	  "  retry            send what waits or was refused as soon as it can be\n"
 	  "  drop             never send it; its documents are deleted here\n"
 	  "\n" CONFIG_OPTION_USAGE
@@ -126,15 +131,32 @@ bool command_refuse(const char *name, const char *text)
 	return false;
 }
 
+void command_tenant_names(const struct config_set *configs, const struct config *except, struct buf *names)
+{
+	buf_init(names, TENANT_NAMES_MAX);
+	for (size_t i = 0; i < configs->count; i++) {
+		if (&configs->tenants[i] == except)
+			continue;
+		if (names->size)
+			buf_add(names, STR(", "));
+		buf_add(names, configs->tenants[i].tenant);
+	}
+}
+
 const struct config *command_tenant(const struct config_set *configs, struct str name, struct outcome *outcome)
 {
 	const struct config *tenant = config_set_find(configs, configs->is_single ? STR_NONE : name);
+	struct buf names;
 
-	if (!tenant)
-		outcome_add(outcome, ERR_VALUE_INVALID, "--tenant", "%s",
-			    name.size ? "There is no tenant of this name."
-				      : "Say which tenant: none is served without a name.");
-	return tenant;
+	if (tenant)
+		return tenant;
+	command_tenant_names(configs, NULL, &names);
+	outcome_add(outcome, ERR_VALUE_INVALID, "--tenant", "%s %.*s",
+		    name.size ? "There is no tenant of this name. There are:"
+			      : "Say which tenant, for none is served without a name:",
+		    STR_ARG(buf_str(&names)));
+	buf_free(&names);
+	return NULL;
 }
 
 static void help_print(FILE *out)

@@ -3,6 +3,7 @@
 #define PASSERELLE_COMMAND_H
 
 #include "gateway/run/config_set.h"
+#include "mappers/base/buf.h"
 
 /* Exit codes: 0 done, 1 it failed (said on standard error), 2 wrong usage. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -51,6 +52,9 @@ bool command_configs_load(const char *path, struct config_set **configs) MUST_CH
 /* The tenant of --tenant; the one that is served without a name for an empty one, and for a gateway of one tenant, which
  * has no other. NULL with an issue. */
 const struct config *command_tenant(const struct config_set *configs, struct str name, struct outcome *outcome);
+
+/* The names of the tenants but for one (NULL: of all), as far as a line has room for them. names: for buf_free. */
+void command_tenant_names(const struct config_set *configs, const struct config *except, struct buf *names);
 
 /* Every issue as a line on standard error. */
 void outcome_print(const struct outcome *outcome);

@@ -151,9 +151,26 @@ static bool act(const struct queue_options *options, struct outbox *outbox, stru
 			      kept_withdraw(outbox, &item, &by_hand, &unclear, outcome)
 		    : outbox_retry(outbox, id, outcome)))
 		return false;
-	printf("%.*s  %s%s\n", STR_ARG(id), drops ? "withdrawn" : "due now",
-	       unclear ? "; an attempt may have reached the target, and it may be registered all the same" : "");
+	if (drops)
+		printf("%.*s  withdrawn%s\n", STR_ARG(id),
+		       unclear ? "; an attempt may have reached the target, and it may be registered all the same"
+			       : "");
+	else
+		printf("%.*s  due now; look again with: passerelle queue show --config %s%s%.*s %.*s\n", STR_ARG(id),
+		       options->config_path, options->tenant.size ? " --tenant " : "", STR_ARG(options->tenant),
+		       STR_ARG(id));
 	return true;
+}
+
+/* Who looks for a publication may look at the wrong hospital's. */
+static void others_print(const struct config_set *configs, const struct config *tenant)
+{
+	struct buf names;
+
+	command_tenant_names(configs, tenant, &names);
+	fprintf(stderr, "passerelle queue: this is %.*s's; others have queues of their own (--tenant NAME): %.*s\n",
+		STR_ARG(tenant->tenant), STR_ARG(buf_str(&names)));
+	buf_free(&names);
 }
 
 /* Goes on after an id that it cannot do it to; false when there was one. */
@@ -192,6 +209,8 @@ int command_queue(int argc, char **argv)
 	bool ok = config_set_open(options.config_path, &configs, &outcome);
 	const struct config *tenant = ok ? command_tenant(configs, options.tenant, &outcome) : NULL;
 
+	if (tenant && configs->count > 1 && !options.tenant.size && options.id_count == 0 && !options.json)
+		others_print(configs, tenant);
 	ok = tenant && outbox_open(tenant, tenant->tenant, tenant->state_directory, OUTBOX_VISITOR, &outbox, &outcome);
 	if (ok && !outbox) {
 		fputs(tenant->state_directory.size || tenant->outbox_store == CONFIG_OUTBOX_POSTGRESQL

@@ -56,20 +56,22 @@ static void text_print(struct str text)
 
 void queue_head_print(void)
 {
-	printf("%-36s  %-9s  %-9s  %-12s  %10s  %-7s  %5s  %-7s  %s\n", "ID", "STATE", "KIND", "TARGET", "BYTES", "AGE",
-	       "TRIES", "DUE", "REASON");
+	printf("%-36s  %-9s  %-9s  %-12s  %10s  %-7s  %5s  %-7s  %-7s  %s\n", "ID", "STATE", "KIND", "TARGET", "BYTES",
+	       "AGE", "TRIES", "LAST", "DUE", "REASON");
 }
 
 void queue_item_print(const struct outbox_item *item)
 {
 	int64_t now_ms = clock_wall_ms();
 	char age[SHORT_SIZE];
+	char last[SHORT_SIZE];
 	char due[SHORT_SIZE];
 	bool waits = item->state == OUTBOX_WAITING && !item->is_held;
 
-	printf("%-36s  %-9s  %-9.*s  %-12.*s  %10" PRIu64 "  %-7s  %5u  %-7s  ", item->id, state_word(item),
+	printf("%-36s  %-9s  %-9.*s  %-12.*s  %10" PRIu64 "  %-7s  %5u  %-7s  %-7s  ", item->id, state_word(item),
 	       STR_ARG(item->kind), STR_ARG(item->target), item->bytes, span(now_ms - item->accepted_ms, age),
-	       item->attempts, waits ? span(item->due_ms - now_ms, due) : "-");
+	       item->attempts, item->changed_ms > item->accepted_ms ? span(now_ms - item->changed_ms, last) : "-",
+	       waits ? span(item->due_ms - now_ms, due) : "-");
 	text_print(item->reason);
 	puts("");
 }

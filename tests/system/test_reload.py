@@ -126,12 +126,37 @@ class Accepted(ReloadStand):
         self.assertIn("Keep %s until what waits of it is delivered or withdrawn" % SUD, line["text"])
         self.assertEqual(request("GET", url).status, 202)
         write_configuration(gateway.configuration_path, configuration)
+        listed = self.queue(gateway, "list")
+        self.assertEqual((listed.stdout.count("\n"), listed.returncode), (1, 0))
+        self.assertIn("this is %s's; others have queues of their own (--tenant NAME): %s\n" % (NORD, SUD), listed.stderr)
+        self.assertEqual(self.queue(gateway, "list", "--json").stderr, "")
+        head = self.queue(gateway, "list", "--tenant", SUD).stdout.splitlines()[0]
+        self.assertEqual(head.split()[6:9], ["TRIES", "LAST", "DUE"])
         listed = self.queue(gateway, "list", "--tenant", SUD, "--json")
         item = json.loads(listed.stdout.splitlines()[0])["id"]
+
+        def retried():
+            return self.queue(gateway, "retry", item, "--tenant", SUD)
+        wait_until(lambda: "due now; look again with: passerelle queue show --config %s --tenant %s %s\n" % (
+            gateway.configuration_path, SUD, item) in retried().stdout, "it to be due")
         # Not in the moment in which it is being tried.
         wait_until(lambda: self.queue(gateway, "drop", item, "--tenant", SUD).returncode == 0, "the withdrawal")
         line = self.reload(gateway, alone)[0]
         self.assertEqual((line["state"], line.get("removed")), ("the new configuration holds", SUD))
+        gateway.stop()
+
+    def test_where_none_is_served_without_a_name_the_names_are_told(self):
+        tenants = self.tenants(NORD, SUD)
+        del tenants["default_tenant"]
+        gateway, _ = self.start(publication=ACCEPT, **tenants)
+        for path in ("", "/metadata", "/DocumentReference"):
+            answer = request("GET", gateway.base + path)
+            self.assertEqual(answer.status, 404)
+            self.assertIn("name a tenant behind the FHIR base URL, [base]/NAME", answer.body.decode())
+        self.assertEqual(request("GET", gateway.base + "/" + SUD + "/metadata").status, 200)
+        listed = self.queue(gateway, "list")
+        self.assertEqual(listed.returncode, 1)
+        self.assertIn("none is served without a name: %s, %s" % (NORD, SUD), listed.stderr)
         gateway.stop()
 
     def in_flight(self, gateway, base, change):
