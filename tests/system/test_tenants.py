@@ -268,7 +268,7 @@ class Quotas(TenantStand):
 
 class Bodies(TenantStand):
     """A hospital whose uploads never end leaves the other its half."""
-    overrides = {"limits": {"spool_bytes": "8MiB"}}
+    overrides = {"limits": {"spool_bytes": "8MiB", "body_rate": 0}}
 
     def test_unfinished_bodies_of_one_tenant_cost_the_other_nothing(self):
         token, half = self.token("doctor", NORD), b"x" * (1 << 20)
